@@ -1,0 +1,1 @@
+//! Scores, out-of-fold predictions, blends and checked submissions.

@@ -1,0 +1,1 @@
+//! Image classification networks written as block programs, with trainable layers on candle.
