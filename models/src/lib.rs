@@ -1,1 +1,40 @@
-//! Image classification networks written as block programs, with trainable layers on candle.
+//! Image classification networks with trainable layers, on candle.
+//!
+//! A [`Network`] is a backbone that sees, a global average, and a linear head. Backbones come from families by name;
+//! convolutional families are written as block programs ([`ops::block`]), data that an interpreter runs.
+//!
+//! ```
+//! use candle_core::{DType, Device, Tensor};
+//! use sconce_models::{Network, NetworkConfig, Pass, init};
+//! let vars = candle_nn::VarMap::new();
+//! let vb = init::seeded(&vars, 42, DType::F32, &Device::Cpu);
+//! let config = NetworkConfig { model: "resnet20".into(), classes: 10, ..Default::default() };
+//! let network = Network::new(&config, vb)?;
+//! let logits = network.forward(&Tensor::zeros((2, 3, 32, 32), DType::F32, &Device::Cpu)?, None, &mut Pass::eval())?;
+//! assert_eq!(logits.dims(), [2, 10]);
+//! assert_eq!(network.summary((32, 32))?.parameters(), 269_722);
+//! # Ok::<(), sconce_models::Error>(())
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | [`backbones`] | one family a file; [`models()`] lists all names |
+//! | [`ops`] | layers with exact gradients, block programs and their interpreter |
+//! | [`init`] | variables as functions of (seed, name) |
+//! | [`Pass`] | how to go forward: training or not, which gradients, which random key |
+//! | [`Summary`] | layers, shapes, parameters, multiply-adds |
+
+mod backbone;
+pub mod backbones;
+mod error;
+pub mod init;
+mod network;
+pub mod ops;
+mod pass;
+mod summary;
+
+pub use backbone::{Backbone, Entry, Family, Preset, build, models, resolve};
+pub use error::{Error, Result};
+pub use network::{Network, NetworkConfig};
+pub use pass::{Grad, Pass, Tap};
+pub use summary::{Layer, Summary};

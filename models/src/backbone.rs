@@ -1,0 +1,102 @@
+//! The part of a network that sees, and the families it comes from.
+
+use crate::error::{Error, Result};
+use crate::pass::Pass;
+use crate::summary::Layer;
+use candle_core::Tensor;
+use candle_nn::VarBuilder;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+/// A backbone turns pictures into feature maps; it knows nothing of classes.
+pub trait Backbone: Send + Sync {
+    /// `[B, C, H, W]` → `[B, F, h, w]`.
+    fn features(&self, x: &Tensor, pass: &mut Pass<'_>) -> candle_core::Result<Tensor>;
+    /// F.
+    fn width(&self) -> usize;
+    /// Names of the stages from input to output and the variables of each: the unit of freezing and of differential learning rates.
+    fn stages(&self) -> Vec<(String, Vec<String>)>;
+    /// Every layer for pictures of `size` (height, width), for summaries.
+    fn layers(&self, size: (usize, usize)) -> Result<Vec<Layer>>;
+}
+
+/// A named size of a family: its name, one sentence, and the configuration.
+pub type Preset<F> = (&'static str, &'static str, F);
+
+/// A family of backbones: its configuration is the only thing a user writes.
+pub trait Family: Serialize + DeserializeOwned {
+    /// The sizes of the paper.
+    fn presets() -> Vec<Preset<Self>>;
+    /// A backbone that reads `channels` channels, with its variables under `vb`'s path.
+    fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>>;
+}
+
+/// A line of the table of families.
+pub struct Entry {
+    presets: fn() -> Vec<Preset<Value>>,
+    build: BuildFn,
+}
+
+type BuildFn = fn(Value, usize, VarBuilder<'_>) -> Result<Box<dyn Backbone>, BuildError>;
+
+/// Overrides that do not fit, or a family that cannot be built.
+enum BuildError {
+    Parameter(serde_json::Error),
+    Other(Error),
+}
+
+impl Entry {
+    pub(crate) const fn of<F: Family>() -> Self {
+        fn presets<F: Family>() -> Vec<Preset<Value>> {
+            let value = |f: F| serde_json::to_value(f).unwrap_or_default();
+            F::presets().into_iter().map(|(name, doc, f)| (name, doc, value(f))).collect()
+        }
+        fn build<F: Family>(
+            config: Value,
+            channels: usize,
+            vb: VarBuilder<'_>,
+        ) -> Result<Box<dyn Backbone>, BuildError> {
+            let family: F = serde_json::from_value(config).map_err(BuildError::Parameter)?;
+            family.build(channels, vb).map_err(BuildError::Other)
+        }
+        Self { presets: presets::<F>, build: build::<F> }
+    }
+}
+
+/// Name and one-sentence description of every model, family by family.
+pub fn models() -> Vec<(&'static str, &'static str)> {
+    let families = crate::backbones::FAMILIES.iter();
+    families.flat_map(|f| (f.presets)()).map(|(name, doc, _)| (name, doc)).collect()
+}
+
+/// The whole configuration of model `name` with `overrides` (an object, or null) laid over its preset.
+///
+/// # Errors
+/// [`Error::UnknownModel`] for an unknown name.
+pub fn resolve(name: &str, overrides: &Value) -> Result<Value> {
+    find(name, overrides).map(|(_, config)| config)
+}
+
+/// Builds the backbone `name` with `overrides` laid over its preset.
+///
+/// # Errors
+/// Unknown names and parameters, impossible values, variables of another shape.
+pub fn build(name: &str, overrides: &Value, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
+    let (entry, config) = find(name, overrides)?;
+    (entry.build)(config, channels, vb).map_err(|error| match error {
+        BuildError::Parameter(source) => Error::Parameter { name: name.into(), source },
+        BuildError::Other(error) => error,
+    })
+}
+
+fn find(name: &str, overrides: &Value) -> Result<(&'static Entry, Value)> {
+    for entry in crate::backbones::FAMILIES {
+        let Some((.., mut config)) = (entry.presets)().into_iter().find(|(known, ..)| *known == name) else { continue };
+        if let (Some(config), Some(overrides)) = (config.as_object_mut(), overrides.as_object()) {
+            config.extend(overrides.clone());
+        }
+        return Ok((entry, config));
+    }
+    let known = models().iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    Err(Error::UnknownModel { name: name.into(), known })
+}

@@ -1,0 +1,14 @@
+//! One family a file. The listing of this folder is the catalogue of architectures.
+
+mod baseline;
+mod convolutional;
+mod resnet;
+
+pub use baseline::Baseline;
+pub use convolutional::{Convolutional, Stage};
+pub use resnet::{ResNet, Shortcut, Stem, Unit};
+
+use crate::backbone::Entry;
+
+/// All families, in the order in which their models are listed.
+pub const FAMILIES: &[Entry] = &[Entry::of::<Baseline>(), Entry::of::<ResNet>()];

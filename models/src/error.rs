@@ -1,0 +1,32 @@
+//! What can go wrong while a network is described, built or loaded.
+
+/// Why a network could not be built. Tensor arithmetic itself returns [`candle_core::Error`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No family has a preset of this name.
+    #[error("unknown model '{name}', expected one of {known}")]
+    UnknownModel {
+        /// What was asked for.
+        name: String,
+        /// All names, comma-separated.
+        known: String,
+    },
+    /// A parameter of a family is unknown or has the wrong type.
+    #[error("model '{name}': {source}")]
+    Parameter {
+        /// The preset whose parameters were overridden.
+        name: String,
+        /// What serde says, with the field's name.
+        source: serde_json::Error,
+    },
+    /// A parameter has an impossible value.
+    #[error("{0}")]
+    Invalid(String),
+    /// A tensor operation failed.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+}
+
+/// Result with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;

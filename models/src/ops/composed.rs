@@ -1,0 +1,70 @@
+//! The composed interpreter: a program run node by node over the ops of this module.
+
+use super::activation::activate;
+use super::batch_norm::{Statistics, batch_norm_eval, batch_norm_train};
+use super::conv2d::conv2d;
+use super::drop::drop_path;
+use super::pool::pool;
+use super::program::{Node, Program};
+use crate::pass::Pass;
+use candle_core::{Result, Tensor};
+
+/// `x` `[B, H, W, C]` → the output and, in training, the batch statistics of every norm. `site` tells blocks apart.
+pub(crate) fn run(
+    program: &Program,
+    params: &[Tensor],
+    running: &[[Tensor; 2]],
+    x: &Tensor,
+    pass: &Pass<'_>,
+    site: u64,
+) -> Result<(Tensor, Vec<Option<Statistics>>)> {
+    let mut seen = vec![None; program.stats.len()];
+    let mut values: Vec<Tensor> = Vec::with_capacity(program.nodes.len());
+    for (id, node) in program.nodes.iter().enumerate() {
+        let v = |id: &usize| &values[*id];
+        let y = match node {
+            Node::Input => x.clone(),
+            Node::Conv { x, at, weight, bias } => {
+                let y = conv2d(v(x), &params[*weight], *at)?;
+                match bias {
+                    Some(bias) => y.broadcast_add(&params[*bias])?,
+                    None => y,
+                }
+            }
+            Node::Norm { x, eps, weight, bias, stats, .. } => {
+                let (weight, bias) = (&params[*weight], &params[*bias]);
+                if pass.train {
+                    let (y, statistics) = batch_norm_train(v(x), weight, bias, *eps)?;
+                    seen[*stats] = Some(statistics);
+                    y
+                } else {
+                    let [mean, variance] = &running[*stats];
+                    batch_norm_eval(v(x), weight, bias, (mean, variance), *eps)?
+                }
+            }
+            Node::Act { x, f } => activate(v(x), *f)?,
+            Node::Add { a, b } => (v(a) + v(b))?,
+            Node::Pool { x, f, at } => pool(v(x), *f, *at)?,
+            Node::GlobalPool { x } => global_mean(v(x))?,
+            Node::Scale { x, gate } => v(x).broadcast_mul(v(gate))?,
+            Node::PadChannels { x, before, after } => v(x).pad_with_zeros(3, *before, *after)?,
+            Node::DropPath { x, p } if pass.train => drop_path(v(x), *p, pass.key, site.wrapping_add(id as u64))?,
+            Node::DropPath { x, .. } => v(x).clone(),
+            Node::Concat { xs } => Tensor::cat(&xs.iter().map(v).collect::<Vec<_>>(), 3)?,
+            Node::Plain { x, f, params: own } => {
+                let x = v(x).permute((0, 3, 1, 2))?.contiguous()?;
+                let own: Vec<Tensor> = own.iter().map(|i| params[*i].clone()).collect();
+                f(&[x], &own)?.permute((0, 2, 3, 1))?.contiguous()?
+            }
+        };
+        values.push(y);
+    }
+    let Some(y) = values.pop() else { candle_core::bail!("empty program") };
+    Ok((y, seen))
+}
+
+/// `[B, H, W, C]` → `[B, 1, 1, C]`.
+fn global_mean(x: &Tensor) -> Result<Tensor> {
+    let (b, h, w, c) = x.dims4()?;
+    x.reshape((b, h * w, c))?.mean(1)?.reshape((b, 1, 1, c))
+}

@@ -1,0 +1,51 @@
+//! Dropout and drop-path as functions of (key, site): the same key drops the same things, in any order, on any thread.
+
+use crate::init::mix;
+use candle_core::{Result, Tensor};
+
+/// 0 or `1 / (1 − p)` for each of `count` units. `site` tells apart the places of a network.
+pub fn keep_mask(key: u64, site: u64, p: f64, count: usize) -> Vec<f32> {
+    let base = mix(key ^ mix(site));
+    (0..count as u64)
+        .map(|i| {
+            let unit = (mix(base.wrapping_add(i)) >> 40) as f64 / (1u64 << 24) as f64;
+            if unit < p { 0.0 } else { (1.0 / (1.0 - p)) as f32 }
+        })
+        .collect()
+}
+
+/// Drops single values with probability `p` in 0..1 and scales the rest by `1 / (1 − p)` (Srivastava et al. 2014).
+pub fn dropout(x: &Tensor, p: f64, key: u64, site: u64) -> Result<Tensor> {
+    if p == 0.0 {
+        return Ok(x.clone());
+    }
+    let mask = Tensor::from_vec(keep_mask(key, site, p, x.elem_count()), x.shape(), x.device())?;
+    x.mul(&mask.to_dtype(x.dtype())?)
+}
+
+/// Drops whole samples of `[B, ..]` with probability `p`: stochastic depth (Huang et al. 2016), timm's `DropPath`.
+pub fn drop_path(x: &Tensor, p: f64, key: u64, site: u64) -> Result<Tensor> {
+    if p == 0.0 {
+        return Ok(x.clone());
+    }
+    let batch = x.dim(0)?;
+    let mut shape = vec![1; x.rank()];
+    shape[0] = batch;
+    let mask = Tensor::from_vec(keep_mask(key, site, p, batch), shape, x.device())?;
+    x.broadcast_mul(&mask.to_dtype(x.dtype())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masks_keep_the_mean_and_repeat() {
+        let mask = keep_mask(7, 3, 0.25, 40_000);
+        assert_eq!(mask, keep_mask(7, 3, 0.25, 40_000));
+        assert_ne!(mask, keep_mask(8, 3, 0.25, 40_000));
+        assert_ne!(mask, keep_mask(7, 4, 0.25, 40_000));
+        let mean = mask.iter().sum::<f32>() / 40_000.0;
+        assert!((mean - 1.0).abs() < 0.01, "{mean}");
+    }
+}

@@ -1,0 +1,19 @@
+//! A fully connected layer. It is a 1×1 convolution here: candle's `matmul` splits its work by the number of threads.
+
+use super::conv2d::conv2d;
+use super::window::k;
+use candle_core::{Result, Tensor, bail};
+
+/// `x` `[B, F]`, `weight` `[K, F]`, `bias` `[K]` → `[B, K]`.
+pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    let ((batch, features), (out, inputs)) = (x.dims2()?, weight.dims2()?);
+    if features != inputs {
+        bail!("linear: {features} features, but the weight takes {inputs}")
+    }
+    let y = conv2d(&x.reshape((batch, 1, 1, features))?, &weight.reshape((out, inputs, 1, 1))?, k(1))?;
+    let y = y.reshape((batch, out))?;
+    match bias {
+        Some(bias) => y.broadcast_add(bias),
+        None => Ok(y),
+    }
+}

@@ -1,0 +1,36 @@
+//! The numerical heart: layers with correct gradients, and block programs that are made of them.
+//!
+//! Maps are `[B, H, W, C]` throughout. Every op has a `composed` twin from plain candle ops, which is the oracle in tests
+//! and runs on devices without a kernel of ours. candle's own convolution, pools and batch norm are not used in
+//! training: their gradients are missing, wrong or slow in cases that classification networks need.
+
+mod activation;
+mod batch_norm;
+mod block;
+mod composed;
+mod conv2d;
+mod drop;
+mod element;
+mod gemm;
+mod kernel;
+mod linear;
+mod pool;
+mod program;
+mod window;
+
+pub use activation::{Act, activate, relu};
+pub use batch_norm::{Statistics, batch_norm_eval, batch_norm_train};
+pub use block::Block;
+pub use conv2d::conv2d;
+pub use drop::{drop_path, dropout, keep_mask};
+pub use linear::linear;
+pub use pool::{Pool, pool};
+pub use program::{Flow, Id, Node, Param, Plain, Program, block, concat};
+pub use window::{Window, k};
+
+/// The ops from plain candle ops: oracles for tests, and the way on devices without a kernel.
+pub mod twins {
+    pub use super::batch_norm::{composed_eval as batch_norm_eval, composed_train as batch_norm_train};
+    pub use super::conv2d::composed as conv2d;
+    pub use super::pool::composed as pool;
+}

@@ -1,0 +1,378 @@
+//! A block of a network as data: nodes in execution order. No tensors, no devices.
+//!
+//! Families write blocks in the words of the papers; interpreters run them, and counts of parameters,
+//! multiplications and activations are a walk over them:
+//!
+//! ```
+//! use sconce_models::ops::{block, k};
+//! let basic = block(64, |x| {
+//!     let y = x.conv("conv1", 64, k(3)).norm("bn1").relu().conv("conv2", 64, k(3)).norm("bn2");
+//!     (y + x).relu()
+//! })?;
+//! assert_eq!(basic.parameters(), 2 * (64 * 64 * 9 + 2 * 64));
+//! # Ok::<(), sconce_models::Error>(())
+//! ```
+
+use super::activation::Act;
+use super::pool::Pool;
+use super::window::Window;
+use crate::error::{Error, Result};
+use candle_core::Tensor;
+use candle_nn::init::{FanInOut, Init, NonLinearity, NormalOrUniform};
+use std::cell::RefCell;
+use std::ops::Add;
+use std::sync::Arc;
+
+/// Index of a node in its program.
+pub type Id = usize;
+
+/// Candle code on `[B, C, H, W]` inputs and its own parameters → `[B, C', H', W']`.
+pub type Plain = Arc<dyn Fn(&[Tensor], &[Tensor]) -> candle_core::Result<Tensor> + Send + Sync>;
+
+/// One step of a block. Values are maps `[B, H, W, C]`.
+#[derive(Clone)]
+pub enum Node {
+    /// The block's input.
+    Input,
+    /// Convolution; `weight` and `bias` index [`Program::params`].
+    Conv {
+        /// What it reads.
+        x: Id,
+        /// Geometry.
+        at: Window,
+        /// `[O, C/groups, k, k]`.
+        weight: usize,
+        /// `[O]`.
+        bias: Option<usize>,
+    },
+    /// Batch normalization.
+    Norm {
+        /// What it reads.
+        x: Id,
+        /// Added to the variance.
+        eps: f64,
+        /// Share of the new statistics in the running ones.
+        momentum: f64,
+        /// `[C]`.
+        weight: usize,
+        /// `[C]`.
+        bias: usize,
+        /// Index into [`Program::stats`].
+        stats: usize,
+    },
+    /// Pointwise activation.
+    Act {
+        /// What it reads.
+        x: Id,
+        /// Which one.
+        f: Act,
+    },
+    /// Sum of two maps.
+    Add {
+        /// One.
+        a: Id,
+        /// The other.
+        b: Id,
+    },
+    /// Max or average over windows.
+    Pool {
+        /// What it reads.
+        x: Id,
+        /// Which of the two.
+        f: Pool,
+        /// Geometry.
+        at: Window,
+    },
+    /// Mean over the picture, `[B, 1, 1, C]`.
+    GlobalPool {
+        /// What it reads.
+        x: Id,
+    },
+    /// Each channel multiplied by its gate `[B, 1, 1, C]`.
+    Scale {
+        /// What it reads.
+        x: Id,
+        /// The gates.
+        gate: Id,
+    },
+    /// Zero channels before and after (the parameter-free shortcut of CIFAR ResNets).
+    PadChannels {
+        /// What it reads.
+        x: Id,
+        /// Zeros in front.
+        before: usize,
+        /// Zeros behind.
+        after: usize,
+    },
+    /// Stochastic depth.
+    DropPath {
+        /// What it reads.
+        x: Id,
+        /// Probability to drop a sample.
+        p: f64,
+    },
+    /// Channels one behind the other.
+    Concat {
+        /// What it reads.
+        xs: Vec<Id>,
+    },
+    /// The way out: any candle code.
+    Plain {
+        /// What it reads.
+        x: Id,
+        /// The code.
+        f: Plain,
+        /// Indices into [`Program::params`].
+        params: Vec<usize>,
+    },
+}
+
+/// A trainable parameter of a program.
+#[derive(Clone, Debug)]
+pub struct Param {
+    /// Name within the block, e.g. `conv1.weight`.
+    pub name: String,
+    /// Shape in PyTorch's layout.
+    pub shape: Vec<usize>,
+    /// How it starts.
+    pub init: Init,
+}
+
+/// A block: nodes in execution order, the last one is the output.
+#[derive(Clone, Default)]
+pub struct Program {
+    /// The steps.
+    pub nodes: Vec<Node>,
+    /// Channels of every node.
+    pub channels: Vec<usize>,
+    /// Trainable parameters.
+    pub params: Vec<Param>,
+    /// Running statistics: name of the norm and its channels.
+    pub stats: Vec<(String, usize)>,
+    error: Option<String>,
+}
+
+impl Program {
+    /// Channels of the output.
+    pub fn out_channels(&self) -> usize {
+        self.channels.last().copied().unwrap_or(0)
+    }
+    /// Trainable numbers.
+    pub fn parameters(&self) -> usize {
+        self.params.iter().map(|p| p.shape.iter().product::<usize>()).sum()
+    }
+    /// `(height, width)` of every node for an input of `(height, width)`; code in [`Node::Plain`] counts as keeping its size.
+    ///
+    /// # Errors
+    /// When a window does not fit.
+    pub fn sizes(&self, input: (usize, usize)) -> Result<Vec<(usize, usize)>> {
+        let mut sizes: Vec<(usize, usize)> = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let size = match node {
+                Node::Input => input,
+                Node::Conv { x, at, .. } | Node::Pool { x, at, .. } => {
+                    let (h, w) = sizes[*x];
+                    let fits = at.out(h).zip(at.out(w));
+                    fits.ok_or_else(|| {
+                        Error::Invalid(format!("a window of {} pixels does not fit into a map of {h}x{w}", at.span()))
+                    })?
+                }
+                Node::GlobalPool { .. } => (1, 1),
+                Node::Concat { xs } => xs.first().map_or((0, 0), |x| sizes[*x]),
+                Node::Norm { x, .. }
+                | Node::Act { x, .. }
+                | Node::Add { a: x, .. }
+                | Node::Scale { x, .. }
+                | Node::PadChannels { x, .. }
+                | Node::DropPath { x, .. }
+                | Node::Plain { x, .. } => sizes[*x],
+            };
+            sizes.push(size);
+        }
+        Ok(sizes)
+    }
+}
+
+/// A value while a program is written down. Copy: use it as often as you like; `+` adds maps.
+#[derive(Clone, Copy)]
+pub struct Flow<'a> {
+    draft: &'a RefCell<Program>,
+    id: Id,
+}
+
+/// Writes a program that reads `channels` channels.
+///
+/// # Errors
+/// The first mistake made while writing: channels that do not fit, the same name twice, an output that is not the last value.
+pub fn block(channels: usize, f: impl FnOnce(Flow<'_>) -> Flow<'_>) -> Result<Program> {
+    let start = Program { nodes: vec![Node::Input], channels: vec![channels], ..Default::default() };
+    let draft = RefCell::new(start);
+    let out = f(Flow { draft: &draft, id: 0 }).id;
+    let program = draft.into_inner();
+    if let Some(error) = program.error {
+        return Err(Error::Invalid(error));
+    }
+    if out + 1 != program.nodes.len() {
+        return Err(Error::Invalid("the last value of a block must be its output".into()));
+    }
+    Ok(program)
+}
+
+/// He et al. 2015, fan-out, as torchvision and timm start convolutions.
+const CONV_INIT: Init =
+    Init::Kaiming { dist: NormalOrUniform::Normal, fan: FanInOut::FanOut, non_linearity: NonLinearity::ReLU };
+
+impl<'a> Flow<'a> {
+    fn push(self, node: Node, channels: usize) -> Self {
+        let mut draft = self.draft.borrow_mut();
+        draft.nodes.push(node);
+        draft.channels.push(channels);
+        Self { draft: self.draft, id: draft.nodes.len() - 1 }
+    }
+    fn keep(self, node: Node) -> Self {
+        self.push(node, self.channels())
+    }
+    fn fail(self, message: String) {
+        self.draft.borrow_mut().error.get_or_insert(message);
+    }
+    fn param(self, name: String, shape: Vec<usize>, init: Init) -> usize {
+        if self.draft.borrow().params.iter().any(|p| p.name == name) {
+            self.fail(format!("two parameters are called '{name}'"));
+        }
+        let mut draft = self.draft.borrow_mut();
+        draft.params.push(Param { name, shape, init });
+        draft.params.len() - 1
+    }
+    /// Channels of this value.
+    pub fn channels(self) -> usize {
+        self.draft.borrow().channels[self.id]
+    }
+    /// Convolution to `out` channels. The weight starts normal with He's fan-out deviation, a bias as PyTorch's.
+    pub fn conv(self, name: &str, out: usize, at: Window) -> Self {
+        let channels = self.channels();
+        if at.groups == 0 || !channels.is_multiple_of(at.groups) || !out.is_multiple_of(at.groups) || out == 0 {
+            self.fail(format!("{name}: {channels} -> {out} channels do not divide into {} groups", at.groups));
+            return self;
+        }
+        let shape = vec![out, channels / at.groups, at.size, at.size];
+        let bound = 1.0 / ((shape[1] * at.size * at.size) as f64).sqrt();
+        let weight = self.param(format!("{name}.weight"), shape, CONV_INIT);
+        let start = Init::Uniform { lo: -bound, up: bound };
+        let bias = at.bias.then(|| self.param(format!("{name}.bias"), vec![out], start));
+        self.push(Node::Conv { x: self.id, at, weight, bias }, out)
+    }
+    /// Convolution of every channel by itself.
+    pub fn depthwise(self, name: &str, at: Window) -> Self {
+        let channels = self.channels();
+        self.conv(name, channels, at.groups(channels))
+    }
+    /// Batch norm with PyTorch's defaults (eps 1e-5, momentum 0.1), weight 1, bias 0.
+    pub fn norm(self, name: &str) -> Self {
+        self.norm_from(name, 1.0)
+    }
+    /// Batch norm whose weight starts at `weight`: 0 makes a residual branch start as the identity (Goyal et al. 2017).
+    pub fn norm_from(self, name: &str, weight: f64) -> Self {
+        let channels = self.channels();
+        let weight = self.param(format!("{name}.weight"), vec![channels], Init::Const(weight));
+        let bias = self.param(format!("{name}.bias"), vec![channels], Init::Const(0.0));
+        let stats = {
+            let mut draft = self.draft.borrow_mut();
+            draft.stats.push((name.into(), channels));
+            draft.stats.len() - 1
+        };
+        self.keep(Node::Norm { x: self.id, eps: 1e-5, momentum: 0.1, weight, bias, stats })
+    }
+    /// Activation.
+    pub fn act(self, f: Act) -> Self {
+        self.keep(Node::Act { x: self.id, f })
+    }
+    /// ReLU.
+    pub fn relu(self) -> Self {
+        self.act(Act::Relu)
+    }
+    /// SiLU (swish).
+    pub fn silu(self) -> Self {
+        self.act(Act::Silu)
+    }
+    /// Max or average pool.
+    pub fn pool(self, f: Pool, at: Window) -> Self {
+        self.keep(Node::Pool { x: self.id, f, at })
+    }
+    /// Mean over the picture, `[B, 1, 1, C]`.
+    pub fn global_pool(self) -> Self {
+        self.keep(Node::GlobalPool { x: self.id })
+    }
+    /// Multiplies each channel by its gate.
+    pub fn scale(self, gate: Self) -> Self {
+        if gate.channels() != self.channels() {
+            self.fail(format!("scale: {} channels, {} gates", self.channels(), gate.channels()));
+        }
+        self.keep(Node::Scale { x: self.id, gate: gate.id })
+    }
+    /// Zero channels before and after.
+    pub fn pad_channels(self, before: usize, after: usize) -> Self {
+        self.push(Node::PadChannels { x: self.id, before, after }, self.channels() + before + after)
+    }
+    /// Stochastic depth; `p` = 0 writes nothing.
+    pub fn drop_path(self, p: f64) -> Self {
+        if !(0.0..1.0).contains(&p) {
+            self.fail(format!("drop_path: p must be in 0..1, got {p}"));
+        }
+        if p == 0.0 { self } else { self.keep(Node::DropPath { x: self.id, p }) }
+    }
+    /// Candle code in the middle of a block, `channels` out; `params` are (name, shape, start).
+    pub fn plain(
+        self,
+        channels: usize,
+        params: &[(&str, Vec<usize>, Init)],
+        f: impl Fn(&[Tensor], &[Tensor]) -> candle_core::Result<Tensor> + Send + Sync + 'static,
+    ) -> Self {
+        let params = params.iter().map(|(n, s, i)| self.param((*n).into(), s.clone(), *i)).collect();
+        self.push(Node::Plain { x: self.id, f: Arc::new(f), params }, channels)
+    }
+}
+
+impl Add for Flow<'_> {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        if other.channels() != self.channels() {
+            self.fail(format!("add: {} and {} channels", self.channels(), other.channels()));
+        }
+        self.keep(Node::Add { a: self.id, b: other.id })
+    }
+}
+
+/// Channels of all values, one behind the other; at least one value.
+pub fn concat<'a>(first: Flow<'a>, rest: &[Flow<'a>]) -> Flow<'a> {
+    let all = std::iter::once(&first).chain(rest);
+    let channels = all.clone().map(|x| x.channels()).sum();
+    first.push(Node::Concat { xs: all.map(|x| x.id).collect() }, channels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::window::k;
+    use super::*;
+
+    #[test]
+    fn mistakes_are_named() {
+        let message = |program: Result<Program>| program.err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(message(block(8, |x| x.conv("a", 8, k(3).groups(3)))).contains("a: 8 -> 8 channels"));
+        assert!(message(block(8, |x| x.conv("a", 8, k(3)).conv("a", 8, k(3)))).contains("'a.weight'"));
+        assert!(message(block(8, |x| x + x.conv("a", 4, k(1)))).contains("8 and 4"));
+        assert!(
+            message(block(8, |x| {
+                x.relu();
+                x
+            }))
+            .contains("last value")
+        );
+    }
+
+    #[test]
+    fn sizes_follow_windows() {
+        let program = block(3, |x| x.conv("a", 8, k(7).stride(2)).pool(Pool::Max, k(3).stride(2)).global_pool());
+        let sizes = program.unwrap().sizes((33, 20)).unwrap();
+        assert_eq!(sizes, [(33, 20), (17, 10), (9, 5), (1, 1)]);
+    }
+}

@@ -1,0 +1,51 @@
+//! What one forward pass needs to know beside its input.
+
+use candle_core::Tensor;
+
+/// Which gradients a pass prepares for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grad {
+    /// None: no graph is built, nothing is kept (validation, prediction).
+    None,
+    /// Of the input only (Grad-CAM, frozen networks).
+    Input,
+    /// Of the input and all parameters.
+    All,
+}
+
+/// Sees named intermediate results.
+pub type Tap<'a> = &'a mut dyn FnMut(&str, &Tensor);
+
+/// How to go forward.
+pub struct Pass<'a> {
+    /// Batch statistics, dropout and drop-path as in training.
+    pub train: bool,
+    /// Whether running statistics move in training (not in a second pass over the same batch).
+    pub update_stats: bool,
+    /// Which gradients to prepare for.
+    pub grad: Grad,
+    /// Key of all random numbers of this pass: a function of (seed, fold, step); the same key drops the same units.
+    pub key: u64,
+    /// Called with (stage name, map `[B, H, W, C]`) after every stage: auxiliary heads, distillation, feature maps.
+    pub taps: Option<Tap<'a>>,
+}
+
+impl Pass<'_> {
+    /// A training pass with this key.
+    pub fn train(key: u64) -> Self {
+        Self { train: true, update_stats: true, grad: Grad::All, key, taps: None }
+    }
+    /// Evaluation without a graph.
+    pub fn eval() -> Self {
+        Self { train: false, update_stats: false, grad: Grad::None, key: 0, taps: None }
+    }
+    /// Evaluation with the gradient of the input.
+    pub fn explain() -> Self {
+        Self { grad: Grad::Input, ..Self::eval() }
+    }
+    pub(crate) fn tap(&mut self, name: &str, x: &Tensor) {
+        if let Some(tap) = &mut self.taps {
+            tap(name, x);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What a network is made of, without running it.
+
+use crate::error::Result;
+use crate::ops::{Node, Program};
+use serde::Serialize;
+
+/// One layer.
+#[derive(Clone, Debug, Serialize)]
+pub struct Layer {
+    /// Path of its variables.
+    pub name: String,
+    /// What it does.
+    pub kind: &'static str,
+    /// Channels, height, width.
+    pub output: [usize; 3],
+    /// Trainable numbers.
+    pub parameters: usize,
+    /// Multiply-adds for one picture.
+    pub multiply_adds: usize,
+}
+
+/// All layers of a network.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// From input to output.
+    pub layers: Vec<Layer>,
+}
+
+impl Summary {
+    /// Trainable numbers.
+    pub fn parameters(&self) -> usize {
+        self.layers.iter().map(|l| l.parameters).sum()
+    }
+    /// Multiply-adds for one picture.
+    pub fn multiply_adds(&self) -> usize {
+        self.layers.iter().map(|l| l.multiply_adds).sum()
+    }
+}
+
+/// Appends the layers of `program` for a map of `size` and returns the size of its output.
+pub(crate) fn program_layers(
+    prefix: &str,
+    program: &Program,
+    size: (usize, usize),
+    layers: &mut Vec<Layer>,
+) -> Result<(usize, usize)> {
+    let sizes = program.sizes(size)?;
+    let count = |param: usize| program.params[param].shape.iter().product::<usize>();
+    for (id, node) in program.nodes.iter().enumerate() {
+        let (h, w) = sizes[id];
+        let (kind, own, parameters, multiply_adds) = match node {
+            Node::Conv { weight, bias, .. } => {
+                let own = program.params[*weight].name.trim_end_matches(".weight");
+                ("conv", own, count(*weight) + bias.map_or(0, count), count(*weight) * h * w)
+            }
+            Node::Norm { weight, bias, stats, .. } => {
+                ("batch_norm", program.stats[*stats].0.as_str(), count(*weight) + count(*bias), 0)
+            }
+            Node::Pool { .. } => ("pool", "pool", 0, 0),
+            Node::GlobalPool { .. } => ("global_pool", "global_pool", 0, 0),
+            Node::Plain { params, .. } => ("plain", "plain", params.iter().map(|p| count(*p)).sum(), 0),
+            _ => continue,
+        };
+        let name = if prefix.is_empty() { own.to_string() } else { format!("{prefix}.{own}") };
+        layers.push(Layer { name, kind, output: [program.channels[id], h, w], parameters, multiply_adds });
+    }
+    Ok(sizes.last().copied().unwrap_or(size))
+}

@@ -1,0 +1,157 @@
+//! One training step and twenty SGD steps against PyTorch's float64 (`xtask/fixtures/models.py`).
+
+use candle_core::{DType, Device, Tensor, Var};
+use candle_nn::{VarMap, loss::cross_entropy};
+use sconce_models::{Network, NetworkConfig, Pass, init};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+fn name_hash(name: &str) -> u64 {
+    name.bytes().fold(0xCBF2_9CE4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01B3))
+}
+
+fn mix(v: u64) -> u64 {
+    let v = v.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let v = (v ^ (v >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let v = (v ^ (v >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    v ^ (v >> 31)
+}
+
+/// The formula of `xtask/fixtures/models.py`: the value of a variable, or of the batch.
+fn formula(seed: u64, name: &str, shape: &[usize], dtype: DType) -> Tensor {
+    let key = name_hash(&format!("{seed}/{name}"));
+    let fan_in = shape[1..].iter().product::<usize>() as f64;
+    let count = shape.iter().product::<usize>() as u64;
+    let values: Vec<f32> = (0..count)
+        .map(|i| {
+            let u = (mix(key.wrapping_add(i)) >> 40) as f64 / (1u64 << 23) as f64 - 1.0;
+            let v = match shape.len() {
+                _ if name == "images" => 1.5 * u,
+                4 => (6.0 / fan_in).sqrt() * u,
+                2 => (3.0 / fan_in).sqrt() * u,
+                _ if name == "head.bias" => 0.1 * u,
+                _ if name.ends_with(".weight") => 1.0 + 0.2 * u,
+                _ => 0.2 * u,
+            };
+            v as f32
+        })
+        .collect();
+    Tensor::from_vec(values, shape, &Device::Cpu).unwrap().to_dtype(dtype).unwrap()
+}
+
+struct Setup {
+    golden: Value,
+    network: Network,
+    vars: BTreeMap<String, Var>,
+    images: Var,
+    labels: Tensor,
+}
+
+fn setup(golden: &str, dtype: DType) -> Setup {
+    let golden: Value = serde_json::from_str(golden).unwrap();
+    let number = |key: &str| golden[key].as_u64().unwrap() as usize;
+    let (seed, batch, size, classes) = (number("seed") as u64, number("batch"), number("size"), number("classes"));
+    let map = VarMap::new();
+    let config = NetworkConfig { model: golden["model"].as_str().unwrap().into(), classes, ..NetworkConfig::default() };
+    let network = Network::new(&config, init::seeded(&map, 0, dtype, &Device::Cpu)).unwrap();
+    let vars: BTreeMap<String, Var> = map.data().lock().unwrap().clone().into_iter().collect();
+    for (name, var) in vars.iter().filter(|(name, _)| !name.contains("running")) {
+        var.set(&formula(seed, name, var.dims(), dtype)).unwrap();
+    }
+    let images = Var::from_tensor(&formula(seed, "images", &[batch, 3, size, size], dtype)).unwrap();
+    let labels: Vec<u32> = (0..batch).map(|i| ((3 * i + 1) % classes) as u32).collect();
+    Setup { golden, network, vars, images, labels: Tensor::new(labels, &Device::Cpu).unwrap() }
+}
+
+/// Relative L2 distance of the sampled entries, and of the norms, must be at most `tolerance`.
+fn compare(golden: &Value, key: &str, ours: &Tensor, tolerance: f64) -> f64 {
+    let flat = ours.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
+    let want = &golden["tensors"][key];
+    assert!(want.is_object(), "no golden values for '{key}'");
+    let norm = flat.iter().map(|v| v * v).sum::<f64>().sqrt();
+    let want_norm = want["norm"].as_f64().unwrap();
+    let at = want["at"].as_array().unwrap().iter().map(|i| i.as_u64().unwrap() as usize);
+    let values = want["values"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap());
+    let (mut off, mut all) = (0.0, 0.0);
+    for (i, value) in at.zip(values) {
+        off += (flat[i] - value).powi(2);
+        all += value * value;
+    }
+    let distance = (off / all).sqrt().max((norm / want_norm - 1.0).abs());
+    assert!(distance <= tolerance, "{key}: relative distance {distance:e} > {tolerance:e}");
+    distance
+}
+
+fn one_step(golden: &str, dtype: DType, tolerance: f64) {
+    let s = setup(golden, dtype);
+    let logits = s.network.forward(&s.images, None, &mut Pass::train(0)).unwrap();
+    let loss = cross_entropy(&logits, &s.labels).unwrap();
+    let gradients = loss.backward().unwrap();
+    let mut worst = compare(&s.golden, "loss", &loss.reshape(1).unwrap(), tolerance);
+    worst = worst.max(compare(&s.golden, "grad images", gradients.get(&s.images).unwrap(), tolerance));
+    let mut compared = 2;
+    for (name, var) in &s.vars {
+        let (key, tensor) = match name.contains("running") {
+            true => (format!("stat {name}"), var.as_tensor()),
+            false => (format!("grad {name}"), gradients.get(var).unwrap_or_else(|| panic!("no gradient for {name}"))),
+        };
+        worst = worst.max(compare(&s.golden, &key, tensor, tolerance));
+        compared += 1;
+    }
+    assert_eq!(compared, s.golden["tensors"].as_object().unwrap().len());
+    println!("{} {dtype:?}: {compared} tensors, worst relative distance {worst:.2e}", s.golden["model"]);
+}
+
+fn twenty_steps(golden: &str) {
+    let s = setup(golden, DType::F32);
+    let want = s.golden["losses"].as_array().unwrap();
+    assert_eq!(want.len(), 21);
+    let mut worst = 0f64;
+    for (step, want) in want.iter().enumerate() {
+        let logits = s.network.forward(&s.images.as_detached_tensor(), None, &mut Pass::train(0)).unwrap();
+        let loss = cross_entropy(&logits, &s.labels).unwrap();
+        let (ours, want) = (f64::from(loss.to_scalar::<f32>().unwrap()), want.as_f64().unwrap());
+        worst = worst.max((ours - want).abs());
+        assert!((ours - want).abs() <= 1e-3, "step {step}: loss {ours}, PyTorch {want}");
+        let gradients = loss.backward().unwrap();
+        for var in s.vars.values() {
+            if let Some(gradient) = gradients.get(var) {
+                var.set(&(var.as_detached_tensor() - (gradient.detach() * 0.01).unwrap()).unwrap()).unwrap();
+            }
+        }
+    }
+    println!("{}: worst difference of twenty losses {worst:.2e}", s.golden["model"]);
+}
+
+const RESNET20: &str = include_str!("golden/resnet20.json");
+const RESNET18: &str = include_str!("golden/resnet18.json");
+
+#[test]
+fn resnet20_step_in_f32() {
+    one_step(RESNET20, DType::F32, 1e-4);
+}
+
+#[test]
+fn resnet20_step_in_f64() {
+    one_step(RESNET20, DType::F64, 1e-9);
+}
+
+#[test]
+fn resnet18_step_in_f32() {
+    one_step(RESNET18, DType::F32, 1e-4);
+}
+
+#[test]
+fn resnet18_step_in_f64() {
+    one_step(RESNET18, DType::F64, 1e-9);
+}
+
+#[test]
+fn resnet20_follows_pytorch_for_twenty_steps() {
+    twenty_steps(RESNET20);
+}
+
+#[test]
+fn resnet18_follows_pytorch_for_twenty_steps() {
+    twenty_steps(RESNET18);
+}

@@ -1,0 +1,158 @@
+//! Laws that every model of the table keeps.
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarMap;
+use sconce_models::{Grad, Network, NetworkConfig, Pass, init, models, resolve};
+use std::collections::BTreeSet;
+
+/// Published numbers of parameters for so many classes: torchvision, the paper's table 6, pytorch-cifar.
+const PARAMETERS: &[(&str, usize, usize)] = &[
+    ("resnet18", 1000, 11_689_512),
+    ("resnet34", 1000, 21_797_672),
+    ("resnet50", 1000, 25_557_032),
+    ("resnet20", 10, 269_722),
+    ("resnet32", 10, 464_154),
+    ("resnet44", 10, 658_586),
+    ("resnet56", 10, 853_018),
+    ("resnet110", 10, 1_727_962),
+    ("resnet18_cifar", 10, 11_173_962),
+];
+
+fn network(model: &str, classes: usize, seed: u64) -> (Network, VarMap) {
+    let vars = VarMap::new();
+    let config = NetworkConfig { model: model.into(), classes, ..NetworkConfig::default() };
+    let network = Network::new(&config, init::seeded(&vars, seed, DType::F32, &Device::Cpu)).unwrap();
+    (network, vars)
+}
+
+fn pictures(batch: usize, height: usize, width: usize) -> Tensor {
+    let values = (0..batch * 3 * height * width).map(|i| ((i * 7919) % 1009) as f32 / 504.0 - 1.0).collect::<Vec<_>>();
+    Tensor::from_vec(values, (batch, 3, height, width), &Device::Cpu).unwrap()
+}
+
+fn rows(t: &Tensor) -> Vec<Vec<f32>> {
+    t.to_vec2().unwrap()
+}
+
+#[test]
+fn numbers_of_parameters_are_the_published_ones() {
+    for (model, classes, parameters) in PARAMETERS {
+        let (network, vars) = network(model, *classes, 0);
+        let trainable =
+            |(name, var): (&String, &candle_core::Var)| if name.contains("running") { 0 } else { var.elem_count() };
+        assert_eq!(vars.data().lock().unwrap().iter().map(trainable).sum::<usize>(), *parameters, "{model}");
+        assert_eq!(network.summary((64, 64)).unwrap().parameters(), *parameters, "{model}");
+    }
+}
+
+/// torchvision publishes 1.81, 3.66 and 4.09 billion multiply-adds at 224 pixels.
+#[test]
+fn multiply_adds_are_the_published_ones() {
+    for (model, billions) in [("resnet18", 1.81), ("resnet34", 3.66), ("resnet50", 4.09)] {
+        let ours = network(model, 1000, 0).0.summary((224, 224)).unwrap().multiply_adds() as f64 / 1e9;
+        assert!((ours - billions).abs() < 0.01, "{model}: {ours}");
+    }
+}
+
+#[test]
+fn every_parameter_learns_and_training_differs_from_evaluation() {
+    for (model, _) in models().into_iter().filter(|(m, _)| *m != "resnet110") {
+        let (network, vars) = network(model, 5, 1);
+        for (height, width) in [(32, 32), (48, 40)] {
+            let x = pictures(3, height, width);
+            let logits = network.forward(&x, None, &mut Pass::train(1)).unwrap();
+            assert_eq!(logits.dims(), [3, 5], "{model}");
+            let store = logits.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+            for (name, var) in vars.data().lock().unwrap().iter().filter(|(name, _)| !name.contains("running")) {
+                let gradient = store.get(var).unwrap_or_else(|| panic!("{model}: no gradient for {name}"));
+                let norm = gradient.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
+                assert!(norm.is_finite() && norm > 0.0, "{model}: the gradient of {name} is {norm}");
+            }
+            let eval = network.forward(&x, None, &mut Pass::eval()).unwrap();
+            assert!(!eval.track_op(), "{model}: evaluation must not build a graph");
+            assert_ne!(rows(&eval), rows(&logits), "{model}");
+        }
+    }
+}
+
+#[test]
+fn a_seed_gives_the_same_network_and_stages_name_every_variable_once() {
+    for (model, doc) in models() {
+        assert!(doc.ends_with('.'), "{model}: '{doc}' is not a sentence");
+        let ((a, vars), (b, _), (c, _)) = (network(model, 3, 7), network(model, 3, 7), network(model, 3, 8));
+        let x = pictures(1, 32, 32);
+        let logits = |n: &Network| rows(&n.forward(&x, None, &mut Pass::eval()).unwrap());
+        assert_eq!(logits(&a), logits(&b), "{model}");
+        assert_ne!(logits(&a), logits(&c), "{model}");
+        let named: Vec<String> = a.stages().into_iter().flat_map(|(_, v)| v).collect();
+        let all: BTreeSet<String> = vars.data().lock().unwrap().keys().cloned().collect();
+        assert_eq!(named.len(), all.len(), "{model}");
+        assert_eq!(named.into_iter().collect::<BTreeSet<_>>(), all, "{model}");
+    }
+}
+
+#[test]
+fn running_statistics_move_only_when_asked() {
+    let (network, vars) = network("baseline", 2, 0);
+    let read = || vars.data().lock().unwrap()["backbone.stage1.bn0.running_mean"].to_vec1::<f32>().unwrap();
+    let start = read();
+    let pass = |update_stats, train| Pass { train, update_stats, grad: Grad::None, key: 0, taps: None };
+    network.forward(&pictures(2, 32, 32), None, &mut pass(false, true)).unwrap();
+    network.forward(&pictures(2, 32, 32), None, &mut pass(true, false)).unwrap();
+    assert_eq!(read(), start);
+    network.forward(&pictures(2, 32, 32), None, &mut pass(true, true)).unwrap();
+    assert_ne!(read(), start);
+}
+
+#[test]
+fn taps_see_every_stage() {
+    let (network, _) = network("resnet20", 2, 0);
+    let mut seen = vec![];
+    let mut tap = |name: &str, x: &Tensor| seen.push((name.to_string(), x.dims().to_vec()));
+    let mut pass = Pass { taps: Some(&mut tap), ..Pass::eval() };
+    network.forward(&pictures(1, 32, 32), None, &mut pass).unwrap();
+    let shapes: Vec<_> = seen.iter().map(|(name, dims)| (name.as_str(), dims.as_slice())).collect();
+    let want: [(&str, &[usize]); 4] = [
+        ("stem", &[1, 32, 32, 16]),
+        ("layer1", &[1, 32, 32, 16]),
+        ("layer2", &[1, 16, 16, 32]),
+        ("layer3", &[1, 8, 8, 64]),
+    ];
+    assert_eq!(shapes, want);
+}
+
+#[test]
+fn tabular_features_reach_the_head_and_dropout_follows_its_key() {
+    let vars = VarMap::new();
+    let config = NetworkConfig { meta: 2, dropout: 0.5, classes: 3, ..NetworkConfig::default() };
+    let network = Network::new(&config, init::seeded(&vars, 0, DType::F32, &Device::Cpu)).unwrap();
+    let x = pictures(2, 32, 32);
+    let meta = |v: f32| Tensor::full(v, (2, 2), &Device::Cpu).unwrap();
+    let logits = |meta: &Tensor, mut pass: Pass<'_>| rows(&network.forward(&x, Some(meta), &mut pass).unwrap());
+    assert_ne!(logits(&meta(0.0), Pass::eval()), logits(&meta(1.0), Pass::eval()));
+    assert_eq!(logits(&meta(0.0), Pass::train(1)), logits(&meta(0.0), Pass::train(1)));
+    assert_ne!(logits(&meta(0.0), Pass::train(1)), logits(&meta(0.0), Pass::train(2)));
+    let error = network.forward(&x, None, &mut Pass::eval()).unwrap_err().to_string();
+    assert!(error.contains("takes 2 tabular features"), "{error}");
+}
+
+#[test]
+fn wrong_names_and_values_are_clear_errors() {
+    let build = |model: &str, params: serde_json::Value| {
+        let config = NetworkConfig { model: model.into(), params, ..NetworkConfig::default() };
+        Network::new(&config, init::seeded(&VarMap::new(), 0, DType::F32, &Device::Cpu)).err().unwrap().to_string()
+    };
+    assert!(
+        build("resnet19", serde_json::Value::Null)
+            .contains("unknown model 'resnet19', expected one of baseline, resnet18")
+    );
+    assert!(build("resnet18", serde_json::json!({"widht": 3})).contains("unknown field `widht`"));
+    assert!(build("resnet18", serde_json::json!({"layers": []})).contains("at least one unit"));
+    assert!(build("resnet50", serde_json::json!({"shortcut": "pad"})).contains("pad shortcuts need basic units"));
+    let resolved = resolve("resnet20", &serde_json::json!({"width": 8})).unwrap();
+    assert_eq!((resolved["width"].as_u64(), resolved["stem"].as_str()), (Some(8), Some("cifar")));
+    let (network, _) = network("resnet18", 2, 0);
+    let wrong =
+        network.forward(&Tensor::zeros((1, 1, 32, 32), DType::F32, &Device::Cpu).unwrap(), None, &mut Pass::eval());
+    assert!(wrong.unwrap_err().to_string().contains("reads 3 channels"));
+}
