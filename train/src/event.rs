@@ -1,0 +1,73 @@
+//! What hooks see, and what they may ask for. Hooks observe; only the loop changes numbers.
+
+use crate::error::BoxError;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What validation says.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Scores {
+    /// The score that decides; higher is better.
+    pub decisive: f64,
+    /// All scores by name.
+    pub all: BTreeMap<String, f64>,
+}
+
+impl Scores {
+    /// A single score, higher is better.
+    pub fn of(name: &str, value: f64) -> Self {
+        Self { decisive: value, all: [(name.to_string(), value)].into() }
+    }
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// An optimizer step; `loss` is there every `log_every` steps, because reading it makes the device wait.
+    Step {
+        /// 0-based.
+        epoch: usize,
+        /// Optimizer steps done, this one included.
+        step: usize,
+        /// Mean of its micro-batches.
+        loss: Option<f64>,
+        /// Learning rate used.
+        lr: f64,
+    },
+    /// An epoch with its validation.
+    Epoch {
+        /// 0-based.
+        epoch: usize,
+        /// Optimizer steps done.
+        step: usize,
+        /// Mean training loss of the epoch.
+        loss: f64,
+        /// What validation said.
+        scores: &'a Scores,
+        /// Whether it is the best so far.
+        best: bool,
+    },
+}
+
+/// What a hook asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Go on.
+    Continue,
+    /// End training here, as if this were the last epoch.
+    Stop,
+    /// Save a checkpoint and return; training goes on later.
+    Interrupt,
+}
+
+/// An observer; any `FnMut(&Event) -> Result<Flow, BoxError>` is one.
+pub trait Hook {
+    /// Sees `event`.
+    fn on(&mut self, event: &Event<'_>) -> Result<Flow, BoxError>;
+}
+
+impl<F: FnMut(&Event<'_>) -> Result<Flow, BoxError>> Hook for F {
+    fn on(&mut self, event: &Event<'_>) -> Result<Flow, BoxError> {
+        self(event)
+    }
+}

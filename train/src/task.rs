@@ -1,0 +1,66 @@
+//! What one step of learning means. The trainer owns the loop, a task the mathematics.
+
+use candle_core::{Result, Tensor};
+
+/// How far training is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// 0-based.
+    pub epoch: usize,
+    /// Optimizer steps done before this one, all epochs together.
+    pub step: usize,
+    /// Optimizer steps per epoch.
+    pub steps_per_epoch: usize,
+    /// Epochs planned.
+    pub epochs: usize,
+}
+
+impl Progress {
+    /// Optimizer steps planned.
+    pub fn total(&self) -> usize {
+        self.steps_per_epoch * self.epochs
+    }
+    /// Epochs done, with the part of the current one.
+    pub fn epochs_done(&self) -> f64 {
+        self.step as f64 / self.steps_per_epoch.max(1) as f64
+    }
+    /// Share of the steps done, 0..=1.
+    pub fn fraction(&self) -> f64 {
+        (self.step as f64 / self.total().max(1) as f64).min(1.0)
+    }
+}
+
+/// A mean loss with its graph from a batch.
+pub trait Task {
+    /// What it learns from.
+    type Batch;
+    /// Scalar mean loss of `batch`.
+    fn loss(&self, batch: &Self::Batch, at: Progress) -> Result<Tensor>;
+}
+
+/// Learning from targets: `forward` predicts, `criterion` compares.
+pub struct Supervised<F, L, B> {
+    forward: F,
+    criterion: L,
+    batch: std::marker::PhantomData<fn(&B)>,
+}
+
+/// A task from two closures, so that neither models nor losses need to be known here.
+pub fn supervised<B, F, L>(forward: F, criterion: L) -> Supervised<F, L, B>
+where
+    F: Fn(&B, Progress) -> Result<Tensor>,
+    L: Fn(&Tensor, &B) -> Result<Tensor>,
+{
+    Supervised { forward, criterion, batch: std::marker::PhantomData }
+}
+
+impl<B, F, L> Task for Supervised<F, L, B>
+where
+    F: Fn(&B, Progress) -> Result<Tensor>,
+    L: Fn(&Tensor, &B) -> Result<Tensor>,
+{
+    type Batch = B;
+    fn loss(&self, batch: &B, at: Progress) -> Result<Tensor> {
+        (self.criterion)(&(self.forward)(batch, at)?, batch)
+    }
+}
