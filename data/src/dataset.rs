@@ -1,0 +1,117 @@
+//! Samples that can be decoded one by one, on any thread.
+
+use crate::error::Result;
+use crate::image::Image;
+use crate::row::{Column, Row};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Labels in memory, pixels on demand.
+pub trait Dataset: Send + Sync {
+    /// All samples. Exploring, splitting and sampling read these and never decode.
+    fn rows(&self) -> &[Row];
+    /// Names of the classes in the order of their indices.
+    fn classes(&self) -> &[String];
+    /// The columns of [`Row::meta`].
+    fn columns(&self) -> &[Column] {
+        &[]
+    }
+    /// Decodes sample `index`, on any thread.
+    ///
+    /// # Errors
+    /// When the picture cannot be read or decoded.
+    ///
+    /// # Panics
+    /// When `index` is out of range.
+    fn image(&self, index: usize) -> Result<Image>;
+}
+
+/// Some rows of a data set, possibly with other labels.
+pub struct Subset {
+    of: Arc<dyn Dataset>,
+    indices: Vec<usize>,
+    rows: Vec<Row>,
+    classes: Vec<String>,
+}
+
+impl Subset {
+    /// The rows at `indices`, in that order.
+    ///
+    /// # Panics
+    /// When an index is out of range.
+    pub fn new(of: Arc<dyn Dataset>, indices: Vec<usize>) -> Self {
+        let rows = indices.iter().map(|&i| of.rows()[i].clone()).collect();
+        let classes = of.classes().to_vec();
+        Self { of, indices, rows, classes }
+    }
+
+    /// With other labels: `rows` one for one.
+    pub(crate) fn relabelled(mut self, rows: Vec<Row>, classes: Vec<String>) -> Self {
+        (self.rows, self.classes) = (rows, classes);
+        self
+    }
+}
+
+impl Dataset for Subset {
+    fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+    fn columns(&self) -> &[Column] {
+        self.of.columns()
+    }
+    fn image(&self, index: usize) -> Result<Image> {
+        self.of.image(self.indices[index])
+    }
+}
+
+/// Keeps decoded pictures in memory up to a limit; beyond it they are decoded each time. The pixels are the same either way.
+pub struct Cached {
+    of: Arc<dyn Dataset>,
+    kept: Mutex<Kept>,
+    limit: usize,
+}
+
+struct Kept {
+    images: Vec<Option<Arc<Image>>>,
+    bytes: usize,
+}
+
+impl Cached {
+    /// Keeps at most `megabytes` of pixels.
+    pub fn new(of: Arc<dyn Dataset>, megabytes: usize) -> Self {
+        let images = vec![None; of.rows().len()];
+        Self { of, kept: Mutex::new(Kept { images, bytes: 0 }), limit: megabytes.saturating_mul(1 << 20) }
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Dataset for Cached {
+    fn rows(&self) -> &[Row] {
+        self.of.rows()
+    }
+    fn classes(&self) -> &[String] {
+        self.of.classes()
+    }
+    fn columns(&self) -> &[Column] {
+        self.of.columns()
+    }
+    fn image(&self, index: usize) -> Result<Image> {
+        let found = self.kept().images[index].clone();
+        if let Some(image) = found {
+            return Ok((*image).clone());
+        }
+        let image = self.of.image(index)?;
+        let mut kept = self.kept();
+        let bytes = image.pixels().len();
+        if kept.images[index].is_none() && kept.bytes + bytes <= self.limit {
+            kept.images[index] = Some(Arc::new(image.clone()));
+            kept.bytes += bytes;
+        }
+        Ok(image)
+    }
+}

@@ -1,0 +1,191 @@
+//! Batches made ahead on all cores. What is in them depends on seed, epoch and rows, never on threads or timing.
+
+use crate::batch::{Batch, Stats, cast, stack, targets};
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
+use crate::image::Image;
+use crate::rng::{name_hash, stream, sub_seed};
+use crate::row::Row;
+use crate::sampler::Sampler;
+use crate::tabular::Encoder;
+use candle_core::{DType, Device, Tensor};
+use crossbeam_channel::{Receiver, bounded};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// How batches are made.
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `batch_size` | 32 | at least 1 |
+/// | `seed` | 0 | of order and transforms |
+/// | `drop_last` | false | leave out a last batch that is smaller |
+/// | `prefetch` | 4 | batches made ahead, at least 1 |
+/// | `stats` | ImageNet | normalization |
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LoaderConfig {
+    /// Samples per batch.
+    pub batch_size: usize,
+    /// Of order and transforms.
+    pub seed: u64,
+    /// Leave out a last batch that is smaller.
+    pub drop_last: bool,
+    /// Batches made ahead.
+    pub prefetch: usize,
+    /// Normalization.
+    pub stats: Stats,
+}
+
+impl Default for LoaderConfig {
+    fn default() -> Self {
+        Self { batch_size: 32, seed: 0, drop_last: false, prefetch: 4, stats: Stats::default() }
+    }
+}
+
+type Transform = Arc<dyn Fn(Image, &mut ChaCha8Rng) -> Image + Send + Sync>;
+
+/// Makes the batches of an epoch. Clones share everything.
+#[derive(Clone)]
+pub struct Loader {
+    dataset: Arc<dyn Dataset>,
+    sampler: Arc<dyn Sampler>,
+    config: LoaderConfig,
+    transform: Transform,
+    encoder: Option<Encoder>,
+    device: Device,
+    dtype: DType,
+}
+
+impl Loader {
+    /// Batches of `dataset` in the order of `sampler`, F32 on the CPU, without a transform.
+    pub fn new(dataset: Arc<dyn Dataset>, sampler: impl Sampler + 'static, config: LoaderConfig) -> Self {
+        let transform: Transform = Arc::new(|image, _| image);
+        Self {
+            dataset,
+            sampler: Arc::new(sampler),
+            config,
+            transform,
+            encoder: None,
+            device: Device::Cpu,
+            dtype: DType::F32,
+        }
+    }
+
+    /// With a change of every picture; its random stream is a function of seed, epoch and the row's id.
+    pub fn with_transform(mut self, f: impl Fn(Image, &mut ChaCha8Rng) -> Image + Send + Sync + 'static) -> Self {
+        self.transform = Arc::new(f);
+        self
+    }
+
+    /// With metadata features.
+    pub fn with_meta(mut self, encoder: Encoder) -> Self {
+        self.encoder = (encoder.width() > 0).then_some(encoder);
+        self
+    }
+
+    /// With pictures as `dtype` on `device`.
+    pub fn on(mut self, device: &Device, dtype: DType) -> Self {
+        (self.device, self.dtype) = (device.clone(), dtype);
+        self
+    }
+
+    /// Batches of an epoch.
+    pub fn batches(&self) -> usize {
+        let (rows, size) = (self.dataset.rows().len(), self.config.batch_size.max(1));
+        if self.config.drop_last { rows / size } else { rows.div_ceil(size) }
+    }
+
+    /// The batches of epoch `epoch`: the same number, the same batches.
+    pub fn epoch(&self, epoch: usize) -> Epoch {
+        self.epoch_from(epoch, 0)
+    }
+
+    /// The batches of epoch `epoch` from the `first` one on, as if those before had been read.
+    pub fn epoch_from(&self, epoch: usize, first: usize) -> Epoch {
+        let (sender, receiver) = bounded(self.config.prefetch.max(1));
+        let (loader, batches) = (self.clone(), self.batches());
+        let work = move || {
+            let rows = loader.dataset.rows();
+            let order_seed = sub_seed(loader.config.seed, "order");
+            let order = loader.sampler.order(rows, &mut stream(order_seed, epoch, 0));
+            let order = numbered(&order);
+            for batch in order.chunks(loader.config.batch_size.max(1)).take(batches).skip(first) {
+                let batch = loader.batch(epoch, batch);
+                let stop = batch.is_err();
+                // Nobody listens any more: the epoch was dropped.
+                if sender.send(batch).is_err() || stop {
+                    return;
+                }
+            }
+        };
+        let spawned = std::thread::Builder::new().name("loader".into()).spawn(work);
+        Epoch { receiver, left: batches.saturating_sub(first), failed: spawned.err().map(|e| e.to_string()) }
+    }
+
+    /// One batch of row indices, each with how often the row came before in this epoch.
+    fn batch(&self, epoch: usize, members: &[(usize, u64)]) -> Result<Batch> {
+        let rows: Vec<&Row> = members.iter().map(|(i, _)| &self.dataset.rows()[*i]).collect();
+        let seed = sub_seed(self.config.seed, "transform");
+        let images = members.par_iter().zip(&rows).map(|((i, before), row)| {
+            let sample = name_hash(&row.id).wrapping_add(before.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            Ok((self.transform)(self.dataset.image(*i)?, &mut stream(seed, epoch, sample)))
+        });
+        let images = images.collect::<Result<Vec<_>>>()?;
+        let encode = |encoder: &Encoder| -> Result<Tensor> {
+            let features: Vec<f32> = rows.iter().flat_map(|row| encoder.encode(&row.meta)).collect();
+            Ok(Tensor::from_vec(features, (rows.len(), encoder.width()), &self.device)?)
+        };
+        Ok(Batch {
+            ids: rows.iter().map(|row| row.id.clone()).collect(),
+            images: cast(stack(&images, &self.config.stats, &self.device)?, self.dtype)?,
+            targets: targets(&rows, &self.device)?,
+            meta: self.encoder.as_ref().map(encode).transpose()?,
+        })
+    }
+}
+
+/// Each index with how often it stood before.
+fn numbered(order: &[usize]) -> Vec<(usize, u64)> {
+    let mut seen = HashMap::<usize, u64>::new();
+    let mut before = |i: usize| {
+        let count = seen.entry(i).or_default();
+        *count += 1;
+        *count - 1
+    };
+    order.iter().map(|&i| (i, before(i))).collect()
+}
+
+/// The batches of one epoch, made by a thread of their own; dropping it ends the work.
+pub struct Epoch {
+    receiver: Receiver<Result<Batch>>,
+    left: usize,
+    failed: Option<String>,
+}
+
+impl Iterator for Epoch {
+    type Item = Result<Batch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.left == 0 {
+            return None;
+        }
+        self.left -= 1;
+        let stopped = |why: &str| Error::Invalid(format!("the loader stopped: {why}"));
+        let batch = match self.failed.take() {
+            Some(why) => Err(stopped(&why)),
+            None => self.receiver.recv().unwrap_or_else(|_| Err(stopped("a transform panicked"))),
+        };
+        if batch.is_err() {
+            self.left = 0;
+        }
+        Some(batch)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}

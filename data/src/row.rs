@@ -1,0 +1,59 @@
+//! What is known of a sample without decoding its picture.
+
+use serde::{Deserialize, Serialize};
+
+/// What a picture shows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Target {
+    /// One of the classes, its index.
+    Class(u32),
+    /// K values: several labels, soft labels or a regression; NaN where not known.
+    Dense(Vec<f32>),
+}
+
+/// What a sample is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// To learn from.
+    #[default]
+    Train,
+    /// To choose by, where the data set comes with such a part.
+    Validation,
+    /// To be predicted.
+    Test,
+}
+
+/// A sample without its pixels.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Row {
+    /// Unique in the data set.
+    pub id: String,
+    /// What it is for.
+    pub part: Part,
+    /// What it shows, if that is known.
+    pub target: Option<Target>,
+    /// Rows of one group never sit in two folds.
+    pub group: Option<String>,
+    /// One raw value per [`Column`]: a number, or the index of a category; NaN where missing.
+    pub meta: Vec<f32>,
+}
+
+impl Row {
+    /// The class, for a target of one class.
+    pub fn class(&self) -> Option<u32> {
+        match self.target {
+            Some(Target::Class(class)) => Some(class),
+            _ => None,
+        }
+    }
+}
+
+/// A column of metadata.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Column {
+    /// Its header.
+    pub name: String,
+    /// Category names in the order of their indices; empty for numbers.
+    pub categories: Vec<String>,
+}

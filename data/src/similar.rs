@@ -1,0 +1,189 @@
+//! Equal and nearly equal pictures.
+
+use crate::image::Image;
+use fast_image_resize::images::{Image as Buffer, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use std::collections::BTreeMap;
+
+/// Most bits in which the gradient hashes of near duplicates differ. Six is too loose: it pairs unlike pictures on plain grounds.
+const MAX_BITS: u32 = 4;
+/// Largest root mean square between the thumbnails of near duplicates, gray levels, after brightness is evened out.
+const MAX_RMS: f32 = 6.0;
+/// Side of a thumbnail, pixels.
+const SIDE: usize = 8;
+
+/// What tells a picture from others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sketch {
+    /// BLAKE3 of sides and pixels: equal pictures, equal hash, whatever the file format.
+    pub pixels: [u8; 32],
+    /// Difference hash: gray, 9×8, one bit per pair of neighbors, set where the left one is darker.
+    pub gradient: u64,
+    /// 8×8 RGB.
+    thumbnail: Vec<u8>,
+}
+
+impl Sketch {
+    /// Of an 8-bit gray or RGB picture.
+    pub fn of(image: &Image) -> Self {
+        let mut hash = blake3::Hasher::new();
+        for side in image.dims() {
+            hash.update(&(side as u64).to_le_bytes());
+        }
+        hash.update(image.pixels());
+        let small = shrink(image, SIDE, SIDE);
+        let gradient = shrink(image, SIDE + 1, SIDE);
+        let gray = |p: &[u8]| match p {
+            [r, g, b, ..] => 299 * u32::from(*r) + 587 * u32::from(*g) + 114 * u32::from(*b),
+            _ => 1000 * u32::from(p[0]),
+        };
+        let levels: Vec<u32> = gradient.chunks_exact(image.channels()).map(gray).collect();
+        let bits = levels.chunks_exact(SIDE + 1).flat_map(|row| row.windows(2).map(|pair| pair[0] < pair[1]));
+        let gradient = bits.fold(0, |hash, bit| hash << 1 | u64::from(bit));
+        Self { pixels: *hash.finalize().as_bytes(), gradient, thumbnail: small }
+    }
+
+    /// Whether both show nearly the same.
+    pub fn is_near(&self, other: &Self) -> bool {
+        (self.gradient ^ other.gradient).count_ones() <= MAX_BITS && self.rms(other) <= MAX_RMS
+    }
+
+    /// Root mean square between the thumbnails, gray levels, without the difference of their means.
+    fn rms(&self, other: &Self) -> f32 {
+        if self.thumbnail.len() != other.thumbnail.len() {
+            return f32::INFINITY;
+        }
+        let differences = || self.thumbnail.iter().zip(&other.thumbnail).map(|(a, b)| f32::from(*a) - f32::from(*b));
+        let n = self.thumbnail.len().max(1) as f32;
+        let mean = differences().sum::<f32>() / n;
+        (differences().map(|d| (d - mean) * (d - mean)).sum::<f32>() / n).sqrt()
+    }
+}
+
+/// Antialiased resampling to `width` × `height`.
+fn shrink(image: &Image, width: usize, height: usize) -> Vec<u8> {
+    let kind = if image.channels() == 3 { PixelType::U8x3 } else { PixelType::U8 };
+    let plane = image.height() * image.width() * kind.size();
+    let source = ImageRef::new(image.width() as u32, image.height() as u32, &image.pixels()[..plane], kind);
+    let mut out = Buffer::new(width as u32, height as u32, kind);
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Box));
+    let done = source.ok().and_then(|source| Resizer::new().resize(&source, &mut out, &options).ok());
+    debug_assert!(done.is_some(), "a picture with pixels can be resized");
+    out.into_vec()
+}
+
+/// Groups of indices with equal pixels, each sorted, in the order of their first members.
+pub fn equal(sketches: &[Option<Sketch>]) -> Vec<Vec<usize>> {
+    let mut by_hash = BTreeMap::<[u8; 32], Vec<usize>>::new();
+    for (i, sketch) in sketches.iter().enumerate() {
+        if let Some(sketch) = sketch {
+            by_hash.entry(sketch.pixels).or_default().push(i);
+        }
+    }
+    let mut groups: Vec<_> = by_hash.into_values().filter(|group| group.len() > 1).collect();
+    groups.sort();
+    groups
+}
+
+/// Pairs of indices that show nearly the same but have other pixels, sorted.
+///
+/// Hashes that differ in at most four bits agree in one of five bands of bits, so only pictures that share a band are compared.
+pub fn near(sketches: &[Option<Sketch>]) -> Vec<(usize, usize)> {
+    let mut pairs = std::collections::BTreeSet::new();
+    let bands = MAX_BITS + 1;
+    for band in 0..bands {
+        let (from, to) = (64 * band / bands, 64 * (band + 1) / bands);
+        let mask = (u64::MAX >> (64 - (to - from))) << from;
+        let mut buckets = BTreeMap::<u64, Vec<usize>>::new();
+        for (i, sketch) in sketches.iter().enumerate() {
+            if let Some(sketch) = sketch {
+                buckets.entry(sketch.gradient & mask).or_default().push(i);
+            }
+        }
+        for bucket in buckets.values() {
+            for (n, &i) in bucket.iter().enumerate() {
+                for &j in &bucket[n + 1..] {
+                    if let (Some(a), Some(b)) = (&sketches[i], &sketches[j])
+                        && a.pixels != b.pixels
+                        && a.is_near(b)
+                    {
+                        pairs.insert((i, j));
+                    }
+                }
+            }
+        }
+    }
+    pairs.into_iter().collect()
+}
+
+/// Joins overlapping pairs and groups of indices below `count` into disjoint clusters, each sorted.
+pub fn clusters(count: usize, groups: impl IntoIterator<Item = Vec<usize>>) -> Vec<Vec<usize>> {
+    let mut parent: Vec<usize> = (0..count).collect();
+    fn root(parent: &mut [usize], mut i: usize) -> usize {
+        while parent[i] != i {
+            parent[i] = parent[parent[i]];
+            i = parent[i];
+        }
+        i
+    }
+    for group in groups {
+        for pair in group.windows(2) {
+            let (a, b) = (root(&mut parent, pair[0]), root(&mut parent, pair[1]));
+            parent[a.max(b)] = a.min(b);
+        }
+    }
+    let mut members = BTreeMap::<usize, Vec<usize>>::new();
+    for i in 0..count {
+        members.entry(root(&mut parent, i)).or_default().push(i);
+    }
+    members.into_values().filter(|cluster| cluster.len() > 1).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A smooth pattern that depends on `seed`.
+    fn picture(width: usize, height: usize, seed: usize, shift: i32) -> Image {
+        let value = |x: usize, y: usize, c: usize| {
+            let (u, v) = (x as f32 / width as f32, y as f32 / height as f32);
+            let wave = ((7 + seed) as f32 * u + c as f32).sin() + ((3 + 2 * seed) as f32 * v + u).cos();
+            (127.0 + 50.0 * wave) as i32 + shift
+        };
+        let pixels = (0..width * height * 3).map(|i| value(i / 3 % width, i / 3 / width, i % 3).clamp(0, 255) as u8);
+        Image::new(width, height, 3, pixels.collect()).unwrap()
+    }
+
+    #[test]
+    fn resized_and_brightened_copies_are_near_and_others_are_not() {
+        let sketch = |w, h, seed, shift| Some(Sketch::of(&picture(w, h, seed, shift)));
+        let sketches = [
+            sketch(64, 48, 1, 0),
+            sketch(64, 48, 1, 0),
+            sketch(60, 45, 1, 5),
+            sketch(64, 48, 2, 0),
+            None,
+            sketch(9, 7, 3, 0),
+        ];
+        assert_eq!(equal(&sketches), [[0, 1]]);
+        assert_eq!(near(&sketches), [(0, 2), (1, 2)]);
+        assert_eq!(clusters(6, [vec![0, 1], vec![1, 2], vec![4, 5]]), [vec![0, 1, 2], vec![4, 5]]);
+    }
+
+    /// Against a plain loop over all pairs.
+    #[test]
+    fn bands_miss_no_pair() {
+        let sketches: Vec<_> = (0..60).map(|i| Some(Sketch::of(&picture(32, 32, i % 7, (i as i32 % 5) * 3)))).collect();
+        let mut all = vec![];
+        for i in 0..60 {
+            for j in i + 1..60 {
+                let (a, b) = (sketches[i].as_ref().unwrap(), sketches[j].as_ref().unwrap());
+                if a.pixels != b.pixels && a.is_near(b) {
+                    all.push((i, j));
+                }
+            }
+        }
+        assert!(!all.is_empty());
+        assert_eq!(near(&sketches), all);
+    }
+}

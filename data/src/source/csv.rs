@@ -1,0 +1,374 @@
+//! A table of ids and labels beside a folder of pictures, as most competitions come.
+
+use super::files::{Tree, file_name, is_sample, is_table, words};
+use super::{Collection, Found, Listing, Source, class_order};
+use crate::decode::Color;
+use crate::error::{Error, Result};
+use crate::row::{Column, Part, Row, Target};
+use crate::table::{Table, is_missing};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A table with a row per picture. What is not said is found out: the id column is the one whose cells name most
+/// pictures (with or without folder and ending), the label column the one that the sample submission asks for, else
+/// the one called label, class, target and the like.
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `path` | required | the folder of everything, or the table |
+/// | `table` | found | table of the training part, relative to the folder |
+/// | `test_table` | found | table of the test part |
+/// | `sample_submission` | found | example of an answer; its ids are the test part where no table is |
+/// | `id`, `label` | found | column names |
+/// | `group` | none | column whose values never sit in two folds |
+/// | `meta` | none | columns that join the network's head: numbers or categories |
+/// | `color` | rgb | rgb, gray |
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Csv {
+    /// The root, or the table in it.
+    pub path: PathBuf,
+    /// Table of the training part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// Table of the test part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_table: Option<String>,
+    /// Example of an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample_submission: Option<String>,
+    /// Column that names the picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Column of the class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Column of the group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Columns of metadata.
+    #[serde(default)]
+    pub meta: Vec<String>,
+    /// What pictures are turned into.
+    #[serde(default)]
+    pub color: Color,
+}
+
+/// Names that label columns have.
+const LABELS: &[&str] = &["label", "labels", "class", "target", "category", "species", "diagnosis", "level", "y"];
+
+/// Whether a table below the tree names at least half of its pictures.
+pub(super) fn fits(tree: &Tree) -> Result<bool> {
+    let index = Index::new(&tree.pictures);
+    for name in training_tables(tree) {
+        // A table that cannot be read is no reason to stop here: it may be something else.
+        let Ok(table) = Table::read(&tree.root.join(name)) else { continue };
+        if id_column(&table, &index).is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Tables that may be the training part's, the likeliest first.
+fn training_tables(tree: &Tree) -> Vec<&String> {
+    let has = |table: &str, word: &str| words(file_name(table)).iter().any(|w| w.starts_with(word));
+    let mut tables: Vec<&String> = tree.tables.iter().filter(|t| !is_sample(t) && !has(t, "test")).collect();
+    tables.sort_by_key(|t| (t.matches('/').count(), !(has(t, "train") || has(t, "label"))));
+    tables
+}
+
+impl Source for Csv {
+    fn open(&mut self) -> Result<Collection> {
+        if is_table(&self.path) && self.path.is_file() {
+            self.table = self.path.file_name().map(|name| name.to_string_lossy().into_owned());
+            let folder = self.path.parent().filter(|p| !p.as_os_str().is_empty());
+            self.path = folder.unwrap_or(Path::new(".")).into();
+        }
+        let tree = Tree::walk(&self.path)?;
+        let index = Index::new(&tree.pictures);
+        let sample = self.sample(&tree)?;
+        let table = self.training_table(&tree, &index)?;
+        let id = match &self.id {
+            Some(name) => table.column(name)?,
+            None => id_column(&table, &index).ok_or_else(|| {
+                table.wrong("no column names the pictures below its folder; say which with data.id".into())
+            })?,
+        };
+        self.id = Some(table.header[id].clone());
+        let label = self.label_column(&table, id, sample.as_ref())?;
+        self.label = Some(table.header[label].clone());
+        let test = self.test_table(&tree, &table.header[id])?;
+
+        let mut reading = Reading::new(&tree, &index);
+        reading.add(&table, Part::Train, [id, label], self)?;
+        if let Some(test) = &test {
+            let test_id = test.column(&table.header[id])?;
+            let test_label = test.header.iter().position(|h| *h == table.header[label]);
+            reading.add(test, Part::Test, [test_id, test_label.unwrap_or(usize::MAX)], self)?;
+        } else if let Some(sample) = &sample {
+            reading.add(sample, Part::Test, [0, usize::MAX], self)?;
+        }
+        reading.finish(self, sample.map(|s| s.path))
+    }
+}
+
+impl Csv {
+    fn sample(&mut self, tree: &Tree) -> Result<Option<Table>> {
+        self.sample_submission = self.sample_submission.take().or_else(|| tree.sample_submission().cloned());
+        self.sample_submission.as_ref().map(|name| Table::read(&self.path.join(name))).transpose()
+    }
+
+    fn training_table(&mut self, tree: &Tree, index: &Index<'_>) -> Result<Table> {
+        if let Some(name) = &self.table {
+            return Table::read(&self.path.join(name));
+        }
+        let tables = training_tables(tree);
+        for name in &tables {
+            let table = Table::read(&self.path.join(name))?;
+            if self.id.is_some() || id_column(&table, index).is_some() {
+                self.table = Some(name.to_string());
+                return Ok(table);
+            }
+        }
+        let why = match tables.len() {
+            0 => "no .csv or .tsv table is below it".to_string(),
+            _ => format!(
+                "no table ({tables:?}) has a column that names its pictures; say which with data.table and data.id"
+            ),
+        };
+        Err(Error::Layout { path: self.path.clone(), why })
+    }
+
+    fn test_table(&mut self, tree: &Tree, id: &str) -> Result<Option<Table>> {
+        if let Some(name) = &self.test_table {
+            return Table::read(&self.path.join(name)).map(Some);
+        }
+        let is_test = |t: &&String| words(file_name(t)).iter().any(|w| w.starts_with("test")) && !is_sample(t);
+        for name in tree.tables.iter().filter(is_test) {
+            let table = Table::read(&self.path.join(name))?;
+            if table.header.iter().any(|h| h == id) {
+                self.test_table = Some(name.clone());
+                return Ok(Some(table));
+            }
+        }
+        Ok(None)
+    }
+
+    fn label_column(&self, table: &Table, id: usize, sample: Option<&Table>) -> Result<usize> {
+        if let Some(name) = &self.label {
+            return table.column(name);
+        }
+        let used = |i: &usize| {
+            let name = &table.header[*i];
+            *i != id && self.group.as_ref() != Some(name) && !self.meta.contains(name)
+        };
+        let free: Vec<usize> = (0..table.header.len()).filter(used).collect();
+        let asked = sample.filter(|s| s.header.len() == 2).map(|s| &s.header[1]);
+        let named = |i: &&usize| LABELS.contains(&table.header[**i].to_lowercase().as_str());
+        let found = free.iter().find(|i| Some(&table.header[**i]) == asked).or_else(|| free.iter().find(named));
+        match (found, &free[..]) {
+            (Some(i), _) | (None, [i]) => Ok(*i),
+            _ => Err(table.wrong(format!(
+                "which column is the label? say it with data.label; there are {}",
+                table.header.join(", ")
+            ))),
+        }
+    }
+}
+
+/// Pictures by every name that a cell may give them.
+struct Index<'a> {
+    pictures: &'a [String],
+    by_name: HashMap<&'a str, Vec<usize>>,
+}
+
+impl<'a> Index<'a> {
+    fn new(pictures: &'a [String]) -> Self {
+        let mut by_name = HashMap::<&str, Vec<usize>>::new();
+        for (i, path) in pictures.iter().enumerate() {
+            let name = file_name(path);
+            let cut = |text: &'a str| text.rsplit_once('.').map_or(text, |(stem, _)| stem);
+            let names: BTreeSet<&str> = [path.as_str(), name, cut(path), cut(name)].into();
+            for name in names {
+                by_name.entry(name).or_default().push(i);
+            }
+        }
+        Self { pictures, by_name }
+    }
+
+    /// Pictures that `cell` may mean.
+    fn candidates(&self, cell: &str) -> &[usize] {
+        let found = self.by_name.get(cell.trim_start_matches("./")).or_else(|| self.by_name.get(file_name(cell)));
+        found.map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The one picture that `cell` means for a row of `part`: folders called after the part decide between several.
+    fn find(&self, cell: &str, part: Part) -> Result<Option<usize>, [usize; 2]> {
+        let word = if part == Part::Test { "test" } else { "train" };
+        let other = if part == Part::Test { "train" } else { "test" };
+        let in_folder = |i: usize, word: &str| {
+            let folders = self.pictures[i].rsplit_once('/').map_or("", |(folders, _)| folders);
+            words(folders).iter().any(|w| w.starts_with(word))
+        };
+        match self.candidates(cell) {
+            [] => Ok(None),
+            [one] => Ok(Some(*one)),
+            several => {
+                let likely: Vec<usize> = several.iter().copied().filter(|&i| in_folder(i, word)).collect();
+                let possible: Vec<usize> = several.iter().copied().filter(|&i| !in_folder(i, other)).collect();
+                match (&likely[..], &possible[..]) {
+                    ([one], _) | ([], [one]) => Ok(Some(*one)),
+                    _ => Err([several[0], several[1]]),
+                }
+            }
+        }
+    }
+}
+
+/// The column whose cells name the most pictures, if that is at least half of them.
+fn id_column(table: &Table, index: &Index<'_>) -> Option<usize> {
+    let looked = &table.rows[..table.rows.len().min(2000)];
+    let hits = |column: usize| looked.iter().filter(|(_, row)| !index.candidates(&row[column]).is_empty()).count();
+    let best = (0..table.header.len()).map(|c| (hits(c), c)).max_by_key(|(hits, c)| (*hits, std::cmp::Reverse(*c)));
+    best.filter(|(hits, _)| *hits > 0 && 2 * hits >= looked.len()).map(|(_, column)| column)
+}
+
+/// Rows as they are read from the tables.
+struct Reading<'a> {
+    tree: &'a Tree,
+    index: &'a Index<'a>,
+    rows: Vec<Row>,
+    labels: Vec<Option<String>>,
+    /// Cells of the metadata columns; `None` where missing.
+    cells: Vec<Vec<Option<String>>>,
+    /// Picture of each row.
+    pictures: Vec<usize>,
+    /// Line of each id.
+    seen: HashMap<String, (u64, Option<String>)>,
+    missing_files: Vec<String>,
+    missing_values: BTreeMap<String, Vec<String>>,
+    warnings: Vec<String>,
+}
+
+impl<'a> Reading<'a> {
+    fn new(tree: &'a Tree, index: &'a Index<'a>) -> Self {
+        Self {
+            tree,
+            index,
+            rows: vec![],
+            labels: vec![],
+            cells: vec![],
+            pictures: vec![],
+            seen: HashMap::new(),
+            missing_files: vec![],
+            missing_values: BTreeMap::new(),
+            warnings: vec![],
+        }
+    }
+
+    /// Adds the rows of `table`; a label column that is not there is out of range.
+    fn add(&mut self, table: &Table, part: Part, [id, label]: [usize; 2], config: &Csv) -> Result<()> {
+        // A test part may come without them.
+        let column = |name: &String| match (table.column(name), part) {
+            (Err(_), Part::Test) => Ok(None),
+            (found, _) => found.map(Some),
+        };
+        let group = config.group.as_ref().map(column).transpose()?.flatten();
+        let meta = config.meta.iter().map(column).collect::<Result<Vec<_>>>()?;
+        for (line, cells) in &table.rows {
+            let name = &cells[id];
+            if name.is_empty() {
+                return Err(table.wrong(format!("line {line} has no id in column '{}'", table.header[id])));
+            }
+            let class = cells.get(label).filter(|cell| !cell.is_empty()).cloned();
+            if let Some((first, said)) = self.seen.insert(name.clone(), (*line, class.clone())) {
+                if said != class {
+                    return Err(
+                        table.wrong(format!("id '{name}' stands on lines {first} and {line} with different labels"))
+                    );
+                }
+                self.warnings.push(format!("id '{name}' stands on lines {first} and {line}; the second is left out"));
+                continue;
+            }
+            for (column, cell) in table.header.iter().zip(cells) {
+                let missing = if *column == table.header[id] { false } else { is_missing(cell) };
+                // A class may be called NA.
+                let missing = if table.header.get(label) == Some(column) { cell.is_empty() } else { missing };
+                if missing {
+                    self.missing_values.entry(column.clone()).or_default().push(name.clone());
+                }
+            }
+            let found = self.index.find(name, part).map_err(|[a, b]| {
+                let pictures = self.index.pictures;
+                table.wrong(format!("line {line}: id '{name}' may be '{}' or '{}'", pictures[a], pictures[b]))
+            })?;
+            let Some(picture) = found else {
+                self.missing_files.push(name.clone());
+                continue;
+            };
+            let group = group.map(|g| cells[g].clone()).filter(|g| !is_missing(g));
+            self.rows.push(Row { id: name.clone(), part, target: None, group, meta: vec![] });
+            self.labels.push(class);
+            self.cells.push(meta.iter().map(|m| m.map(|m| cells[m].clone()).filter(|c| !is_missing(c))).collect());
+            self.pictures.push(picture);
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, config: &Csv, sample_submission: Option<PathBuf>) -> Result<Collection> {
+        let training = |i: &usize| self.rows[*i].part == Part::Train;
+        let known = (0..self.rows.len()).filter(training).filter_map(|i| self.labels[i].clone());
+        let classes = class_order(known);
+        let columns = self.columns(&config.meta);
+        for (i, row) in self.rows.iter_mut().enumerate() {
+            let class = self.labels[i].as_ref().and_then(|label| classes.iter().position(|c| c == label));
+            row.target = class.map(|class| Target::Class(class as u32));
+            row.meta = columns.iter().zip(&self.cells[i]).map(|(column, cell)| code(column, cell.as_deref())).collect();
+        }
+        let mut owner = vec![None; self.tree.pictures.len()];
+        for (row, &picture) in self.pictures.iter().enumerate() {
+            if let Some(first) = owner[picture].replace(row) {
+                let (a, b): (&Row, &Row) = (&self.rows[first], &self.rows[row]);
+                let path = &self.tree.pictures[picture];
+                self.warnings.push(format!("ids '{}' and '{}' mean the same picture '{path}'", a.id, b.id));
+            }
+        }
+        let files = self.tree.pictures.iter().zip(owner).map(|(path, row)| Found { path: path.clone(), row }).collect();
+        let read = self.tree.reader(config.color);
+        let paths = self.pictures.iter().map(|&p| self.tree.pictures[p].clone()).collect();
+        self.missing_files.sort();
+        Ok(Collection {
+            dataset: Arc::new(Listing { rows: self.rows, paths, classes, columns, read: read.clone() }),
+            files,
+            missing_files: self.missing_files,
+            missing_values: self.missing_values,
+            label: config.label.clone(),
+            sample_submission,
+            warnings: self.warnings,
+            read,
+        })
+    }
+
+    /// A column is numeric where all its cells are numbers.
+    fn columns(&self, names: &[String]) -> Vec<Column> {
+        let column = |(m, name): (usize, &String)| {
+            let values: BTreeSet<&String> = self.cells.iter().filter_map(|cells| cells.get(m)?.as_ref()).collect();
+            let numeric = values.iter().all(|v| v.parse::<f32>().is_ok_and(f32::is_finite));
+            let categories = if numeric { vec![] } else { values.into_iter().cloned().collect() };
+            Column { name: name.clone(), categories }
+        };
+        names.iter().enumerate().map(column).collect()
+    }
+}
+
+/// The raw value of a cell.
+fn code(column: &Column, cell: Option<&str>) -> f32 {
+    let Some(cell) = cell else { return f32::NAN };
+    match column.categories.is_empty() {
+        true => cell.parse().unwrap_or(f32::NAN),
+        false => column.categories.iter().position(|c| c == cell).map_or(f32::NAN, |i| i as f32),
+    }
+}

@@ -1,0 +1,109 @@
+//! What lies below a folder.
+
+use super::Reader;
+use crate::decode::{Color, decode};
+use crate::error::{Error, Result};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Endings of files that are taken for pictures.
+pub const PICTURES: &[&str] =
+    &["jpg", "jpeg", "jpe", "jfif", "png", "bmp", "tif", "tiff", "webp", "pbm", "pgm", "ppm", "pnm"];
+
+/// Deepest folder that is looked into; links that lead in a circle end here.
+const DEEPEST: usize = 24;
+/// Largest file that is read, bytes.
+const LARGEST: u64 = 1 << 30;
+
+/// Pictures and tables below a folder, sorted, relative to it.
+pub(super) struct Tree {
+    pub root: PathBuf,
+    pub pictures: Vec<String>,
+    pub tables: Vec<String>,
+}
+
+impl Tree {
+    /// Lists `root`. Hidden files and the litter of zip programs are left out.
+    pub fn walk(root: &Path) -> Result<Self> {
+        let mut tree = Self { root: root.into(), pictures: vec![], tables: vec![] };
+        tree.enter(root, "", 0)?;
+        tree.pictures.sort();
+        tree.tables.sort();
+        Ok(tree)
+    }
+
+    fn enter(&mut self, folder: &Path, prefix: &str, depth: usize) -> Result<()> {
+        let unreadable = |source| Error::Read { path: folder.into(), source };
+        for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            let path = entry.path();
+            let Some(name) = entry.file_name().to_str().map(str::to_string) else {
+                let why = "its name is no valid UTF-8; rename it".to_string();
+                return Err(Error::Layout { path, why });
+            };
+            if name.starts_with('.') || name == "__MACOSX" {
+                continue;
+            }
+            let relative = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
+            // Links are followed; a link to nowhere counts as a picture that cannot be read.
+            let is_folder = std::fs::metadata(&path).is_ok_and(|m| m.is_dir());
+            if is_folder && depth < DEEPEST {
+                self.enter(&path, &relative, depth + 1)?;
+            } else if is_picture(&path) {
+                self.pictures.push(relative);
+            } else if is_table(&path) {
+                self.tables.push(relative);
+            }
+        }
+        Ok(())
+    }
+
+    /// The sample submission, by its name.
+    pub fn sample_submission(&self) -> Option<&String> {
+        self.tables.iter().find(|table| is_sample(table))
+    }
+
+    /// Decodes pictures below the root.
+    pub fn reader(&self, color: Color) -> Reader {
+        let root = self.root.clone();
+        Arc::new(move |path| {
+            let full = root.join(path);
+            let unreadable = |source| Error::Read { path: full.clone(), source };
+            let size = std::fs::metadata(&full).map_err(unreadable)?.len();
+            if size > LARGEST {
+                let why = format!("the file has {size} bytes, more than the {LARGEST} allowed");
+                return Err(Error::Decode { name: path.into(), why });
+            }
+            decode(path, &std::fs::read(&full).map_err(unreadable)?, color)
+        })
+    }
+}
+
+fn ending(path: &Path) -> String {
+    path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default()
+}
+
+pub(super) fn is_picture(path: &Path) -> bool {
+    PICTURES.contains(&ending(path).as_str())
+}
+
+pub(super) fn is_table(path: &Path) -> bool {
+    ["csv", "tsv"].contains(&ending(path).as_str())
+}
+
+/// The last component.
+pub(super) fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// Lower-case words of a name: `Seg-Train` → seg, train.
+pub(super) fn words(name: &str) -> Vec<String> {
+    let words = name.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty());
+    words.map(str::to_lowercase).collect()
+}
+
+/// Whether a table is a competition's example of an answer.
+pub(super) fn is_sample(table: &str) -> bool {
+    let name = file_name(table).to_lowercase();
+    name.contains("submission") || name.contains("sample_sub")
+}

@@ -1,0 +1,192 @@
+//! Layouts in which data sets come. Each is one file: a configuration that opens into a [`Collection`].
+
+mod csv;
+mod files;
+mod folder;
+mod synthetic;
+
+pub use csv::Csv;
+pub use files::PICTURES;
+pub use folder::Folder;
+pub use synthetic::Synthetic;
+
+use crate::dataset::Dataset;
+use crate::decode::Decoded;
+use crate::error::{Error, Result};
+use crate::image::Image;
+use crate::row::{Column, Row};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A layout.
+pub trait Source: Serialize + DeserializeOwned {
+    /// Lists what is there; decodes nothing. What it found out for itself, it writes into its fields.
+    ///
+    /// # Errors
+    /// When the place is not laid out like this, naming what is missing.
+    fn open(&mut self) -> Result<Collection>;
+}
+
+/// Decodes the picture of a path as it stands in [`Found::path`].
+pub type Reader = Arc<dyn Fn(&str) -> Result<Decoded> + Send + Sync>;
+
+/// A picture that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Relative to the data's root, with `/`.
+    pub path: String,
+    /// The row that it belongs to, if any.
+    pub row: Option<usize>,
+}
+
+/// A data set as it lies there, with what has no place in a [`Dataset`].
+#[derive(Clone)]
+pub struct Collection {
+    /// Every row that has a picture, labelled or not, of all parts.
+    pub dataset: Arc<dyn Dataset>,
+    /// Every picture, with a row or without, sorted by path.
+    pub files: Vec<Found>,
+    /// Ids of rows whose picture does not exist.
+    pub missing_files: Vec<String>,
+    /// Ids of the rows with an empty cell, by column.
+    pub missing_values: BTreeMap<String, Vec<String>>,
+    /// Column of the target, where there is a table.
+    pub label: Option<String>,
+    /// A competition's sample submission, if one lies there.
+    pub sample_submission: Option<PathBuf>,
+    /// What is odd but no error.
+    pub warnings: Vec<String>,
+    /// Decodes a file of `files`.
+    pub read: Reader,
+}
+
+/// Rows whose pictures a [`Reader`] decodes: the data set of every layout.
+struct Listing {
+    rows: Vec<Row>,
+    paths: Vec<String>,
+    classes: Vec<String>,
+    columns: Vec<Column>,
+    read: Reader,
+}
+
+impl Dataset for Listing {
+    fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+    fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+    fn image(&self, index: usize) -> Result<Image> {
+        Ok((self.read)(&self.paths[index])?.image)
+    }
+}
+
+/// A line of the table of sources.
+pub struct Entry {
+    /// Name in recipes.
+    pub name: &'static str,
+    /// One sentence.
+    pub doc: &'static str,
+    open: fn(Value) -> Result<(Collection, Value), OpenError>,
+    resolve: fn(Value) -> Result<Value, serde_json::Error>,
+}
+
+enum OpenError {
+    Parameter(serde_json::Error),
+    Other(Error),
+}
+
+impl Entry {
+    const fn of<S: Source>(name: &'static str, doc: &'static str) -> Self {
+        Self {
+            name,
+            doc,
+            open: |params| {
+                let mut source: S = serde_json::from_value(params).map_err(OpenError::Parameter)?;
+                let collection = source.open().map_err(OpenError::Other)?;
+                let resolved = serde_json::to_value(source).map_err(OpenError::Parameter)?;
+                Ok((collection, resolved))
+            },
+            resolve: |params| serde_json::to_value(serde_json::from_value::<S>(params)?),
+        }
+    }
+}
+
+/// All sources.
+pub const SOURCES: &[Entry] = &[
+    Entry::of::<Csv>("csv", "A table with id and label columns beside a folder of pictures."),
+    Entry::of::<Folder>("folder", "A folder of pictures per class, with or without train, val and test folders above."),
+    Entry::of::<Synthetic>("synthetic", "Shapes drawn by the program: nothing to download, for tests and first steps."),
+];
+
+/// Opens the data set `name` with `params`, an object, and gives the parameters as they were resolved.
+///
+/// # Errors
+/// Unknown names and parameters, and whatever is wrong with the place.
+pub fn open(name: &str, params: Value) -> Result<(Collection, Value)> {
+    (find(name)?.open)(params).map_err(|error| match error {
+        OpenError::Parameter(source) => parameter(name, source),
+        OpenError::Other(error) => error,
+    })
+}
+
+/// `params` with every default written out; reads nothing.
+///
+/// # Errors
+/// Unknown names and parameters.
+pub fn resolve(name: &str, params: Value) -> Result<Value> {
+    (find(name)?.resolve)(params).map_err(|source| parameter(name, source))
+}
+
+/// Tells from what lies at `path` which source reads it, and with which parameters.
+///
+/// # Errors
+/// When nothing is there, or it is laid out in no known way.
+pub fn recognize(path: &Path) -> Result<(&'static str, Value)> {
+    let metadata = std::fs::metadata(path).map_err(|source| Error::Read { path: path.into(), source })?;
+    let params = json!({"path": path});
+    if metadata.is_file() {
+        return match files::is_table(path) {
+            true => Ok(("csv", params)),
+            false => Err(Error::Layout {
+                path: path.into(),
+                why: "this is a file, but neither a .csv nor a .tsv table; give a table or a folder of pictures".into(),
+            }),
+        };
+    }
+    let tree = files::Tree::walk(path)?;
+    if tree.pictures.is_empty() {
+        let why = format!("no pictures ({}) are below it", PICTURES.join(", "));
+        return Err(Error::Layout { path: path.into(), why });
+    }
+    Ok((if csv::fits(&tree)? { "csv" } else { "folder" }, params))
+}
+
+fn find(name: &str) -> Result<&'static Entry> {
+    let known = || SOURCES.iter().map(|e| e.name).collect::<Vec<_>>().join(", ");
+    SOURCES.iter().find(|e| e.name == name).ok_or_else(|| Error::Unknown {
+        kind: "source",
+        name: name.into(),
+        known: known(),
+    })
+}
+
+fn parameter(name: &str, source: serde_json::Error) -> Error {
+    Error::Parameter { kind: "source", name: name.into(), source }
+}
+
+/// Classes in the order of their indices: by number where all are numbers, else by name.
+fn class_order(names: impl IntoIterator<Item = String>) -> Vec<String> {
+    let names: std::collections::BTreeSet<String> = names.into_iter().collect();
+    let mut names: Vec<String> = names.into_iter().collect();
+    if names.iter().all(|name| name.parse::<i64>().is_ok()) {
+        names.sort_by_key(|name| name.parse::<i64>().unwrap_or_default());
+    }
+    names
+}

@@ -1,0 +1,89 @@
+//! Metadata as features: numbers standardized, categories one-hot, missing values with a feature of their own.
+
+use crate::row::{Column, Row};
+use serde::{Deserialize, Serialize};
+
+/// Turns [`Row::meta`] into `[M]` features. It learns from the rows it is fitted on and from no others.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Encoder {
+    columns: Vec<Encoding>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Encoding {
+    /// `(v − mean) / std`, the median where missing, and whether it is missing.
+    Number { median: f32, mean: f32, std: f32 },
+    /// One feature per category and one for "missing".
+    Category { count: usize },
+}
+
+impl Encoder {
+    /// Learns medians, means and deviations from `rows`.
+    pub fn fit<'a>(columns: &[Column], rows: impl Iterator<Item = &'a Row> + Clone) -> Self {
+        let fit = |(i, column): (usize, &Column)| {
+            if !column.categories.is_empty() {
+                return Encoding::Category { count: column.categories.len() };
+            }
+            let known = rows.clone().filter_map(|row| row.meta.get(i)).filter(|v| v.is_finite());
+            let mut values: Vec<f32> = known.copied().collect();
+            values.sort_by(f32::total_cmp);
+            let n = values.len().max(1) as f64;
+            let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
+            let variance = values.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / n;
+            let std = if variance > 1e-12 { variance.sqrt() as f32 } else { 1.0 };
+            Encoding::Number { median: values.get(values.len() / 2).copied().unwrap_or(0.0), mean: mean as f32, std }
+        };
+        Self { columns: columns.iter().enumerate().map(fit).collect() }
+    }
+
+    /// M.
+    pub fn width(&self) -> usize {
+        let width = |encoding: &Encoding| match encoding {
+            Encoding::Number { .. } => 2,
+            Encoding::Category { count } => count + 1,
+        };
+        self.columns.iter().map(width).sum()
+    }
+
+    /// `[M]` features of raw values; a value that is not given is missing.
+    pub fn encode(&self, meta: &[f32]) -> Vec<f32> {
+        let mut features = Vec::with_capacity(self.width());
+        for (i, encoding) in self.columns.iter().enumerate() {
+            let value = meta.get(i).copied().filter(|v| v.is_finite());
+            match encoding {
+                Encoding::Number { median, mean, std } => {
+                    features.push((value.unwrap_or(*median) - mean) / std);
+                    features.push(f32::from(value.is_none()));
+                }
+                Encoding::Category { count } => {
+                    let hot = value.map_or(*count, |v| (v as usize).min(*count));
+                    features.extend((0..=*count).map(|c| f32::from(c == hot)));
+                }
+            }
+        }
+        features
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_values_have_a_feature_of_their_own() {
+        let column = |name: &str, categories: &[&str]| Column {
+            name: name.into(),
+            categories: categories.iter().map(ToString::to_string).collect(),
+        };
+        let columns = [column("height", &[]), column("site", &["a", "b"])];
+        let row = |height, site| Row { meta: vec![height, site], ..Row::default() };
+        let rows = [row(1.0, 0.0), row(3.0, 1.0), row(f32::NAN, 1.0), row(2.0, f32::NAN)];
+        let encoder = Encoder::fit(&columns, rows.iter());
+        assert_eq!(encoder.width(), 5);
+        let deviation = (2.0f32 / 3.0).sqrt();
+        assert_eq!(encoder.encode(&rows[1].meta), [1.0 / deviation, 0.0, 0.0, 1.0, 0.0]);
+        assert_eq!(encoder.encode(&rows[2].meta), [0.0, 1.0, 0.0, 1.0, 0.0]);
+        assert_eq!(encoder.encode(&[]), [0.0, 1.0, 0.0, 0.0, 1.0]);
+    }
+}
