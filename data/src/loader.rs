@@ -93,6 +93,11 @@ impl Loader {
         self
     }
 
+    /// Rows that an epoch draws from.
+    pub fn rows(&self) -> usize {
+        self.dataset.rows().len()
+    }
+
     /// Batches of an epoch.
     pub fn batches(&self) -> usize {
         let (rows, size) = (self.dataset.rows().len(), self.config.batch_size.max(1));

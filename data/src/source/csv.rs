@@ -246,8 +246,6 @@ struct Reading<'a> {
     cells: Vec<Vec<Option<String>>>,
     /// Picture of each row.
     pictures: Vec<usize>,
-    /// Line of each id.
-    seen: HashMap<String, (u64, Option<String>)>,
     missing_files: Vec<String>,
     missing_values: BTreeMap<String, Vec<String>>,
     warnings: Vec<String>,
@@ -262,7 +260,6 @@ impl<'a> Reading<'a> {
             labels: vec![],
             cells: vec![],
             pictures: vec![],
-            seen: HashMap::new(),
             missing_files: vec![],
             missing_values: BTreeMap::new(),
             warnings: vec![],
@@ -278,13 +275,14 @@ impl<'a> Reading<'a> {
         };
         let group = config.group.as_ref().map(column).transpose()?.flatten();
         let meta = config.meta.iter().map(column).collect::<Result<Vec<_>>>()?;
+        let mut seen = HashMap::<&str, (u64, Option<String>)>::new();
         for (line, cells) in &table.rows {
             let name = &cells[id];
             if name.is_empty() {
                 return Err(table.wrong(format!("line {line} has no id in column '{}'", table.header[id])));
             }
             let class = cells.get(label).filter(|cell| !cell.is_empty()).cloned();
-            if let Some((first, said)) = self.seen.insert(name.clone(), (*line, class.clone())) {
+            if let Some((first, said)) = seen.insert(name, (*line, class.clone())) {
                 if said != class {
                     return Err(
                         table.wrong(format!("id '{name}' stands on lines {first} and {line} with different labels"))

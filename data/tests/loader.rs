@@ -1,0 +1,141 @@
+//! Batches depend on seed, epoch and rows, and on nothing else.
+
+use candle_core::DType;
+use rand::Rng;
+use sconce_data::{
+    Balanced, Batch, Cached, Dataset, Error, Image, Loader, LoaderConfig, Result, Row, Sequential, Shuffled, Subset,
+    source,
+};
+use serde_json::json;
+use std::sync::Arc;
+
+fn dataset(len: usize) -> Arc<dyn Dataset> {
+    source::open("synthetic", json!({"len": len, "size": 8})).unwrap().0.dataset
+}
+
+fn loader(dataset: Arc<dyn Dataset>, seed: u64) -> Loader {
+    let config = LoaderConfig { batch_size: 8, seed, ..LoaderConfig::default() };
+    Loader::new(dataset, Shuffled, config).with_transform(|mut image, rng| {
+        let shift: u8 = rng.random();
+        image.pixels_mut().iter_mut().for_each(|v| *v = v.wrapping_add(shift));
+        image
+    })
+}
+
+fn bits(batches: impl Iterator<Item = Result<Batch>>) -> Vec<(Vec<String>, Vec<u32>, Vec<u32>)> {
+    let bits = |batch: Batch| {
+        let pixels = batch.images.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        (batch.ids, batch.targets.unwrap().to_vec1().unwrap(), pixels.into_iter().map(f32::to_bits).collect())
+    };
+    batches.map(|batch| bits(batch.unwrap())).collect()
+}
+
+/// The pool's size is fixed when a process starts, so this test runs itself again under two sizes.
+#[test]
+fn any_number_of_threads_gives_the_same_batches() {
+    let digest = |threads: &str| {
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        command.args(["digest_of_an_epoch", "--exact", "--nocapture"]).env("RAYON_NUM_THREADS", threads);
+        let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        text.lines().find_map(|line| line.split_once("digest: ").map(|(_, digest)| digest.to_string())).unwrap()
+    };
+    let one = digest("1");
+    assert!(one.starts_with("1 threads"), "{one}");
+    let eight = digest("8");
+    assert!(eight.starts_with("8 threads"), "{eight}");
+    assert_eq!(one[1..], eight[1..]);
+}
+
+#[test]
+fn digest_of_an_epoch() {
+    let batches = bits(loader(dataset(50), 3).epoch(2));
+    assert_eq!(batches.len(), 7);
+    assert_eq!(batches, bits(loader(Arc::new(Cached::new(dataset(50), 1)), 3).epoch(2)));
+    let hash = blake3::hash(format!("{batches:?}").as_bytes());
+    println!("digest: {} threads {}", rayon::current_num_threads(), hash.to_hex());
+}
+
+#[test]
+fn epochs_and_seeds_differ_and_an_epoch_can_be_entered_anywhere() {
+    let epoch = |seed, epoch| bits(loader(dataset(50), seed).epoch(epoch));
+    assert_ne!(epoch(3, 2), epoch(3, 1));
+    assert_ne!(epoch(3, 2), epoch(4, 2));
+    assert_eq!(epoch(3, 2)[4..], bits(loader(dataset(50), 3).epoch_from(2, 4)));
+}
+
+/// A row's stream does not depend on the rows around it; a row that is drawn twice changes twice.
+#[test]
+fn streams_belong_to_rows_and_differ_between_draws() {
+    let pixels = |loader: Loader, id: &str| -> Vec<Vec<u32>> {
+        let batches = bits(loader.epoch(0));
+        let at = |(ids, _, pixels): (Vec<String>, Vec<u32>, Vec<u32>)| {
+            let size = pixels.len() / ids.len();
+            let found = ids
+                .iter()
+                .enumerate()
+                .filter(|(_, i)| *i == id)
+                .map(|(n, _)| pixels[n * size..(n + 1) * size].to_vec());
+            found.collect::<Vec<_>>()
+        };
+        batches.into_iter().flat_map(at).collect()
+    };
+    let whole = pixels(loader(dataset(50), 3), "000007");
+    let part = pixels(loader(Arc::new(Subset::new(dataset(50), vec![9, 7, 30])), 3), "000007");
+    assert_eq!(whole, part);
+    let config = LoaderConfig { batch_size: 8, ..LoaderConfig::default() };
+    let balanced = Loader::new(Arc::new(Subset::new(dataset(50), vec![7, 7])), Balanced, config).with_transform(
+        |mut image, rng| {
+            image.pixels_mut()[0] = rng.random();
+            image
+        },
+    );
+    let twice = (0..8).map(|epoch| bits(balanced.epoch(epoch))).find(|b| b[0].0.len() == 2).unwrap();
+    let (first, second) = twice[0].2.split_at(twice[0].2.len() / 2);
+    assert_ne!(first, second);
+}
+
+#[test]
+fn sizes_of_batches_and_device_types() {
+    let config = LoaderConfig { batch_size: 8, drop_last: true, ..LoaderConfig::default() };
+    let loader = Loader::new(dataset(50), Sequential, config).on(&candle_core::Device::Cpu, DType::BF16);
+    let batches: Vec<Batch> = loader.epoch(0).map(|b| b.unwrap()).collect();
+    assert_eq!((batches.len(), loader.batches()), (6, 6));
+    assert!(batches.iter().all(|b| b.images.dims() == [8, 3, 8, 8] && b.images.dtype() == DType::BF16));
+    assert_eq!(batches[0].ids[7], "000007");
+    let mut epoch = loader.epoch(0);
+    epoch.next().unwrap().unwrap();
+    // Dropped halfway: its thread must end by itself.
+    drop(epoch);
+}
+
+struct Broken(Vec<Row>);
+
+impl Dataset for Broken {
+    fn rows(&self) -> &[Row] {
+        &self.0
+    }
+    fn classes(&self) -> &[String] {
+        &[]
+    }
+    fn image(&self, index: usize) -> Result<Image> {
+        match index {
+            9 => Err(Error::Decode { name: "ten.jpg".into(), why: "it vanished".into() }),
+            13 => Image::new(2, 1, 3, vec![0; 6]),
+            _ => Image::new(1, 1, 3, vec![0; 3]),
+        }
+    }
+}
+
+#[test]
+fn a_picture_that_fails_ends_the_epoch_with_its_name() {
+    let rows = |n| Broken((0..n).map(|i| Row { id: i.to_string(), ..Row::default() }).collect());
+    let config = LoaderConfig { batch_size: 4, ..LoaderConfig::default() };
+    let results: Vec<_> = Loader::new(Arc::new(rows(20)), Sequential, config.clone()).epoch(0).collect();
+    assert_eq!(results.len(), 3);
+    assert!(results[0].as_ref().unwrap().targets.is_none());
+    assert!(results[2].as_ref().err().unwrap().to_string().contains("ten.jpg"));
+    let sizes = Loader::new(Arc::new(Subset::new(Arc::new(rows(20)), vec![12, 13])), Sequential, config.clone());
+    assert!(sizes.epoch(0).next().unwrap().err().unwrap().to_string().contains("different sizes"));
+    let panics = Loader::new(dataset(4), Sequential, config).with_transform(|_, _| panic!("a bug in a transform"));
+    assert!(panics.epoch(0).next().unwrap().is_err());
+}
