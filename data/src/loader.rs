@@ -94,8 +94,8 @@ impl Loader {
     }
 
     /// Rows that an epoch draws from.
-    pub fn rows(&self) -> usize {
-        self.dataset.rows().len()
+    pub fn rows(&self) -> &[Row] {
+        self.dataset.rows()
     }
 
     /// Batches of an epoch.

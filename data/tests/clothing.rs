@@ -1,4 +1,5 @@
 //! The `clothing` pictures, where they are present beside the checkout: what is known of them must be found.
+#![allow(clippy::unwrap_used)]
 
 use sconce_data::explore::{ExploreConfig, explore};
 use sconce_data::{Part, clean, source, split};

@@ -1,4 +1,5 @@
 //! Decoding against Pillow (`xtask/fixtures/data.py`), and what must not decode.
+#![allow(clippy::unwrap_used)]
 
 use sconce_data::Image;
 use sconce_data::decode::{Color, decode};

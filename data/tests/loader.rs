@@ -1,4 +1,5 @@
 //! Batches depend on seed, epoch and rows, and on nothing else.
+#![allow(clippy::unwrap_used)]
 
 use candle_core::DType;
 use rand::Rng;

@@ -1,4 +1,5 @@
 //! Laws that every model of the table keeps.
+#![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarMap;

@@ -1,4 +1,5 @@
 //! Every op against its twin from plain candle ops, against finite differences, and for any number of threads.
+#![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use sconce_models::ops::{self, Act, Pool, Window, k, twins};

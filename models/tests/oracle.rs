@@ -1,4 +1,5 @@
 //! candle-transformers' ResNets and ours, with the same variables, say the same in evaluation.
+#![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{Module, VarBuilder, VarMap};

@@ -76,7 +76,7 @@ impl Gradients {
     }
 
     /// `self + other`, parameter by parameter.
-    pub fn add(self, other: Self) -> Result<Self> {
+    pub fn plus(self, other: Self) -> Result<Self> {
         Ok(Self(self.0.iter().zip(&other.0).map(|(a, b)| a + b).collect::<Result<_, _>>()?))
     }
 

@@ -352,7 +352,7 @@ impl Pending {
     fn add(&mut self, gradients: Gradients, loss: Tensor) -> Result<()> {
         self.count += 1;
         self.gradients = Some(match self.gradients.take() {
-            Some(sum) => sum.add(gradients)?,
+            Some(sum) => sum.plus(gradients)?,
             None => gradients,
         });
         self.loss = Some(match self.loss.take() {

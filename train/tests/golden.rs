@@ -1,4 +1,5 @@
 //! Optimizers and schedules against PyTorch (`xtask/fixtures/train.py`).
+#![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{Init, VarMap};

@@ -1,4 +1,5 @@
 //! Laws that every optimizer and schedule of the tables keeps.
+#![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device};
 use candle_nn::{Init, VarMap};

@@ -1,4 +1,5 @@
 //! Interrupted at any step and resumed, training ends with the same bits as an unbroken run.
+#![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{Init, VarMap};

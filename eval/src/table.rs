@@ -1,0 +1,45 @@
+//! CSV as rows of text.
+
+use crate::error::{Error, Result};
+use csv::{ErrorKind, ReaderBuilder, StringRecord, WriterBuilder};
+
+/// A header and rows of the same length.
+pub(crate) struct Table {
+    pub header: StringRecord,
+    /// With the line that each begins on, 1-based.
+    pub rows: Vec<(u64, StringRecord)>,
+}
+
+impl Table {
+    pub fn parse(text: &str) -> Result<Self> {
+        let mut reader = ReaderBuilder::new().from_reader(text.strip_prefix('\u{feff}').unwrap_or(text).as_bytes());
+        let header = reader.headers().map_err(wrong)?.clone();
+        let row = |record: StringRecord| (record.position().map_or(0, |at| at.line()), record);
+        let rows = reader.into_records().map(|record| Ok(row(record.map_err(wrong)?))).collect::<Result<_>>()?;
+        Ok(Self { header, rows })
+    }
+}
+
+fn wrong(error: csv::Error) -> Error {
+    let line = error.position().map_or(1, |at| at.line());
+    let why = match error.kind() {
+        ErrorKind::UnequalLengths { expected_len, len, .. } => format!("it has {len} cells, the header {expected_len}"),
+        _ => error.to_string(),
+    };
+    Error::Csv { line, why }
+}
+
+/// The bytes of a table; cells with commas, quotes or line breaks are quoted, all others left as they are.
+pub(crate) fn encode<R: AsRef<[String]>>(rows: impl IntoIterator<Item = R>) -> Result<Vec<u8>> {
+    let mut writer = WriterBuilder::new().from_writer(vec![]);
+    for row in rows {
+        writer.write_record(row.as_ref()).map_err(wrong)?;
+    }
+    writer.into_inner().map_err(|error| wrong(error.into_error().into()))
+}
+
+/// The first name that occurs twice.
+pub(crate) fn repeated<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let mut seen = std::collections::HashSet::new();
+    names.into_iter().find(|name| !seen.insert(*name))
+}

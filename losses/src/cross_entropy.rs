@@ -1,0 +1,87 @@
+//! Softmax cross-entropy with label smoothing and class weights.
+
+use crate::error::Result;
+use crate::loss::{Loss, check_factors, check_length, check_smoothing, paired, per_class, smoothed};
+use candle_core::{Error, Tensor};
+use candle_nn::ops::log_softmax;
+use serde::{Deserialize, Serialize};
+
+/// `ℓ = −Σₖ wₖ qₖ log softmax(z)ₖ` with `q = (1 − ε)·y + ε/K`, as `torch.nn.functional.cross_entropy`.
+///
+/// Label smoothing: Szegedy et al. 2016. The batch's loss is `Σℓ / Σw_y` for class ids, where `w_y` is the weight of
+/// the true class, and `Σℓ / B` for rows, both as PyTorch; if no sample of the batch has any weight it is `Σℓ`, where
+/// PyTorch's is NaN.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CrossEntropy {
+    /// ε, the share of every target that is spread over all classes, 0..=1.
+    pub smoothing: f64,
+    /// w, one weight ≥ 0 per class; none: all 1.
+    pub weights: Option<Vec<f64>>,
+}
+
+impl CrossEntropy {
+    /// The loss of every sample and the rows before smoothing.
+    fn terms(&self, output: &Tensor, target: &Tensor) -> candle_core::Result<(Tensor, Tensor)> {
+        let (logits, rows) = paired(output, target)?;
+        let classes = logits.dim(1)?;
+        self.check(classes).map_err(Error::wrap)?;
+        let mut wanted = smoothed(rows.clone(), self.smoothing, 1.0 / classes as f64)?;
+        if let Some(weights) = &self.weights {
+            wanted = wanted.broadcast_mul(&per_class(weights, &wanted)?)?;
+        }
+        Ok(((wanted * log_softmax(&logits, 1)?)?.sum(1)?.neg()?, rows))
+    }
+}
+
+impl Loss for CrossEntropy {
+    fn per_sample(&self, output: &Tensor, target: &Tensor) -> candle_core::Result<Tensor> {
+        Ok(self.terms(output, target)?.0)
+    }
+    fn forward(&self, output: &Tensor, target: &Tensor) -> candle_core::Result<Tensor> {
+        let (losses, rows) = self.terms(output, target)?;
+        match &self.weights {
+            Some(weights) if target.rank() == 1 => {
+                let total = rows.broadcast_mul(&per_class(weights, &rows)?)?.sum_all()?;
+                let none = total.eq(&total.zeros_like()?)?.to_dtype(total.dtype())?;
+                losses.sum_all()? / (total + none)?
+            }
+            _ => losses.mean_all(),
+        }
+    }
+    fn validate(&self) -> Result<()> {
+        check_smoothing("cross_entropy", self.smoothing)?;
+        check_factors("cross_entropy", "weights", self.weights.as_ref())
+    }
+    fn check(&self, classes: usize) -> Result<()> {
+        check_length("cross_entropy", "weights", self.weights.as_ref(), classes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn weights_of_zero_silence_a_class() {
+        let logits = Tensor::new(&[[2f32, 1.0], [0.5, 0.1]], &Device::Cpu).unwrap();
+        let loss = CrossEntropy { weights: Some(vec![0.0, 1.0]), ..Default::default() };
+        let of = |ids: &[u32]| {
+            let target = Tensor::new(ids, &Device::Cpu).unwrap();
+            loss.forward(&logits, &target).unwrap().to_scalar::<f32>().unwrap()
+        };
+        assert_eq!(of(&[0, 0]), 0.0);
+        assert!((of(&[0, 1]) - 0.913015).abs() < 1e-6);
+    }
+
+    #[test]
+    fn half_precision_is_computed_in_single() {
+        let logits = Tensor::new(&[[2f32, 1.0, 0.125]], &Device::Cpu).unwrap();
+        let target = Tensor::new(&[0u32], &Device::Cpu).unwrap();
+        let half = logits.to_dtype(candle_core::DType::BF16).unwrap();
+        let loss = CrossEntropy::default();
+        let of = |logits| loss.per_sample(logits, &target).unwrap().to_vec1::<f32>().unwrap();
+        assert_eq!(of(&logits), of(&half));
+    }
+}

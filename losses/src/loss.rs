@@ -1,0 +1,116 @@
+//! The trait of all losses, and targets as rows.
+
+use crate::error::{Error, Result};
+use candle_core::{DType, Device, Tensor, bail};
+use std::fmt::Debug;
+
+/// What training minimizes.
+///
+/// `output` is `[B, K]` logits. A target is a tensor too: `[B]` U32 class ids or `[B, K]` rows of floats (one-hot,
+/// smoothed, mixed up, distilled, multi-label), so that every loss takes all of them. Half precision is computed in
+/// F32, F64 stays F64.
+pub trait Loss: Debug + Send + Sync {
+    /// The loss of every sample, `[B]`, F32 or F64.
+    ///
+    /// # Errors
+    /// Shapes that do not fit, class ids that are not below K.
+    fn per_sample(&self, output: &Tensor, target: &Tensor) -> candle_core::Result<Tensor>;
+    /// The loss of the batch, a scalar: the mean over the samples unless the loss says otherwise.
+    ///
+    /// # Errors
+    /// As [`Loss::per_sample`].
+    fn forward(&self, output: &Tensor, target: &Tensor) -> candle_core::Result<Tensor> {
+        self.per_sample(output, target)?.mean_all()
+    }
+    /// Rejects impossible parameters.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names the parameter.
+    fn validate(&self) -> Result<()> {
+        Ok(())
+    }
+    /// Rejects parameters that do not fit `classes` classes, such as a list of weights of another length.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names the parameter.
+    fn check(&self, classes: usize) -> Result<()> {
+        let _ = classes;
+        Ok(())
+    }
+}
+
+/// Any target as rows, `[B, K]` of `dtype`, K = `classes`; class ids become one-hot rows.
+///
+/// # Errors
+/// A target that is neither `[B]` U32 nor `[B, K]` floats, and on the CPU a class id that is not below K. Elsewhere
+/// looking at the ids would wait for the device at every step: there the row of such an id is NaN.
+pub fn rows(target: &Tensor, classes: usize, dtype: DType) -> candle_core::Result<Tensor> {
+    match (target.dims(), target.dtype()) {
+        ([_], DType::U32) => one_hot(target, classes, dtype),
+        (&[_, k], kind) if k == classes && kind.is_float() => target.to_dtype(dtype),
+        (dims, kind) => {
+            bail!("a target is [B] U32 class ids or [B, {classes}] rows of floats, got {dims:?} {kind:?}")
+        }
+    }
+}
+
+fn one_hot(ids: &Tensor, classes: usize, dtype: DType) -> candle_core::Result<Tensor> {
+    let all = Tensor::arange(0u32, classes as u32, ids.device())?.unsqueeze(0)?;
+    let rows = ids.unsqueeze(1)?.broadcast_eq(&all)?.to_dtype(dtype)?;
+    if !ids.device().is_cpu() {
+        return rows.broadcast_div(&rows.sum_keepdim(1)?);
+    }
+    match ids.to_vec1::<u32>()?.into_iter().enumerate().find(|(_, id)| *id as usize >= classes) {
+        Some((i, id)) => bail!("sample {i} of the batch has class id {id}, but there are only {classes} classes"),
+        None => Ok(rows),
+    }
+}
+
+/// `output` in at least F32 and `target` as rows beside it.
+pub(crate) fn paired(output: &Tensor, target: &Tensor) -> candle_core::Result<(Tensor, Tensor)> {
+    let &[batch, classes] = output.dims() else {
+        bail!("an output is [B, K] logits, got {:?}", output.dims());
+    };
+    if batch == 0 || classes == 0 || target.dims().first() != Some(&batch) {
+        bail!("an output of shape {:?} and a target of shape {:?} do not fit", output.dims(), target.dims());
+    }
+    let dtype = if output.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
+    Ok((output.to_dtype(dtype)?, rows(target, classes, dtype)?))
+}
+
+/// `(1 − smoothing)·rows + smoothing·to`.
+pub(crate) fn smoothed(rows: Tensor, smoothing: f64, to: f64) -> candle_core::Result<Tensor> {
+    match smoothing {
+        0.0 => Ok(rows),
+        smoothing => rows.affine(1.0 - smoothing, smoothing * to),
+    }
+}
+
+/// One number per class as `[1, K]`, of the type and on the device of `like`.
+pub(crate) fn per_class(values: &[f64], like: &Tensor) -> candle_core::Result<Tensor> {
+    Tensor::new(values, &Device::Cpu)?.to_dtype(like.dtype())?.to_device(like.device())?.unsqueeze(0)
+}
+
+pub(crate) fn check_smoothing(name: &'static str, smoothing: f64) -> Result<()> {
+    match (0.0..=1.0).contains(&smoothing) {
+        true => Ok(()),
+        false => Err(Error::Invalid { name, why: format!("smoothing must be in 0..=1, got {smoothing}") }),
+    }
+}
+
+pub(crate) fn check_factors(name: &'static str, field: &str, factors: Option<&Vec<f64>>) -> Result<()> {
+    match factors.into_iter().flatten().find(|w| !(**w >= 0.0 && w.is_finite())) {
+        None => Ok(()),
+        Some(w) => Err(Error::Invalid { name, why: format!("{field} must be finite and at least 0, got {w}") }),
+    }
+}
+
+pub(crate) fn check_length(name: &'static str, field: &str, factors: Option<&Vec<f64>>, classes: usize) -> Result<()> {
+    match factors.map(Vec::len) {
+        Some(length) if length != classes => {
+            let why = format!("{field} needs one number per class, got {length} for {classes} classes");
+            Err(Error::Invalid { name, why })
+        }
+        _ => Ok(()),
+    }
+}
