@@ -1,2 +1,47 @@
-//! The command line of Sconce.
-fn main() {}
+//! The command line of Sconce: wires the crates together. Each command is a file in `command`.
+
+mod args;
+mod assemble;
+mod budget;
+mod command;
+mod demo;
+mod fold;
+mod machine;
+mod output;
+mod pipeline;
+mod place;
+mod predict;
+mod prepare;
+mod progress;
+mod recipe;
+mod results;
+mod saved;
+#[cfg(test)]
+mod tidy;
+mod usage;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+// Training allocates and frees large buffers every step; this is worth a tenth of its time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = args::Cli::parse();
+    // Backpropagation recurses as deep as the network is.
+    let work =
+        std::thread::Builder::new().name("main".into()).stack_size(256 << 20).spawn(move || command::run(cli.command));
+    let result = match work.map(|handle| handle.join()) {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => Err(anyhow::anyhow!("a bug in the program stopped it; please report the message above")),
+        Err(error) => Err(error.into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::error(&error);
+            ExitCode::from(if error.is::<usage::Usage>() { 2 } else { 1 })
+        }
+    }
+}

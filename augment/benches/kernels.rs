@@ -1,0 +1,65 @@
+//! Each kernel on a 224² picture of three channels, and the transforms that read a photograph of 500 × 375.
+#![allow(clippy::unwrap_used)]
+
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use data::Image;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use sconce_augment::pixel::{Border, Region, Sampling, Symmetry, bilinear, color, orient, rotation, warp, window};
+use sconce_augment::{TRANSFORMS, build};
+use serde_json::json;
+
+fn picture(width: usize, height: usize) -> Image {
+    let pixels = (0..width * height * 3).map(|i| (i * 31 + i / width * 7) as u8).collect();
+    Image::new(width, height, 3, pixels).unwrap()
+}
+
+fn kernels(c: &mut Criterion) {
+    let image = picture(224, 224);
+    let mut bench = |name: &str, kernel: &dyn Fn(Image) -> Image| {
+        c.bench_function(&format!("kernel/{name}/224"), |b| {
+            b.iter_batched(|| image.clone(), kernel, BatchSize::SmallInput)
+        });
+    };
+    for (name, symmetry) in [
+        ("mirror", Symmetry::MIRROR),
+        ("upside_down", Symmetry::UPSIDE_DOWN),
+        ("turn_90", Symmetry::ALL[1]),
+        ("turn_180", Symmetry::ALL[2]),
+    ] {
+        bench(name, &move |image| orient(image, symmetry));
+    }
+    let inverse = rotation(13.0, 224, 224);
+    bench("rotate_bilinear", &|image| warp(&image, inverse, Sampling::Bilinear, Border::Reflect101, 0));
+    bench("rotate_nearest", &|image| warp(&image, inverse, Sampling::Nearest, Border::Constant, 0));
+    let part = Region { left: 20, top: 30, width: 160, height: 120 };
+    bench("resized_crop", &|image| bilinear(image, part, 224, 224));
+    bench("crop", &|image| window(image, part, Border::Constant, 0));
+    type InPlace = fn(&mut Image, f64);
+    let changes: [(&str, InPlace, f64); 4] = [
+        ("brightness", color::brightness, 1.2),
+        ("contrast", color::contrast, 1.2),
+        ("saturation", color::saturation, 1.2),
+        ("hue", color::hue, 0.1),
+    ];
+    for (name, change, factor) in changes {
+        bench(name, &move |mut image| {
+            change(&mut image, factor);
+            image
+        });
+    }
+}
+
+fn transforms(c: &mut Criterion) {
+    let image = picture(500, 375);
+    for entry in TRANSFORMS {
+        let Ok(transform) = build(entry.name, json!({})) else { continue };
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        c.bench_function(&format!("transform/{}/500x375", entry.name), |b| {
+            b.iter_batched(|| image.clone(), |image| transform.apply(image, &mut rng), BatchSize::SmallInput);
+        });
+    }
+}
+
+criterion_group!(benches, kernels, transforms);
+criterion_main!(benches);

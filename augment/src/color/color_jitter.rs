@@ -1,0 +1,61 @@
+//! Brightness, contrast, saturation and hue.
+
+use crate::error::Result;
+use crate::pixel::color;
+use crate::transform::Transform;
+use crate::{check, draw};
+use data::Image;
+use rand::RngCore;
+use serde::{Deserialize, Serialize};
+
+/// Changes brightness, contrast, saturation and hue in random order (`torchvision` `ColorJitter`).
+///
+/// A strength `b` draws the factor uniform in `max(0, 1 − b)..1 + b`, for the hue a turn in `−b..b`. Saturation and hue
+/// leave pictures alone that have not three channels.
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `brightness` | 0 | ≥ 0 |
+/// | `contrast` | 0 | ≥ 0 |
+/// | `saturation` | 0 | ≥ 0 |
+/// | `hue` | 0 | 0..=0.5 turns |
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ColorJitter {
+    /// Strength on the distance to black.
+    pub brightness: f64,
+    /// Strength on the distance to the mean gray.
+    pub contrast: f64,
+    /// Strength on the distance to each pixel's gray.
+    pub saturation: f64,
+    /// Largest turn of the color circle to either side.
+    pub hue: f64,
+}
+
+impl Transform for ColorJitter {
+    fn apply(&self, mut image: Image, rng: &mut dyn RngCore) -> Image {
+        let order = draw::order(rng, 4);
+        let mut factor = |strength: f64| draw::uniform(rng, [(1.0 - strength).max(0.0), 1.0 + strength]);
+        let factors = [factor(self.brightness), factor(self.contrast), factor(self.saturation)];
+        let turns = draw::uniform(rng, [-self.hue, self.hue]);
+        for step in order {
+            match step {
+                0 if self.brightness > 0.0 => color::brightness(&mut image, factors[0]),
+                1 if self.contrast > 0.0 => color::contrast(&mut image, factors[1]),
+                2 if self.saturation > 0.0 => color::saturation(&mut image, factors[2]),
+                3 if self.hue > 0.0 => color::hue(&mut image, turns),
+                _ => {}
+            }
+        }
+        image
+    }
+    fn validate(&self) -> Result<()> {
+        let technique = "transform 'color_jitter'";
+        let strengths = [("brightness", self.brightness), ("contrast", self.contrast), ("saturation", self.saturation)];
+        for (name, strength) in strengths {
+            let valid = strength >= 0.0 && strength.is_finite();
+            check::that(valid, technique, || format!("{name} must be at least 0, got {strength}"))?;
+        }
+        check::within(technique, "hue", self.hue, [0.0, 0.5])
+    }
+}

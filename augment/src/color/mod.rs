@@ -1,0 +1,5 @@
+//! What color things have.
+
+mod color_jitter;
+
+pub use color_jitter::ColorJitter;

@@ -1,0 +1,77 @@
+//! The crop of CIFAR.
+
+use crate::error::Result;
+use crate::pixel::{Border, Region, window};
+use crate::transform::Transform;
+use crate::{check, draw};
+use data::Image;
+use rand::RngCore;
+use serde::{Deserialize, Serialize};
+
+/// Pads every side and crops anywhere: a shift by up to `padding` pixels (He et al. 2016, on CIFAR).
+///
+/// Pictures that are smaller than `size` even with padding lie anywhere within the border.
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `size` | the picture's own sides | pixels, ≥ 1 |
+/// | `padding` | 4 | pixels |
+/// | `border` | `constant` | `constant`, `reflect_101`, `replicate` |
+/// | `fill` | 0 | 0..=255 |
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PadCrop {
+    /// Sides of the result.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<usize>,
+    /// Width of the border.
+    pub padding: usize,
+    /// What the border shows.
+    pub border: Border,
+    /// Value of a constant border.
+    pub fill: u8,
+}
+
+impl Default for PadCrop {
+    fn default() -> Self {
+        Self { size: None, padding: 4, border: Border::Constant, fill: 0 }
+    }
+}
+
+impl Transform for PadCrop {
+    fn apply(&self, image: Image, rng: &mut dyn RngCore) -> Image {
+        let mut start = |outer: usize, inner: usize| {
+            let first = -(self.padding as isize);
+            let last = (outer + self.padding) as isize - inner as isize;
+            first.min(last) + draw::below(rng, first.abs_diff(last) + 1) as isize
+        };
+        let (width, height) = (self.size.unwrap_or(image.width()), self.size.unwrap_or(image.height()));
+        let (top, left) = (start(image.height(), height), start(image.width(), width));
+        window(image, Region { left, top, width, height }, self.border, self.fill)
+    }
+    fn validate(&self) -> Result<()> {
+        let technique = "transform 'pad_crop'";
+        check::within(technique, "padding", self.padding as f64, [0.0, check::MAX_SIDE as f64])?;
+        self.size.map_or(Ok(()), |size| check::side(technique, "size", size))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    #[test]
+    fn every_shift_happens_and_no_other() {
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let picture = Image::new(3, 1, 1, vec![1, 2, 3]).unwrap();
+        let crop = PadCrop { padding: 1, ..Default::default() };
+        let mut seen: Vec<Vec<u8>> = (0..200).map(|_| crop.apply(picture.clone(), &mut rng).into_pixels()).collect();
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen, [[0, 0, 0], [0, 1, 2], [1, 2, 3], [2, 3, 0]]);
+        let larger = PadCrop { padding: 0, size: Some(5), ..Default::default() };
+        assert_eq!(larger.apply(picture, &mut rng).pixels().iter().filter(|v| **v > 0).count(), 3);
+    }
+}

@@ -1,0 +1,47 @@
+//! Turns by any angle.
+
+use crate::error::Result;
+use crate::pixel::{Border, Sampling, rotation, warp};
+use crate::transform::Transform;
+use crate::{check, draw};
+use data::Image;
+use rand::RngCore;
+use serde::{Deserialize, Serialize};
+
+/// Turns about the center by an angle uniform in ±`degrees`, bilinearly; the size stays.
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `degrees` | 15 | 0..=180 |
+/// | `border` | `reflect_101` | `constant`, `reflect_101`, `replicate` |
+/// | `fill` | 0 | 0..=255 |
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rotate {
+    /// Largest angle to either side.
+    pub degrees: f64,
+    /// What comes in at the corners.
+    pub border: Border,
+    /// Value of a constant border.
+    pub fill: u8,
+}
+
+impl Default for Rotate {
+    fn default() -> Self {
+        Self { degrees: 15.0, border: Border::Reflect101, fill: 0 }
+    }
+}
+
+impl Transform for Rotate {
+    fn apply(&self, image: Image, rng: &mut dyn RngCore) -> Image {
+        let degrees = draw::uniform(rng, [-self.degrees, self.degrees]);
+        if degrees == 0.0 {
+            return image;
+        }
+        let inverse = rotation(degrees, image.width(), image.height());
+        warp(&image, inverse, Sampling::Bilinear, self.border, self.fill)
+    }
+    fn validate(&self) -> Result<()> {
+        check::within("transform 'rotate'", "degrees", self.degrees, [0.0, 180.0])
+    }
+}

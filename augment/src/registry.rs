@@ -1,0 +1,132 @@
+//! The tables of techniques: from names and parameters to transforms.
+
+use crate::batch::{BatchTransform, CutMix, Mixup};
+use crate::color::ColorJitter;
+use crate::combine::{Maybe, OneOf, SomeOf};
+use crate::erase::RandomErasing;
+use crate::error::{Error, Result};
+use crate::geometry::{Dihedral, Flip, PadCrop, RandomResizedCrop, Resize, Rotate};
+use crate::transform::{Resolved, Transform};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+/// A line of a table: of [`TRANSFORMS`] or of [`BATCH_TRANSFORMS`].
+pub struct Entry<T: ?Sized> {
+    /// Name in recipes.
+    pub name: &'static str,
+    /// One sentence.
+    pub doc: &'static str,
+    build: fn(Value) -> Result<Box<T>, serde_json::Error>,
+    resolve: fn(Value) -> Result<Value, serde_json::Error>,
+}
+
+impl Entry<dyn Transform> {
+    const fn of<T: Transform + Serialize + DeserializeOwned + 'static>(name: &'static str, doc: &'static str) -> Self {
+        Self::nested::<T, T>(name, doc)
+    }
+    /// A combinator `T`; `R` is the same one over resolved parameters.
+    const fn nested<T, R>(name: &'static str, doc: &'static str) -> Self
+    where
+        T: Transform + DeserializeOwned + 'static,
+        R: Serialize + DeserializeOwned,
+    {
+        Self {
+            name,
+            doc,
+            build: |params| Ok(Box::new(serde_json::from_value::<T>(params)?)),
+            resolve: |params| serde_json::to_value(serde_json::from_value::<R>(params)?),
+        }
+    }
+}
+
+impl Entry<dyn BatchTransform> {
+    const fn of<T>(name: &'static str, doc: &'static str) -> Self
+    where
+        T: BatchTransform + Serialize + DeserializeOwned + 'static,
+    {
+        Self {
+            name,
+            doc,
+            build: |params| Ok(Box::new(serde_json::from_value::<T>(params)?)),
+            resolve: |params| serde_json::to_value(serde_json::from_value::<T>(params)?),
+        }
+    }
+}
+
+type Picture = Entry<dyn Transform>;
+type Batch = Entry<dyn BatchTransform>;
+
+/// All transforms.
+pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
+    Picture::of::<ColorJitter>("color_jitter", "Brightness, contrast, saturation, hue in random order."),
+    Picture::of::<Dihedral>("dihedral", "One of the eight symmetries of the square."),
+    Picture::of::<Flip>("flip", "Left and right exchanged, or top and bottom."),
+    Picture::nested::<Maybe, Maybe<Resolved>>("maybe", "Another transform with a probability."),
+    Picture::nested::<OneOf, OneOf<Resolved>>("one_of", "One of several transforms."),
+    Picture::of::<PadCrop>("pad_crop", "A border around, then a crop anywhere (He et al. 2016)."),
+    Picture::of::<RandomErasing>("random_erasing", "A rectangle erased (Zhong et al. 2020)."),
+    Picture::of::<RandomResizedCrop>(
+        "random_resized_crop",
+        "A crop of random area and aspect, resized to a square (Szegedy et al. 2015).",
+    ),
+    Picture::of::<Resize>("resize", "To a square: squashed, cropped or letterboxed."),
+    Picture::of::<Rotate>("rotate", "About the center by a random angle."),
+    Picture::nested::<SomeOf, SomeOf<Resolved>>("some_of", "Some of several transforms."),
+];
+
+/// All batch transforms.
+pub const BATCH_TRANSFORMS: &[Entry<dyn BatchTransform>] = &[
+    Batch::of::<CutMix>("cutmix", "A rectangle of another picture pasted (Yun et al. 2019)."),
+    Batch::of::<Mixup>("mixup", "Pictures and targets averaged in pairs (Zhang et al. 2018)."),
+];
+
+/// The transform `name` with `params`, an object.
+///
+/// # Errors
+/// Unknown names and parameters, impossible values.
+pub fn build(name: &str, params: Value) -> Result<Box<dyn Transform>> {
+    let entry = find(TRANSFORMS, "transform", name)?;
+    let transform = (entry.build)(params).map_err(|source| wrong("transform", name, source))?;
+    transform.validate()?;
+    Ok(transform)
+}
+
+/// `params` of the transform `name` with every default written out, also of transforms inside it.
+///
+/// # Errors
+/// As [`build`].
+pub fn resolve(name: &str, params: Value) -> Result<Value> {
+    build(name, params.clone())?;
+    let entry = find(TRANSFORMS, "transform", name)?;
+    (entry.resolve)(params).map_err(|source| wrong("transform", name, source))
+}
+
+/// The batch transform `name` with `params`, an object.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_batch(name: &str, params: Value) -> Result<Box<dyn BatchTransform>> {
+    let entry = find(BATCH_TRANSFORMS, "batch transform", name)?;
+    let transform = (entry.build)(params).map_err(|source| wrong("batch transform", name, source))?;
+    transform.validate()?;
+    Ok(transform)
+}
+
+/// `params` of the batch transform `name` with every default written out.
+///
+/// # Errors
+/// As [`build`].
+pub fn resolve_batch(name: &str, params: Value) -> Result<Value> {
+    build_batch(name, params.clone())?;
+    let entry = find(BATCH_TRANSFORMS, "batch transform", name)?;
+    (entry.resolve)(params).map_err(|source| wrong("batch transform", name, source))
+}
+
+fn find<T: ?Sized>(table: &'static [Entry<T>], kind: &'static str, name: &str) -> Result<&'static Entry<T>> {
+    let known = || table.iter().map(|e| e.name).collect::<Vec<_>>().join(", ");
+    table.iter().find(|e| e.name == name).ok_or_else(|| Error::Unknown { kind, name: name.into(), known: known() })
+}
+
+fn wrong(kind: &'static str, name: &str, source: serde_json::Error) -> Error {
+    Error::Parameter { kind, name: name.into(), source }
+}

@@ -1,0 +1,100 @@
+//! Test-time augmentation.
+
+use crate::pixel::Symmetry;
+use candle_core::{D, DType, Result, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// From which sides a picture is looked at when it is judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Views {
+    /// As it is.
+    #[default]
+    None,
+    /// As it is and mirrored.
+    Flip,
+    /// All eight symmetries of the square.
+    Dihedral,
+}
+
+impl Views {
+    /// The symmetries, the identity first.
+    pub fn symmetries(self) -> &'static [Symmetry] {
+        match self {
+            Self::None => &[Symmetry::IDENTITY],
+            Self::Flip => &[Symmetry::IDENTITY, Symmetry::MIRROR],
+            Self::Dihedral => &Symmetry::ALL,
+        }
+    }
+}
+
+/// Mean over the views of `softmax(forward(view))`: `[B, K]` probabilities in F32.
+///
+/// `forward` maps `[B, C, H, W]` (or `[B, C, D, H, W]`) to logits `[B, K]`. Four of the views of [`Views::Dihedral`]
+/// exchange `H` and `W`, so pictures that are not square need a network that takes any size.
+///
+/// # Errors
+/// Those of `forward`, and tensors of other shapes.
+pub fn predict_views(x: &Tensor, views: Views, forward: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    let probabilities = |symmetry: &Symmetry| softmax(&forward(&seen(x, *symmetry)?)?);
+    let (first, rest) = (&Symmetry::IDENTITY, &views.symmetries()[1..]);
+    let mut sum = probabilities(first)?;
+    for symmetry in rest {
+        sum = (sum + probabilities(symmetry)?)?;
+    }
+    sum / (1 + rest.len()) as f64
+}
+
+fn seen(x: &Tensor, symmetry: Symmetry) -> Result<Tensor> {
+    if x.rank() < 4 {
+        candle_core::bail!("views need [B, C, H, W] or [B, C, D, H, W], got {:?}", x.shape());
+    }
+    let (rows, columns) = (x.rank() - 2, x.rank() - 1);
+    let x = if symmetry.transpose { x.transpose(rows, columns)? } else { x.clone() };
+    let flipped = [(symmetry.upside_down, rows), (symmetry.mirror, columns)];
+    let dims: Vec<usize> = flipped.into_iter().filter_map(|(flip, dim)| flip.then_some(dim)).collect();
+    x.contiguous()?.flip(&dims)
+}
+
+fn softmax(logits: &Tensor) -> Result<Tensor> {
+    let logits = logits.to_dtype(DType::F32)?;
+    let exp = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?)?.exp()?;
+    exp.broadcast_div(&exp.sum_keepdim(D::Minus1)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pixel::orient;
+    use candle_core::Device;
+    use data::Image;
+    use std::cell::RefCell;
+
+    #[test]
+    fn views_are_those_of_pictures() {
+        let pixels: Vec<u8> = (0..6).collect();
+        let x = Tensor::from_vec(pixels.clone(), (1, 1, 2, 3), &Device::Cpu).unwrap();
+        for symmetry in Symmetry::ALL {
+            let picture = orient(Image::new(3, 2, 1, pixels.clone()).unwrap(), symmetry);
+            let view = seen(&x, symmetry).unwrap();
+            assert_eq!(view.dims(), [1, 1, picture.height(), picture.width()]);
+            assert_eq!(view.flatten_all().unwrap().to_vec1::<u8>().unwrap(), picture.pixels());
+        }
+    }
+
+    #[test]
+    fn probabilities_are_averaged_not_logits() {
+        let x = Tensor::new(&[[[[3f32, 0.]]], [[[0., 0.]]]], &Device::Cpu).unwrap();
+        let seen = RefCell::new(0);
+        let forward = |x: &Tensor| {
+            *seen.borrow_mut() += 1;
+            x.flatten_from(1)
+        };
+        let p = predict_views(&x, Views::Flip, forward).unwrap().to_vec2::<f32>().unwrap();
+        assert_eq!(p, [[0.5, 0.5], [0.5, 0.5]]);
+        assert_eq!(seen.take(), 2);
+        let p = predict_views(&x, Views::None, forward).unwrap().to_vec2::<f32>().unwrap();
+        assert!((p[0][0] - 1.0 / (1.0 + (-3f32).exp())).abs() < 1e-6);
+        assert!(predict_views(&x.flatten_all().unwrap(), Views::Flip, forward).is_err());
+    }
+}

@@ -1,0 +1,219 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Image classification in Rust: the whole road from a folder of pictures to an answer one can defend.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The whole road: look at the data, clean, split, train each fold, evaluate, blend, predict, submit
+    Pipeline(RunArgs),
+    /// The data report alone
+    Eda(EdaArgs),
+    /// Training alone: folds, weights, out-of-fold predictions, scores
+    Train(RunArgs),
+    /// Scores a finished run again from its weights
+    Evaluate(EvaluateArgs),
+    /// What a finished run says of pictures, as CSV or JSON lines
+    Predict(PredictArgs),
+    /// What there is: one name a line with one sentence
+    List {
+        /// Which table
+        kind: Kind,
+        /// As one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Layers, output shapes, parameters and multiply-adds of a model
+    Summary(SummaryArgs),
+    /// Speed of the parts
+    Bench {
+        /// Which part
+        #[command(subcommand)]
+        part: Bench,
+    },
+}
+
+/// The tables of `list`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Kind {
+    Models,
+    Losses,
+    Augment,
+    Optimizers,
+    Schedules,
+    Metrics,
+    Sources,
+    Recipes,
+}
+
+/// Options of every command that runs a recipe.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// A bundled recipe's name or a recipe file [default: demo, or default with --data]
+    pub recipe: Option<String>,
+    /// Pictures: a folder or a table; its layout is recognized
+    #[arg(long, value_name = "PATH")]
+    pub data: Option<PathBuf>,
+    /// Make the recipe's own look-alike data and run on it
+    #[arg(long, conflicts_with = "data")]
+    pub demo: bool,
+    #[command(flatten)]
+    pub common: Common,
+    /// Continue the unfinished run in --out
+    #[arg(long)]
+    pub resume: bool,
+    /// Bound the whole command: fixes the number of epochs after timing the first steps
+    #[arg(long, value_name = "M", value_parser = positive)]
+    pub max_minutes: Option<f64>,
+    /// Build everything, take one batch through every stage, write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Options shared by commands that compute.
+#[derive(Clone, Debug, Args)]
+pub struct Common {
+    /// Change a key of the recipe, e.g. --set train.lr=0.01 (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+    /// Where results go [default: runs/<recipe name>]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Seed of everything random
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// cpu, cuda, cuda:N, metal or auto
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: String,
+    /// Threads [default: all cores]; results do not depend on it
+    #[arg(long, value_name = "T", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+    /// Say nothing but errors and the result
+    #[arg(long)]
+    pub quiet: bool,
+    /// The result as one JSON object on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `eda`.
+#[derive(Debug, Args)]
+pub struct EdaArgs {
+    /// A folder or table of pictures, or a recipe
+    pub what: String,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Arguments of `evaluate`.
+#[derive(Debug, Args)]
+pub struct EvaluateArgs {
+    /// The run's folder
+    pub run: PathBuf,
+    /// Pictures elsewhere than where the run read them
+    #[arg(long, value_name = "PATH")]
+    pub data: Option<PathBuf>,
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+/// Arguments of `predict`.
+#[derive(Debug, Args)]
+pub struct PredictArgs {
+    /// The run's folder
+    pub run: PathBuf,
+    /// Pictures, or folders of them
+    #[arg(required = true)]
+    pub images: Vec<PathBuf>,
+    /// Write here instead of stdout
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// JSON lines instead of CSV
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+/// Where to compute.
+#[derive(Debug, Args)]
+pub struct DeviceArgs {
+    /// cpu, cuda, cuda:N, metal or auto
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: String,
+    /// Threads [default: all cores]
+    #[arg(long, value_name = "T", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+    /// Say nothing but errors and the result
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// Arguments of `summary`.
+#[derive(Debug, Args)]
+pub struct SummaryArgs {
+    /// A name of `list models`
+    pub model: String,
+    /// Side of the pictures, pixels
+    #[arg(long, default_value_t = 224)]
+    pub size: usize,
+    /// Classes
+    #[arg(long, default_value_t = 1000)]
+    pub classes: usize,
+    /// Channels of the pictures
+    #[arg(long, default_value_t = 3)]
+    pub channels: usize,
+    /// As one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Speed of the parts.
+#[derive(Debug, Subcommand)]
+pub enum Bench {
+    /// Forward, backward and SGD update on one fixed batch
+    Step(StepArgs),
+}
+
+/// Arguments of `bench step`.
+#[derive(Debug, Args)]
+pub struct StepArgs {
+    /// A name of `list models`
+    #[arg(long)]
+    pub model: String,
+    /// Pictures per step
+    #[arg(long, default_value_t = 32)]
+    pub batch: usize,
+    /// Side of the pictures, pixels
+    #[arg(long, default_value_t = 32)]
+    pub size: usize,
+    /// Threads [default: all cores]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+    /// Timed steps
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    pub steps: u16,
+    /// cpu, cuda, cuda:N, metal or auto
+    #[arg(long, default_value = "auto")]
+    pub device: String,
+    /// f32 or bf16
+    #[arg(long, default_value = "f32")]
+    pub dtype: String,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(v) if v > 0.0 && v.is_finite() => Ok(v),
+        _ => Err("expected a positive number of minutes".into()),
+    }
+}

@@ -1,0 +1,112 @@
+//! `--max-minutes`: the one place where a clock chooses a number. It times the first steps, fixes the number of epochs
+//! and writes it into the recipe.
+
+use crate::assemble::Parts;
+use crate::fold::{Fold, Training};
+use crate::predict;
+use crate::prepare::Prepared;
+use crate::progress::Progress;
+use crate::recipe::Recipe;
+use anyhow::{Result, anyhow};
+use augment::Views;
+use candle_core::Device;
+use data::Cached;
+use std::sync::Arc;
+use std::time::Instant;
+use train::{Gradients, Progress as At, Task};
+
+/// Steps before the clock runs: the first ones fill caches.
+const WARM: usize = 2;
+/// Timed steps.
+const TIMED: usize = 8;
+/// Share of the time that is planned; the rest is for surprises.
+const PLANNED: f64 = 0.85;
+
+/// What one batch costs.
+pub struct Seconds {
+    /// Training step, loading included.
+    pub step: f64,
+    /// Batch that is only predicted, without views.
+    pub judge: f64,
+}
+
+/// Trains and judges a batch or a few on a network that is thrown away, and times them.
+pub fn try_step(training: &Training<'_>, fold: &Fold) -> Result<Seconds> {
+    let params = fold.params(training.recipe);
+    let mut optimizer = crate::assemble::optimizer(training.recipe)?;
+    let at = At { epoch: 0, step: 0, steps_per_epoch: fold.batches(), epochs: training.recipe.train.epochs };
+    let task = fold.task();
+    let mut times = vec![];
+    let mut clock = Instant::now();
+    for step in fold.first_steps(training.parts).take(WARM + TIMED) {
+        let step = step.map_err(|error| anyhow!(error))?;
+        let gradients = Gradients::take(&task.loss(&step, at)?.backward()?, &params)?;
+        optimizer.step(&params, &gradients, training.recipe.train.lr * 1e-3)?;
+        times.push(clock.elapsed().as_secs_f64());
+        clock = Instant::now();
+    }
+    let mut judged = vec![];
+    for batch in fold.validation.iter().chain(&fold.test).take(1).flat_map(|loader| loader.epoch(0)).take(3) {
+        let batch = batch?;
+        clock = Instant::now();
+        let scores = predict::batch(&fold.trained, &batch, Views::None)?;
+        scores.sum_all()?.to_scalar::<f32>()?;
+        judged.push(clock.elapsed().as_secs_f64());
+    }
+    Ok(Seconds { step: middle(times, WARM), judge: middle(judged, 1) })
+}
+
+/// The median without the first `warm` values, where there are more.
+fn middle(mut times: Vec<f64>, warm: usize) -> f64 {
+    if times.len() > warm {
+        times.drain(..warm);
+    }
+    times.sort_by(f64::total_cmp);
+    times.get(times.len() / 2).copied().unwrap_or(0.0)
+}
+
+/// Lowers `train.epochs`, and where not even one epoch fits `train.steps_per_epoch`, so that all folds end before `deadline`.
+pub fn fix_epochs(
+    recipe: &mut Recipe,
+    parts: &Parts,
+    prepared: &Prepared,
+    device: &Device,
+    progress: &Progress,
+    deadline: Instant,
+) -> Result<()> {
+    let pictures = Arc::new(Cached::new(prepared.dataset.clone(), recipe.train.cache_mb));
+    let training = Training {
+        recipe,
+        parts,
+        prepared,
+        pictures,
+        device,
+        progress,
+        interrupted: Arc::default(),
+        fingerprint: String::new(),
+    };
+    let fold = training.fold(0)?;
+    let seconds = try_step(&training, &fold)?;
+    let folds = prepared.trained_folds as f64;
+    let batches = |loader: &Option<data::Loader>| loader.as_ref().map_or(0, data::Loader::batches) as f64;
+    let views = recipe.eval.views.symmetries().len() as f64;
+    let at_end = folds * views * seconds.judge * (batches(&fold.validation) + batches(&fold.test));
+    let left = PLANNED * deadline.saturating_duration_since(Instant::now()).as_secs_f64() - at_end;
+    let judging = folds * seconds.judge * batches(&fold.validation);
+    let epoch = folds * seconds.step * fold.batches() as f64 + judging;
+    let fitting = (left / epoch.max(1e-9)).floor();
+    recipe.train.epochs = recipe.train.epochs.min(fitting.max(1.0) as usize);
+    if fitting < 1.0 {
+        let steps = ((left - judging) / (folds * seconds.step * recipe.train.accumulate as f64).max(1e-9)).floor();
+        recipe.train.steps_per_epoch = steps.max(1.0) as usize;
+        progress.warning(&format!(
+            "the time is too short for one epoch of every fold: each gets {} steps; fewer folds (data.folds = 1) would get more",
+            recipe.train.steps_per_epoch
+        ));
+    }
+    progress.note(&format!(
+        "a step takes {:.3} s: {} epochs for each of {} folds fit into the time",
+        seconds.step, recipe.train.epochs, prepared.trained_folds
+    ));
+    Ok(())
+}

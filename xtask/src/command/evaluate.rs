@@ -1,0 +1,55 @@
+//! `evaluate`: the scores of a finished run, computed again from its weights.
+
+use crate::args::EvaluateArgs;
+use crate::progress::Progress;
+use crate::recipe::Recipe;
+use crate::saved::Saved;
+use crate::{assemble, machine, output, predict, prepare};
+use anyhow::{Context, Result, bail};
+use data::{Dataset, Subset};
+use eval::{Predictions, Run};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub fn run(args: &EvaluateArgs) -> Result<()> {
+    let run = Run::open(&args.run)?;
+    let device = machine::start(&args.device.device, args.device.threads)?;
+    let progress = Progress::new(args.device.quiet);
+    let text = String::from_utf8(run.read("recipe.toml")?).context("recipe.toml is no text")?;
+    let mut recipe = Recipe::parse(&text, "recipe.toml")?;
+    let parts = assemble::parts(&mut recipe)?;
+    if let Some(path) = &args.data {
+        recipe.data.params.insert("path".into(), path.display().to_string().into());
+        recipe.data.demo = false;
+    }
+    let demo = recipe.data.demo.then(|| run.path("demo-data"));
+    let collection = prepare::open(&mut recipe, demo.as_deref())?;
+    let report = prepare::look(&collection, &recipe.data.drop_labels, &progress)?;
+    let prepared = prepare::prepare(&recipe, &collection, report, &progress)?;
+
+    let mut folds = vec![];
+    for fold in 0..prepared.trained_folds {
+        let judged = prepared.split(fold).1;
+        let saved = Saved::read(&run, fold)?;
+        if saved.classes != prepared.classes() {
+            bail!("the run knows other classes: {:?} instead of {:?}", saved.classes, prepared.classes());
+        }
+        let network = saved.load(&run, fold, &device)?;
+        let dataset: Arc<dyn Dataset> = Arc::new(Subset::new(prepared.dataset.clone(), judged));
+        let stretch = progress.stretch(&format!("fold {}", fold + 1), dataset.rows().len() as u64, "pictures");
+        let loader = predict::loader(&saved, dataset, recipe.train.batch_size, &device)?;
+        let done = |pictures: usize| stretch.at(pictures as u64);
+        folds.push(predict::all(&network, &loader, &saved.classes, saved.views, done)?);
+    }
+    let all = Predictions::concat(&folds)?;
+    let of_folds = folds.iter().map(|fold| parts.metric.score(fold)).collect::<Result<Vec<_>, _>>()?;
+    let mut scores: BTreeMap<String, f64> =
+        parts.also.iter().filter_map(|(name, metric)| Some((name.clone(), metric.score(&all).ok()?))).collect();
+    let score = parts.metric.score(&all)?;
+    scores.insert(recipe.eval.metric.name.clone(), score);
+    output::result(
+        &json!({"metric": recipe.eval.metric.name, "score": score, "folds": of_folds, "all": scores}).to_string(),
+    );
+    Ok(())
+}

@@ -1,0 +1,26 @@
+//! One command a file.
+
+mod bench;
+mod eda;
+mod evaluate;
+mod list;
+mod predict;
+mod summary;
+
+use crate::args::{Bench, Command};
+use crate::pipeline::{self, Extent};
+use anyhow::Result;
+
+/// Does what the command line says.
+pub fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Pipeline(args) => pipeline::run(&args, Extent::Whole),
+        Command::Train(args) => pipeline::run(&args, Extent::Training),
+        Command::Eda(args) => eda::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
+        Command::Predict(args) => predict::run(&args),
+        Command::List { kind, json } => list::run(kind, json),
+        Command::Summary(args) => summary::run(&args),
+        Command::Bench { part: Bench::Step(args) } => bench::step(&args),
+    }
+}

@@ -1,0 +1,160 @@
+//! `predict`: what a finished run says of pictures.
+
+use crate::args::PredictArgs;
+use crate::progress::Progress;
+use crate::saved::Saved;
+use crate::{machine, output, predict};
+use anyhow::{Context, Result, bail};
+use data::decode::{Color, decode};
+use data::source::PICTURES;
+use data::{Column, Dataset, Image, Part, Row};
+use eval::{Predictions, Run, ensemble};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Pictures by path, without labels.
+struct Pictures {
+    rows: Vec<Row>,
+    paths: Vec<PathBuf>,
+    classes: Vec<String>,
+    color: Color,
+}
+
+impl Dataset for Pictures {
+    fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+    fn columns(&self) -> &[Column] {
+        &[]
+    }
+    fn image(&self, index: usize) -> data::Result<Image> {
+        let path = &self.paths[index];
+        let bytes = std::fs::read(path).map_err(|source| data::Error::Read { path: path.clone(), source })?;
+        Ok(decode(&self.rows[index].id, &bytes, self.color)?.image)
+    }
+}
+
+pub fn run(args: &PredictArgs) -> Result<()> {
+    let run = Run::open(&args.run)?;
+    let device = machine::start(&args.device.device, args.device.threads)?;
+    let progress = Progress::new(args.device.quiet);
+    let folds = (0..).take_while(|fold| run.has(&format!("fold{fold}/weights.safetensors"))).count();
+    if folds == 0 || !run.has("metrics.json") {
+        bail!("'{}' holds no finished run; finish it with --resume", args.run.display());
+    }
+    let first = Saved::read(&run, 0)?;
+    let (pictures, broken) = readable(list(&args.images)?, first.color);
+    for (path, why) in &broken {
+        output::warning(&format!("'{path}' is left out: {why}"));
+    }
+    if pictures.is_empty() {
+        bail!("none of the {} pictures can be read", broken.len());
+    }
+    let row = |path: &PathBuf| Row { id: path.display().to_string(), part: Part::Test, ..Row::default() };
+    let dataset: Arc<dyn Dataset> = Arc::new(Pictures {
+        rows: pictures.iter().map(row).collect(),
+        paths: pictures,
+        classes: first.classes,
+        color: first.color,
+    });
+    let mut said = vec![];
+    for fold in 0..folds {
+        let saved = Saved::read(&run, fold)?;
+        let network = saved.load(&run, fold, &device)?;
+        let loader = predict::loader(&saved, dataset.clone(), 32, &device)?;
+        let stretch = progress.stretch(&format!("fold {}/{folds}", fold + 1), dataset.rows().len() as u64, "pictures");
+        let done = |pictures: usize| stretch.at(pictures as u64);
+        said.push(predict::all(&network, &loader, &saved.classes, saved.views, done)?);
+    }
+    let text = shown(&ensemble::mean(&said)?, args.json)?;
+    match &args.out {
+        Some(path) => write(path, text.as_bytes())?,
+        None => output::result(text.trim_end()),
+    }
+    match broken.len() {
+        0 => Ok(()),
+        n => bail!("{n} pictures could not be read and have no prediction"),
+    }
+}
+
+/// Every picture that `paths` name, folders with all below them.
+fn list(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut found = vec![];
+    for path in paths {
+        let metadata = std::fs::metadata(path).with_context(|| format!("cannot read '{}'", path.display()))?;
+        match metadata.is_dir() {
+            true => {
+                let before = found.len();
+                enter(path, &mut found)?;
+                if found.len() == before {
+                    bail!("no pictures ({}) are below '{}'", PICTURES.join(", "), path.display());
+                }
+            }
+            false => found.push(path.clone()),
+        }
+    }
+    Ok(found)
+}
+
+fn enter(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    let entries = std::fs::read_dir(folder).with_context(|| format!("cannot read '{}'", folder.display()))?;
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    paths.sort();
+    for path in paths {
+        let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
+        if path.is_dir() {
+            enter(&path, found)?;
+        } else if PICTURES.contains(&ending.as_str()) {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Pictures that decode, and the others with the reason.
+fn readable(paths: Vec<PathBuf>, color: Color) -> (Vec<PathBuf>, Vec<(String, String)>) {
+    use rayon::prelude::*;
+    let check = |path: &PathBuf| -> Result<(), String> {
+        let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
+        match decode(&path.display().to_string(), &bytes, color) {
+            Ok(_) => Ok(()),
+            Err(data::Error::Decode { why, .. }) => Err(why),
+            Err(other) => Err(other.to_string()),
+        }
+    };
+    let checked: Vec<_> = paths.par_iter().map(check).collect();
+    let (mut good, mut broken) = (vec![], vec![]);
+    for (path, result) in paths.into_iter().zip(checked) {
+        match result {
+            Ok(()) => good.push(path),
+            Err(why) => broken.push((path.display().to_string(), why)),
+        }
+    }
+    (good, broken)
+}
+
+/// CSV, or a JSON object a line: id, class, probabilities.
+fn shown(said: &Predictions, lines: bool) -> Result<String> {
+    if !lines {
+        return Ok(String::from_utf8(said.to_csv()?)?);
+    }
+    let mut text = String::new();
+    for (i, id) in said.ids.iter().enumerate() {
+        let probabilities: serde_json::Map<_, _> =
+            said.classes.iter().cloned().zip(said.row(i).iter().map(|p| json!(p))).collect();
+        let class = &said.classes[said.best(i)];
+        text.push_str(&json!({"id": id, "class": class, "probabilities": probabilities}).to_string());
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().with_context(|| format!("'{}' is no file name", path.display()))?;
+    Ok(Run::open(folder)?.write(&name.to_string_lossy(), bytes)?)
+}

@@ -1,0 +1,323 @@
+//! One fold: train, keep the best weights, predict what it was not trained on and the test part.
+
+use crate::assemble::{self, Parts};
+use crate::predict;
+use crate::prepare::Prepared;
+use crate::progress::{Progress, Stretch};
+use crate::recipe::Recipe;
+use crate::saved::{Saved, Trained};
+use anyhow::{Context, Result};
+use candle_core::{DType, Device, Tensor};
+use data::rng::{stream, sub_seed};
+use data::{Batch, Dataset, Loader, LoaderConfig, Part, Subset};
+use eval::{Goal, Predictions, Run, Scalar, Scalars};
+use losses::Loss;
+use models::{NetworkConfig, Pass};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use train::{BoxError, Event, Flow, Params, Scores, Task, TrainConfig, Trainer};
+
+/// What all folds share.
+pub struct Training<'a> {
+    pub recipe: &'a Recipe,
+    pub parts: &'a Parts,
+    pub prepared: &'a Prepared,
+    /// Rows of the whole data set, their decoded pictures kept.
+    pub pictures: Arc<dyn Dataset>,
+    pub device: &'a Device,
+    pub progress: &'a Progress,
+    /// Set by Ctrl-C.
+    pub interrupted: Arc<AtomicBool>,
+    /// Tells whether a checkpoint is this run's.
+    pub fingerprint: String,
+}
+
+/// A fold ready to be trained.
+pub struct Fold {
+    pub number: usize,
+    pub saved: Saved,
+    pub trained: Trained,
+    pub train: Loader,
+    pub validation: Option<Loader>,
+    pub test: Option<Loader>,
+    loss: Box<dyn Loss>,
+    seed: u64,
+    batches: usize,
+}
+
+/// A training batch with soft targets where batches are mixed, and the key of the network's random numbers.
+pub struct Step {
+    batch: Batch,
+    targets: Tensor,
+    key: u64,
+}
+
+/// How a fold ended.
+pub enum Ended {
+    /// With out-of-fold predictions (none where nothing judges it) and those of the test part.
+    Finished(Option<Predictions>, Option<Predictions>),
+    /// By Ctrl-C, with a checkpoint.
+    Interrupted,
+}
+
+impl Training<'_> {
+    /// Builds network, loaders and loss of fold `number`.
+    pub fn fold(&self, number: usize) -> Result<Fold> {
+        let (recipe, prepared) = (self.recipe, self.prepared);
+        let (learn, judge) = prepared.split(number);
+        let rows = prepared.dataset.rows();
+        let columns = if recipe.model.meta { prepared.dataset.columns() } else { &[] };
+        let encoder = data::tabular::Encoder::fit(columns, learn.iter().map(|&i| &rows[i]));
+        let network = NetworkConfig {
+            model: recipe.model.name.clone(),
+            params: Value::Object(recipe.model.params.clone()),
+            classes: prepared.classes().len(),
+            channels: prepared.report.mean.len(),
+            meta: encoder.width(),
+            dropout: recipe.model.dropout,
+        };
+        let saved = Saved {
+            network,
+            classes: prepared.classes().to_vec(),
+            color: prepared.color,
+            steps: assemble::evaluation_steps(recipe),
+            stats: assemble::stats(recipe, (&prepared.report.mean, &prepared.report.std)),
+            encoder,
+            views: recipe.eval.views,
+        };
+        let seed = sub_seed(recipe.seed, &format!("fold{number}"));
+        let trained = saved.build(sub_seed(seed, "weights"), self.device)?;
+        let loss = assemble::loss(recipe, &prepared.class_counts(&learn))?;
+
+        let size = recipe.train.batch_size;
+        let config = LoaderConfig {
+            batch_size: size,
+            seed,
+            // A small last batch makes poor batch statistics.
+            drop_last: learn.len() >= size,
+            prefetch: recipe.train.prefetch,
+            stats: saved.stats.clone(),
+        };
+        let subset = |rows: Vec<usize>| -> Arc<dyn Dataset> { Arc::new(Subset::new(self.pictures.clone(), rows)) };
+        let transform = self.parts.training.clone();
+        let train = Loader::new(subset(learn), data::sampler::build(&recipe.train.sampler)?, config)
+            .with_transform(move |image, rng| transform(image, rng))
+            .with_meta(saved.encoder.clone())
+            .on(self.device, DType::F32);
+        let judged = |rows: Vec<usize>| match rows.is_empty() {
+            true => Ok(None),
+            false => predict::loader(&saved, subset(rows), size, self.device).map(Some),
+        };
+        let (validation, test) = (judged(judge)?, judged(prepared.test())?);
+        let batches = match recipe.train.steps_per_epoch {
+            0 => train.batches(),
+            limit => train.batches().min(limit * recipe.train.accumulate),
+        };
+        Ok(Fold { number, saved, trained, train, validation, test, loss, seed, batches })
+    }
+
+    /// Trains `fold` from where its checkpoint is, and predicts.
+    pub fn run(&self, run: &Run, fold: Fold) -> Result<Ended> {
+        let number = fold.number;
+        fold.saved.write(run, number)?;
+        if !self.train(run, &fold, run.path(&format!("fold{number}")))? {
+            return Ok(Ended::Interrupted);
+        }
+        let folds = self.prepared.trained_folds;
+        let predict = |loader: &Option<Loader>, what: &str| -> Result<Option<Predictions>> {
+            let Some(loader) = loader else { return Ok(None) };
+            let title = format!("fold {}/{folds}: {what}", number + 1);
+            let stretch = self.progress.stretch(&title, loader.rows().len() as u64, "pictures");
+            let done = |pictures: usize| stretch.at(pictures as u64);
+            predict::all(&fold.trained, loader, &fold.saved.classes, fold.saved.views, done).map(Some)
+        };
+        let (oof, test) = (predict(&fold.validation, "out-of-fold")?, predict(&fold.test, "test part")?);
+        if let Some(test) = &test {
+            run.write(&format!("fold{number}/test.csv"), &test.to_csv()?)?;
+        }
+        if let Some(oof) = &oof {
+            run.write(&format!("fold{number}/oof.csv"), &oof.to_csv()?)?;
+        }
+        Ok(Ended::Finished(oof, test))
+    }
+
+    /// Whether training came to its end.
+    fn train(&self, run: &Run, fold: &Fold, folder: PathBuf) -> Result<bool> {
+        let train = &self.recipe.train;
+        let config = TrainConfig {
+            epochs: train.epochs,
+            lr: train.lr,
+            accumulate: train.accumulate,
+            clip_norm: (train.clip_norm > 0.0).then_some(train.clip_norm),
+            ema: (train.ema > 0.0).then_some(train.ema),
+            patience: (train.patience > 0).then_some(train.patience),
+            folder: Some(folder),
+            save_every: train.save_every,
+            log_every: train.log_every,
+            fingerprint: format!("{}/{}", self.fingerprint, fold.number),
+        };
+        let optimizer = assemble::optimizer(self.recipe)?;
+        let params = fold.params(self.recipe);
+        let watch = Watch::new(self, fold);
+        let mut trainer =
+            Trainer::new(config, &fold.trained.vars, params, optimizer, assemble::schedule(self.recipe)?)?;
+        trainer.resume()?;
+        let done = trainer.state().step;
+        let keep = |s: &Scalar| s.fold < fold.number || s.fold == fold.number && s.step <= done;
+        let mut scalars = Scalars::resume(run.path("scalars.jsonl"), keep)?;
+        let mut trainer = trainer.with_hook(|event: &Event<'_>| watch.see(event, &mut scalars));
+        let outcome = trainer.fit(
+            &fold.task(),
+            fold.batches,
+            |epoch, first| fold.steps(self.parts, epoch, first),
+            |_| self.score(fold),
+        )?;
+        drop(trainer);
+        scalars.flush()?;
+        Ok(outcome.finished)
+    }
+
+    /// Scores of the current weights on the rows that judge them, without views.
+    fn score(&self, fold: &Fold) -> Result<Option<Scores>> {
+        let Some(loader) = &fold.validation else { return Ok(None) };
+        let said = predict::all(&fold.trained, loader, &fold.saved.classes, augment::Views::None, |_| ())?;
+        let score = self.parts.metric.score(&said)?;
+        let mut all = BTreeMap::from([(self.recipe.eval.metric.name.clone(), score)]);
+        for (name, metric) in &self.parts.also {
+            // Some scores are undefined on a fold that lacks a class.
+            all.extend(metric.score(&said).ok().map(|value| (name.clone(), value)));
+        }
+        let sign = if self.parts.metric.goal() == Goal::Maximize { 1.0 } else { -1.0 };
+        Ok(Some(Scores { decisive: sign * score, all }))
+    }
+}
+
+impl Fold {
+    /// Optimizer steps of an epoch's batches: what a step learns from, in order.
+    fn steps(&self, parts: &Parts, epoch: usize, first: usize) -> impl Iterator<Item = Result<Step, BoxError>> {
+        let classes = self.saved.classes.len();
+        let batches = self.train.epoch_from(epoch, first).take(self.batches - first);
+        batches.enumerate().map(move |(i, batch)| {
+            let index = (first + i) as u64;
+            let mut batch = batch?;
+            let targets = batch.targets.take().ok_or("a training row has no label")?;
+            let (images, targets) = if parts.mixing.is_empty() {
+                (batch.images.clone(), targets)
+            } else {
+                let mut rng = stream(sub_seed(self.seed, "mixing"), epoch, index);
+                let soft = losses::rows(&targets, classes, DType::F32)?;
+                parts.mixing.iter().try_fold((batch.images.clone(), soft), |(x, y), mix| mix.apply(&x, &y, &mut rng))?
+            };
+            batch.images = images;
+            let key = sub_seed(self.seed, &format!("network/{epoch}/{index}"));
+            Ok(Step { batch, targets, key })
+        })
+    }
+
+    /// What a step means.
+    pub fn task(&self) -> impl Task<Batch = Step> + '_ {
+        train::supervised(
+            |step: &Step, _| {
+                let network = &self.trained.network;
+                network.forward(&step.batch.images, step.batch.meta.as_ref(), &mut Pass::train(step.key))
+            },
+            |logits: &Tensor, step: &Step| self.loss.forward(logits, &step.targets),
+        )
+    }
+
+    /// What is trained.
+    pub fn params(&self, recipe: &Recipe) -> Params {
+        let decays = recipe.train.decay_norms;
+        Params::new(&self.trained.vars, |_| Some(1.0)).with_decay(|_, shape| decays || shape.len() > 1)
+    }
+
+    /// Batches of an epoch.
+    pub fn batches(&self) -> usize {
+        self.batches
+    }
+
+    /// The first steps of training, for trying out.
+    pub fn first_steps(&self, parts: &Parts) -> impl Iterator<Item = Result<Step, BoxError>> {
+        self.steps(parts, 0, 0)
+    }
+}
+
+/// Watches a fold's training: curves, progress, Ctrl-C.
+struct Watch {
+    stretch: Stretch,
+    title: String,
+    metric: String,
+    epochs: usize,
+    pictures_per_step: usize,
+    fold: usize,
+    interrupted: Arc<AtomicBool>,
+}
+
+impl Watch {
+    fn new(training: &Training<'_>, fold: &Fold) -> Self {
+        let train = &training.recipe.train;
+        let title = format!("fold {}/{}", fold.number + 1, training.prepared.trained_folds);
+        let pictures = train.epochs * fold.batches * train.batch_size;
+        Self {
+            stretch: training.progress.stretch(&title, pictures as u64, "images"),
+            title,
+            metric: training.recipe.eval.metric.name.clone(),
+            epochs: train.epochs,
+            pictures_per_step: train.batch_size * train.accumulate,
+            fold: fold.number,
+            interrupted: training.interrupted.clone(),
+        }
+    }
+
+    fn see(&self, event: &Event<'_>, scalars: &mut Scalars) -> Result<Flow, BoxError> {
+        let mut push = |step: usize, epoch: usize, name: &str, value: f64| {
+            scalars.push(&Scalar { step, epoch, fold: self.fold, name: name.into(), value })
+        };
+        match event {
+            Event::Step { epoch, step, loss, lr } => {
+                self.stretch.at((step * self.pictures_per_step) as u64);
+                if let Some(loss) = loss {
+                    push(*step, *epoch, "train/loss", *loss)?;
+                    push(*step, *epoch, "train/lr", *lr)?;
+                }
+            }
+            Event::Epoch { epoch, step, loss, scores, best } => {
+                push(*step, *epoch, "epoch/loss", *loss)?;
+                for (name, value) in &scores.all {
+                    push(*step, *epoch, &format!("validation/{name}"), *value)?;
+                }
+                scalars.flush()?;
+                let score =
+                    scores.all.get(&self.metric).map(|v| format!(", {} {v:.4}", self.metric)).unwrap_or_default();
+                let star = if *best && !scores.all.is_empty() { " *" } else { "" };
+                let (title, epochs) = (&self.title, self.epochs);
+                self.stretch.line(&format!("{title} epoch {}/{epochs}: loss {loss:.4}{score}{star}", epoch + 1));
+            }
+        }
+        Ok(if self.interrupted.load(Ordering::Relaxed) { Flow::Interrupt } else { Flow::Continue })
+    }
+}
+
+/// Predictions of a fold that was finished before.
+pub fn finished(run: &Run, fold: usize, judged: bool, tested: bool) -> Result<Option<Ended>> {
+    let read = |name: &str| -> Result<Predictions> {
+        let bytes = run.read(&format!("fold{fold}/{name}"))?;
+        let text = String::from_utf8(bytes).with_context(|| format!("'fold{fold}/{name}' is no text"))?;
+        Predictions::from_csv(&text).with_context(|| format!("'{}'", run.path(&format!("fold{fold}/{name}")).display()))
+    };
+    let has = |name: &str| run.has(&format!("fold{fold}/{name}"));
+    if judged && !has("oof.csv") || tested && !has("test.csv") || !judged && !tested {
+        return Ok(None);
+    }
+    let oof = if judged { Some(read("oof.csv")?) } else { None };
+    let test = if tested { Some(read("test.csv")?) } else { None };
+    Ok(Some(Ended::Finished(oof, test)))
+}
+
+/// Whether a row is judged at the end: a labelled row of the test part.
+pub fn is_labelled_test(row: &data::Row) -> bool {
+    row.part == Part::Test && row.target.is_some()
+}

@@ -1,0 +1,248 @@
+//! The whole road: look, clean, split, train each fold, evaluate, blend, predict, submit.
+
+use crate::args::{Common, RunArgs};
+use crate::assemble::{self, Parts};
+use crate::fold::{self, Ended, Training};
+use crate::place::{Place, choose};
+use crate::prepare::{self, Prepared};
+use crate::progress::Progress;
+use crate::recipe::Recipe;
+use crate::usage::Usage;
+use crate::{budget, machine, output, results};
+use anyhow::{Context, Result, bail};
+use candle_core::Device;
+use data::Cached;
+use data::source::Collection;
+use eval::{Predictions, Run};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How far a command goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// To the submission.
+    Whole,
+    /// To the scores of the folds.
+    Training,
+}
+
+/// Everything that is known before anything is read.
+struct Session {
+    recipe: Recipe,
+    parts: Parts,
+    device: Device,
+    progress: Progress,
+    extent: Extent,
+    deadline: Option<Instant>,
+}
+
+/// `pipeline` and `train`.
+pub fn run(args: &RunArgs, extent: Extent) -> Result<()> {
+    let deadline = args.max_minutes.map(|minutes| Instant::now() + Duration::from_secs_f64(60.0 * minutes));
+    let mut recipe = recipe(args)?;
+    recipe.train.max_minutes = args.max_minutes;
+    let parts = assemble::parts(&mut recipe)?;
+    let device = machine::start(&args.common.device, args.common.threads)?;
+    let progress = Progress::new(args.common.quiet);
+    let session = Session { recipe, parts, device, progress, extent, deadline };
+    if args.dry_run {
+        return session.try_out();
+    }
+    match choose(&folder(&args.common, &session.recipe.name), args.resume)? {
+        Place::Finished(folder) => {
+            output::note(&format!("'{}' is finished already", folder.display()));
+            results::show(&Run::open(folder)?, args.common.json)
+        }
+        Place::New(folder) => session.begin(&folder, args.common.json),
+        Place::Unfinished(folder) => session.go_on(Run::open(folder)?, args.common.json),
+    }
+}
+
+/// The recipe that the options name, with what they change.
+fn recipe(args: &RunArgs) -> Result<Recipe> {
+    let name = match (&args.recipe, &args.data) {
+        (Some(name), _) => name,
+        (None, Some(_)) => "default",
+        (None, None) => "demo",
+    };
+    let mut recipe = with_options(name, &args.common)?;
+    if let Some(path) = &args.data {
+        recipe.data.params.insert("path".into(), path.display().to_string().into());
+        recipe.data.demo = false;
+    }
+    if args.demo && recipe.demo.is_none() {
+        return Err(Usage::new(format!("recipe '{name}' has no [demo] table")))
+            .context("give it pictures with --data PATH");
+    }
+    recipe.data.demo |= args.demo;
+    Ok(recipe)
+}
+
+/// A recipe with `--set` and `--seed`.
+pub fn with_options(name: &str, common: &Common) -> Result<Recipe> {
+    let mut recipe = Recipe::load(name, &common.sets)?;
+    recipe.seed = common.seed.unwrap_or(recipe.seed);
+    Ok(recipe)
+}
+
+/// `--out`, or `runs/<name>`.
+pub fn folder(common: &Common, name: &str) -> PathBuf {
+    common.out.clone().unwrap_or_else(|| Path::new("runs").join(name))
+}
+
+impl Session {
+    /// A new run in `folder`.
+    fn begin(mut self, folder: &Path, json: bool) -> Result<()> {
+        let (run, collection) = if self.recipe.data.demo {
+            let run = draw(&self.recipe, folder, &self.progress)?;
+            let collection = prepare::open(&mut self.recipe, Some(&run.path("demo-data")))?;
+            (Some(run), collection)
+        } else {
+            (None, prepare::open(&mut self.recipe, None)?)
+        };
+        let prepared = self.prepare(&collection)?;
+        let run = run.map_or_else(|| Run::create(folder), Ok)?;
+        if let Some(deadline) = self.deadline {
+            budget::fix_epochs(&mut self.recipe, &self.parts, &prepared, &self.device, &self.progress, deadline)?;
+        }
+        let environment = machine::environment(&self.device, self.recipe.seed, &prepared.fingerprint);
+        run.write("eda.json", &serde_json::to_vec_pretty(&prepared.report)?)?;
+        run.write("folds.csv", &prepare::folds_csv(&prepared)?)?;
+        run.write("environment.json", &serde_json::to_vec_pretty(&environment)?)?;
+        // A run begins with its recipe: it comes last, when all the rest is there.
+        run.write("recipe.toml", self.recipe.text()?.as_bytes())?;
+        self.travel(&run, &prepared, json)
+    }
+
+    /// The run that was interrupted.
+    fn go_on(mut self, run: Run, json: bool) -> Result<()> {
+        let stored = String::from_utf8(run.read("recipe.toml")?).context("recipe.toml is no text")?;
+        let stored_recipe = Recipe::parse(&stored, "recipe.toml")?;
+        if stored_recipe.train.max_minutes.is_some() {
+            // The clock chose these once; it is not asked again.
+            let Recipe { train, .. } = &mut self.recipe;
+            (train.epochs, train.max_minutes) = (stored_recipe.train.epochs, stored_recipe.train.max_minutes);
+            train.steps_per_epoch = stored_recipe.train.steps_per_epoch;
+        }
+        let demo = self.recipe.data.demo.then(|| run.path("demo-data"));
+        let collection = prepare::open(&mut self.recipe, demo.as_deref())?;
+        let text = self.recipe.text()?;
+        if let Some((now, then)) = text.lines().zip(stored.lines()).find(|(now, then)| now != then) {
+            let message = format!("'{}' was begun with another recipe", run.folder().display());
+            let why = format!(
+                "it says `{then}`, now it is `{now}`; resume with the same options, or choose another folder with --out"
+            );
+            return Err(Usage::new(message)).context(why);
+        }
+        let prepared = self.prepare(&collection)?;
+        let environment: serde_json::Value = serde_json::from_slice(&run.read("environment.json")?)?;
+        if environment["data_fingerprint"] != prepared.fingerprint.as_str() {
+            bail!("the pictures or labels have changed since '{}' was begun; begin a new run", run.folder().display());
+        }
+        self.progress.note(&format!("going on with '{}'", run.folder().display()));
+        self.travel(&run, &prepared, json)
+    }
+
+    fn prepare(&self, collection: &Collection) -> Result<Prepared> {
+        let report = prepare::look(collection, &self.recipe.data.drop_labels, &self.progress)?;
+        self.progress.note(&prepare::headline(&report));
+        prepare::prepare(&self.recipe, collection, report, &self.progress)
+    }
+
+    /// From prepared data to results.
+    fn travel(&self, run: &Run, prepared: &Prepared, json: bool) -> Result<()> {
+        let interrupted = Arc::new(AtomicBool::new(false));
+        listen(&interrupted)?;
+        let training = self.training(prepared, interrupted);
+        let (mut oof, mut tests) = (vec![], vec![]);
+        for number in 0..prepared.trained_folds {
+            let judged = !prepared.split(number).1.is_empty();
+            let tested = self.extent == Extent::Whole && !prepared.test().is_empty();
+            let ended = match fold::finished(run, number, judged, tested)? {
+                Some(ended) => ended,
+                None => {
+                    let mut fold = training.fold(number)?;
+                    fold.test = fold.test.filter(|_| tested);
+                    training.run(run, fold)?
+                }
+            };
+            let Ended::Finished(judged, tested) = ended else {
+                let place = run.folder().display();
+                bail!("interrupted; the same command with --resume goes on from the checkpoint in '{place}'");
+            };
+            oof.extend(judged);
+            tests.extend(tested);
+        }
+        let answers = results::Answers { oof: Predictions::concat(&oof)?, folds: oof, tests };
+        results::write(run, &self.recipe, &self.parts, prepared, &answers, &self.progress)?;
+        results::show(run, json)
+    }
+
+    fn training<'a>(&'a self, prepared: &'a Prepared, interrupted: Arc<AtomicBool>) -> Training<'a> {
+        let text = self.recipe.text().unwrap_or_default();
+        let fingerprint =
+            blake3::hash(format!("{text}\0{}", prepared.fingerprint).as_bytes()).to_hex()[..16].to_string();
+        Training {
+            recipe: &self.recipe,
+            parts: &self.parts,
+            prepared,
+            pictures: Arc::new(Cached::new(prepared.dataset.clone(), self.recipe.train.cache_mb)),
+            device: &self.device,
+            progress: &self.progress,
+            interrupted,
+            fingerprint,
+        }
+    }
+
+    /// `--dry-run`: one batch through every stage; nothing stays on disk.
+    fn try_out(mut self) -> Result<()> {
+        let temporary = tempfile::tempdir()?;
+        let demo = self.recipe.data.demo.then(|| temporary.path().join("run"));
+        if let Some(folder) = &demo {
+            draw(&self.recipe, folder, &self.progress)?;
+        }
+        let demo = demo.map(|folder| folder.join("demo-data"));
+        let collection = prepare::open(&mut self.recipe, demo.as_deref())?;
+        let prepared = self.prepare(&collection)?;
+        let training = self.training(&prepared, Arc::default());
+        let seconds = budget::try_step(&training, &training.fold(0)?)?;
+        output::result(&format!(
+            "every stage works: {} pictures, {} classes, {} folds; a step takes {:.3} s, a judged batch {:.3} s; nothing was written",
+            prepared.dataset.rows().len(),
+            prepared.classes().len(),
+            prepared.trained_folds,
+            seconds.step,
+            seconds.judge,
+        ));
+        Ok(())
+    }
+}
+
+/// Draws demo data beside `folder` and moves them in, so that they are whole or not there.
+fn draw(recipe: &Recipe, folder: &Path, progress: &Progress) -> Result<Run> {
+    let Some(demo) = &recipe.demo else { bail!("recipe '{}' has no [demo] table", recipe.name) };
+    progress.note("drawing demo data");
+    // A start that was interrupted leaves them without a recipe; see `place`.
+    let _ = std::fs::remove_dir_all(folder.join("demo-data"));
+    let run = Run::create(folder)?;
+    let parent = folder.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let temporary = tempfile::Builder::new().prefix(".demo-data").tempdir_in(parent)?;
+    demo.write(temporary.path(), recipe.seed).context("cannot make the demo data")?;
+    let target = run.path("demo-data");
+    std::fs::rename(temporary.keep(), &target).with_context(|| format!("cannot create '{}'", target.display()))?;
+    Ok(run)
+}
+
+/// Ctrl-C asks for a checkpoint; a second one ends at once.
+fn listen(interrupted: &Arc<AtomicBool>) -> Result<()> {
+    let flag = interrupted.clone();
+    let handler = move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(1);
+        }
+        output::note("stopping after this step and saving a checkpoint; once more ends at once");
+    };
+    ctrlc::set_handler(handler).context("cannot listen to Ctrl-C")
+}

@@ -1,0 +1,215 @@
+//! From a recipe to rows that can be trained on: open, look, clean, split.
+
+use crate::progress::Progress;
+use crate::recipe::Recipe;
+use crate::usage::Usage;
+use anyhow::{Context, Result, bail};
+use data::clean::Cleaned;
+use data::decode::Color;
+use data::explore::{ExploreConfig, Report};
+use data::source::Collection;
+use data::{Dataset, Part};
+use serde_json::Value;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Data that is ready for training.
+pub struct Prepared {
+    /// What was found.
+    pub report: Report,
+    /// All usable rows: training, validation, test.
+    pub dataset: Arc<dyn Dataset>,
+    /// Fold that each row of `dataset` judges; `None` for rows that train in every fold and for test rows.
+    pub folds: Vec<Option<usize>>,
+    /// Number of folds to train.
+    pub trained_folds: usize,
+    /// The competition's own form, if there is one.
+    pub sample: Option<eval::submission::Sample>,
+    /// What pictures are turned into when they are decoded.
+    pub color: Color,
+    /// Digest of rows and pixels.
+    pub fingerprint: String,
+}
+
+impl Prepared {
+    pub fn classes(&self) -> &[String] {
+        self.dataset.classes()
+    }
+    /// Rows that train fold `fold` and rows that judge it.
+    pub fn split(&self, fold: usize) -> (Vec<usize>, Vec<usize>) {
+        let rows = self.dataset.rows();
+        let known = (0..rows.len()).filter(|&i| rows[i].part != Part::Test);
+        known.partition(|&i| self.folds[i] != Some(fold))
+    }
+    /// Rows of the test part.
+    pub fn test(&self) -> Vec<usize> {
+        let rows = self.dataset.rows().iter().enumerate();
+        rows.filter(|(_, row)| row.part == Part::Test).map(|(i, _)| i).collect()
+    }
+    /// Pictures of every class among `rows`.
+    pub fn class_counts(&self, rows: &[usize]) -> Vec<usize> {
+        let mut counts = vec![0; self.classes().len()];
+        for class in rows.iter().filter_map(|&row| self.dataset.rows()[row].class()) {
+            counts[class as usize] += 1;
+        }
+        counts
+    }
+}
+
+/// Keys of `[data]` that every source has.
+const GENERAL: &[&str] = &["source", "demo", "folds", "clean", "drop_labels"];
+
+/// Opens what `[data]` names and writes into the recipe what was found out: the source, columns, tables.
+pub fn open(recipe: &mut Recipe, demo: Option<&Path>) -> Result<Collection> {
+    let name = recipe.name.clone();
+    let mut params = recipe.data.params.clone();
+    if let Some(folder) = demo {
+        params.insert("path".into(), Value::String(folder.display().to_string()));
+    }
+    let path = params.get("path").and_then(Value::as_str).map(str::to_string);
+    if path.is_none() && recipe.data.source != "synthetic" {
+        return Err(Usage::new(format!("recipe '{name}' has no data")))
+            .context("give it pictures with --data PATH, or let it make its own with --demo");
+    }
+    if let ("auto", Some(path)) = (recipe.data.source.as_str(), path) {
+        let (source, found) = data::source::recognize(Path::new(&path))?;
+        if let Value::Object(found) = found {
+            // What the recipe says wins over what was recognized.
+            let said = std::mem::replace(&mut params, found);
+            params.extend(said);
+        }
+        recipe.data.source = source.into();
+    }
+    let source = &recipe.data.source;
+    data::source::resolve(source, Value::Object(params.clone())).map_err(general).context(Usage::recipe(&name))?;
+    let (collection, resolved) = data::source::open(source, Value::Object(params))?;
+    if let Value::Object(mut resolved) = resolved {
+        // Demo data lie in the run's folder, wherever that is.
+        demo.inspect(|_| drop(resolved.remove("path")));
+        recipe.data.params = resolved;
+    }
+    Ok(collection)
+}
+
+/// A source knows only its own parameters; a person may have meant one of `[data]`.
+fn general(error: data::Error) -> anyhow::Error {
+    let message = format!("data: {error}");
+    if !message.contains("unknown field") {
+        return anyhow::anyhow!(message);
+    }
+    let known = GENERAL.iter().map(|key| format!("`{key}`, ")).collect::<String>();
+    anyhow::anyhow!(
+        message.replacen("expected ", "expected one of ", 1).replacen("one of one of ", "one of ", 1).replacen(
+            "expected one of ",
+            &format!("expected one of {known}"),
+            1,
+        )
+    )
+}
+
+/// Looks at every file.
+pub fn look(collection: &Collection, drop_labels: &[String], progress: &Progress) -> Result<Report> {
+    let stretch = progress.stretch("looking at pictures", collection.files.len() as u64, "pictures");
+    let config = ExploreConfig { drop_labels: drop_labels.into() };
+    Ok(data::explore::explore(collection, &config, &|done, _| stretch.at(done as u64))?)
+}
+
+/// Cleans and splits.
+pub fn prepare(recipe: &Recipe, collection: &Collection, report: Report, progress: &Progress) -> Result<Prepared> {
+    let cleaned = data::clean::clean(collection, &report, &recipe.data.clean, &recipe.data.drop_labels)?;
+    for warning in report.warnings.iter().chain(&cleaned.warnings) {
+        progress.warning(warning);
+    }
+    if cleaned.dataset.classes().len() < 2 {
+        bail!(
+            "found {} class(es) to tell apart, need at least two: {:?}",
+            cleaned.dataset.classes().len(),
+            cleaned.dataset.classes()
+        );
+    }
+    let (folds, trained_folds) = split(recipe, &cleaned, progress)?;
+    let sample = collection.sample_submission.as_ref().map(|path| sample(path, recipe, &cleaned)).transpose()?;
+    let fingerprint = fingerprint(&cleaned.dataset, &report);
+    let color = recipe.data.params.get("color").and_then(|color| serde_json::from_value(color.clone()).ok());
+    let color = color.unwrap_or_default();
+    Ok(Prepared { report, dataset: cleaned.dataset, folds, trained_folds, sample, color, fingerprint })
+}
+
+/// The sample submission, refused now rather than after training where it does not fit the classes.
+fn sample(path: &Path, recipe: &Recipe, cleaned: &Cleaned) -> Result<eval::submission::Sample> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read '{}'", path.display()))?;
+    let fitting = eval::submission::Sample::parse(&text).and_then(|sample| {
+        sample.layout(cleaned.dataset.classes(), &recipe.submission)?;
+        Ok(sample)
+    });
+    fitting.with_context(|| format!("sample submission '{}'", path.display()))
+}
+
+/// The fold that every row judges, and how many folds there are to train.
+fn split(recipe: &Recipe, cleaned: &Cleaned, progress: &Progress) -> Result<(Vec<Option<usize>>, usize)> {
+    let rows = cleaned.dataset.rows();
+    if recipe.data.folds == 0 && rows.iter().any(|row| row.part == Part::Validation) {
+        let judges = |row: &data::Row| (row.part == Part::Validation).then_some(0);
+        return Ok((rows.iter().map(judges).collect(), 1));
+    }
+    let (count, trained) = match recipe.data.folds {
+        0 => (5, 5),
+        1 => (5, 1),
+        count => (count, count),
+    };
+    let known: Vec<usize> = (0..rows.len()).filter(|&i| rows[i].part != Part::Test).collect();
+    if known.len() < count {
+        bail!("{} labelled pictures cannot be split into {count} folds; set data.folds", known.len());
+    }
+    let labels: Vec<u32> = known.iter().filter_map(|&i| rows[i].class()).collect();
+    let keys: Vec<Option<String>> = known.iter().map(|&i| cleaned.split_keys[i].clone()).collect();
+    let seed = data::rng::sub_seed(recipe.seed, "folds");
+    let split = data::split::stratified_group_k_fold(&labels, &keys, count, seed)?;
+    for warning in &split.warnings {
+        progress.warning(warning);
+    }
+    let mut folds = vec![None; rows.len()];
+    for (row, fold) in known.into_iter().zip(split.of) {
+        folds[row] = fold;
+    }
+    Ok((folds, trained))
+}
+
+fn fingerprint(dataset: &Arc<dyn Dataset>, report: &Report) -> String {
+    let mut hash = blake3::Hasher::new();
+    for row in dataset.rows() {
+        hash.update(
+            format!("{}\0{:?}\0{:?}\0{:?}\0{:?}\n", row.id, row.part, row.target, row.group, row.meta).as_bytes(),
+        );
+    }
+    hash.update(report.fingerprint.as_bytes());
+    hash.finalize().to_hex()[..16].to_string()
+}
+
+/// `folds.csv`: `id,fold,target[,group]`; fold -1 trains in every fold.
+pub fn folds_csv(prepared: &Prepared) -> Result<Vec<u8>> {
+    let rows = prepared.dataset.rows();
+    let grouped = rows.iter().any(|row| row.group.is_some());
+    let mut out = csv::Writer::from_writer(vec![]);
+    let mut header = vec!["id", "fold", "target"];
+    header.extend(grouped.then_some("group"));
+    out.write_record(&header)?;
+    for (row, fold) in rows.iter().zip(&prepared.folds) {
+        if row.part == Part::Test {
+            continue;
+        }
+        let target = row.class().map_or("", |class| prepared.classes()[class as usize].as_str());
+        let fold = fold.map_or("-1".to_string(), |fold| fold.to_string());
+        let mut record = vec![row.id.clone(), fold, target.to_string()];
+        record.extend(grouped.then(|| row.group.clone().unwrap_or_default()));
+        out.write_record(&record)?;
+    }
+    Ok(out.into_inner()?)
+}
+
+/// One line a person can read: how many pictures of which classes.
+pub fn headline(report: &Report) -> String {
+    let largest = report.classes.iter().max_by_key(|(_, count)| **count);
+    let majority = largest.map(|(name, count)| format!(", most often '{name}' ({count})")).unwrap_or_default();
+    format!("{} pictures, {} classes{majority}", report.images, report.classes.len())
+}

@@ -1,0 +1,71 @@
+//! A trained fold on disk: everything that predicting needs beside the weights, as `fold<k>/model.json`.
+
+use crate::assemble;
+use crate::recipe::Spec;
+use anyhow::{Context, Result};
+use candle_core::{DType, Device};
+use candle_nn::VarMap;
+use data::batch::Stats;
+use data::decode::Color;
+use data::tabular::Encoder;
+use eval::Run;
+use models::{Network, NetworkConfig, init};
+use serde::{Deserialize, Serialize};
+
+/// How a fold's network is fed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Saved {
+    /// Architecture.
+    pub network: NetworkConfig,
+    /// Class names in the order of the outputs.
+    pub classes: Vec<String>,
+    /// What pictures are turned into when they are decoded.
+    pub color: Color,
+    /// Deterministic transforms, the last one to the input size.
+    pub steps: Vec<Spec>,
+    /// Normalization.
+    pub stats: Stats,
+    /// Metadata as features.
+    pub encoder: Encoder,
+    /// Test-time views.
+    pub views: augment::Views,
+}
+
+/// A network with its variables.
+pub struct Trained {
+    pub network: Network,
+    pub vars: VarMap,
+}
+
+impl Saved {
+    /// Reads `fold<k>/model.json`.
+    pub fn read(run: &Run, fold: usize) -> Result<Self> {
+        let name = format!("fold{fold}/model.json");
+        let bytes = run.read(&name)?;
+        serde_json::from_slice(&bytes).with_context(|| format!("'{}' is broken", run.path(&name).display()))
+    }
+
+    /// Writes `fold<k>/model.json`.
+    pub fn write(&self, run: &Run, fold: usize) -> Result<()> {
+        Ok(run.write(&format!("fold{fold}/model.json"), &serde_json::to_vec_pretty(self)?)?)
+    }
+
+    /// The network with fresh weights.
+    pub fn build(&self, seed: u64, device: &Device) -> Result<Trained> {
+        let vars = VarMap::new();
+        let network = Network::new(&self.network, init::seeded(&vars, seed, DType::F32, device))?;
+        Ok(Trained { network, vars })
+    }
+
+    /// The network with the best weights of its fold.
+    pub fn load(&self, run: &Run, fold: usize, device: &Device) -> Result<Trained> {
+        let trained = self.build(0, device)?;
+        train::checkpoint::load_weights(&run.path(&format!("fold{fold}/weights.safetensors")), &trained.vars)?;
+        Ok(trained)
+    }
+
+    /// The deterministic transforms.
+    pub fn transform(&self) -> Result<assemble::Shared> {
+        assemble::shared(&self.steps)
+    }
+}

@@ -1,0 +1,354 @@
+//! The whole road through the real program: files, exactness, resuming, exit codes.
+#![allow(clippy::unwrap_used)]
+
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+/// A small run of `recipe` on its own data.
+const SMALL: &[&str] = &[
+    "demo.images=120",
+    "demo.test_images=24",
+    "demo.size=32",
+    "preprocess.size=24",
+    "augment.transforms=['flip']",
+    "model={name='baseline', widths=[8, 16]}",
+    "train.epochs=2",
+    "train.save_every=2",
+    "eval.bootstrap=50",
+    "data.folds=2",
+];
+
+fn sconce(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.current_dir(folder);
+    command
+}
+
+fn small(folder: &Path, recipe: &str, out: &str) -> Command {
+    let mut command = sconce(folder);
+    command.args(["pipeline", recipe, "--demo", "--quiet", "--out", out]);
+    for set in SMALL {
+        command.args(["--set", set]);
+    }
+    command
+}
+
+#[track_caller]
+fn succeeds(command: &mut Command) -> Output {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+#[track_caller]
+fn fails(command: &mut Command, code: i32) -> String {
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{command:?}\n{text}");
+    assert!(!text.contains("panicked"), "{text}");
+    text
+}
+
+fn read(path: PathBuf) -> Vec<u8> {
+    fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn json(path: PathBuf) -> Value {
+    serde_json::from_slice(&read(path)).unwrap()
+}
+
+fn lines(path: PathBuf) -> Vec<String> {
+    String::from_utf8(read(path)).unwrap().lines().map(str::to_string).collect()
+}
+
+/// Everything that must be the same, byte for byte.
+const EXACT: &[&str] = &[
+    "metrics.json",
+    "eda.json",
+    "folds.csv",
+    "oof.csv",
+    "predictions.csv",
+    "submission.csv",
+    "scalars.jsonl",
+    "fold0/weights.safetensors",
+    "fold1/weights.safetensors",
+    "fold0/last.safetensors",
+];
+
+#[track_caller]
+fn same_runs(a: &Path, b: &Path) {
+    for file in EXACT {
+        assert!(read(a.join(file)) == read(b.join(file)), "{file} differs between {} and {}", a.display(), b.display());
+    }
+}
+
+#[test]
+fn every_recipe_goes_from_its_own_data_to_a_checked_submission() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    for recipe in ["demo", "intel", "seedlings"] {
+        // Twelve species need more pictures.
+        let images = if recipe == "seedlings" { "demo.images=260" } else { "demo.images=120" };
+        let output = succeeds(small(folder, recipe, recipe).args(["--set", images, "--json"]));
+        let run = folder.join(recipe);
+        let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let metrics = json(run.join("metrics.json"));
+        assert_eq!(result["score"], metrics["score"], "{recipe}");
+        assert_eq!(metrics["folds"].as_array().unwrap().len(), 2, "{recipe}");
+        assert_eq!(recipe == "intel", metrics["test"].is_object(), "only intel's test part is labelled");
+        for file in ["recipe.toml", "environment.json", "eda.json", "fold1/state.json", "fold1/model.json"] {
+            assert!(!read(run.join(file)).is_empty(), "{recipe}/{file}");
+        }
+        let ids = |file: &str| -> BTreeSet<String> {
+            lines(run.join(file)).iter().skip(1).map(|l| l.split(',').next().unwrap().to_string()).collect()
+        };
+        assert!(ids("oof.csv").is_subset(&ids("folds.csv")), "{recipe}");
+        assert!(!ids("oof.csv").is_empty(), "{recipe}");
+        if let Ok(sample) = fs::read_to_string(run.join("demo-data/sample_submission.csv")) {
+            let submission = lines(run.join("submission.csv"));
+            let first = |line: &str| line.split(',').next().unwrap().to_string();
+            let wanted: Vec<String> = sample.lines().map(first).collect();
+            assert_eq!(submission.iter().map(|l| first(l)).collect::<Vec<_>>(), wanted, "{recipe}");
+            assert_eq!(submission[0], sample.lines().next().unwrap(), "{recipe}");
+        }
+        let events = fs::read_dir(&run)
+            .unwrap()
+            .filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().starts_with("events.out.tfevents."));
+        assert_eq!(events.count(), 1, "{recipe}");
+    }
+}
+
+/// The report must find what was planted; wrong labels are found later, by their predictions.
+#[test]
+fn the_report_names_what_was_planted() {
+    let temporary = tempfile::tempdir().unwrap();
+    let out = temporary.path().join("eda");
+    succeeds(sconce(temporary.path()).args(["eda", "demo", "--quiet", "--out", out.to_str().unwrap()]));
+    let (eda, planted) = (json(out.join("eda.json")), json(out.join("demo-data/planted.json")));
+    let mut kinds = 0;
+    for (kind, ids) in planted.as_object().unwrap().iter().filter(|(kind, _)| *kind != "wrong_labels") {
+        let key = if kind == "missing_values" { "missing_value_ids" } else { kind };
+        // Ids without folder and ending, whatever the shape of the finding.
+        fn names(value: &Value, into: &mut BTreeSet<String>) {
+            match value {
+                Value::String(text) => {
+                    let name = text.rsplit('/').next().unwrap();
+                    into.insert(name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_string());
+                }
+                Value::Array(values) => values.iter().for_each(|v| names(v, into)),
+                Value::Object(map) => map.values().for_each(|v| names(v, into)),
+                _ => {}
+            }
+        }
+        let mut found = BTreeSet::new();
+        names(&eda[key], &mut found);
+        let ids: Vec<&str> = ids.as_array().unwrap().iter().map(|v| v.as_str().unwrap()).collect();
+        let hits = ids.iter().filter(|id| found.contains(**id)).count();
+        println!("{kind}: {hits} of {}", ids.len());
+        assert!(ids.len() >= 3 && hits as f64 >= 0.9 * ids.len() as f64, "{kind}: {hits} of {}", ids.len());
+        kinds += 1;
+    }
+    assert_eq!(kinds, 7);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_for_any_number_of_threads() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    let mixing = [
+        "--set",
+        "augment.batch=['mixup', {name='cutmix', p=0.5}]",
+        "--set",
+        "model.dropout=0.2",
+        "--set",
+        "train.ema=0.9",
+    ];
+    succeeds(small(folder, "demo", "one").args(["--threads", "1"]).args(mixing));
+    succeeds(small(folder, "demo", "three").args(["--threads", "3"]).args(mixing));
+    same_runs(&folder.join("one"), &folder.join("three"));
+    succeeds(small(folder, "demo", "other").args(["--seed", "1"]).args(mixing));
+    assert_ne!(read(folder.join("one/oof.csv")), read(folder.join("other/oof.csv")));
+    // The resolved recipe is the run.
+    let mut again = sconce(folder);
+    succeeds(again.args(["pipeline", "one/recipe.toml", "--quiet", "--out", "again"]));
+    same_runs(&folder.join("one"), &folder.join("again"));
+    assert_eq!(read(folder.join("one/recipe.toml")), read(folder.join("again/recipe.toml")));
+}
+
+#[test]
+fn killed_at_any_moment_and_resumed_it_ends_with_the_same_bytes() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    succeeds(&mut small(folder, "demo", "whole"));
+    let mut kills = 0;
+    for milliseconds in (150..).step_by(170) {
+        let mut command = small(folder, "demo", "killed");
+        let mut child = command.arg("--resume").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(milliseconds.min(900)));
+        if child.try_wait().unwrap().is_some() || kills > 12 {
+            child.wait().unwrap();
+            break;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        kills += 1;
+    }
+    assert!(kills > 0);
+    let output = succeeds(small(folder, "demo", "killed").arg("--resume"));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("accuracy"));
+    same_runs(&folder.join("whole"), &folder.join("killed"));
+}
+
+#[test]
+#[cfg(unix)]
+fn ctrl_c_leaves_a_checkpoint_and_unfinished_runs_are_protected() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    let long = ["--set", "train.epochs=40"];
+    let child = small(folder, "demo", "run").args(long).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    while !folder.join("run/scalars.jsonl").exists() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("--resume goes on from the checkpoint"), "{text}");
+    assert!(folder.join("run/fold0/last.safetensors").exists());
+
+    assert!(fails(small(folder, "demo", "run").args(long), 2).contains("continue it with --resume"));
+    let changed = fails(small(folder, "demo", "run").args(["--resume", "--set", "train.epochs=41"]), 2);
+    assert!(changed.contains("epochs = 40") && changed.contains("epochs = 41"), "{changed}");
+}
+
+#[test]
+fn finished_runs_are_kept_reported_scored_and_asked() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    succeeds(&mut small(folder, "demo", "run"));
+    let before = read(folder.join("run/metrics.json"));
+    let output = succeeds(small(folder, "demo", "run").args(["--resume", "--json"]));
+    let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
+    succeeds(&mut small(folder, "demo", "run"));
+    assert_eq!(before, read(folder.join("run/metrics.json")));
+    assert_eq!(before, read(folder.join("run-2/metrics.json")));
+
+    let output = succeeds(sconce(folder).args(["evaluate", "run", "--quiet"]));
+    let scored: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&scored["score"], &scored["folds"]), (&shown["score"], &shown["folds"]));
+
+    let predictions = lines(folder.join("run/predictions.csv"));
+    let id = predictions[1].split(',').next().unwrap();
+    let images = folder.join("run/demo-data/images");
+    let file =
+        ["jpg", "png"].map(|ending| images.join(format!("{id}.{ending}"))).into_iter().find(|p| p.exists()).unwrap();
+    let output = succeeds(sconce(folder).args(["predict", "run", file.to_str().unwrap(), "--json", "--quiet"]));
+    let line: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let sum: f64 = line["probabilities"].as_object().unwrap().values().map(|p| p.as_f64().unwrap()).sum();
+    assert!((sum - 1.0).abs() < 1e-5, "{line}");
+    fs::write(folder.join("broken.jpg"), "no picture").unwrap();
+    let text =
+        fails(sconce(folder).args(["predict", "run", file.to_str().unwrap(), "broken.jpg", "--out", "said.csv"]), 1);
+    assert!(text.contains("broken.jpg") && text.contains("no picture"), "{text}");
+    assert_eq!(lines(folder.join("said.csv")).len(), 2);
+}
+
+#[test]
+fn a_time_limit_fixes_the_epochs_and_writes_them_down() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    succeeds(small(folder, "demo", "run").args(["--set", "train.epochs=1000000", "--max-minutes", "0.1"]));
+    let recipe: toml::Table = String::from_utf8(read(folder.join("run/recipe.toml"))).unwrap().parse().unwrap();
+    let epochs = recipe["train"]["epochs"].as_integer().unwrap();
+    assert!((1..1_000_000).contains(&epochs), "{epochs}");
+    assert_eq!(recipe["train"]["max_minutes"].as_float(), Some(0.1));
+    let state = json(folder.join("run/fold1/state.json"));
+    assert_eq!(state["epoch"].as_i64(), Some(epochs));
+}
+
+#[test]
+fn mistakes_are_clear_and_leave_nothing_behind() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    let set = |set: &str| fails(small(folder, "demo", "run").args(["--set", set]), 2);
+    for (wrong, right) in [
+        ("train.epocs=3", "did you mean 'epochs'?"),
+        ("data.flods=3", "did you mean 'folds'?"),
+        ("data.gruop=plant", "did you mean 'group'?"),
+        ("model.name=resnet81", "did you mean 'resnet18'?"),
+        ("model.witdhs=[8]", "did you mean 'widths'?"),
+        ("loss.name=cross_entrpy", "did you mean 'cross_entropy'?"),
+        ("loss.smothing=0.1", "did you mean 'smoothing'?"),
+        ("train.optimizer=sdg", "did you mean 'sgd'?"),
+        ("train.schedule=cosin", "did you mean 'cosine'?"),
+        ("train.sampler=balancd", "did you mean 'balanced'?"),
+        ("eval.metric=acuracy", "did you mean 'accuracy'?"),
+        ("augment.transforms=['flpi']", "did you mean 'flip'?"),
+        ("augment.batch=['mixpu']", "did you mean 'mixup'?"),
+        ("preprocess.resize=sqash", "did you mean 'squash'?"),
+        ("train.lr=-1", "lr must be positive"),
+        ("train.epochs=0", "epochs must be at least 1"),
+        ("train.epochs='many'", "epochs"),
+    ] {
+        let text = set(wrong);
+        assert!(text.contains(right), "{wrong}: {text}");
+        assert!(text.contains("recipe"), "{wrong}: {text}");
+    }
+    assert!(fails(sconce(folder).args(["pipeline", "dmeo"]), 2).contains("did you mean 'demo'?"));
+    assert!(fails(sconce(folder).args(["pipelin"]), 2).contains("pipeline"));
+    assert!(fails(sconce(folder).args(["pipeline", "seedlings"]), 2).contains("--data PATH"));
+    assert!(fails(sconce(folder).args(["pipeline", "--device", "gpu"]), 2).contains("expected one of cpu, cuda"));
+    assert!(fails(sconce(folder).args(["pipeline", "--data", "nowhere"]), 1).contains("cannot read 'nowhere'"));
+    assert!(fails(sconce(folder).args(["summary", "resnet81"]), 2).contains("did you mean 'resnet18'?"));
+    assert!(fails(sconce(folder).args(["evaluate", "nowhere"]), 1).contains("nowhere"));
+    succeeds(small(folder, "demo", "run").arg("--dry-run"));
+    assert_eq!(fs::read_dir(folder).unwrap().count(), 0, "something was written");
+}
+
+#[test]
+fn lists_summary_and_bench_print_what_they_promise() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    for (kind, name) in [
+        ("models", "resnet18_cifar"),
+        ("losses", "bce"),
+        ("augment", "cutmix"),
+        ("optimizers", "adamw"),
+        ("schedules", "one_cycle"),
+        ("metrics", "kappa"),
+        ("sources", "csv"),
+        ("recipes", "seedlings"),
+    ] {
+        let text = String::from_utf8(succeeds(sconce(folder).args(["list", kind])).stdout).unwrap();
+        let line = text.lines().find(|line| line.split_whitespace().next() == Some(name));
+        assert!(line.is_some_and(|line| line.len() > name.len() + 10), "{kind}: {text}");
+        let table: Value =
+            serde_json::from_slice(&succeeds(sconce(folder).args(["list", kind, "--json"])).stdout).unwrap();
+        assert_eq!(table.as_object().unwrap().len(), text.lines().count(), "{kind}");
+    }
+    let text = String::from_utf8(succeeds(sconce(folder).args(["summary", "resnet50"])).stdout).unwrap();
+    assert!(text.contains("25557032 parameters, 4089"), "{text}");
+    let bench =
+        ["bench", "step", "--model", "baseline", "--batch", "4", "--size", "16", "--threads", "1", "--steps", "2"];
+    let output = succeeds(sconce(folder).args(bench));
+    let result: Value =
+        serde_json::from_str(String::from_utf8(output.stdout).unwrap().lines().last().unwrap()).unwrap();
+    for key in [
+        "model",
+        "batch",
+        "size",
+        "threads",
+        "images_per_s",
+        "best_images_per_s",
+        "peak_mib",
+        "conv",
+        "first_loss",
+        "last_loss",
+    ] {
+        assert!(!result[key].is_null(), "{key}: {result}");
+    }
+}
