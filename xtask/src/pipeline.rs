@@ -44,6 +44,7 @@ pub fn run(args: &RunArgs, extent: Extent) -> Result<()> {
     let mut recipe = recipe(args)?;
     recipe.train.max_minutes = args.max_minutes;
     let parts = assemble::parts(&mut recipe)?;
+    prepare::check(&recipe)?;
     let device = machine::start(&args.common.device, args.common.threads)?;
     let progress = Progress::new(args.common.quiet);
     let session = Session { recipe, parts, device, progress, extent, deadline };

@@ -91,20 +91,33 @@ pub fn open(recipe: &mut Recipe, demo: Option<&Path>) -> Result<Collection> {
     Ok(collection)
 }
 
-/// A source knows only its own parameters; a person may have meant one of `[data]`.
-fn general(error: data::Error) -> anyhow::Error {
-    let message = format!("data: {error}");
-    if !message.contains("unknown field") {
-        return anyhow::anyhow!(message);
+/// Checks the keys of `[data]` before anything is read or drawn; `auto` takes what any source takes.
+pub fn check(recipe: &Recipe) -> Result<()> {
+    let mut params = recipe.data.params.clone();
+    let source = recipe.data.source.as_str();
+    if source != "synthetic" {
+        params.entry("path").or_insert_with(|| ".".into());
     }
-    let known = GENERAL.iter().map(|key| format!("`{key}`, ")).collect::<String>();
-    anyhow::anyhow!(
-        message.replacen("expected ", "expected one of ", 1).replacen("one of one of ", "one of ", 1).replacen(
-            "expected one of ",
-            &format!("expected one of {known}"),
-            1,
-        )
-    )
+    let names = data::source::SOURCES.iter().map(|entry| entry.name).filter(|name| source == "auto" || source == *name);
+    let mut tried = names.map(|name| data::source::resolve(name, Value::Object(params.clone())).map(drop));
+    let first = tried.next().unwrap_or_else(|| data::source::resolve(source, Value::Null).map(drop));
+    match first {
+        Err(error) if !tried.any(|result| result.is_ok()) => Err(general(error)).context(Usage::recipe(&recipe.name)),
+        _ => Ok(()),
+    }
+}
+
+/// A source knows only its own keys; a person may have meant one of `[data]`.
+fn general(error: data::Error) -> anyhow::Error {
+    let message = error.to_string();
+    match message.split_once(", expected ") {
+        Some((head, own)) if head.contains("unknown field") => {
+            let own = own.trim_start_matches("one of ").replace(" or ", ", ");
+            let general = GENERAL.iter().map(|key| format!("`{key}`, ")).collect::<String>();
+            anyhow::anyhow!("data: {head}, expected one of {general}{own}")
+        }
+        _ => anyhow::anyhow!("data: {message}"),
+    }
 }
 
 /// Looks at every file.

@@ -358,7 +358,9 @@ impl Recipe {
     pub fn parse(text: &str, name: &str) -> Result<Self> {
         toml::from_str(text).map_err(|error| {
             let message = error.message().to_string();
-            anyhow::anyhow!("{message}{}", suggestion(&message)).context(Usage::recipe(name))
+            let hint = suggestion(&message);
+            let place = error.span().map(|span| place(&text[..span.start], &text[span.start..])).unwrap_or_default();
+            anyhow::anyhow!("{place}{message}{hint}").context(Usage::recipe(name))
         })
     }
 
@@ -366,6 +368,14 @@ impl Recipe {
     pub fn text(&self) -> Result<String> {
         toml::to_string_pretty(self).context("cannot write the recipe as TOML")
     }
+}
+
+/// Section and line that an error of TOML points to, between `before` and `after`.
+fn place(before: &str, after: &str) -> String {
+    let section = before.lines().rev().find(|line| line.starts_with('[')).unwrap_or_default();
+    let begun = before.rsplit('\n').next().unwrap_or_default();
+    let line = format!("{begun}{}", after.lines().next().unwrap_or_default());
+    if line == section { format!("{section}: ") } else { format!("{section} `{line}`: ").trim_start().to_string() }
 }
 
 /// The table of a recipe with everything that it extends below it.

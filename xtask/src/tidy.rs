@@ -137,3 +137,16 @@ fn versions_stand_in_the_root_only() {
         }
     }
 }
+
+#[test]
+fn examples_of_the_readme_are_those_of_the_crates() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    for name in CRATES {
+        let page = fs::read_to_string(root().join(name).join("src/lib.rs")).unwrap();
+        let lines = page.lines().skip_while(|line| *line != "//! ```").skip(1).take_while(|line| *line != "//! ```");
+        let shown = lines.map(|line| line.trim_start_matches("//!").strip_prefix(' ').unwrap_or(""));
+        let example: Vec<&str> = shown.filter(|line| !line.starts_with("# ")).collect();
+        assert!(example.len() >= 8, "{name} has no example");
+        assert!(readme.contains(&format!("```rust\n{}\n```", example.join("\n"))), "README.md: the example of {name}");
+    }
+}

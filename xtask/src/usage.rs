@@ -28,10 +28,11 @@ impl std::error::Error for Usage {}
 
 /// `; did you mean 'x'?` for messages of the form "unknown … 'y', expected one of a, b, c" (with quotes of any kind), else nothing.
 pub fn suggestion(message: &str) -> String {
+    // The last quoted word before "expected" is the unknown one; others name the place.
     let quoted = |text: &str| -> Option<String> {
-        let start = text.find(['`', '\''])?;
-        let rest = &text[start + 1..];
-        Some(rest[..rest.find(['`', '\''])?].to_string())
+        let end = text.rfind(['`', '\''])?;
+        let start = text[..end].rfind(['`', '\''])?;
+        Some(text[start + 1..end].to_string())
     };
     let Some((head, tail)) = message.split_once("expected") else { return String::new() };
     if message.contains("did you mean") {
@@ -57,6 +58,8 @@ mod tests {
         assert_eq!(suggestion(serde), "; did you mean 'epochs'?");
         let ours = "unknown loss 'fical', expected one of bce, cross_entropy, focal";
         assert_eq!(suggestion(ours), "; did you mean 'focal'?");
+        let nested = "source 'csv': unknown field `gruop`, expected one of `path`, `group`";
+        assert_eq!(suggestion(nested), "; did you mean 'group'?");
         assert_eq!(suggestion("unknown loss 'xyz', expected one of bce, cross_entropy"), "");
         assert_eq!(suggestion("disk full"), "");
     }

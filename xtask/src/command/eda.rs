@@ -11,6 +11,7 @@ use std::path::Path;
 
 pub fn run(args: &EdaArgs) -> Result<()> {
     let mut recipe = recipe(args)?;
+    prepare::check(&recipe)?;
     machine::start(&args.common.device, args.common.threads)?;
     let progress = Progress::new(args.common.quiet);
     let out = folder(&args.common, &format!("{}-eda", recipe.name));
