@@ -46,6 +46,8 @@ pub struct Decoded {
     pub format: &'static str,
     /// Channels that the file stores: 1 gray, 2 gray with alpha, 3 color, 4 color with alpha or CMYK.
     pub stored_channels: usize,
+    /// Whether the file stores more than eight bits per channel, of which the highest eight are kept.
+    pub is_deep: bool,
 }
 
 /// Decodes `bytes`; `name` is what errors call the file.
@@ -87,7 +89,7 @@ fn jpeg(bytes: &[u8], color: Color) -> Result<Decoded, String> {
     }
     .ok_or("the JPEG has fewer pixels than its header says")?;
     image.apply_orientation(orientation);
-    Ok(Decoded { image: finish(image, color)?, format: "jpeg", stored_channels })
+    Ok(Decoded { image: finish(image, color)?, format: "jpeg", stored_channels, is_deep: false })
 }
 
 struct JpegHeader {
@@ -147,10 +149,12 @@ fn other(bytes: &[u8], color: Color) -> Result<Decoded, String> {
     let (width, height) = decoder.dimensions();
     small_enough(u64::from(width), u64::from(height))?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let stored_channels = usize::from(decoder.original_color_type().channel_count());
+    let stored = decoder.original_color_type();
+    let stored_channels = usize::from(stored.channel_count());
+    let is_deep = stored.bits_per_pixel() > 8 * u16::from(stored.channel_count());
     let mut image = DynamicImage::from_decoder(decoder).map_err(broken)?;
     image.apply_orientation(orientation);
-    Ok(Decoded { image: finish(image, color)?, format, stored_channels })
+    Ok(Decoded { image: finish(image, color)?, format, stored_channels, is_deep })
 }
 
 fn small_enough(width: u64, height: u64) -> Result<(), String> {

@@ -63,7 +63,7 @@ pub enum Error {
     },
     /// More pictures are broken than is allowed.
     #[error(
-        "{broken} of {total} pictures cannot be used, more than the allowed {allowed} %: {list}; repair them or raise data.clean.max_broken"
+        "{broken} of {total} pictures cannot be used, more than the allowed {allowed} %: {list}; the report of `eda` lists all; repair them or raise data.clean.max_broken"
     )]
     TooManyBroken {
         /// How many.

@@ -101,6 +101,7 @@ struct Look {
     height: usize,
     format: &'static str,
     stored_channels: usize,
+    is_deep: bool,
     /// Sum and sum of squares of each channel.
     sums: Vec<[f64; 2]>,
 }
@@ -151,7 +152,7 @@ fn reason(error: &crate::Error) -> String {
 }
 
 fn look(decoded: Decoded) -> Look {
-    let Decoded { image, format, stored_channels } = decoded;
+    let Decoded { image, format, stored_channels, is_deep } = decoded;
     let channels = image.channels();
     let mut sums = vec![[0u64; 2]; channels];
     for pixel in image.pixels().chunks_exact(channels) {
@@ -161,7 +162,8 @@ fn look(decoded: Decoded) -> Look {
         }
     }
     let sums = sums.into_iter().map(|s| s.map(|v| v as f64)).collect();
-    Look { sketch: Sketch::of(&image), width: image.width(), height: image.height(), format, stored_channels, sums }
+    let (width, height) = (image.width(), image.height());
+    Look { sketch: Sketch::of(&image), width, height, format, stored_channels, is_deep, sums }
 }
 
 impl Report {
@@ -215,6 +217,11 @@ impl Report {
         let deviation = |(s, m): (&[f64; 2], &f64)| (s[1] / f64::max(pixels, 1.0) - m * m).max(0.0).sqrt() / 255.0;
         self.std = sums.iter().zip(&means).map(deviation).collect();
         self.mean = means.iter().map(|m| m / 255.0).collect();
+        let deep = seen.iter().filter(|look| look.is_deep).count();
+        if deep > 0 {
+            self.warnings
+                .push(format!("{deep} pictures have more than 8 bits per channel; only the highest 8 are used"));
+        }
         let named: Vec<&str> = looks.iter().zip(files).filter_map(|(l, f)| misnamed(l.as_ref().ok()?, f)).collect();
         if let Some(first) = named.first() {
             self.warnings.push(format!("{} files have another format than their name says, as '{first}'", named.len()));

@@ -27,7 +27,7 @@ pub enum Part {
 /// A sample without its pixels.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Row {
-    /// Unique in the data set.
+    /// Unique among the rows of its part.
     pub id: String,
     /// What it is for.
     pub part: Part,

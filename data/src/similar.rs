@@ -9,6 +9,10 @@ use std::collections::BTreeMap;
 const MAX_BITS: u32 = 4;
 /// Largest root mean square between the thumbnails of near duplicates, gray levels, after brightness is evened out.
 const MAX_RMS: f32 = 6.0;
+/// Largest difference between their mean brightnesses, gray levels.
+const MAX_SHIFT: f32 = 20.0;
+/// Least standard deviation of a thumbnail, gray levels: plain pictures have no features to compare.
+const MIN_CONTRAST: f32 = 4.0;
 /// Side of a thumbnail, pixels.
 const SIDE: usize = 8;
 
@@ -45,19 +49,24 @@ impl Sketch {
 
     /// Whether both show nearly the same.
     pub fn is_near(&self, other: &Self) -> bool {
-        (self.gradient ^ other.gradient).count_ones() <= MAX_BITS && self.rms(other) <= MAX_RMS
+        if (self.gradient ^ other.gradient).count_ones() > MAX_BITS || self.thumbnail.len() != other.thumbnail.len() {
+            return false;
+        }
+        let differences = self.thumbnail.iter().zip(&other.thumbnail).map(|(a, b)| f32::from(*a) - f32::from(*b));
+        let (shift, rms) = mean_and_deviation(differences);
+        shift.abs() <= MAX_SHIFT && rms <= MAX_RMS
     }
 
-    /// Root mean square between the thumbnails, gray levels, without the difference of their means.
-    fn rms(&self, other: &Self) -> f32 {
-        if self.thumbnail.len() != other.thumbnail.len() {
-            return f32::INFINITY;
-        }
-        let differences = || self.thumbnail.iter().zip(&other.thumbnail).map(|(a, b)| f32::from(*a) - f32::from(*b));
-        let n = self.thumbnail.len().max(1) as f32;
-        let mean = differences().sum::<f32>() / n;
-        (differences().map(|d| (d - mean) * (d - mean)).sum::<f32>() / n).sqrt()
+    /// Whether there is anything to compare.
+    fn has_contrast(&self) -> bool {
+        mean_and_deviation(self.thumbnail.iter().map(|v| f32::from(*v))).1 >= MIN_CONTRAST
     }
+}
+
+fn mean_and_deviation(values: impl Iterator<Item = f32> + Clone) -> (f32, f32) {
+    let n = values.clone().count().max(1) as f32;
+    let mean = values.clone().sum::<f32>() / n;
+    (mean, (values.map(|v| (v - mean) * (v - mean)).sum::<f32>() / n).sqrt())
 }
 
 /// Antialiased resampling to `width` × `height`.
@@ -90,6 +99,8 @@ pub fn equal(sketches: &[Option<Sketch>]) -> Vec<Vec<usize>> {
 /// Hashes that differ in at most four bits agree in one of five bands of bits, so only pictures that share a band are compared.
 pub fn near(sketches: &[Option<Sketch>]) -> Vec<(usize, usize)> {
     let mut pairs = std::collections::BTreeSet::new();
+    let textured = |sketch: &&Sketch| sketch.has_contrast();
+    let sketches: Vec<Option<&Sketch>> = sketches.iter().map(|sketch| sketch.as_ref().filter(textured)).collect();
     let bands = MAX_BITS + 1;
     for band in 0..bands {
         let (from, to) = (64 * band / bands, 64 * (band + 1) / bands);
@@ -103,7 +114,7 @@ pub fn near(sketches: &[Option<Sketch>]) -> Vec<(usize, usize)> {
         for bucket in buckets.values() {
             for (n, &i) in bucket.iter().enumerate() {
                 for &j in &bucket[n + 1..] {
-                    if let (Some(a), Some(b)) = (&sketches[i], &sketches[j])
+                    if let (Some(a), Some(b)) = (sketches[i], sketches[j])
                         && a.pixels != b.pixels
                         && a.is_near(b)
                     {

@@ -10,8 +10,10 @@ use std::collections::BTreeMap;
 pub struct Folds {
     /// Fold of each sample, 0..k; `None`: it belongs to the training part of every fold.
     pub of: Vec<Option<usize>>,
-    /// Classes that cannot be spread.
-    pub warnings: Vec<String>,
+    /// Classes with fewer samples than folds, with their number of samples: they train in every fold.
+    pub rare: Vec<(u32, usize)>,
+    /// Classes that lie in too few groups, with the number of folds that have them.
+    pub lumped: Vec<(u32, usize)>,
 }
 
 /// Each class spread evenly over `k` folds, at most one sample apart.
@@ -35,7 +37,7 @@ pub fn group_k_fold(groups: &[Option<String>], k: usize, seed: u64) -> Result<Fo
 /// Groups of several samples go first, those with the most uneven labels before others, each into the fold that makes
 /// the shares of its classes the most even (the greedy rule of scikit-learn's `StratifiedGroupKFold`); single samples
 /// then fill up. A class with fewer samples than folds cannot be judged: its samples, with their groups, train in
-/// every fold, and a warning says so.
+/// every fold.
 ///
 /// # Errors
 /// As [`stratified_k_fold`].
@@ -48,10 +50,6 @@ pub fn stratified_group_k_fold(labels: &[u32], groups: &[Option<String>], k: usi
     let mut total = vec![0usize; classes];
     labels.iter().for_each(|&c| total[c as usize] += 1);
     let rare: Vec<bool> = total.iter().map(|n| (1..k).contains(n)).collect();
-    let mut warnings = vec![];
-    for c in (0..classes).filter(|&c| rare[c]) {
-        warnings.push(format!("class {c} has {} samples for {k} folds; they train in every fold", total[c]));
-    }
 
     let mut bundles = BTreeMap::<&str, Vec<usize>>::new();
     let mut singles = vec![];
@@ -72,10 +70,10 @@ pub fn stratified_group_k_fold(labels: &[u32], groups: &[Option<String>], k: usi
         dealt.deal(bundle, labels);
     }
     let judged = |c: usize| dealt.counts.iter().filter(|fold| fold[c] > 0).count();
-    for c in (0..classes).filter(|&c| dealt.total[c] > 0 && !rare[c] && judged(c) < k) {
-        warnings.push(format!("class {c} lies in too few groups: only {} of {k} folds have it", judged(c)));
-    }
-    Ok(Folds { of: dealt.of, warnings })
+    let lumped = (0..classes).filter(|&c| dealt.total[c] > 0 && !rare[c] && judged(c) < k);
+    let lumped = lumped.map(|c| (c as u32, judged(c))).collect();
+    let rare = (0..classes).filter(|&c| rare[c]).map(|c| (c as u32, dealt.total[c])).collect();
+    Ok(Folds { of: dealt.of, rare, lumped })
 }
 
 /// Folds while they are filled.
@@ -160,7 +158,7 @@ mod tests {
             }
         }
         let folds = stratified_group_k_fold(&labels, &groups, 5, 7).unwrap();
-        assert!(folds.warnings.is_empty());
+        assert!(folds.rare.is_empty() && folds.lumped.is_empty());
         let mut seen = BTreeMap::new();
         for (group, fold) in groups.iter().zip(&folds.of).filter(|(g, _)| g.is_some()) {
             assert_eq!(seen.entry(group).or_insert(*fold), fold);
@@ -181,13 +179,14 @@ mod tests {
         let folds = stratified_group_k_fold(&labels, &groups, 5, 0).unwrap();
         assert_eq!(folds.of[20..], [None, None, None]);
         assert!(folds.of[..20].iter().all(Option::is_some));
-        assert!(folds.warnings[0].contains("class 1 has 2 samples for 5 folds"), "{:?}", folds.warnings);
+        assert_eq!((folds.rare, folds.lumped), (vec![(1, 2)], vec![]));
     }
 
     #[test]
     fn impossible_splits_are_errors() {
         assert!(stratified_k_fold(&[0, 1], 3, 0).is_err());
         assert!(stratified_k_fold(&[0, 1, 0], 1, 0).is_err());
-        assert_eq!(group_k_fold(&vec![Some("a".into()); 4], 2, 0).unwrap().of, vec![Some(0); 4]);
+        let one = group_k_fold(&vec![Some("a".into()); 4], 2, 0).unwrap();
+        assert_eq!((one.of, one.lumped), (vec![Some(0); 4], vec![(0, 1)]));
     }
 }

@@ -1,5 +1,5 @@
 //! The `clothing` pictures, where they are present beside the checkout: what is known of them must be found.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use sconce_data::explore::{ExploreConfig, explore};
 use sconce_data::{Part, clean, source, split};
@@ -44,6 +44,6 @@ fn known_facts_are_found_and_no_sender_sits_in_two_folds() {
         assert_eq!(fold_of.entry(row.group.clone().unwrap()).or_insert(*fold), fold, "{:?}", row.group);
     }
     let sizes: Vec<usize> = (0..5).map(|f| folds.of.iter().filter(|o| **o == Some(f)).count()).collect();
-    println!("fold sizes: {sizes:?}, {:?}", folds.warnings);
+    println!("fold sizes: {sizes:?}, {:?}", folds.lumped);
     assert!(sizes.iter().all(|n| (850..1200).contains(n)), "{sizes:?}");
 }

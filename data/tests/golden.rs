@@ -26,6 +26,8 @@ fn every_format_and_orientation_decodes_as_pillow_does() {
         let image = decoded.image;
         assert_eq!((image.width(), image.height()), (number(&case["width"]), number(&case["height"])), "{name}");
         let wanted = case["rgb"].as_array().unwrap().iter().map(number);
+        assert_eq!(image.pixels().len(), case["rgb"].as_array().unwrap().len(), "{name}");
+        assert_eq!(decoded.is_deep, name == "deep.png");
         let worst = image.pixels().iter().zip(wanted).map(|(a, b)| usize::from(*a).abs_diff(b)).max().unwrap();
         assert!(worst <= number(&case["tolerance"]), "{name}: {worst} levels off");
     }

@@ -1,5 +1,5 @@
 //! Batches depend on seed, epoch and rows, and on nothing else.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use candle_core::DType;
 use rand::Rng;

@@ -203,6 +203,42 @@ fn wrong_tables_and_places_are_clear_errors() {
 }
 
 #[test]
+#[cfg(unix)]
+fn links_in_a_circle_runs_and_two_names_for_one_picture() {
+    let data = folder(&[
+        ("cat/1.bmp", picture(1)),
+        ("dog/2.bmp", picture(2)),
+        ("dog/3.gif", vec![1]),
+        ("runs/x/recipe.toml", vec![]),
+        ("runs/x/demo-data/9.bmp", picture(9)),
+        ("notes.csv", b"number,price\n1,2\n2,3\n".to_vec()),
+    ]);
+    std::os::unix::fs::symlink("..", data.path().join("dog/loop")).unwrap();
+    let (collection, _) = open(data.path(), json!({})).unwrap();
+    assert_eq!(shown(&collection), ["Train cat/1.bmp cat", "Train dog/2.bmp dog"]);
+    assert!(collection.warnings[0].contains("1 files are no pictures of a known kind and are ignored, as 'dog/3.gif'"));
+    let twice = folder(&[("p/0.bmp", picture(0)), ("train.csv", b"id,label\n0,a\n0.bmp,b\n".to_vec())]);
+    assert!(
+        error(open(twice.path(), json!({}))).contains("line 3: ids '0' and '0.bmp' mean the same picture 'p/0.bmp'")
+    );
+    let unreadable = folder(&[("p/0.bmp", picture(0)), ("train.csv", b"\xFF\xFE".to_vec())]);
+    assert!(error(source::recognize(unreadable.path())).contains("train.csv"));
+}
+
+#[test]
+fn plain_pictures_are_no_near_duplicates() {
+    let plain = |level: u8| {
+        let mut bytes = picture(0);
+        bytes[54..].fill(level);
+        bytes
+    };
+    let data =
+        folder(&[("a/1.bmp", plain(0)), ("a/2.bmp", plain(3)), ("b/3.bmp", plain(250)), ("b/4.bmp", plain(250))]);
+    let report = look(&open(data.path(), json!({})).unwrap().0);
+    assert_eq!((report.duplicates.len(), report.near_duplicates.len()), (1, 0));
+}
+
+#[test]
 fn names_that_mean_two_pictures_are_decided_by_folders_or_refused() {
     let files = |x: &str, y: &str| {
         folder(&[

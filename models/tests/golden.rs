@@ -1,5 +1,5 @@
 //! One training step and twenty SGD steps against PyTorch's float64 (`xtask/fixtures/models.py`).
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{VarMap, loss::cross_entropy};

@@ -44,8 +44,9 @@ impl Checkpoint {
     /// [`Error::Io`] when it cannot be read, [`Error::Checkpoint`] when it is no checkpoint or cut off.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|source| Error::Io { doing: "read", path: path.into(), source })?;
-        let unusable =
-            |why: &dyn std::fmt::Display| broken(path, &format!("{why}; the file is cut off or no checkpoint"));
+        let unusable = |why: &dyn std::fmt::Display| {
+            broken(path, &format!("{why}; it is cut off or no checkpoint, remove it to begin again"))
+        };
         let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).map_err(|e| unusable(&e))?;
         let state = header.metadata().as_ref().and_then(|m| m.get(STATE)).cloned();
         let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).map_err(|e| unusable(&e))?;
@@ -149,7 +150,11 @@ pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     let write = || -> std::io::Result<()> {
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut builder = tempfile::Builder::new();
+        // Others may read results: the file is as any new one, not private as temporary ones are.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut file = builder.tempfile_in(folder)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(path)?;

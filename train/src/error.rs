@@ -61,7 +61,7 @@ pub enum Error {
         why: String,
     },
     /// A file cannot be written or read.
-    #[error("cannot {doing} '{}'", path.display())]
+    #[error("cannot {doing} '{}'{}", path.display(), if *doing == "write" { "; is the disk full or read-only?" } else { "" })]
     Io {
         /// write or read.
         doing: &'static str,

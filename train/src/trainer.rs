@@ -218,6 +218,7 @@ impl<'a> Trainer<'a> {
             if flow == Flow::Interrupt {
                 return self.leave();
             }
+            self.read_losses()?;
             let scores = validate(self.swapped()?).map_err(|error| Error::Validation(error.into()))?;
             if self.after_epoch(flow, scores)? {
                 return self.leave();
@@ -252,7 +253,6 @@ impl<'a> Trainer<'a> {
 
     /// Keeps the best weights, tells hooks, decides whether this was the end, saves. Returns whether a hook interrupts.
     fn after_epoch(&mut self, flow: Flow, scores: Option<Scores>) -> Result<bool> {
-        self.read_losses()?;
         let decisive = |record: &Record| record.scores.as_ref().map(|s| s.decisive);
         let so_far = self.state.best.and_then(|best| decisive(&self.state.history[best]));
         let best = match (&scores, so_far) {

@@ -96,7 +96,7 @@ pub struct Common {
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: String,
     /// Threads [default: all cores]; results do not depend on it
-    #[arg(long, value_name = "T", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "T", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
     /// Say nothing but errors and the result
     #[arg(long)]
@@ -152,7 +152,7 @@ pub struct DeviceArgs {
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: String,
     /// Threads [default: all cores]
-    #[arg(long, value_name = "T", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "T", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
     /// Say nothing but errors and the result
     #[arg(long)]
@@ -192,13 +192,13 @@ pub struct StepArgs {
     #[arg(long)]
     pub model: String,
     /// Pictures per step
-    #[arg(long, default_value_t = 32)]
-    pub batch: usize,
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
+    pub batch: u16,
     /// Side of the pictures, pixels
-    #[arg(long, default_value_t = 32)]
-    pub size: usize,
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub size: u16,
     /// Threads [default: all cores]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
     /// Timed steps
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
@@ -213,7 +213,7 @@ pub struct StepArgs {
 
 fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(v) if v > 0.0 && v.is_finite() => Ok(v),
-        _ => Err("expected a positive number of minutes".into()),
+        Ok(v) if v > 0.0 && v <= 1e6 => Ok(v),
+        _ => Err("expected a positive number of minutes, at most a million".into()),
     }
 }

@@ -2,13 +2,14 @@
 
 use crate::recipe::{ClassWeights, NamedStats, Recipe, Spec, StatsChoice, table};
 use crate::usage::Usage;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use augment::{BatchTransform, Transform};
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
 use eval::Metric;
 use losses::Loss;
 use serde_json::{Value, json};
+use std::path::Path;
 use std::sync::Arc;
 
 /// A picture transform that many threads share.
@@ -56,7 +57,8 @@ pub fn parts(recipe: &mut Recipe) -> Result<Parts> {
         specs.iter().map(|spec| resolve(spec, f, at)).collect()
     };
     let steps = all(&recipe.preprocess.steps, &transform, "preprocess.steps")?;
-    let transforms = all(&recipe.augment.transforms, &transform, "augment.transforms")?;
+    let given: Vec<Spec> = recipe.augment.transforms.iter().map(|t| sized(t, recipe.preprocess.size)).collect();
+    let transforms = all(&given, &transform, "augment.transforms")?;
     let mixing = all(&recipe.augment.batch, &batch, "augment.batch")?;
     let decisive = resolve(&recipe.eval.metric, &metric, "eval.metric")?;
     let also = all(&recipe.eval.also, &metric, "eval.also")?;
@@ -65,8 +67,7 @@ pub fn parts(recipe: &mut Recipe) -> Result<Parts> {
     data::sampler::build(&recipe.train.sampler).at(recipe, "train.sampler")?;
     let loss = losses::resolve(&recipe.loss.name, Value::Object(recipe.loss.params.clone())).at(recipe, "loss")?;
     let model = models::resolve(&recipe.model.name, &Value::Object(recipe.model.params.clone())).at(recipe, "model")?;
-    // Built once on zeros, so that a wrong parameter is found before any picture is read.
-    models::build(&recipe.model.name, &model, 3, VarBuilder::zeros(DType::F32, &Device::Cpu)).at(recipe, "model")?;
+    check_input(recipe, &model)?;
 
     recipe.preprocess.steps = steps;
     let evaluation = evaluation_steps(recipe);
@@ -111,24 +112,71 @@ pub fn shared(specs: &[Spec]) -> Result<Shared> {
     Ok(Arc::new(move |image, rng| pipeline.apply(image, rng)))
 }
 
+/// Gives every `random_resized_crop` without a size, also inside others, that of the network's input.
+fn sized(transform: &Spec, size: usize) -> Spec {
+    fn walk(value: &mut Value, size: usize) {
+        match value {
+            Value::Array(values) => values.iter_mut().for_each(|value| walk(value, size)),
+            Value::String(name) if name == CROP => *value = json!({"name": CROP, "size": size}),
+            Value::Object(params) => {
+                if params.get("name").is_some_and(|name| name == CROP) {
+                    params.entry("size").or_insert(json!(size));
+                }
+                params.iter_mut().filter(|(key, _)| *key == "of").for_each(|(_, value)| walk(value, size));
+            }
+            _ => {}
+        }
+    }
+    const CROP: &str = "random_resized_crop";
+    let mut params = transform.params.clone();
+    params.insert("name".into(), json!(transform.name));
+    let mut value = Value::Object(params);
+    walk(&mut value, size);
+    let mut params = table(value);
+    params.remove("name");
+    Spec { name: transform.name.clone(), params }
+}
+
 /// Values that no crate checks.
 fn check(recipe: &Recipe) -> Result<()> {
-    let train = &recipe.train;
-    let wrong = |what: &str| Err(Usage::recipe(&recipe.name)).context(what.to_string());
+    let Recipe { train, preprocess, eval, .. } = recipe;
+    let wrong = |what: &str| Err(anyhow!("{what}")).context(Usage::recipe(&recipe.name));
+    let finite = |v: f64| (0.0..=1e9).contains(&v);
     match () {
-        _ if recipe.preprocess.size == 0 || recipe.preprocess.size > 4096 => {
-            wrong("preprocess.size must be in 1..=4096")
+        _ if Path::new(&recipe.name).file_name().is_none_or(|name| name != recipe.name.as_str()) => {
+            wrong("name must be that of a folder, without / and ..")
         }
-        _ if train.epochs == 0 => wrong("train.epochs must be at least 1"),
-        _ if train.batch_size == 0 => wrong("train.batch_size must be at least 1"),
-        _ if train.accumulate == 0 => wrong("train.accumulate must be at least 1"),
+        _ if !(1..=4096).contains(&preprocess.size) => wrong("preprocess.size must be in 1..=4096"),
+        _ if !(1..=1_000_000).contains(&train.epochs) => wrong("train.epochs must be at least 1, at most a million"),
+        _ if !(1..=65_536).contains(&train.batch_size) => wrong("train.batch_size must be in 1..=65536"),
+        _ if !(1..=65_536).contains(&train.accumulate) => wrong("train.accumulate must be in 1..=65536"),
+        _ if train.log_every == 0 => wrong("train.log_every must be at least 1"),
+        _ if !(1..=1024).contains(&train.prefetch) => wrong("train.prefetch must be in 1..=1024"),
         _ if !(train.lr > 0.0 && train.lr.is_finite()) => wrong("train.lr must be positive"),
         _ if !(0.0..1.0).contains(&train.ema) => wrong("train.ema must be in 0..1"),
-        _ if !(train.warmup >= 0.0 && train.warmup.is_finite()) => wrong("train.warmup must be at least 0 epochs"),
-        _ if train.clip_norm < 0.0 => wrong("train.clip_norm must be at least 0"),
+        _ if !finite(train.warmup) => wrong("train.warmup must be at least 0 epochs"),
+        _ if !finite(train.clip_norm) => wrong("train.clip_norm must be at least 0"),
         _ if !(0.0..1.0).contains(&recipe.model.dropout) => wrong("model.dropout must be in 0..1"),
+        _ if eval.bootstrap > 100_000 => wrong("eval.bootstrap must be at most 100000"),
+        _ if !(0.0..=1.0).contains(&recipe.data.clean.max_broken) => wrong("data.clean.max_broken must be in 0..=1"),
         _ => Ok(()),
     }
+}
+
+/// Channels of the pictures, and whether the network takes pictures of this size and the statistics fit.
+fn check_input(recipe: &Recipe, model: &Value) -> Result<()> {
+    let color: data::decode::Color = match recipe.data.params.get("color") {
+        Some(color) => serde_json::from_value(color.clone()).at(recipe, "data.color")?,
+        None => Default::default(),
+    };
+    let channels = color.channels();
+    let measured = vec![0.5; channels];
+    stats(recipe, (&measured, &measured)).check(channels).at(recipe, "preprocess.stats")?;
+    // Built once on zeros, so that a wrong parameter is found before any picture is read.
+    let zeros = VarBuilder::zeros(DType::F32, &Device::Cpu);
+    let backbone = models::build(&recipe.model.name, model, channels, zeros).at(recipe, "model")?;
+    let size = recipe.preprocess.size;
+    backbone.layers((size, size)).at(recipe, "preprocess.size is too small for the model").map(drop)
 }
 
 /// The loss for these classes; class weights come from `counts`.
@@ -141,8 +189,8 @@ pub fn loss(recipe: &Recipe, counts: &[usize]) -> Result<Box<dyn Loss>> {
     };
     if let Some(weights) = weights {
         if params.get("weights").is_some_and(|w| !w.is_null()) {
-            return Err(Usage::recipe(&recipe.name))
-                .context("loss: give either `weights` or `class_weights`, not both");
+            let why = anyhow!("loss: give either `weights` or `class_weights`, not both");
+            return Err(why).context(Usage::recipe(&recipe.name));
         }
         params.insert("weights".into(), json!(weights));
     }

@@ -46,7 +46,7 @@ pub fn try_step(training: &Training<'_>, fold: &Fold) -> Result<Seconds> {
         clock = Instant::now();
     }
     let mut judged = vec![];
-    for batch in fold.validation.iter().chain(&fold.test).take(1).flat_map(|loader| loader.epoch(0)).take(3) {
+    for batch in fold.validation.epoch(0).take(3) {
         let batch = batch?;
         clock = Instant::now();
         let scores = predict::batch(&fold.trained, &batch, Views::None)?;
@@ -88,11 +88,12 @@ pub fn fix_epochs(
     let fold = training.fold(0)?;
     let seconds = try_step(&training, &fold)?;
     let folds = prepared.trained_folds as f64;
-    let batches = |loader: &Option<data::Loader>| loader.as_ref().map_or(0, data::Loader::batches) as f64;
+    let judged = fold.validation.batches() as f64;
+    let tested = fold.test.as_ref().map_or(0, data::Loader::batches) as f64;
     let views = recipe.eval.views.symmetries().len() as f64;
-    let at_end = folds * views * seconds.judge * (batches(&fold.validation) + batches(&fold.test));
+    let at_end = folds * views * seconds.judge * (judged + tested);
     let left = PLANNED * deadline.saturating_duration_since(Instant::now()).as_secs_f64() - at_end;
-    let judging = folds * seconds.judge * batches(&fold.validation);
+    let judging = folds * seconds.judge * judged;
     let epoch = folds * seconds.step * fold.batches() as f64 + judging;
     let fitting = (left / epoch.max(1e-9)).floor();
     recipe.train.epochs = recipe.train.epochs.min(fitting.max(1.0) as usize);

@@ -41,7 +41,7 @@ pub struct Fold {
     pub saved: Saved,
     pub trained: Trained,
     pub train: Loader,
-    pub validation: Option<Loader>,
+    pub validation: Loader,
     pub test: Option<Loader>,
     loss: Box<dyn Loss>,
     seed: u64,
@@ -55,12 +55,12 @@ pub struct Step {
     key: u64,
 }
 
-/// How a fold ended.
-pub enum Ended {
-    /// With out-of-fold predictions (none where nothing judges it) and those of the test part.
-    Finished(Option<Predictions>, Option<Predictions>),
-    /// By Ctrl-C, with a checkpoint.
-    Interrupted,
+/// What a finished fold said; `None` from [`Training::run`] means that Ctrl-C ended it, with a checkpoint.
+pub struct Answer {
+    /// Of the rows that judge it.
+    pub oof: Predictions,
+    /// Of the test part, if it was asked.
+    pub test: Option<Predictions>,
 }
 
 impl Training<'_> {
@@ -107,11 +107,9 @@ impl Training<'_> {
             .with_transform(move |image, rng| transform(image, rng))
             .with_meta(saved.encoder.clone())
             .on(self.device, DType::F32);
-        let judged = |rows: Vec<usize>| match rows.is_empty() {
-            true => Ok(None),
-            false => predict::loader(&saved, subset(rows), size, self.device).map(Some),
-        };
-        let (validation, test) = (judged(judge)?, judged(prepared.test())?);
+        let validation = predict::loader(&saved, subset(judge), size, self.device)?;
+        let test = Some(prepared.test()).filter(|rows| !rows.is_empty());
+        let test = test.map(|rows| predict::loader(&saved, subset(rows), size, self.device)).transpose()?;
         let batches = match recipe.train.steps_per_epoch {
             0 => train.batches(),
             limit => train.batches().min(limit * recipe.train.accumulate),
@@ -120,28 +118,26 @@ impl Training<'_> {
     }
 
     /// Trains `fold` from where its checkpoint is, and predicts.
-    pub fn run(&self, run: &Run, fold: Fold) -> Result<Ended> {
+    pub fn run(&self, run: &Run, fold: Fold) -> Result<Option<Answer>> {
         let number = fold.number;
         fold.saved.write(run, number)?;
         if !self.train(run, &fold, run.path(&format!("fold{number}")))? {
-            return Ok(Ended::Interrupted);
+            return Ok(None);
         }
         let folds = self.prepared.trained_folds;
-        let predict = |loader: &Option<Loader>, what: &str| -> Result<Option<Predictions>> {
-            let Some(loader) = loader else { return Ok(None) };
+        let predict = |loader: &Loader, what: &str| -> Result<Predictions> {
             let title = format!("fold {}/{folds}: {what}", number + 1);
             let stretch = self.progress.stretch(&title, loader.rows().len() as u64, "pictures");
             let done = |pictures: usize| stretch.at(pictures as u64);
-            predict::all(&fold.trained, loader, &fold.saved.classes, fold.saved.views, done).map(Some)
+            predict::all(&fold.trained, loader, &fold.saved.classes, fold.saved.views, done)
         };
-        let (oof, test) = (predict(&fold.validation, "out-of-fold")?, predict(&fold.test, "test part")?);
+        let test = fold.test.as_ref().map(|loader| predict(loader, "test part")).transpose()?;
         if let Some(test) = &test {
             run.write(&format!("fold{number}/test.csv"), &test.to_csv()?)?;
         }
-        if let Some(oof) = &oof {
-            run.write(&format!("fold{number}/oof.csv"), &oof.to_csv()?)?;
-        }
-        Ok(Ended::Finished(oof, test))
+        let oof = predict(&fold.validation, "out-of-fold")?;
+        run.write(&format!("fold{number}/oof.csv"), &oof.to_csv()?)?;
+        Ok(Some(Answer { oof, test }).filter(|_| !self.interrupted.load(Ordering::Relaxed)))
     }
 
     /// Whether training came to its end.
@@ -165,8 +161,10 @@ impl Training<'_> {
         let mut trainer =
             Trainer::new(config, &fold.trained.vars, params, optimizer, assemble::schedule(self.recipe)?)?;
         trainer.resume()?;
-        let done = trainer.state().step;
-        let keep = |s: &Scalar| s.fold < fold.number || s.fold == fold.number && s.step <= done;
+        let (done, epochs) = (trainer.state().step, trainer.state().epoch);
+        // A checkpoint inside an epoch may have the step of its end, whose lines are written again.
+        let is_before = |s: &Scalar| s.step <= done && (s.epoch < epochs || s.name.starts_with("train/"));
+        let keep = |s: &Scalar| s.fold < fold.number || s.fold == fold.number && is_before(s);
         let mut scalars = Scalars::resume(run.path("scalars.jsonl"), keep)?;
         let mut trainer = trainer.with_hook(|event: &Event<'_>| watch.see(event, &mut scalars));
         let outcome = trainer.fit(
@@ -182,8 +180,7 @@ impl Training<'_> {
 
     /// Scores of the current weights on the rows that judge them, without views.
     fn score(&self, fold: &Fold) -> Result<Option<Scores>> {
-        let Some(loader) = &fold.validation else { return Ok(None) };
-        let said = predict::all(&fold.trained, loader, &fold.saved.classes, augment::Views::None, |_| ())?;
+        let said = predict::all(&fold.trained, &fold.validation, &fold.saved.classes, augment::Views::None, |_| ())?;
         let score = self.parts.metric.score(&said)?;
         let mut all = BTreeMap::from([(self.recipe.eval.metric.name.clone(), score)]);
         for (name, metric) in &self.parts.also {
@@ -282,6 +279,8 @@ impl Watch {
                 if let Some(loss) = loss {
                     push(*step, *epoch, "train/loss", *loss)?;
                     push(*step, *epoch, "train/lr", *lr)?;
+                    // A checkpoint may follow that counts on these lines.
+                    scalars.flush()?;
                 }
             }
             Event::Epoch { epoch, step, loss, scores, best } => {
@@ -302,19 +301,19 @@ impl Watch {
 }
 
 /// Predictions of a fold that was finished before.
-pub fn finished(run: &Run, fold: usize, judged: bool, tested: bool) -> Result<Option<Ended>> {
-    let read = |name: &str| -> Result<Predictions> {
-        let bytes = run.read(&format!("fold{fold}/{name}"))?;
-        let text = String::from_utf8(bytes).with_context(|| format!("'fold{fold}/{name}' is no text"))?;
-        Predictions::from_csv(&text).with_context(|| format!("'{}'", run.path(&format!("fold{fold}/{name}")).display()))
+pub fn finished(run: &Run, fold: usize, prepared: &Prepared, tested: bool) -> Result<Option<Answer>> {
+    let read = |name: &str, rows: usize| -> Result<Option<Predictions>> {
+        let name = format!("fold{fold}/{name}");
+        if !run.has(&name) {
+            return Ok(None);
+        }
+        let text = String::from_utf8(run.read(&name)?).with_context(|| format!("'{name}' is no text"))?;
+        let said = Predictions::from_csv(&text).with_context(|| format!("'{}'", run.path(&name).display()))?;
+        Ok(Some(said).filter(|said| said.len() == rows))
     };
-    let has = |name: &str| run.has(&format!("fold{fold}/{name}"));
-    if judged && !has("oof.csv") || tested && !has("test.csv") || !judged && !tested {
-        return Ok(None);
-    }
-    let oof = if judged { Some(read("oof.csv")?) } else { None };
-    let test = if tested { Some(read("test.csv")?) } else { None };
-    Ok(Some(Ended::Finished(oof, test)))
+    let test = if tested { read("test.csv", prepared.test().len())? } else { None };
+    let oof = read("oof.csv", prepared.split(fold).1.len())?;
+    Ok(oof.filter(|_| test.is_some() == tested).map(|oof| Answer { oof, test }))
 }
 
 /// Whether a row is judged at the end: a labelled row of the test part.

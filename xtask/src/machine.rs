@@ -96,9 +96,10 @@ pub fn environment(device: &Device, seed: u64, fingerprint: &str) -> Value {
     })
 }
 
-/// The commit of the working folder, if it is a checkout.
+/// The commit of the checkout that this program was built in, if it is still there.
 fn git_commit() -> Option<String> {
-    let output = std::process::Command::new("git").args(["rev-parse", "HEAD"]).output().ok()?;
+    let git = ["-C", env!("CARGO_MANIFEST_DIR"), "rev-parse", "HEAD"];
+    let output = std::process::Command::new("git").args(git).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     (output.status.success() && !text.trim().is_empty()).then(|| text.trim().to_string())
 }

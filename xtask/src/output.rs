@@ -22,7 +22,8 @@ pub fn warning(line: &str) {
 /// The chain of causes, each on its line, with a hint where a known word is near.
 pub fn error(error: &anyhow::Error) {
     let mut chain = error.chain().map(ToString::to_string).collect::<Vec<_>>();
-    chain.dedup();
+    // Some errors show their cause themselves.
+    chain.dedup_by(|cause, shown| shown.contains(cause.as_str()));
     for (i, cause) in chain.iter().enumerate() {
         let hint = if i + 1 == chain.len() { suggestion(cause) } else { String::new() };
         note(&format!("{}{cause}{hint}", if i == 0 { "error: " } else { "  because: " }));

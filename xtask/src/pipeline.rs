@@ -2,8 +2,8 @@
 
 use crate::args::{Common, RunArgs};
 use crate::assemble::{self, Parts};
-use crate::fold::{self, Ended, Training};
-use crate::place::{Place, choose};
+use crate::fold::{self, Training};
+use crate::place::{Place, choose, clear, sweep};
 use crate::prepare::{self, Prepared};
 use crate::progress::Progress;
 use crate::recipe::Recipe;
@@ -49,15 +49,11 @@ pub fn run(args: &RunArgs, extent: Extent) -> Result<()> {
     let progress = Progress::new(args.common.quiet);
     let session = Session { recipe, parts, device, progress, extent, deadline };
     if args.dry_run {
-        return session.try_out();
+        return session.try_out(args.common.json);
     }
     match choose(&folder(&args.common, &session.recipe.name), args.resume)? {
-        Place::Finished(folder) => {
-            output::note(&format!("'{}' is finished already", folder.display()));
-            results::show(&Run::open(folder)?, args.common.json)
-        }
         Place::New(folder) => session.begin(&folder, args.common.json),
-        Place::Unfinished(folder) => session.go_on(Run::open(folder)?, args.common.json),
+        Place::Unfinished(folder) | Place::Finished(folder) => session.go_on(Run::open(folder)?, args.common.json),
     }
 }
 
@@ -74,8 +70,8 @@ fn recipe(args: &RunArgs) -> Result<Recipe> {
         recipe.data.demo = false;
     }
     if args.demo && recipe.demo.is_none() {
-        return Err(Usage::new(format!("recipe '{name}' has no [demo] table")))
-            .context("give it pictures with --data PATH");
+        let message = format!("recipe '{name}' has no [demo] table; give it pictures with --data PATH");
+        return Err(Usage::new(message).into());
     }
     recipe.data.demo |= args.demo;
     Ok(recipe)
@@ -104,21 +100,27 @@ impl Session {
             (None, prepare::open(&mut self.recipe, None)?)
         };
         let prepared = self.prepare(&collection)?;
-        let run = run.map_or_else(|| Run::create(folder), Ok)?;
+        let create = || -> Result<Run> {
+            clear(folder)?;
+            Ok(Run::create(folder)?)
+        };
+        let run = run.map_or_else(create, Ok)?;
         if let Some(deadline) = self.deadline {
             budget::fix_epochs(&mut self.recipe, &self.parts, &prepared, &self.device, &self.progress, deadline)?;
         }
         let environment = machine::environment(&self.device, self.recipe.seed, &prepared.fingerprint);
         run.write("eda.json", &serde_json::to_vec_pretty(&prepared.report)?)?;
         run.write("folds.csv", &prepare::folds_csv(&prepared)?)?;
+        run.write("excluded.csv", &prepare::excluded_csv(&prepared)?)?;
         run.write("environment.json", &serde_json::to_vec_pretty(&environment)?)?;
         // A run begins with its recipe: it comes last, when all the rest is there.
         run.write("recipe.toml", self.recipe.text()?.as_bytes())?;
         self.travel(&run, &prepared, json)
     }
 
-    /// The run that was interrupted.
+    /// A run that was begun before: the rest of it.
     fn go_on(mut self, run: Run, json: bool) -> Result<()> {
+        sweep(run.folder());
         let stored = String::from_utf8(run.read("recipe.toml")?).context("recipe.toml is no text")?;
         let stored_recipe = Recipe::parse(&stored, "recipe.toml")?;
         if stored_recipe.train.max_minutes.is_some() {
@@ -130,18 +132,24 @@ impl Session {
         let demo = self.recipe.data.demo.then(|| run.path("demo-data"));
         let collection = prepare::open(&mut self.recipe, demo.as_deref())?;
         let text = self.recipe.text()?;
-        if let Some((now, then)) = text.lines().zip(stored.lines()).find(|(now, then)| now != then) {
-            let message = format!("'{}' was begun with another recipe", run.folder().display());
-            let why = format!(
-                "it says `{then}`, now it is `{now}`; resume with the same options, or choose another folder with --out"
+        if text != stored {
+            let pair = text.lines().zip(stored.lines()).find(|(now, then)| now != then);
+            let (now, then) = pair.unwrap_or(("of another length", "of its own"));
+            let message = format!(
+                "'{}' was begun with another recipe: there it says `{then}`, now it is `{now}`; resume with the same options, \
+                 or choose another folder with --out",
+                run.folder().display()
             );
-            return Err(Usage::new(message)).context(why);
+            return Err(Usage::new(message).into());
+        }
+        let is_test = |row: &data::Row| row.part == data::Part::Test;
+        let tested = self.extent == Extent::Whole && collection.dataset.rows().iter().any(is_test);
+        if run.has("metrics.json") && (run.has("predictions.csv") || !tested) {
+            output::note(&format!("'{}' is finished already", run.folder().display()));
+            return results::show(&run, json);
         }
         let prepared = self.prepare(&collection)?;
-        let environment: serde_json::Value = serde_json::from_slice(&run.read("environment.json")?)?;
-        if environment["data_fingerprint"] != prepared.fingerprint.as_str() {
-            bail!("the pictures or labels have changed since '{}' was begun; begin a new run", run.folder().display());
-        }
+        prepared.is_of(&run)?;
         self.progress.note(&format!("going on with '{}'", run.folder().display()));
         self.travel(&run, &prepared, json)
     }
@@ -159,22 +167,21 @@ impl Session {
         let training = self.training(prepared, interrupted);
         let (mut oof, mut tests) = (vec![], vec![]);
         for number in 0..prepared.trained_folds {
-            let judged = !prepared.split(number).1.is_empty();
             let tested = self.extent == Extent::Whole && !prepared.test().is_empty();
-            let ended = match fold::finished(run, number, judged, tested)? {
-                Some(ended) => ended,
+            let answer = match fold::finished(run, number, prepared, tested)? {
+                Some(answer) => Some(answer),
                 None => {
                     let mut fold = training.fold(number)?;
                     fold.test = fold.test.filter(|_| tested);
                     training.run(run, fold)?
                 }
             };
-            let Ended::Finished(judged, tested) = ended else {
+            let Some(answer) = answer else {
                 let place = run.folder().display();
                 bail!("interrupted; the same command with --resume goes on from the checkpoint in '{place}'");
             };
-            oof.extend(judged);
-            tests.extend(tested);
+            oof.push(answer.oof);
+            tests.extend(answer.test);
         }
         let answers = results::Answers { oof: Predictions::concat(&oof)?, folds: oof, tests };
         results::write(run, &self.recipe, &self.parts, prepared, &answers, &self.progress)?;
@@ -198,7 +205,7 @@ impl Session {
     }
 
     /// `--dry-run`: one batch through every stage; nothing stays on disk.
-    fn try_out(mut self) -> Result<()> {
+    fn try_out(mut self, json: bool) -> Result<()> {
         let temporary = tempfile::tempdir()?;
         let demo = self.recipe.data.demo.then(|| temporary.path().join("run"));
         if let Some(folder) = &demo {
@@ -209,27 +216,30 @@ impl Session {
         let prepared = self.prepare(&collection)?;
         let training = self.training(&prepared, Arc::default());
         let seconds = budget::try_step(&training, &training.fold(0)?)?;
-        output::result(&format!(
-            "every stage works: {} pictures, {} classes, {} folds; a step takes {:.3} s, a judged batch {:.3} s; nothing was written",
-            prepared.dataset.rows().len(),
-            prepared.classes().len(),
-            prepared.trained_folds,
-            seconds.step,
-            seconds.judge,
-        ));
+        let (pictures, classes, folds) =
+            (prepared.dataset.rows().len(), prepared.classes().len(), prepared.trained_folds);
+        let (step, judge) = (seconds.step, seconds.judge);
+        output::result(&match json {
+            true => serde_json::json!({
+                "pictures": pictures, "classes": classes, "folds": folds, "step_seconds": step, "judge_seconds": judge,
+            })
+            .to_string(),
+            false => format!(
+                "every stage works: {pictures} pictures, {classes} classes, {folds} folds; a step takes {step:.3} s, \
+                 a judged batch {judge:.3} s; nothing was written"
+            ),
+        });
         Ok(())
     }
 }
 
 /// Draws demo data beside `folder` and moves them in, so that they are whole or not there.
-fn draw(recipe: &Recipe, folder: &Path, progress: &Progress) -> Result<Run> {
+pub fn draw(recipe: &Recipe, folder: &Path, progress: &Progress) -> Result<Run> {
     let Some(demo) = &recipe.demo else { bail!("recipe '{}' has no [demo] table", recipe.name) };
     progress.note("drawing demo data");
-    // A start that was interrupted leaves them without a recipe; see `place`.
-    let _ = std::fs::remove_dir_all(folder.join("demo-data"));
+    clear(folder)?;
     let run = Run::create(folder)?;
-    let parent = folder.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let temporary = tempfile::Builder::new().prefix(".demo-data").tempdir_in(parent)?;
+    let temporary = tempfile::Builder::new().prefix(".demo-data").tempdir_in(folder)?;
     demo.write(temporary.path(), recipe.seed).context("cannot make the demo data")?;
     let target = run.path("demo-data");
     std::fs::rename(temporary.keep(), &target).with_context(|| format!("cannot create '{}'", target.display()))?;

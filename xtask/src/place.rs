@@ -32,15 +32,16 @@ pub fn choose(wanted: &Path, resume: bool) -> Result<Place> {
             return Err(Usage::new(message).into());
         }
         if !folder.join("metrics.json").is_file() {
-            let message = format!("'{}' holds an unfinished run", folder.display());
+            let message = format!(
+                "'{}' holds an unfinished run; continue it with --resume, or choose another folder with --out",
+                folder.display()
+            );
             return match resume {
                 true => Ok(Place::Unfinished(folder)),
-                false => {
-                    Err(Usage::new(message)).context("continue it with --resume, or choose another folder with --out")
-                }
+                false => Err(Usage::new(message).into()),
             };
         }
-        finished = Some(folder);
+        finished.get_or_insert(folder);
     }
     unreachable!("some number is free")
 }
@@ -52,10 +53,42 @@ fn numbered(wanted: &Path, number: usize) -> PathBuf {
     }
 }
 
-/// Not there, empty, or a start that was interrupted while demo data were drawn.
+/// Not there, empty, or a start that was interrupted before its recipe was written.
 fn is_free(folder: &Path) -> bool {
     let Ok(entries) = std::fs::read_dir(folder) else { return !folder.exists() };
-    entries.flatten().all(|entry| entry.file_name() == "demo-data")
+    entries.flatten().all(|entry| is_leftover(&entry.path()))
+}
+
+/// What a start writes before the recipe, and what a kill leaves of a file that was being written.
+fn is_leftover(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    match name.as_str() {
+        "demo-data" => path.join("planted.json").is_file(),
+        "eda.json" | "folds.csv" | "excluded.csv" | "environment.json" => path.is_file(),
+        name => name.starts_with(".tmp") || name.starts_with(".demo-data"),
+    }
+}
+
+/// Removes what an interrupted start left in a free folder.
+pub fn clear(folder: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten().filter(|entry| is_leftover(&entry.path())) {
+        let path = entry.path();
+        let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        removed.with_context(|| format!("cannot remove '{}'", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Removes files that were being written when the run was killed.
+pub fn sweep(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(".tmp") {
+            let _ = std::fs::remove_file(entry.path());
+        } else if name.starts_with("fold") && entry.path().is_dir() {
+            sweep(&entry.path());
+        }
+    }
 }
 
 #[cfg(test)]
@@ -71,7 +104,13 @@ mod tests {
         assert_eq!(choose(&wanted, false).unwrap(), Place::New(wanted.clone()));
         assert_eq!(choose(&wanted, true).unwrap(), Place::New(wanted.clone()));
         fs::create_dir_all(wanted.join("demo-data")).unwrap();
+        assert!(choose(&wanted, false).unwrap_err().is::<Usage>(), "somebody's own folder");
+        fs::write(wanted.join("demo-data/planted.json"), "{}").unwrap();
+        fs::write(wanted.join("eda.json"), "{}").unwrap();
+        fs::write(wanted.join(".tmpAbc"), "").unwrap();
         assert_eq!(choose(&wanted, false).unwrap(), Place::New(wanted.clone()));
+        clear(&wanted).unwrap();
+        assert_eq!(fs::read_dir(&wanted).unwrap().count(), 0);
         fs::write(wanted.join("recipe.toml"), "").unwrap();
         let error = choose(&wanted, false).unwrap_err();
         assert!(error.is::<Usage>() && format!("{error:#}").contains("--resume"), "{error:#}");

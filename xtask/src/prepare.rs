@@ -1,5 +1,6 @@
 //! From a recipe to rows that can be trained on: open, look, clean, split.
 
+use crate::assemble;
 use crate::progress::Progress;
 use crate::recipe::Recipe;
 use crate::usage::Usage;
@@ -9,6 +10,7 @@ use data::decode::Color;
 use data::explore::{ExploreConfig, Report};
 use data::source::Collection;
 use data::{Dataset, Part};
+use eval::Run;
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,6 +21,8 @@ pub struct Prepared {
     pub report: Report,
     /// All usable rows: training, validation, test.
     pub dataset: Arc<dyn Dataset>,
+    /// Ids of the rows left out, each with the reason.
+    pub excluded: Vec<(String, &'static str)>,
     /// Fold that each row of `dataset` judges; `None` for rows that train in every fold and for test rows.
     pub folds: Vec<Option<usize>>,
     /// Number of folds to train.
@@ -34,6 +38,18 @@ pub struct Prepared {
 impl Prepared {
     pub fn classes(&self) -> &[String] {
         self.dataset.classes()
+    }
+    /// Makes sure that these are the pictures and labels that `run` was begun with.
+    pub fn is_of(&self, run: &Run) -> Result<()> {
+        let environment: Value = serde_json::from_slice(&run.read("environment.json")?)
+            .with_context(|| format!("'{}' is broken; begin a new run", run.path("environment.json").display()))?;
+        if environment["data_fingerprint"] != self.fingerprint.as_str() {
+            bail!(
+                "the pictures or labels are others than when '{}' was begun; begin a new run",
+                run.folder().display()
+            );
+        }
+        Ok(())
     }
     /// Rows that train fold `fold` and rows that judge it.
     pub fn split(&self, fold: usize) -> (Vec<usize>, Vec<usize>) {
@@ -68,11 +84,16 @@ pub fn open(recipe: &mut Recipe, demo: Option<&Path>) -> Result<Collection> {
     }
     let path = params.get("path").and_then(Value::as_str).map(str::to_string);
     if path.is_none() && recipe.data.source != "synthetic" {
-        return Err(Usage::new(format!("recipe '{name}' has no data")))
-            .context("give it pictures with --data PATH, or let it make its own with --demo");
+        let message = format!(
+            "recipe '{name}' has no data; give it pictures with --data PATH (or --set data.path=PATH), or let it make its own \
+             with --demo"
+        );
+        return Err(Usage::new(message).into());
     }
+    let mut recognized = String::new();
     if let ("auto", Some(path)) = (recipe.data.source.as_str(), path) {
         let (source, found) = data::source::recognize(Path::new(&path))?;
+        recognized = format!("'{path}' looks like source '{source}' (data.source can say otherwise); ");
         if let Value::Object(found) = found {
             // What the recipe says wins over what was recognized.
             let said = std::mem::replace(&mut params, found);
@@ -81,7 +102,8 @@ pub fn open(recipe: &mut Recipe, demo: Option<&Path>) -> Result<Collection> {
         recipe.data.source = source.into();
     }
     let source = &recipe.data.source;
-    data::source::resolve(source, Value::Object(params.clone())).map_err(general).context(Usage::recipe(&name))?;
+    let fitting = data::source::resolve(source, Value::Object(params.clone())).map_err(general);
+    fitting.map_err(|error| anyhow::anyhow!("{recognized}{error}")).context(Usage::recipe(&name))?;
     let (collection, resolved) = data::source::open(source, Value::Object(params))?;
     if let Value::Object(mut resolved) = resolved {
         // Demo data lie in the run's folder, wherever that is.
@@ -130,7 +152,9 @@ pub fn look(collection: &Collection, drop_labels: &[String], progress: &Progress
 /// Cleans and splits.
 pub fn prepare(recipe: &Recipe, collection: &Collection, report: Report, progress: &Progress) -> Result<Prepared> {
     let cleaned = data::clean::clean(collection, &report, &recipe.data.clean, &recipe.data.drop_labels)?;
-    for warning in report.warnings.iter().chain(&cleaned.warnings) {
+    let mut report = report;
+    report.warnings.extend(cleaned.warnings.iter().cloned());
+    for warning in &report.warnings {
         progress.warning(warning);
     }
     if cleaned.dataset.classes().len() < 2 {
@@ -145,7 +169,12 @@ pub fn prepare(recipe: &Recipe, collection: &Collection, report: Report, progres
     let fingerprint = fingerprint(&cleaned.dataset, &report);
     let color = recipe.data.params.get("color").and_then(|color| serde_json::from_value(color.clone()).ok());
     let color = color.unwrap_or_default();
-    Ok(Prepared { report, dataset: cleaned.dataset, folds, trained_folds, sample, color, fingerprint })
+    let excluded = cleaned.excluded;
+    let prepared =
+        Prepared { report, dataset: cleaned.dataset, excluded, folds, trained_folds, sample, color, fingerprint };
+    // Class weights that do not fit these classes are a mistake of the recipe.
+    assemble::loss(recipe, &prepared.class_counts(&prepared.split(0).0))?;
+    Ok(prepared)
 }
 
 /// The sample submission, refused now rather than after training where it does not fit the classes.
@@ -178,8 +207,27 @@ fn split(recipe: &Recipe, cleaned: &Cleaned, progress: &Progress) -> Result<(Vec
     let keys: Vec<Option<String>> = known.iter().map(|&i| cleaned.split_keys[i].clone()).collect();
     let seed = data::rng::sub_seed(recipe.seed, "folds");
     let split = data::split::stratified_group_k_fold(&labels, &keys, count, seed)?;
-    for warning in &split.warnings {
-        progress.warning(warning);
+    let name = |class: u32| &cleaned.dataset.classes()[class as usize];
+    for (class, pictures) in split.rare {
+        let class = name(class);
+        progress.warning(&format!(
+            "class '{class}' has {pictures} pictures for {count} folds; they only train, in every fold"
+        ));
+    }
+    for (class, in_folds) in split.lumped {
+        let class = name(class);
+        progress.warning(&format!("class '{class}' lies in few groups: only {in_folds} of {count} folds have it"));
+    }
+    for fold in 0..trained {
+        let judges = split.of.iter().filter(|of| **of == Some(fold)).count();
+        if judges == 0 || judges == split.of.len() {
+            bail!(
+                "fold {} would have {} pictures to learn from and {judges} to judge by: too few groups or too few pictures of \
+                 each class; use fewer folds (data.folds) or another data.group",
+                fold + 1,
+                split.of.len() - judges
+            );
+        }
     }
     let mut folds = vec![None; rows.len()];
     for (row, fold) in known.into_iter().zip(split.of) {
@@ -216,6 +264,16 @@ pub fn folds_csv(prepared: &Prepared) -> Result<Vec<u8>> {
         let mut record = vec![row.id.clone(), fold, target.to_string()];
         record.extend(grouped.then(|| row.group.clone().unwrap_or_default()));
         out.write_record(&record)?;
+    }
+    Ok(out.into_inner()?)
+}
+
+/// `excluded.csv`: `id,reason` of every row that is not used.
+pub fn excluded_csv(prepared: &Prepared) -> Result<Vec<u8>> {
+    let mut out = csv::Writer::from_writer(vec![]);
+    out.write_record(["id", "reason"])?;
+    for (id, reason) in &prepared.excluded {
+        out.write_record([id.as_str(), reason])?;
     }
     Ok(out.into_inner()?)
 }

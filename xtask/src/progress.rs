@@ -22,6 +22,8 @@ pub struct Stretch {
 }
 
 struct Lines {
+    /// Units done when this stretch began: a resumed one does not begin at 0.
+    first: Option<u64>,
     start: Instant,
     last: Instant,
 }
@@ -60,7 +62,7 @@ impl Progress {
             bar
         });
         let now = Instant::now();
-        let lines = (!self.quiet && !self.terminal).then(|| Mutex::new(Lines { start: now, last: now }));
+        let lines = (!self.quiet && !self.terminal).then(|| Mutex::new(Lines { first: None, start: now, last: now }));
         Stretch { bar, lines, title: title.into(), unit, total }
     }
 }
@@ -73,11 +75,12 @@ impl Stretch {
         }
         let Some(lines) = &self.lines else { return };
         let Ok(mut lines) = lines.try_lock() else { return };
-        if lines.last.elapsed() >= PAUSE && done > 0 && done < self.total {
+        let first = *lines.first.get_or_insert(done);
+        if lines.last.elapsed() >= PAUSE && done > first && done < self.total {
             lines.last = Instant::now();
             let seconds = lines.start.elapsed().as_secs_f64();
-            let left = seconds / done as f64 * (self.total - done) as f64;
-            let (unit, rate) = (self.unit, done as f64 / seconds);
+            let rate = (done - first) as f64 / seconds;
+            let (unit, left) = (self.unit, (self.total - done) as f64 / rate);
             output::note(&format!(
                 "{}: {done}/{} {unit}, {rate:.0} {unit}/s, {left:.0} s left",
                 self.title, self.total

@@ -164,7 +164,7 @@ impl Default for Preprocess {
 
 /// Where channel statistics come from.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected \"imagenet\", \"dataset\" or a table with `mean` and `std`")]
 pub enum StatsChoice {
     /// By name.
     Named(NamedStats),
@@ -431,10 +431,13 @@ fn merge(base: &mut toml::Table, over: toml::Table) {
     }
 }
 
+/// Keys of `[model]` and `[loss]` that belong to no technique.
+const KEPT: &[&str] = &["dropout", "meta", "class_weights"];
+
 /// A technique of another name does not inherit the parameters of the old one; what the recipe itself says stays.
 fn rename(technique: &mut toml::Table, name: &toml::Value) {
     if technique.get("name").is_some_and(|old| old != name) {
-        technique.retain(|key, _| ["dropout", "meta", "class_weights"].iter().any(|kept| key == *kept));
+        technique.retain(|key, _| KEPT.contains(&key));
     }
 }
 

@@ -54,8 +54,9 @@ pub fn write(
 fn in_order(oof: &Predictions, prepared: &Prepared) -> Predictions {
     let place: std::collections::HashMap<&str, usize> =
         oof.ids.iter().enumerate().map(|(i, id)| (id.as_str(), i)).collect();
-    let order: Vec<usize> =
-        prepared.dataset.rows().iter().filter_map(|row| place.get(row.id.as_str()).copied()).collect();
+    // Ids of the test part may be those of training rows.
+    let known = prepared.dataset.rows().iter().filter(|row| row.part != Part::Test);
+    let order: Vec<usize> = known.filter_map(|row| place.get(row.id.as_str()).copied()).collect();
     oof.select(&order)
 }
 

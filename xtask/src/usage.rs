@@ -35,7 +35,7 @@ pub fn suggestion(message: &str) -> String {
         Some(text[start + 1..end].to_string())
     };
     let Some((head, tail)) = message.split_once("expected") else { return String::new() };
-    if message.contains("did you mean") {
+    if message.contains("did you mean") || !head.contains("unknown") {
         return String::new();
     }
     let Some(word) = quoted(head) else { return String::new() };

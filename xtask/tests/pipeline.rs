@@ -1,5 +1,5 @@
 //! The whole road through the real program: files, exactness, resuming, exit codes.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -18,6 +18,7 @@ const SMALL: &[&str] = &[
     "model={name='baseline', widths=[8, 16]}",
     "train.epochs=2",
     "train.save_every=2",
+    "train.log_every=1",
     "eval.bootstrap=50",
     "data.folds=2",
 ];
@@ -179,28 +180,35 @@ fn the_same_seed_gives_the_same_bytes_for_any_number_of_threads() {
     assert_eq!(read(folder.join("one/recipe.toml")), read(folder.join("again/recipe.toml")));
 }
 
+/// Killed again and again, each time a little further on than the curves say it had come.
 #[test]
 fn killed_at_any_moment_and_resumed_it_ends_with_the_same_bytes() {
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path();
-    succeeds(&mut small(folder, "demo", "whole"));
-    let mut kills = 0;
-    for milliseconds in (150..).step_by(170) {
+    let epochs = ["--set", "train.epochs=5"];
+    succeeds(small(folder, "demo", "whole").args(epochs));
+    let curves = folder.join("killed/scalars.jsonl");
+    let come = || fs::read_to_string(&curves).map_or(0, |text| text.lines().count());
+    let (mut kills, mut checkpoints) = (0, 0);
+    for more in [0, 1, 7, 2, 19, 5, 31, 3, 12] {
         let mut command = small(folder, "demo", "killed");
-        let mut child = command.arg("--resume").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(milliseconds.min(900)));
-        if child.try_wait().unwrap().is_some() || kills > 12 {
-            child.wait().unwrap();
-            break;
+        command.args(epochs).arg("--resume").stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let goal = come() + more;
+        while more > 0 && come() < goal && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(1));
         }
+        kills += usize::from(child.try_wait().unwrap().is_none());
         child.kill().unwrap();
         child.wait().unwrap();
-        kills += 1;
+        checkpoints += usize::from(folder.join("killed/fold0/last.safetensors").exists());
     }
-    assert!(kills > 0);
-    let output = succeeds(small(folder, "demo", "killed").arg("--resume"));
+    assert!(checkpoints >= 3 && kills >= 5, "{kills} kills, {checkpoints} after a checkpoint");
+    let output = succeeds(small(folder, "demo", "killed").args(epochs).arg("--resume"));
     assert!(String::from_utf8_lossy(&output.stdout).contains("accuracy"));
     same_runs(&folder.join("whole"), &folder.join("killed"));
+    let leftovers = fs::read_dir(folder.join("killed/fold0")).unwrap().flatten();
+    assert_eq!(leftovers.filter(|e| e.file_name().to_string_lossy().starts_with(".tmp")).count(), 0);
 }
 
 #[test]
@@ -240,6 +248,12 @@ fn finished_runs_are_kept_reported_scored_and_asked() {
     let output = succeeds(sconce(folder).args(["evaluate", "run", "--quiet"]));
     let scored: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&scored["score"], &scored["folds"]), (&shown["score"], &shown["folds"]));
+    fs::remove_file(folder.join("run-2/demo-data/train.csv")).unwrap();
+    fs::copy(folder.join("run/demo-data/test.csv"), folder.join("run-2/demo-data/train.csv")).unwrap();
+    fails(sconce(folder).args(["evaluate", "run-2", "--quiet"]), 1);
+    let changed = fails(small(folder, "demo", "run").args(["--resume", "--set", "train.lr=0.3"]), 2);
+    assert!(changed.contains("lr = 0.3"), "{changed}");
+    assert!(fails(sconce(folder).args(["eda", "demo", "--out", "run"]), 2).contains("holds a run"));
 
     let predictions = lines(folder.join("run/predictions.csv"));
     let id = predictions[1].split(',').next().unwrap();
@@ -292,7 +306,17 @@ fn mistakes_are_clear_and_leave_nothing_behind() {
         ("preprocess.resize=sqash", "did you mean 'squash'?"),
         ("train.lr=-1", "lr must be positive"),
         ("train.epochs=0", "epochs must be at least 1"),
-        ("train.epochs='many'", "epochs"),
+        ("train.epochs='many'", "[train] `epochs = \"many\"`"),
+        ("train.prefetch=1000000000000", "prefetch must be in 1..=1024"),
+        ("train.clip_norm=nan", "clip_norm must be at least 0"),
+        ("train.log_every=0", "log_every must be at least 1"),
+        ("preprocess.size=2", "too small for the model"),
+        ("preprocess.stats={mean=[0.5], std=[0.5]}", "3 channels, but stats has 1 means"),
+        ("preprocess.stats=cifar", "a table with `mean` and `std`"),
+        ("data.clean.max_broken=5", "max_broken must be in 0..=1"),
+        ("data.source=foldr", "did you mean 'folder'?"),
+        ("data.color=grey", "did you mean 'gray'?"),
+        ("name=../up", "without / and .."),
     ] {
         let text = set(wrong);
         assert!(text.contains(right), "{wrong}: {text}");
@@ -305,6 +329,9 @@ fn mistakes_are_clear_and_leave_nothing_behind() {
     assert!(fails(sconce(folder).args(["pipeline", "--data", "nowhere"]), 1).contains("cannot read 'nowhere'"));
     assert!(fails(sconce(folder).args(["summary", "resnet81"]), 2).contains("did you mean 'resnet18'?"));
     assert!(fails(sconce(folder).args(["evaluate", "nowhere"]), 1).contains("nowhere"));
+    assert!(fails(sconce(folder).args(["eda", "no/where"]), 1).contains("cannot read 'no/where'"));
+    assert!(fails(sconce(folder).args(["eda", "dmeo"]), 2).contains("did you mean 'demo'?"));
+    assert!(fails(sconce(folder).args(["pipeline", "--max-minutes", "1e300"]), 2).contains("at most a million"));
     succeeds(small(folder, "demo", "run").arg("--dry-run"));
     assert_eq!(fs::read_dir(folder).unwrap().count(), 0, "something was written");
 }

@@ -59,17 +59,48 @@ pub struct Csv {
 /// Names that label columns have.
 const LABELS: &[&str] = &["label", "labels", "class", "target", "category", "species", "diagnosis", "level", "y"];
 
-/// Whether a table below the tree names at least half of its pictures.
-pub(super) fn fits(tree: &Tree) -> Result<bool> {
+/// How well a table fits the pictures beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Fit {
+    /// No column names pictures, or none could be the label.
+    No,
+    /// One column names pictures and one other is left: it may be the label.
+    Perhaps,
+    /// One column names pictures and another is called as labels are.
+    Yes,
+}
+
+/// How well the best table below the tree fits.
+///
+/// # Errors
+/// When none fits, the first table that cannot be read.
+pub(super) fn fits(tree: &Tree) -> Result<Fit> {
     let index = Index::new(&tree.pictures);
+    let sample = tree.sample_submission().and_then(|name| Table::read(&tree.root.join(name)).ok());
+    let (mut best, mut broken) = (Fit::No, None);
     for name in training_tables(tree) {
-        // A table that cannot be read is no reason to stop here: it may be something else.
-        let Ok(table) = Table::read(&tree.root.join(name)) else { continue };
-        if id_column(&table, &index).is_some() {
-            return Ok(true);
+        match Table::read(&tree.root.join(name)) {
+            Ok(table) => {
+                let Some(id) = id_column(&table, &index) else { continue };
+                let free = Csv::default().free_columns(&table, id);
+                let fit = match label_among(&table, &free, sample.as_ref()) {
+                    Some(_) => Fit::Yes,
+                    None if free.len() == 1 => Fit::Perhaps,
+                    None => Fit::No,
+                };
+                best = best.max(fit);
+            }
+            Err(error) => broken = broken.or(Some(error)),
         }
     }
-    Ok(false)
+    broken.filter(|_| best == Fit::No).map_or(Ok(best), Err)
+}
+
+/// The column that the sample submission asks for, else one that is called as labels are.
+fn label_among(table: &Table, free: &[usize], sample: Option<&Table>) -> Option<usize> {
+    let asked = sample.filter(|s| s.header.len() == 2).map(|s| &s.header[1]);
+    let named = |i: &&usize| LABELS.contains(&table.header[**i].to_lowercase().as_str());
+    free.iter().find(|i| Some(&table.header[**i]) == asked).or_else(|| free.iter().find(named)).copied()
 }
 
 /// Tables that may be the training part's, the likeliest first.
@@ -148,7 +179,8 @@ impl Csv {
         }
         let is_test = |t: &&String| words(file_name(t)).iter().any(|w| w.starts_with("test")) && !is_sample(t);
         for name in tree.tables.iter().filter(is_test) {
-            let table = Table::read(&self.path.join(name))?;
+            // Another table of the test part may be the one.
+            let Ok(table) = Table::read(&self.path.join(name)) else { continue };
             if table.header.iter().any(|h| h == id) {
                 self.test_table = Some(name.clone());
                 return Ok(Some(table));
@@ -157,20 +189,22 @@ impl Csv {
         Ok(None)
     }
 
+    /// Columns that nothing is said of.
+    fn free_columns(&self, table: &Table, id: usize) -> Vec<usize> {
+        let free = |i: &usize| {
+            let name = &table.header[*i];
+            *i != id && self.group.as_ref() != Some(name) && !self.meta.contains(name)
+        };
+        (0..table.header.len()).filter(free).collect()
+    }
+
     fn label_column(&self, table: &Table, id: usize, sample: Option<&Table>) -> Result<usize> {
         if let Some(name) = &self.label {
             return table.column(name);
         }
-        let used = |i: &usize| {
-            let name = &table.header[*i];
-            *i != id && self.group.as_ref() != Some(name) && !self.meta.contains(name)
-        };
-        let free: Vec<usize> = (0..table.header.len()).filter(used).collect();
-        let asked = sample.filter(|s| s.header.len() == 2).map(|s| &s.header[1]);
-        let named = |i: &&usize| LABELS.contains(&table.header[**i].to_lowercase().as_str());
-        let found = free.iter().find(|i| Some(&table.header[**i]) == asked).or_else(|| free.iter().find(named));
-        match (found, &free[..]) {
-            (Some(i), _) | (None, [i]) => Ok(*i),
+        let free = self.free_columns(table, id);
+        match (label_among(table, &free, sample), &free[..]) {
+            (Some(i), _) | (None, &[i]) => Ok(i),
             _ => Err(table.wrong(format!(
                 "which column is the label? say it with data.label; there are {}",
                 table.header.join(", ")
@@ -246,6 +280,12 @@ struct Reading<'a> {
     cells: Vec<Vec<Option<String>>>,
     /// Picture of each row.
     pictures: Vec<usize>,
+    /// Row of each picture.
+    owner: Vec<Option<usize>>,
+    /// Rows that stand in their table again.
+    repeated: usize,
+    /// Test rows whose picture is in the training part.
+    known: usize,
     missing_files: Vec<String>,
     missing_values: BTreeMap<String, Vec<String>>,
     warnings: Vec<String>,
@@ -260,6 +300,9 @@ impl<'a> Reading<'a> {
             labels: vec![],
             cells: vec![],
             pictures: vec![],
+            owner: vec![None; tree.pictures.len()],
+            repeated: 0,
+            known: 0,
             missing_files: vec![],
             missing_values: BTreeMap::new(),
             warnings: vec![],
@@ -288,7 +331,7 @@ impl<'a> Reading<'a> {
                         table.wrong(format!("id '{name}' stands on lines {first} and {line} with different labels"))
                     );
                 }
-                self.warnings.push(format!("id '{name}' stands on lines {first} and {line}; the second is left out"));
+                self.repeated += 1;
                 continue;
             }
             for (column, cell) in table.header.iter().zip(cells) {
@@ -307,6 +350,18 @@ impl<'a> Reading<'a> {
                 self.missing_files.push(name.clone());
                 continue;
             };
+            if let Some(first) = self.owner[picture].replace(self.rows.len()) {
+                let other = &self.rows[first];
+                if part == Part::Test && other.part == Part::Train {
+                    self.owner[picture] = Some(first);
+                    self.known += 1;
+                    continue;
+                }
+                let path = &self.index.pictures[picture];
+                return Err(
+                    table.wrong(format!("line {line}: ids '{}' and '{name}' mean the same picture '{path}'", other.id))
+                );
+            }
             let group = group.map(|g| cells[g].clone()).filter(|g| !is_missing(g));
             self.rows.push(Row { id: name.clone(), part, target: None, group, meta: vec![] });
             self.labels.push(class);
@@ -326,15 +381,15 @@ impl<'a> Reading<'a> {
             row.target = class.map(|class| Target::Class(class as u32));
             row.meta = columns.iter().zip(&self.cells[i]).map(|(column, cell)| code(column, cell.as_deref())).collect();
         }
-        let mut owner = vec![None; self.tree.pictures.len()];
-        for (row, &picture) in self.pictures.iter().enumerate() {
-            if let Some(first) = owner[picture].replace(row) {
-                let (a, b): (&Row, &Row) = (&self.rows[first], &self.rows[row]);
-                let path = &self.tree.pictures[picture];
-                self.warnings.push(format!("ids '{}' and '{}' mean the same picture '{path}'", a.id, b.id));
-            }
+        self.warnings.extend(self.tree.warnings());
+        if self.repeated > 0 {
+            self.warnings.push(format!("{} rows stand in their table again and are left out", self.repeated));
         }
-        let files = self.tree.pictures.iter().zip(owner).map(|(path, row)| Found { path: path.clone(), row }).collect();
+        if self.known > 0 {
+            self.warnings.push(format!("{} test rows mean a training picture and are left out", self.known));
+        }
+        let owned = self.tree.pictures.iter().zip(&self.owner);
+        let files = owned.map(|(path, row)| Found { path: path.clone(), row: *row }).collect();
         let read = self.tree.reader(config.color);
         let paths = self.pictures.iter().map(|&p| self.tree.pictures[p].clone()).collect();
         self.missing_files.sort();

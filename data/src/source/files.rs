@@ -3,6 +3,7 @@
 use super::Reader;
 use crate::decode::{Color, decode};
 use crate::error::{Error, Result};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,8 +11,10 @@ use std::sync::Arc;
 pub const PICTURES: &[&str] =
     &["jpg", "jpeg", "jpe", "jfif", "png", "bmp", "tif", "tiff", "webp", "pbm", "pgm", "ppm", "pnm"];
 
-/// Deepest folder that is looked into; links that lead in a circle end here.
-const DEEPEST: usize = 24;
+/// Endings of pictures that are not read.
+const FOREIGN: &[&str] = &["gif", "heic", "heif", "avif", "jxl", "svg", "psd", "tga", "dcm", "nii", ""];
+/// Deepest folder that is looked into.
+const DEEPEST: usize = 64;
 /// Largest file that is read, bytes.
 const LARGEST: u64 = 1 << 30;
 
@@ -20,20 +23,39 @@ pub(super) struct Tree {
     pub root: PathBuf,
     pub pictures: Vec<String>,
     pub tables: Vec<String>,
+    /// Files that may be pictures but cannot be read.
+    pub foreign: Vec<String>,
+    /// Folders that were entered, without links: a link may lead in a circle.
+    seen: BTreeSet<PathBuf>,
 }
 
 impl Tree {
     /// Lists `root`. Hidden files and the litter of zip programs are left out.
     pub fn walk(root: &Path) -> Result<Self> {
-        let mut tree = Self { root: root.into(), pictures: vec![], tables: vec![] };
+        let (pictures, tables, foreign) = (vec![], vec![], vec![]);
+        let mut tree = Self { root: root.into(), pictures, tables, foreign, seen: BTreeSet::new() };
         tree.enter(root, "", 0)?;
         tree.pictures.sort();
         tree.tables.sort();
+        tree.foreign.sort();
         Ok(tree)
+    }
+
+    /// What is said of files that cannot be read.
+    pub fn warnings(&self) -> Vec<String> {
+        let said = self.foreign.first().map(|first| {
+            format!("{} files are no pictures of a known kind and are ignored, as '{first}'", self.foreign.len())
+        });
+        said.into_iter().collect()
     }
 
     fn enter(&mut self, folder: &Path, prefix: &str, depth: usize) -> Result<()> {
         let unreadable = |source| Error::Read { path: folder.into(), source };
+        let real = std::fs::canonicalize(folder).map_err(unreadable)?;
+        // A run of this program is no data; runs may lie beside them.
+        if !self.seen.insert(real) || (depth > 0 && folder.join("recipe.toml").is_file()) {
+            return Ok(());
+        }
         for entry in std::fs::read_dir(folder).map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
             let path = entry.path();
@@ -47,12 +69,16 @@ impl Tree {
             let relative = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
             // Links are followed; a link to nowhere counts as a picture that cannot be read.
             let is_folder = std::fs::metadata(&path).is_ok_and(|m| m.is_dir());
-            if is_folder && depth < DEEPEST {
-                self.enter(&path, &relative, depth + 1)?;
+            if is_folder {
+                if depth < DEEPEST {
+                    self.enter(&path, &relative, depth + 1)?;
+                }
             } else if is_picture(&path) {
                 self.pictures.push(relative);
             } else if is_table(&path) {
                 self.tables.push(relative);
+            } else if FOREIGN.contains(&ending(&path).as_str()) {
+                self.foreign.push(relative);
             }
         }
         Ok(())
@@ -69,10 +95,14 @@ impl Tree {
         Arc::new(move |path| {
             let full = root.join(path);
             let unreadable = |source| Error::Read { path: full.clone(), source };
-            let size = std::fs::metadata(&full).map_err(unreadable)?.len();
-            if size > LARGEST {
-                let why = format!("the file has {size} bytes, more than the {LARGEST} allowed");
-                return Err(Error::Decode { name: path.into(), why });
+            let metadata = std::fs::metadata(&full).map_err(unreadable)?;
+            let refuse = |why: String| Err(Error::Decode { name: path.into(), why });
+            match metadata.len() {
+                _ if !metadata.is_file() => return refuse("it is no regular file".into()),
+                size if size > LARGEST => {
+                    return refuse(format!("it has {size} bytes, more than the {LARGEST} allowed"));
+                }
+                _ => {}
             }
             decode(path, &std::fs::read(&full).map_err(unreadable)?, color)
         })

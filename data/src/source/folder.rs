@@ -69,7 +69,7 @@ impl Source for Folder {
         let warnings = strange.into_iter().map(|name| {
             format!("the test folder '{name}' is no class of the training part; its pictures count as unlabelled")
         });
-        let warnings = warnings.collect();
+        let warnings = tree.warnings().into_iter().chain(warnings).collect();
         let sample_submission = tree.sample_submission().map(|table| tree.root.join(table));
         let read = tree.reader(self.color);
         let dataset = Arc::new(Listing { rows, paths: kept, classes, columns: vec![], read: read.clone() });

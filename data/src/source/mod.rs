@@ -11,7 +11,7 @@ pub use folder::Folder;
 pub use synthetic::Synthetic;
 
 use crate::dataset::Dataset;
-use crate::decode::Decoded;
+use crate::decode::{Color, Decoded};
 use crate::error::{Error, Result};
 use crate::image::Image;
 use crate::row::{Column, Row};
@@ -165,7 +165,19 @@ pub fn recognize(path: &Path) -> Result<(&'static str, Value)> {
         let why = format!("no pictures ({}) are below it", PICTURES.join(", "));
         return Err(Error::Layout { path: path.into(), why });
     }
-    Ok((if csv::fits(&tree)? { "csv" } else { "folder" }, params))
+    let table = csv::fits(&tree);
+    if matches!(table, Ok(csv::Fit::Yes)) {
+        return Ok(("csv", params));
+    }
+    // Class folders explain themselves better than a table that only may be one of labels; a table that cannot be read
+    // explains why there seem to be no classes.
+    let folders = Folder { path: path.into(), color: Color::default() }.open();
+    match (folders, table) {
+        (Ok(found), _) if found.dataset.classes().len() >= 2 => Ok(("folder", params)),
+        (_, Ok(csv::Fit::Perhaps)) => Ok(("csv", params)),
+        (_, Err(error)) | (Err(error), _) => Err(error),
+        (Ok(_), Ok(_)) => Ok(("folder", params)),
+    }
 }
 
 fn find(name: &str) -> Result<&'static Entry> {

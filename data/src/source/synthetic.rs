@@ -66,7 +66,7 @@ impl Source for Synthetic {
         let read: Reader = Arc::new(move |path| {
             let index =
                 path.parse().map_err(|_| Error::Invalid(format!("source 'synthetic' has no picture '{path}'")))?;
-            Ok(Decoded { image: config.draw(index)?, format: "drawn", stored_channels: 3 })
+            Ok(Decoded { image: config.draw(index)?, format: "drawn", stored_channels: 3, is_deep: false })
         });
         let dataset = Arc::new(Listing {
             rows: (0..count).map(row).collect(),

@@ -34,7 +34,7 @@ pub fn step(args: &StepArgs) -> Result<()> {
     let mut sgd = train::optim::build("sgd", json!({"momentum": 0.9, "nesterov": false, "weight_decay": 5e-4}))?;
 
     let mut rng = stream(0, 0, 0);
-    let (batch, size) = (args.batch.max(1), args.size.max(1));
+    let (batch, size) = (usize::from(args.batch), usize::from(args.size));
     let pixels: Vec<f32> = (0..batch * 3 * size * size).map(|_| rng.random_range(-1.7..1.7)).collect();
     let images = Tensor::from_vec(pixels, (batch, 3, size, size), &device)?.to_dtype(dtype)?;
     let labels: Vec<u32> = (0..batch).map(|_| rng.random_range(0..CLASSES as u32)).collect();

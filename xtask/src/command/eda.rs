@@ -1,28 +1,33 @@
 //! `eda`: the data report alone.
 
 use crate::args::EdaArgs;
-use crate::pipeline::{folder, with_options};
+use crate::pipeline::{draw, folder, with_options};
 use crate::progress::Progress;
 use crate::recipe::Recipe;
-use crate::{machine, output, prepare};
+use crate::usage::Usage;
+use crate::{assemble, machine, output, prepare};
 use anyhow::{Context, Result};
 use eval::Run;
 use std::path::Path;
 
 pub fn run(args: &EdaArgs) -> Result<()> {
     let mut recipe = recipe(args)?;
+    assemble::parts(&mut recipe)?;
     prepare::check(&recipe)?;
     machine::start(&args.common.device, args.common.threads)?;
     let progress = Progress::new(args.common.quiet);
     let out = folder(&args.common, &format!("{}-eda", recipe.name));
-    std::fs::create_dir_all(&out).with_context(|| format!("cannot create '{}'", out.display()))?;
-    let run = Run::open(&out)?;
-    let demo = recipe.data.demo.then(|| run.path("demo-data"));
-    if let (Some(folder), Some(demo)) = (&demo, &recipe.demo) {
-        demo.write(folder, recipe.seed)?;
+    if out.join("recipe.toml").is_file() {
+        let message =
+            format!("'{}' holds a run, which has a report already; choose another folder with --out", out.display());
+        return Err(Usage::new(message).into());
     }
+    let drawn = if recipe.data.demo { Some(draw(&recipe, &out, &progress)?) } else { None };
+    let demo = drawn.as_ref().map(|run| run.path("demo-data"));
     let collection = prepare::open(&mut recipe, demo.as_deref())?;
     let report = prepare::look(&collection, &recipe.data.drop_labels, &progress)?;
+    std::fs::create_dir_all(&out).with_context(|| format!("cannot create '{}'", out.display()))?;
+    let run = Run::open(&out)?;
     run.write("eda.json", &serde_json::to_vec_pretty(&report)?)?;
     if args.common.json {
         output::result(&serde_json::to_string(&report)?);
@@ -39,7 +44,9 @@ pub fn run(args: &EdaArgs) -> Result<()> {
 /// A recipe by its name or file; anything else is data for the default recipe.
 fn recipe(args: &EdaArgs) -> Result<Recipe> {
     let path = Path::new(&args.what);
-    let is_recipe = path.extension().is_some_and(|e| e == "toml") || !path.exists();
+    // A bare word that is no file may be a misspelt recipe; a path is data.
+    let is_word = !path.exists() && path.components().count() == 1;
+    let is_recipe = path.extension().is_some_and(|e| e == "toml") || is_word;
     if is_recipe {
         return with_options(&args.what, &args.common);
     }

@@ -5,7 +5,7 @@ use crate::progress::Progress;
 use crate::recipe::Recipe;
 use crate::saved::Saved;
 use crate::{assemble, machine, output, predict, prepare};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use data::{Dataset, Subset};
 use eval::{Predictions, Run};
 use serde_json::json;
@@ -27,14 +27,13 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     let collection = prepare::open(&mut recipe, demo.as_deref())?;
     let report = prepare::look(&collection, &recipe.data.drop_labels, &progress)?;
     let prepared = prepare::prepare(&recipe, &collection, report, &progress)?;
+    // The same pictures and labels fall into the same folds.
+    prepared.is_of(&run)?;
 
     let mut folds = vec![];
     for fold in 0..prepared.trained_folds {
         let judged = prepared.split(fold).1;
         let saved = Saved::read(&run, fold)?;
-        if saved.classes != prepared.classes() {
-            bail!("the run knows other classes: {:?} instead of {:?}", saved.classes, prepared.classes());
-        }
         let network = saved.load(&run, fold, &device)?;
         let dataset: Arc<dyn Dataset> = Arc::new(Subset::new(prepared.dataset.clone(), judged));
         let stretch = progress.stretch(&format!("fold {}", fold + 1), dataset.rows().len() as u64, "pictures");

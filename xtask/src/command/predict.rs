@@ -10,6 +10,7 @@ use data::source::PICTURES;
 use data::{Column, Dataset, Image, Part, Row};
 use eval::{Predictions, Run, ensemble};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -89,7 +90,7 @@ fn list(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
         match metadata.is_dir() {
             true => {
                 let before = found.len();
-                enter(path, &mut found)?;
+                enter(path, &mut found, &mut BTreeSet::new())?;
                 if found.len() == before {
                     bail!("no pictures ({}) are below '{}'", PICTURES.join(", "), path.display());
                 }
@@ -100,14 +101,18 @@ fn list(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn enter(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+/// Adds the pictures below `folder`; `seen` are the folders entered so far, as links may lead in a circle.
+fn enter(folder: &Path, found: &mut Vec<PathBuf>, seen: &mut BTreeSet<PathBuf>) -> Result<()> {
+    if !seen.insert(folder.canonicalize().with_context(|| format!("cannot read '{}'", folder.display()))?) {
+        return Ok(());
+    }
     let entries = std::fs::read_dir(folder).with_context(|| format!("cannot read '{}'", folder.display()))?;
     let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     paths.sort();
     for path in paths {
         let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
         if path.is_dir() {
-            enter(&path, found)?;
+            enter(&path, found, seen)?;
         } else if PICTURES.contains(&ending.as_str()) {
             found.push(path);
         }
@@ -119,6 +124,9 @@ fn enter(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
 fn readable(paths: Vec<PathBuf>, color: Color) -> (Vec<PathBuf>, Vec<(String, String)>) {
     use rayon::prelude::*;
     let check = |path: &PathBuf| -> Result<(), String> {
+        if !path.is_file() {
+            return Err("it is no regular file".into());
+        }
         let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
         match decode(&path.display().to_string(), &bytes, color) {
             Ok(_) => Ok(()),
