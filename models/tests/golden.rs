@@ -96,7 +96,9 @@ fn one_step(golden: &str, dtype: DType, tolerance: f64) {
             true => (format!("stat {name}"), var.as_tensor()),
             false => (format!("grad {name}"), gradients.get(var).unwrap_or_else(|| panic!("no gradient for {name}"))),
         };
-        worst = worst.max(compare(&s.golden, &key, tensor, tolerance));
+        let distance = compare(&s.golden, &key, tensor, tolerance);
+        assert!(distance.is_finite(), "{key}");
+        worst = worst.max(distance);
         compared += 1;
     }
     assert_eq!(compared, s.golden["tensors"].as_object().unwrap().len());

@@ -157,3 +157,23 @@ fn wrong_names_and_values_are_clear_errors() {
         network.forward(&Tensor::zeros((1, 1, 32, 32), DType::F32, &Device::Cpu).unwrap(), None, &mut Pass::eval());
     assert!(wrong.unwrap_err().to_string().contains("reads 3 channels"));
 }
+
+/// bf16 maps, F32 variables and gradients: near the F32 pass, as far as eight bits go.
+#[test]
+fn half_precision_maps_give_single_precision_gradients() {
+    let (network, vars) = network("resnet20", 5, 1);
+    let x = pictures(4, 32, 32);
+    let step = |x: &Tensor| {
+        let logits = network.forward(x, None, &mut Pass::train(1)).unwrap();
+        assert_eq!(logits.dtype(), DType::F32);
+        (logits.clone(), logits.sqr().unwrap().mean_all().unwrap().backward().unwrap())
+    };
+    let (wide, _) = step(&x);
+    let (half, store) = step(&x.to_dtype(DType::BF16).unwrap());
+    let distance = (&wide - &half).unwrap().sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap().sqrt();
+    let norm = wide.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap().sqrt();
+    assert!(distance > 0.0 && distance < 0.1 * norm, "{distance} {norm}");
+    for (name, var) in vars.data().lock().unwrap().iter().filter(|(name, _)| !name.contains("running")) {
+        assert_eq!(store.get(var).unwrap_or_else(|| panic!("{name}")).dtype(), DType::F32, "{name}");
+    }
+}

@@ -27,7 +27,7 @@ pub(crate) fn run(
             Node::Conv { x, at, weight, bias } => {
                 let y = conv2d(v(x), &params[*weight], *at)?;
                 match bias {
-                    Some(bias) => y.broadcast_add(&params[*bias])?,
+                    Some(bias) => y.broadcast_add(&params[*bias].to_dtype(y.dtype())?)?,
                     None => y,
                 }
             }

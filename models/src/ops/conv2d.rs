@@ -12,10 +12,13 @@ use rayon::prelude::*;
 
 /// `x` `[B, H, W, C]` with `weight` `[O, C/groups, k, k]` (PyTorch's layout) → `[B, H', W', O]`. No bias.
 ///
+/// The weight is cast to the type of `x`, so that F32 variables get F32 gradients from half-precision maps.
+///
 /// # Errors
 /// When shapes do not fit: channels that do not divide into the groups, a window larger than the padded picture, an empty batch.
 pub fn conv2d(x: &Tensor, weight: &Tensor, at: Window) -> Result<Tensor> {
     Geometry::new(x.dims(), weight.dims(), at)?;
+    let weight = &weight.to_dtype(x.dtype())?;
     if x.device().is_cpu() {
         x.contiguous()?.apply_op2(&weight.contiguous()?, Op2(Conv(at)))
     } else {
