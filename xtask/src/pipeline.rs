@@ -233,13 +233,17 @@ impl Session {
     }
 }
 
-/// Draws demo data beside `folder` and moves them in, so that they are whole or not there.
+/// Draws demo data into `folder` under another name and renames them, so that they are whole or not there.
 pub fn draw(recipe: &Recipe, folder: &Path, progress: &Progress) -> Result<Run> {
     let Some(demo) = &recipe.demo else { bail!("recipe '{}' has no [demo] table", recipe.name) };
     progress.note("drawing demo data");
     clear(folder)?;
     let run = Run::create(folder)?;
-    let temporary = tempfile::Builder::new().prefix(".demo-data").tempdir_in(folder)?;
+    let mut builder = tempfile::Builder::new();
+    // Others may look at them: the folder is as any new one, not private as temporary ones are.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+    let temporary = builder.prefix(".demo-data").tempdir_in(folder)?;
     demo.write(temporary.path(), recipe.seed).context("cannot make the demo data")?;
     let target = run.path("demo-data");
     std::fs::rename(temporary.keep(), &target).with_context(|| format!("cannot create '{}'", target.display()))?;

@@ -36,11 +36,12 @@ pub fn write(
     let mut metrics = metrics(recipe, parts, prepared, &oof, &answers.folds)?;
     if !answers.tests.is_empty() {
         let blend = ensemble::mean(&answers.tests).context("cannot blend the folds")?;
-        run.write("predictions.csv", &blend.to_csv()?)?;
         if let Some(scores) = test_scores(parts, recipe, prepared, &blend)? {
             metrics["test"] = scores;
         }
         submit(run, recipe, prepared, &blend, progress)?;
+        // The last word on the test part: with it a resumed run has nothing left to say.
+        run.write("predictions.csv", &blend.to_csv()?)?;
     }
     let scalars = Scalars::read(&run.path("scalars.jsonl"))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64());
