@@ -42,7 +42,7 @@ impl Color {
 pub struct Decoded {
     /// Upright: the EXIF orientation is applied.
     pub image: Image,
-    /// jpeg, png, bmp, tiff, webp, pnm.
+    /// jpeg, png, bmp, tiff, webp, pnm; what a source calls itself where its pictures are no files.
     pub format: &'static str,
     /// Channels that the file stores: 1 gray, 2 gray with alpha, 3 color, 4 color with alpha or CMYK.
     pub stored_channels: usize,

@@ -97,6 +97,7 @@ pub struct Leak {
 /// What is kept of a picture after a look.
 struct Look {
     sketch: Sketch,
+    depth: usize,
     width: usize,
     height: usize,
     format: &'static str,
@@ -162,8 +163,8 @@ fn look(decoded: Decoded) -> Look {
         }
     }
     let sums = sums.into_iter().map(|s| s.map(|v| v as f64)).collect();
-    let (width, height) = (image.width(), image.height());
-    Look { sketch: Sketch::of(&image), width, height, format, stored_channels, is_deep, sums }
+    let [depth, height, width, _] = image.dims();
+    Look { sketch: Sketch::of(&image), depth, width, height, format, stored_channels, is_deep, sums }
 }
 
 impl Report {
@@ -208,7 +209,7 @@ impl Report {
         let (mut sums, mut pixels) = (vec![[0.0; 2]; channels], 0.0);
         for (look, _) in looks.iter().zip(files).filter(|(_, file)| !any || learned(file)) {
             let Ok(look) = look else { continue };
-            pixels += (look.width * look.height) as f64;
+            pixels += (look.depth * look.width * look.height) as f64;
             for (sum, own) in sums.iter_mut().zip(&look.sums) {
                 *sum = [sum[0] + own[0], sum[1] + own[1]];
             }

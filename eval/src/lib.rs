@@ -18,19 +18,27 @@
 //! | module | what |
 //! |---|---|
 //! | [`Predictions`] | probabilities with ids, classes and truth; CSV in and out |
-//! | [`metrics`] | accuracy, top-k, balanced accuracy, precision, recall, F, Matthews, kappa, AUC, log loss, Brier |
+//! | [`metrics`] | accuracy, top-k, precision, recall, F, Matthews, kappa, AUC, log loss, Brier, calibration |
 //! | [`bootstrap`] | how far a score would move with other samples |
 //! | [`ConfusionMatrix`] | which classes are taken for which |
+//! | [`curves`] | ROC, precision and recall at every threshold |
+//! | [`analysis`] | hardest samples, confused pairs, suspected label errors |
+//! | [`explain`] | where in a picture a class was seen: Grad-CAM |
+//! | [`report`] | charts as inline SVG |
 //! | [`ensemble`] | one answer from several predictions |
 //! | [`submission`] | the answer in the competition's own form, checked against its sample |
 //! | [`track`] | the run's folder, curves, TensorBoard |
 
+pub mod analysis;
 pub mod bootstrap;
 mod confusion;
+pub mod curves;
 pub mod ensemble;
 mod error;
+pub mod explain;
 pub mod metrics;
 mod predictions;
+pub mod report;
 pub mod submission;
 mod table;
 pub mod track;

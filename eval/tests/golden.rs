@@ -1,8 +1,9 @@
-//! Scores against scikit-learn, event files against TensorBoard (`xtask/fixtures/eval.py`).
+//! Scores and curves against scikit-learn, suspected label errors against cleanlab, event files against TensorBoard
+//! (`xtask/fixtures/eval.py`).
 #![allow(clippy::unwrap_used)]
 
 use sconce_eval::track::tensorboard;
-use sconce_eval::{Predictions, Scalar, Truth, metrics};
+use sconce_eval::{Predictions, Scalar, Truth, analysis, curves, metrics};
 use serde_json::Value;
 
 fn rows(v: &Value) -> Vec<Vec<f32>> {
@@ -33,6 +34,43 @@ fn metrics_follow_scikit_learn() {
             let ours = metrics::build(name, params).unwrap().score(&predictions).unwrap();
             let theirs = metric["value"].as_f64().unwrap();
             assert!((ours - theirs).abs() < 1e-12 * theirs.abs().max(1.0), "{about}: {ours}, scikit-learn {theirs}");
+        }
+    }
+}
+
+fn same_points(ours: &[[f64; 2]], theirs: &Value, about: &str) {
+    let theirs: Vec<[f64; 2]> = serde_json::from_value(theirs.clone()).unwrap();
+    assert_eq!(ours.len(), theirs.len(), "{about}: {ours:?} {theirs:?}");
+    for (a, b) in ours.iter().flatten().zip(theirs.iter().flatten()) {
+        assert!((a - b).abs() < 1e-12, "{about}: {ours:?} {theirs:?}");
+    }
+}
+
+#[test]
+fn curves_follow_scikit_learn() {
+    let golden: Value = serde_json::from_str(include_str!("golden/curves.json")).unwrap();
+    for case in golden["cases"].as_array().unwrap() {
+        let predictions = predictions(case);
+        for curve in case["curves"].as_array().unwrap() {
+            let class = curve["class"].as_u64().unwrap() as usize;
+            let about = format!("{}, class {class}", case["about"]);
+            same_points(&curves::roc(&predictions, class).unwrap(), &curve["roc"], &about);
+            let ours = curves::precision_recall(&predictions, class).unwrap();
+            same_points(&ours, &curve["precision_recall"], &about);
+        }
+    }
+}
+
+#[test]
+fn suspected_label_errors_are_those_of_cleanlab() {
+    let golden: Value = serde_json::from_str(include_str!("golden/suspects.json")).unwrap();
+    for case in golden["cases"].as_array().unwrap() {
+        let ours = analysis::suspects(&predictions(case)).unwrap();
+        let samples: Vec<u64> = serde_json::from_value(case["suspects"].clone()).unwrap();
+        let margins: Vec<f64> = serde_json::from_value(case["margins"].clone()).unwrap();
+        assert_eq!(ours.iter().map(|s| s.sample as u64).collect::<Vec<_>>(), samples, "{}", case["about"]);
+        for (suspect, margin) in ours.iter().zip(margins) {
+            assert!((suspect.score - margin).abs() < 1e-12, "{}: {suspect:?} {margin}", case["about"]);
         }
     }
 }

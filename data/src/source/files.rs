@@ -4,6 +4,8 @@ use super::Reader;
 use crate::decode::{Color, decode};
 use crate::error::{Error, Result};
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,7 +18,7 @@ const FOREIGN: &[&str] = &["gif", "heic", "heif", "avif", "jxl", "svg", "psd", "
 /// Deepest folder that is looked into.
 const DEEPEST: usize = 64;
 /// Largest file that is read, bytes.
-const LARGEST: u64 = 1 << 30;
+pub(super) const LARGEST: u64 = 1 << 30;
 
 /// Pictures and tables below a folder, sorted, relative to it.
 pub(super) struct Tree {
@@ -32,13 +34,24 @@ pub(super) struct Tree {
 impl Tree {
     /// Lists `root`. Hidden files and the litter of zip programs are left out.
     pub fn walk(root: &Path) -> Result<Self> {
-        let (pictures, tables, foreign) = (vec![], vec![], vec![]);
-        let mut tree = Self { root: root.into(), pictures, tables, foreign, seen: BTreeSet::new() };
+        let mut tree = Self::empty(root);
         tree.enter(root, "", 0)?;
         tree.pictures.sort();
         tree.tables.sort();
         tree.foreign.sort();
         Ok(tree)
+    }
+
+    /// Lists `names`, which are files of an archive at `root`.
+    pub fn of_archive(root: &Path, names: BTreeSet<String>) -> Self {
+        let mut tree = Self::empty(root);
+        names.into_iter().for_each(|name| tree.add(name));
+        tree
+    }
+
+    fn empty(root: &Path) -> Self {
+        let (pictures, tables, foreign) = (vec![], vec![], vec![]);
+        Self { root: root.into(), pictures, tables, foreign, seen: BTreeSet::new() }
     }
 
     /// What is said of files that cannot be read.
@@ -63,7 +76,7 @@ impl Tree {
                 let why = "its name is no valid UTF-8; rename it".to_string();
                 return Err(Error::Layout { path, why });
             };
-            if name.starts_with('.') || name == "__MACOSX" {
+            if is_litter(&name) {
                 continue;
             }
             let relative = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
@@ -73,15 +86,22 @@ impl Tree {
                 if depth < DEEPEST {
                     self.enter(&path, &relative, depth + 1)?;
                 }
-            } else if is_picture(&path) {
-                self.pictures.push(relative);
-            } else if is_table(&path) {
-                self.tables.push(relative);
-            } else if FOREIGN.contains(&ending(&path).as_str()) {
-                self.foreign.push(relative);
+            } else {
+                self.add(relative);
             }
         }
         Ok(())
+    }
+
+    fn add(&mut self, relative: String) {
+        let path = Path::new(&relative);
+        if is_picture(path) {
+            self.pictures.push(relative);
+        } else if is_table(path) {
+            self.tables.push(relative);
+        } else if FOREIGN.contains(&ending(path).as_str()) {
+            self.foreign.push(relative);
+        }
     }
 
     /// The sample submission, by its name.
@@ -109,7 +129,80 @@ impl Tree {
     }
 }
 
-fn ending(path: &Path) -> String {
+/// Memory that the pictures of an archive may take.
+pub(super) struct Budget {
+    memory_mb: u64,
+    pub left: u64,
+}
+
+/// Default of the field `memory_mb`.
+pub(super) fn memory_mb() -> u64 {
+    2048
+}
+
+impl Budget {
+    /// For a source called `source`.
+    pub fn new(source: &str, memory_mb: u64) -> Result<Self> {
+        match memory_mb {
+            0 => Err(Error::Invalid(format!("source '{source}': memory_mb must be at least 1"))),
+            _ => Ok(Self { memory_mb, left: memory_mb.saturating_mul(1 << 20) }),
+        }
+    }
+
+    /// Takes `bytes` for what lies at `path`.
+    pub fn take(&mut self, bytes: u64, path: &Path) -> Result<()> {
+        self.left = self.left.checked_sub(bytes).ok_or_else(|| self.exceeded(path))?;
+        Ok(())
+    }
+
+    pub fn exceeded(&self, path: &Path) -> Error {
+        let mb = self.memory_mb;
+        let why = format!("it takes more than {mb} MB of memory; raise data.memory_mb where the machine has more");
+        Error::Layout { path: path.into(), why }
+    }
+}
+
+/// The first bytes of a file, zeros where it is shorter.
+pub(super) fn first_bytes(path: &Path) -> Result<[u8; 6]> {
+    let unreadable = |source| Error::Read { path: path.into(), source };
+    let mut bytes = vec![];
+    File::open(path).map_err(unreadable)?.take(6).read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(std::array::from_fn(|i| bytes.get(i).copied().unwrap_or_default()))
+}
+
+/// Whether a file of these first bytes is compressed with gzip.
+pub(super) fn is_gzip(first: &[u8]) -> bool {
+    first.starts_with(&[0x1F, 0x8B])
+}
+
+/// Reads the last `announced` bytes of `reader`; memory grows with what is there, whatever was announced.
+pub(super) fn read_announced(reader: &mut dyn Read, announced: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![];
+    let count = reader.take(announced.saturating_add(1)).read_to_end(&mut bytes)? as u64;
+    let wrong = |kind, what: &str| Err(io::Error::new(kind, format!("{what} than the {announced} bytes announced")));
+    match count {
+        _ if count < announced => wrong(ErrorKind::UnexpectedEof, "it holds less"),
+        _ if count > announced => wrong(ErrorKind::InvalidData, "it holds more"),
+        _ => Ok(bytes),
+    }
+}
+
+/// What is said of a file that is not what it should be, apart from one that cannot be read at all.
+pub(super) fn broken(path: &Path, source: io::Error) -> Error {
+    let why = match source.kind() {
+        ErrorKind::UnexpectedEof => format!("it is truncated ({source}); fetch it again"),
+        ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::Other => format!("it is broken: {source}"),
+        _ => return Error::Read { path: path.into(), source },
+    };
+    Error::Layout { path: path.into(), why }
+}
+
+/// Whether a file or folder is hidden or the litter of a zip program.
+pub(super) fn is_litter(name: &str) -> bool {
+    name.starts_with('.') || name == "__MACOSX"
+}
+
+pub(super) fn ending(path: &Path) -> String {
     path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default()
 }
 

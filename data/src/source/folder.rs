@@ -1,7 +1,7 @@
 //! A folder per class, as torchvision's `ImageFolder`, with or without train, validation and test folders above.
 
 use super::files::{Tree, words};
-use super::{Collection, Found, Listing, Source, class_order};
+use super::{Collection, Found, Listing, Reader, Source, class_order};
 use crate::decode::Color;
 use crate::error::{Error, Result};
 use crate::row::{Part, Row, Target};
@@ -37,53 +37,58 @@ struct Place {
 impl Source for Folder {
     fn open(&mut self) -> Result<Collection> {
         let tree = Tree::walk(&self.path)?;
-        let paths: Vec<Vec<&str>> = tree.pictures.iter().map(|p| p.split('/').collect()).collect();
-        let mut places = vec![None; paths.len()];
-        place(&paths, &(0..paths.len()).collect::<Vec<_>>(), 0, None, &mut places);
-
-        let known = places.iter().flatten().filter(|p: &&Place| p.part != Part::Test);
-        let classes = class_order(known.filter_map(|p| p.class.clone()));
-        if classes.is_empty() {
-            return Err(Error::Layout {
-                path: self.path.clone(),
-                why: format!(
-                    "{} pictures are below it, but no class folders; expected <class>/<picture> or train/<class>/<picture>",
-                    paths.len()
-                ),
-            });
-        }
-        let (mut rows, mut kept, mut files, mut strange) = (vec![], vec![], vec![], BTreeSet::new());
-        for (path, place) in tree.pictures.iter().zip(places) {
-            let row = place.filter(|place| place.part == Part::Test || place.class.is_some()).map(|place| {
-                let class = place.class.as_ref().and_then(|name| classes.iter().position(|c| c == name));
-                if class.is_none() {
-                    strange.extend(place.class);
-                }
-                let target = class.map(|class| Target::Class(class as u32));
-                rows.push(Row { id: path.clone(), part: place.part, target, ..Row::default() });
-                kept.push(path.clone());
-                rows.len() - 1
-            });
-            files.push(Found { path: path.clone(), row });
-        }
-        let warnings = strange.into_iter().map(|name| {
-            format!("the test folder '{name}' is no class of the training part; its pictures count as unlabelled")
-        });
-        let warnings = tree.warnings().into_iter().chain(warnings).collect();
+        let collection = class_folders(&tree, tree.reader(self.color))?;
         let sample_submission = tree.sample_submission().map(|table| tree.root.join(table));
-        let read = tree.reader(self.color);
-        let dataset = Arc::new(Listing { rows, paths: kept, classes, columns: vec![], read: read.clone() });
-        Ok(Collection {
-            dataset,
-            files,
-            missing_files: vec![],
-            missing_values: BTreeMap::new(),
-            label: None,
-            sample_submission,
-            warnings,
-            read,
-        })
+        Ok(Collection { sample_submission, ..collection })
     }
+}
+
+/// The pictures of `tree` as its folders place them; `read` decodes them.
+pub(super) fn class_folders(tree: &Tree, read: Reader) -> Result<Collection> {
+    let paths: Vec<Vec<&str>> = tree.pictures.iter().map(|p| p.split('/').collect()).collect();
+    let mut places = vec![None; paths.len()];
+    place(&paths, &(0..paths.len()).collect::<Vec<_>>(), 0, None, &mut places);
+
+    let known = places.iter().flatten().filter(|p: &&Place| p.part != Part::Test);
+    let classes = class_order(known.filter_map(|p| p.class.clone()));
+    if classes.is_empty() {
+        return Err(Error::Layout {
+            path: tree.root.clone(),
+            why: format!(
+                "{} pictures are below it, but no class folders; expected <class>/<picture> or train/<class>/<picture>",
+                paths.len()
+            ),
+        });
+    }
+    let (mut rows, mut kept, mut files, mut strange) = (vec![], vec![], vec![], BTreeSet::new());
+    for (path, place) in tree.pictures.iter().zip(places) {
+        let row = place.filter(|place| place.part == Part::Test || place.class.is_some()).map(|place| {
+            let class = place.class.as_ref().and_then(|name| classes.iter().position(|c| c == name));
+            if class.is_none() {
+                strange.extend(place.class);
+            }
+            let target = class.map(|class| Target::Class(class as u32));
+            rows.push(Row { id: path.clone(), part: place.part, target, ..Row::default() });
+            kept.push(path.clone());
+            rows.len() - 1
+        });
+        files.push(Found { path: path.clone(), row });
+    }
+    let warnings = strange.into_iter().map(|name| {
+        format!("the test folder '{name}' is no class of the training part; its pictures count as unlabelled")
+    });
+    let warnings = tree.warnings().into_iter().chain(warnings).collect();
+    let dataset = Arc::new(Listing { rows, paths: kept, classes, columns: vec![], read: read.clone() });
+    Ok(Collection {
+        dataset,
+        files,
+        missing_files: vec![],
+        missing_values: BTreeMap::new(),
+        label: None,
+        sample_submission: None,
+        warnings,
+        read,
+    })
 }
 
 /// The part that a folder of this name holds, and whether its pictures are labelled.

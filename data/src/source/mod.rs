@@ -3,12 +3,18 @@
 mod csv;
 mod files;
 mod folder;
+mod idx;
+mod npz;
 mod synthetic;
+mod tar;
 
 pub use csv::Csv;
 pub use files::PICTURES;
 pub use folder::Folder;
+pub use idx::Idx;
+pub use npz::Npz;
 pub use synthetic::Synthetic;
+pub use tar::Tar;
 
 use crate::dataset::Dataset;
 use crate::decode::{Color, Decoded};
@@ -122,7 +128,10 @@ impl Entry {
 pub const SOURCES: &[Entry] = &[
     Entry::of::<Csv>("csv", "A table with id and label columns beside a folder of pictures."),
     Entry::of::<Folder>("folder", "A folder of pictures per class, with or without train, val and test folders above."),
+    Entry::of::<Idx>("idx", "MNIST's four files, gzipped or not: pictures and their classes as bytes."),
+    Entry::of::<Npz>("npz", "NumPy's arrays of pictures or volumes with their classes, as MedMNIST comes."),
     Entry::of::<Synthetic>("synthetic", "Shapes drawn by the program: nothing to download, for tests and first steps."),
+    Entry::of::<Tar>("tar", "Class folders in a .tar, .tar.gz or .tgz, which is never unpacked to disk."),
 ];
 
 /// Opens the data set `name` with `params`, an object, and gives the parameters as they were resolved.
@@ -152,13 +161,21 @@ pub fn recognize(path: &Path) -> Result<(&'static str, Value)> {
     let metadata = std::fs::metadata(path).map_err(|source| Error::Read { path: path.into(), source })?;
     let params = json!({"path": path});
     if metadata.is_file() {
-        return match files::is_table(path) {
-            true => Ok(("csv", params)),
-            false => Err(Error::Layout {
-                path: path.into(),
-                why: "this is a file, but neither a .csv nor a .tsv table; give a table or a folder of pictures".into(),
-            }),
+        let source = match path {
+            _ if files::is_table(path) => "csv",
+            _ if tar::is_archive(path) => "tar",
+            _ if idx::is_part(path) => "idx",
+            _ if files::ending(path) == "npz" => "npz",
+            _ => {
+                let why = "this is a file, but neither a table (.csv, .tsv) nor an archive (.tar, .tar.gz, .tgz, \
+                           .npz); give one of them or a folder of pictures";
+                return Err(Error::Layout { path: path.into(), why: why.into() });
+            }
         };
+        return Ok((source, params));
+    }
+    if idx::lies_in(path) {
+        return Ok(("idx", params));
     }
     let tree = files::Tree::walk(path)?;
     if tree.pictures.is_empty() {

@@ -15,20 +15,25 @@ pub struct LogLoss {}
 
 impl Metric for LogLoss {
     fn weighted(&self, predictions: &Predictions) -> Result<Weighted> {
-        let truth = predictions.true_classes("log_loss")?.iter().enumerate();
-        let losses = truth.map(|(i, class)| {
-            let row = predictions.row(i);
-            let sum: f64 = row.iter().map(|p| f64::from(*p)).sum();
-            if row.iter().any(|p| *p < 0.0) || sum <= 0.0 {
-                let id = &predictions.ids[i];
-                return wrong(format!("log_loss needs probabilities, but sample '{id}' has {row:?}"));
-            }
-            let p = f64::from(row[*class as usize]) / sum;
-            Ok(-p.clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln())
-        });
-        Ok(Weighted::mean("log_loss", losses.collect::<Result<_>>()?))
+        Ok(Weighted::mean("log_loss", losses("log_loss", predictions)?))
     }
     fn goal(&self) -> Goal {
         Goal::Minimize
     }
+}
+
+/// What each sample adds to the log loss.
+pub(crate) fn losses(what: &'static str, predictions: &Predictions) -> Result<Vec<f64>> {
+    let truth = predictions.true_classes(what)?.iter().enumerate();
+    let loss = |(i, class): (usize, &u32)| {
+        let row = predictions.row(i);
+        let sum: f64 = row.iter().map(|p| f64::from(*p)).sum();
+        if row.iter().any(|p| *p < 0.0) || sum <= 0.0 {
+            let id = &predictions.ids[i];
+            return wrong(format!("{what} needs probabilities, but sample '{id}' has {row:?}"));
+        }
+        let p = f64::from(row[*class as usize]) / sum;
+        Ok(-p.clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln())
+    };
+    truth.map(loss).collect()
 }

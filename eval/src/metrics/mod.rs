@@ -5,9 +5,10 @@ mod auc;
 mod average;
 mod balanced_accuracy;
 mod brier;
+mod calibration;
 mod f_score;
 mod kappa;
-mod log_loss;
+pub(crate) mod log_loss;
 mod matthews;
 mod precision;
 mod recall;
@@ -20,12 +21,14 @@ pub use auc::Auc;
 pub use average::Average;
 pub use balanced_accuracy::BalancedAccuracy;
 pub use brier::Brier;
+pub use calibration::{Bin, Calibration, reliability};
 pub use f_score::FScore;
 pub use kappa::{Kappa, KappaWeights};
 pub use log_loss::LogLoss;
 pub use matthews::Matthews;
 pub use precision::Precision;
 pub use recall::Recall;
+pub(crate) use tally::THRESHOLD;
 pub use top_k::TopK;
 pub use weighted::Weighted;
 
@@ -111,6 +114,7 @@ pub const METRICS: &[Entry] = &[
     Entry::of::<Auc>("auc", "Area under the ROC curve, one class against the rest, averaged over classes."),
     Entry::of::<BalancedAccuracy>("balanced_accuracy", "Mean of the classes' recalls."),
     Entry::of::<Brier>("brier", "Squared distance of the probabilities from the truth (Brier 1950)."),
+    Entry::of::<Calibration>("calibration", "Expected gap of confidence and accuracy, 15 bins (Naeini et al. 2015)."),
     Entry::of::<FScore>("f_score", "Weighted harmonic mean of precision and recall; macro, micro or weighted."),
     Entry::of::<Kappa>("kappa", "Agreement beyond chance, quadratic, linear or plain (Cohen 1968)."),
     Entry::of::<LogLoss>("log_loss", "Mean negative log probability of the true class."),

@@ -1,0 +1,232 @@
+//! Class folders in an archive.
+
+use super::files::{Budget, LARGEST, Tree, broken, first_bytes, is_gzip, is_litter, is_picture, memory_mb};
+use super::folder::class_folders;
+use super::{Collection, Reader, Source};
+use crate::decode::{Color, decode};
+use crate::error::{Error, Result};
+use flate2::read::MultiGzDecoder;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tar::{Archive, Entries, Entry};
+
+/// Class folders in a `.tar`, `.tar.gz` or `.tgz`, laid out as those of `folder`; nothing is unpacked to disk. A plain
+/// archive is listed once and each picture read where it lies; a gzipped one is unpacked into memory.
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `path` | required | an archive |
+/// | `color` | rgb | rgb, gray |
+/// | `memory_mb` | 2048 | most that a gzipped archive may take unpacked, at least 1 |
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tar {
+    /// The archive.
+    pub path: PathBuf,
+    /// What pictures are turned into.
+    #[serde(default)]
+    pub color: Color,
+    /// Most that a gzipped archive may take unpacked, MiB.
+    #[serde(default = "memory_mb")]
+    pub memory_mb: u64,
+}
+
+/// Compressions that archives come in but that are not read, by their first bytes.
+const FOREIGN: &[(&[u8], &str)] = &[
+    (b"BZh", "bzip2"),
+    (b"\xFD7zXZ", "xz"),
+    (b"\x28\xB5\x2F\xFD", "zstd"),
+    (b"PK\x03\x04", "zip"),
+    (b"7z\xBC\xAF", "7-Zip"),
+];
+/// Archives consist of blocks of so many bytes.
+const BLOCK: u64 = 512;
+
+/// Whether a file is called as archives are, those included that are refused with a reason.
+pub(super) fn is_archive(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let endings = [".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".zip", ".7z"];
+    endings.iter().any(|ending| name.ends_with(ending))
+}
+
+impl Source for Tar {
+    fn open(&mut self) -> Result<Collection> {
+        let mut budget = Budget::new("tar", self.memory_mb)?;
+        let first = first_bytes(&self.path)?;
+        if let Some((_, kind)) = FOREIGN.iter().find(|(bytes, _)| first.starts_with(bytes)) {
+            let why = format!("it is packed with {kind}, which is not read; unpack it, or pack it as .tar or .tar.gz");
+            return Err(Error::Layout { path: self.path.clone(), why });
+        }
+        let (names, odd, read) = match is_gzip(&first) {
+            true => self.unpack(&mut budget)?,
+            false => self.index()?,
+        };
+        let tree = Tree::of_archive(&self.path, names);
+        let mut collection = class_folders(&tree, read)?;
+        if let Some(first) = odd.first() {
+            let count = odd.len();
+            let what = "links, devices or paths that lead out of the archive and are ignored";
+            collection.warnings.push(format!("{count} files are {what}, as '{first}'"));
+        }
+        if let Some(first) = tree.tables.first() {
+            collection.warnings.push(format!(
+                "tables in archives are not read, as '{first}'; unpack the archive where they hold the labels"
+            ));
+        }
+        Ok(collection)
+    }
+}
+
+/// What a listing finds: names of all files, those that are ignored, and how pictures are read.
+type Found = (BTreeSet<String>, Vec<String>, Reader);
+
+impl Tar {
+    /// Lists a plain archive.
+    fn index(&self) -> Result<Found> {
+        let unreadable = |source| Error::Read { path: self.path.clone(), source };
+        let file = File::open(&self.path).map_err(unreadable)?;
+        let length = file.metadata().map_err(unreadable)?.len();
+        let mut archive = Archive::new(file);
+        let entries = archive.entries_with_seek().map_err(unreadable)?;
+        let mut members = Members::default();
+        let listed = members.list(entries, |entry| match entry.raw_file_position().checked_add(entry.size()) {
+            Some(end) if end <= length => Ok((entry.raw_file_position(), entry.size())),
+            _ => Err(io::Error::new(ErrorKind::UnexpectedEof, "its last file is cut")),
+        });
+        members.check(listed, length).map_err(|error| broken(&self.path, error))?;
+        let (path, color, places) = (self.path.clone(), self.color, members.pictures);
+        let read: Reader = Arc::new(move |name| {
+            let unreadable = |source| Error::Read { path: path.clone(), source };
+            let &(offset, size) = places.get(name).ok_or_else(|| unknown(name))?;
+            if size > LARGEST {
+                let why = format!("it has {size} bytes, more than the {LARGEST} allowed");
+                return Err(Error::Decode { name: name.into(), why });
+            }
+            let mut file = File::open(&path).map_err(unreadable)?;
+            file.seek(SeekFrom::Start(offset)).map_err(unreadable)?;
+            let mut bytes = vec![0; size as usize];
+            file.read_exact(&mut bytes).map_err(unreadable)?;
+            decode(name, &bytes, color)
+        });
+        Ok((members.names, members.odd, read))
+    }
+
+    /// Unpacks a gzipped archive into memory.
+    fn unpack(&self, budget: &mut Budget) -> Result<Found> {
+        let file = File::open(&self.path).map_err(|source| Error::Read { path: self.path.clone(), source })?;
+        let decoder = MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file));
+        let mut reader = Limited { inner: decoder, count: 0, limit: budget.left };
+        let mut members = Members::default();
+        let mut archive = Archive::new(&mut reader);
+        let listed = archive.entries().and_then(|entries| {
+            members.list(entries, |entry| {
+                let mut bytes = vec![];
+                match entry.read_to_end(&mut bytes)? as u64 == entry.size() {
+                    true => Ok(bytes.into_boxed_slice()),
+                    false => Err(io::Error::new(ErrorKind::UnexpectedEof, "its last file is cut")),
+                }
+            })
+        });
+        // The checksum stands at the end.
+        let listed = listed.and_then(|()| io::copy(&mut reader, &mut io::sink()).map(drop));
+        if reader.count > reader.limit {
+            return Err(budget.exceeded(&self.path));
+        }
+        members.check(listed, reader.count).map_err(|error| broken(&self.path, error))?;
+        let (color, pictures) = (self.color, members.pictures);
+        let read: Reader = Arc::new(move |name| decode(name, pictures.get(name).ok_or_else(|| unknown(name))?, color));
+        Ok((members.names, members.odd, read))
+    }
+}
+
+fn unknown(name: &str) -> Error {
+    Error::Decode { name: name.into(), why: "the archive has no such picture".into() }
+}
+
+/// What is in an archive.
+struct Members<T> {
+    /// Of all files.
+    names: BTreeSet<String>,
+    /// How to get each picture; of two files of one name the later one counts, as `tar` unpacks it.
+    pictures: BTreeMap<String, T>,
+    /// Links and paths that are not safe.
+    odd: Vec<String>,
+    /// Where the last file ends, bytes.
+    end: u64,
+}
+
+impl<T> Default for Members<T> {
+    fn default() -> Self {
+        Self { names: BTreeSet::new(), pictures: BTreeMap::new(), odd: vec![], end: 0 }
+    }
+}
+
+impl<T> Members<T> {
+    fn list<R: Read>(
+        &mut self,
+        entries: Entries<'_, R>,
+        keep: impl Fn(&mut Entry<'_, R>) -> io::Result<T>,
+    ) -> io::Result<()> {
+        let invalid = |what: String| io::Error::new(ErrorKind::InvalidData, what);
+        for entry in entries {
+            let mut entry = entry?;
+            let end = entry.raw_file_position().checked_add(entry.size());
+            let end = end.and_then(|end| end.checked_next_multiple_of(BLOCK));
+            self.end = end.ok_or_else(|| invalid("a file is larger than any archive".into()))?;
+            let kind = entry.header().entry_type();
+            if kind.is_dir() || kind.is_pax_global_extensions() {
+                continue;
+            }
+            let name = String::from_utf8(entry.path_bytes().into_owned()).map_err(|e| {
+                invalid(format!("the name '{}' is no valid UTF-8", String::from_utf8_lossy(e.as_bytes())))
+            })?;
+            let parts: Vec<&str> = name.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+            if name.starts_with('/') || parts.contains(&"..") || !(kind.is_file() || kind.is_contiguous()) {
+                self.odd.push(name);
+            } else if !parts.iter().any(|part| is_litter(part)) {
+                let name = parts.join("/");
+                if is_picture(Path::new(&name)) {
+                    self.pictures.insert(name.clone(), keep(&mut entry)?);
+                }
+                self.names.insert(name);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the archive of `length` bytes was listed to its end, which is a block of zeros.
+    fn check(&self, listed: io::Result<()>, length: u64) -> io::Result<()> {
+        match listed {
+            Ok(()) if length < self.end.saturating_add(BLOCK) => {
+                Err(io::Error::new(ErrorKind::UnexpectedEof, "the block that ends an archive is missing"))
+            }
+            // What `tar` says of half a header.
+            Err(error) if error.kind() == ErrorKind::Other && length < self.end.saturating_add(BLOCK) => {
+                Err(io::Error::new(ErrorKind::UnexpectedEof, error))
+            }
+            listed => listed,
+        }
+    }
+}
+
+/// Fails when more than `limit` bytes come.
+struct Limited<R> {
+    inner: R,
+    count: u64,
+    limit: u64,
+}
+
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.count += count as u64;
+        match self.count > self.limit {
+            true => Err(io::Error::other("it is too large")),
+            false => Ok(count),
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! ROC, and precision over recall.
+
+use super::Labels;
+use super::frame::Frame;
+use super::lines::{Series, draw};
+use super::scale::Scale;
+
+const HEIGHT: f64 = 300.0;
+
+/// ROC curves of [`crate::curves::roc`], with the line of chance.
+pub fn roc(title: &str, series: &[Series]) -> String {
+    let labels = Labels { title, x: "false positive rate", y: "true positive rate" };
+    curves(labels, series, true)
+}
+
+/// Curves of [`crate::curves::precision_recall`].
+pub fn precision_recall(title: &str, series: &[Series]) -> String {
+    curves(Labels { title, x: "recall", y: "precision" }, series, false)
+}
+
+fn curves(labels: Labels, series: &[Series], chance: bool) -> String {
+    let names: Vec<&str> = series.iter().map(|series| series.name.as_str()).collect();
+    let mut frame = Frame::new(labels, Scale::UNIT, Scale::UNIT, &names, HEIGHT);
+    if chance {
+        diagonal(&mut frame);
+    }
+    for (i, series) in series.iter().enumerate() {
+        draw(&mut frame, i, &series.points);
+    }
+    frame.finish()
+}
+
+/// From `[0, 0]` to `[1, 1]`.
+pub(super) fn diagonal(frame: &mut Frame) {
+    let (from, to) = (frame.at(0.0, 0.0), frame.at(1.0, 1.0));
+    frame.line(from, to, r#"stroke="currentColor" stroke-opacity=".5" stroke-dasharray="4 4""#);
+}
