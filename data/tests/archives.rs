@@ -431,4 +431,6 @@ fn adrenal_glands_open() {
     assert_eq!(collection.dataset.image(1500).unwrap().dims(), [28, 28, 28, 1]);
     let report = explore(&collection, &Default::default(), &|_, _| ()).unwrap();
     assert_eq!((report.images, report.corrupt.len(), report.formats["npz"]), (1584, 0, 1584));
+    // numpy's mean and std of train_images / 255.
+    assert!((report.mean[0] - 0.0158).abs() < 1e-4 && (report.std[0] - 0.1247).abs() < 1e-4, "{:?}", report.mean);
 }

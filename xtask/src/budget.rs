@@ -100,8 +100,9 @@ pub fn fix_epochs(
     if fitting < 1.0 {
         let steps = ((left - judging) / (folds * seconds.step * recipe.train.accumulate as f64).max(1e-9)).floor();
         recipe.train.steps_per_epoch = steps.max(1.0) as usize;
+        let hint = if folds > 1.0 { "; fewer folds (data.folds = 1) would get more" } else { "" };
         progress.warning(&format!(
-            "the time is too short for one epoch of every fold: each gets {} steps; fewer folds (data.folds = 1) would get more",
+            "the time is too short for one epoch of every fold: each gets {} steps{hint}",
             recipe.train.steps_per_epoch
         ));
     }
