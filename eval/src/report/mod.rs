@@ -1,3 +1,4 @@
-//! What a report is made of.
+//! What a report is made of: charts as inline SVG, and pages as one self-contained HTML file.
 
 pub mod chart;
+pub mod page;

@@ -3,13 +3,13 @@
 use super::frame::{TOP, WIDTH, area, open, text};
 use super::scale::Scale;
 use super::text::{escape, plain, short, width};
-use super::{Labels, color};
+use super::{Chart, Labels, color};
 
 const ROW: f64 = 22.0;
 const NAME: usize = 26;
 
 /// A bar per name, from the top, each with its number; `labels.x` says what is counted, `labels.y` is not drawn.
-pub fn bars(labels: Labels, bars: &[(String, f64)]) -> String {
+pub fn bars(labels: Labels, bars: &[(String, f64)]) -> Chart {
     let finite = |value: f64| if value.is_finite() { value } else { 0.0 };
     let scale = Scale::from_zero(bars.iter().map(|(_, value)| finite(*value)));
     let left = bars.iter().map(|(name, _)| width(name, NAME)).fold(0.0, f64::max) + 8.0;
@@ -30,5 +30,5 @@ pub fn bars(labels: Labels, bars: &[(String, f64)]) -> String {
     svg +=
         &format!(r#"<path d="M{zero:.1} {TOP}V{bottom:.1}" fill="none" stroke="currentColor" stroke-opacity=".5"/>"#);
     svg += &text([left, bottom + 16.0], "", &short(labels.x, 60));
-    svg + "</svg>"
+    Chart(svg + "</svg>")
 }

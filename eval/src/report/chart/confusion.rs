@@ -1,8 +1,8 @@
 //! Which classes are taken for which, as a heat map.
 
-use super::color;
 use super::frame::{TOP, WIDTH, area, open, text};
 use super::text::{CHARACTER, escape, short, width};
+use super::{Chart, color};
 use crate::confusion::ConfusionMatrix;
 
 const NAME: usize = 20;
@@ -12,7 +12,7 @@ const NAMED: usize = 60;
 
 /// A row per true class, a column per predicted one; the darker, the larger the share of the row. What is right has
 /// another color than mistakes.
-pub fn confusion(title: &str, matrix: &ConfusionMatrix) -> String {
+pub fn confusion(title: &str, matrix: &ConfusionMatrix) -> Chart {
     let classes = matrix.classes.len();
     let widest = matrix.classes.iter().map(|name| width(name, NAME)).fold(0.0, f64::max);
     let room = if classes <= NAMED { widest + 10.0 } else { 0.0 };
@@ -54,5 +54,5 @@ pub fn confusion(title: &str, matrix: &ConfusionMatrix) -> String {
     let turned = format!(r#"text-anchor="middle" transform="rotate(-90 12 {middle:.1})""#);
     svg += &text([12.0, middle], &turned, "true class");
     svg += &text([left + cell * classes as f64 / 2.0, below], r#"text-anchor="middle""#, "predicted class");
-    svg + "</svg>"
+    Chart(svg + "</svg>")
 }

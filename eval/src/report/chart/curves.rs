@@ -1,24 +1,24 @@
 //! ROC, and precision over recall.
 
-use super::Labels;
 use super::frame::Frame;
 use super::lines::{Series, draw};
 use super::scale::Scale;
+use super::{Chart, Labels};
 
 const HEIGHT: f64 = 300.0;
 
 /// ROC curves of [`crate::curves::roc`], with the line of chance.
-pub fn roc(title: &str, series: &[Series]) -> String {
+pub fn roc(title: &str, series: &[Series]) -> Chart {
     let labels = Labels { title, x: "false positive rate", y: "true positive rate" };
     curves(labels, series, true)
 }
 
 /// Curves of [`crate::curves::precision_recall`].
-pub fn precision_recall(title: &str, series: &[Series]) -> String {
+pub fn precision_recall(title: &str, series: &[Series]) -> Chart {
     curves(Labels { title, x: "recall", y: "precision" }, series, false)
 }
 
-fn curves(labels: Labels, series: &[Series], chance: bool) -> String {
+fn curves(labels: Labels, series: &[Series], chance: bool) -> Chart {
     let names: Vec<&str> = series.iter().map(|series| series.name.as_str()).collect();
     let mut frame = Frame::new(labels, Scale::UNIT, Scale::UNIT, &names, HEIGHT);
     if chance {

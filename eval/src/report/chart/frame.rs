@@ -2,7 +2,7 @@
 
 use super::scale::Scale;
 use super::text::{CHARACTER, escape, number, short, width};
-use super::{Labels, stroke};
+use super::{Chart, Labels, stroke};
 
 /// Width of every chart, in the units of its `viewBox`.
 pub(super) const WIDTH: f64 = 480.0;
@@ -96,8 +96,8 @@ impl Frame {
         self.draw(&format!(r#"<path d="M{ax:.1} {ay:.1}L{bx:.1} {by:.1}" fill="none" {attributes}/>"#));
     }
 
-    pub fn finish(self) -> String {
-        self.svg + "</svg>"
+    pub fn finish(self) -> Chart {
+        Chart(self.svg + "</svg>")
     }
 }
 

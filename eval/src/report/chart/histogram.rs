@@ -3,10 +3,10 @@
 use super::frame::{Frame, area};
 use super::scale::Scale;
 use super::text::number;
-use super::{Labels, color};
+use super::{Chart, Labels, color};
 
 /// How many of the finite `values` lie in each of about `bins` stretches of the axis, which end at round numbers.
-pub fn histogram(labels: Labels, values: &[f64], bins: usize) -> String {
+pub fn histogram(labels: Labels, values: &[f64], bins: usize) -> Chart {
     let values: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
     let mut x = Scale::of(values.iter().copied()).rounded();
     if x.high <= x.low {

@@ -2,7 +2,7 @@
 
 use super::frame::Frame;
 use super::scale::Scale;
-use super::{Labels, color, stroke};
+use super::{Chart, Labels, color, stroke};
 
 /// More points than this are thinned out to the lowest and highest of each stretch.
 const POINTS: usize = 600;
@@ -17,7 +17,7 @@ pub struct Series {
 }
 
 /// A line per series, of numbers on two linear axes.
-pub fn lines(labels: Labels, series: &[Series]) -> String {
+pub fn lines(labels: Labels, series: &[Series]) -> Chart {
     let points = series.iter().flat_map(|series| &series.points).filter(|point| finite(point));
     let (x, y) = (Scale::of(points.clone().map(|p| p[0])), Scale::of(points.map(|p| p[1])).rounded());
     let names: Vec<&str> = series.iter().map(|series| series.name.as_str()).collect();

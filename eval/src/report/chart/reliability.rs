@@ -3,12 +3,12 @@
 use super::curves::diagonal;
 use super::frame::{Frame, area};
 use super::scale::Scale;
-use super::{Labels, color};
+use super::{Chart, Labels, color};
 use crate::metrics::Bin;
 
 /// Accuracy over confidence in the bins of [`crate::metrics::reliability`]: a bar for the accuracy, a dot at the mean
 /// confidence whose area is the share of samples; on the dashed line both are equal.
-pub fn reliability(title: &str, bins: &[Bin]) -> String {
+pub fn reliability(title: &str, bins: &[Bin]) -> Chart {
     let labels = Labels { title, x: "probability of the predicted class", y: "share of samples that are right" };
     let mut frame = Frame::new(labels, Scale::UNIT, Scale::UNIT, &[], 300.0);
     let most = bins.iter().map(|bin| bin.count).max().unwrap_or_default().max(1) as f64;
