@@ -1,11 +1,11 @@
 //! ROC, and precision over recall.
 
-use super::frame::Frame;
+use super::frame::{Frame, axis, line};
 use super::lines::{Series, draw};
 use super::scale::Scale;
 use super::{Chart, Labels};
 
-const HEIGHT: f64 = 300.0;
+const HEIGHT: f64 = 260.0;
 
 /// ROC curves of [`crate::curves::roc`], with the line of chance.
 pub fn roc(title: &str, series: &[Series]) -> Chart {
@@ -33,5 +33,5 @@ fn curves(labels: Labels, series: &[Series], chance: bool) -> Chart {
 /// From `[0, 0]` to `[1, 1]`.
 pub(super) fn diagonal(frame: &mut Frame) {
     let (from, to) = (frame.at(0.0, 0.0), frame.at(1.0, 1.0));
-    frame.line(from, to, r#"stroke="currentColor" stroke-opacity=".5" stroke-dasharray="4 4""#);
+    frame.draw(&line(from, to, &format!(r#"{} stroke-dasharray="4 4""#, axis(".5"))));
 }

@@ -21,7 +21,7 @@ pub fn histogram(labels: Labels, values: &[f64], bins: usize) -> Chart {
         counts[((x.share(*value) * bins as f64) as usize).min(bins - 1)] += 1;
     }
     let y = Scale::from_zero(counts.iter().map(|count| *count as f64)).rounded();
-    let mut frame = Frame::new(labels, x, y, &[], 180.0);
+    let mut frame = Frame::new(labels, x, y, &[], 170.0);
     let edge = |i: usize| x.low + (x.high - x.low) * (i as f64 / bins as f64);
     for (i, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
         let ([left, top], [right, bottom]) = (frame.at(edge(i), *count as f64), frame.at(edge(i + 1), 0.0));

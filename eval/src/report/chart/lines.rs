@@ -21,7 +21,7 @@ pub fn lines(labels: Labels, series: &[Series]) -> Chart {
     let points = series.iter().flat_map(|series| &series.points).filter(|point| finite(point));
     let (x, y) = (Scale::of(points.clone().map(|p| p[0])), Scale::of(points.map(|p| p[1])).rounded());
     let names: Vec<&str> = series.iter().map(|series| series.name.as_str()).collect();
-    let mut frame = Frame::new(labels, x, y, &names, 200.0);
+    let mut frame = Frame::new(labels, x, y, &names, 190.0);
     for (i, series) in series.iter().enumerate() {
         draw(&mut frame, i, &series.points);
     }

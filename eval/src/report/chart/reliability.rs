@@ -1,7 +1,7 @@
 //! Whether probabilities can be believed.
 
 use super::curves::diagonal;
-use super::frame::{Frame, area};
+use super::frame::{Frame, area, dot};
 use super::scale::Scale;
 use super::{Chart, Labels, color};
 use crate::metrics::Bin;
@@ -10,7 +10,7 @@ use crate::metrics::Bin;
 /// confidence whose area is the share of samples; on the dashed line both are equal.
 pub fn reliability(title: &str, bins: &[Bin]) -> Chart {
     let labels = Labels { title, x: "probability of the predicted class", y: "share of samples that are right" };
-    let mut frame = Frame::new(labels, Scale::UNIT, Scale::UNIT, &[], 300.0);
+    let mut frame = Frame::new(labels, Scale::UNIT, Scale::UNIT, &[], 260.0);
     let most = bins.iter().map(|bin| bin.count).max().unwrap_or_default().max(1) as f64;
     let finite = |bin: &&Bin| bin.count > 0 && bin.confidence.is_finite() && bin.accuracy.is_finite();
     let used: Vec<&Bin> = bins.iter().filter(finite).collect();
@@ -22,10 +22,9 @@ pub fn reliability(title: &str, bins: &[Bin]) -> Chart {
     }
     diagonal(&mut frame);
     for bin in &used {
-        let [x, y] = frame.at(bin.confidence, bin.accuracy);
+        let at = frame.at(bin.confidence, bin.accuracy);
         let radius = 2.0 + 6.0 * (bin.count as f64 / most).sqrt();
-        let at = format!(r#"cx="{x:.1}" cy="{y:.1}" r="{radius:.1}" fill="{}""#, color(1));
-        frame.draw(&format!("<circle {at}><title>{}</title></circle>", about(bin)));
+        frame.draw(&dot(at, radius, 1, &about(bin)));
     }
     frame.finish()
 }

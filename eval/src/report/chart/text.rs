@@ -1,7 +1,9 @@
 //! Text and numbers inside of an SVG.
 
-/// About how wide a character of the charts' text is.
-pub(super) const CHARACTER: f64 = 6.8;
+use crate::report::clean::clean;
+
+/// About how wide a letter of the charts' text is; fonts with wide letters need this, others less.
+pub(super) const LETTER: f64 = 6.2;
 
 /// Text that no browser takes for markup, on one line.
 pub(super) fn escape(text: &str) -> String {
@@ -13,27 +15,47 @@ pub(super) fn escape(text: &str) -> String {
             '>' => safe.push_str("&gt;"),
             '"' => safe.push_str("&quot;"),
             '\'' => safe.push_str("&#39;"),
-            // Marks of direction would turn the text around them, too.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => safe.push('\u{fffd}'),
-            c if c.is_control() => safe.push('\u{fffd}'),
-            c => safe.push(c),
+            c => safe.push(clean(c)),
         }
     }
     safe
 }
 
-/// At most `limit` characters, the last one `…` if some are missing; escaped.
-pub(super) fn short(text: &str, limit: usize) -> String {
-    if text.chars().count() <= limit {
+/// What of a text is at most about `room` wide, with `…` for what is missing of its middle, because names often begin
+/// or end alike; escaped.
+pub(super) fn short(text: &str, room: f64) -> String {
+    if width(text, f64::INFINITY) <= room {
         return escape(text);
     }
-    let kept: String = text.chars().take(limit.saturating_sub(1)).collect();
-    format!("{}…", escape(kept.trim_end()))
+    let within = |room: f64| {
+        let mut used = 0.0;
+        move |c: &char| {
+            used += advance(*c);
+            used <= room
+        }
+    };
+    let mut end: Vec<char> = text.chars().rev().take_while(within(0.4 * (room - LETTER))).collect();
+    end.reverse();
+    let end = String::from_iter(end);
+    let start: String = text.chars().take_while(within(room - LETTER - width(&end, room))).collect();
+    format!("{}…{}", escape(start.trim_end()), escape(end.trim_start()))
 }
 
-/// How wide a text is that [`short`] cuts at `limit`.
-pub(super) fn width(text: &str, limit: usize) -> f64 {
-    CHARACTER * text.chars().count().min(limit) as f64
+/// How wide a text is that [`short`] cuts at `room`.
+pub(super) fn width(text: &str, room: f64) -> f64 {
+    text.chars().map(advance).sum::<f64>().min(room)
+}
+
+/// How wide a character is: letters of Chinese, Japanese and Korean fill a square, accents take no room.
+fn advance(c: char) -> f64 {
+    match c {
+        '\u{300}'..='\u{36f}' | '\u{200b}'..='\u{200f}' | '\u{fe00}'..='\u{fe0f}' => 0.0,
+        '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' => 11.0,
+        '\u{f900}'..='\u{faff}' | '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ff60}' | '\u{1f300}'..='\u{3ffff}' => 11.0,
+        '0'..='9' => 7.0,
+        'M' | 'W' | 'm' | 'w' | '%' | '@' | '—' => 9.0,
+        _ => LETTER,
+    }
 }
 
 /// A number with as many digits as steps of `step` need.
@@ -69,8 +91,17 @@ mod tests {
 
     #[test]
     fn names_are_cut_before_they_are_escaped() {
-        assert_eq!(short("<<<<<", 3), "&lt;&lt;…");
+        assert_eq!(short("<<<<>", 4.0 * LETTER), "&lt;&lt;…&gt;");
+        assert_eq!(short("<<<", 3.0 * LETTER), "&lt;&lt;&lt;");
         assert_eq!(escape("a\n\u{202e}b"), "a\u{fffd}\u{fffd}b");
+    }
+
+    #[test]
+    fn widths_follow_the_letters() {
+        assert_eq!(width("ab", 100.0), 2.0 * LETTER);
+        assert_eq!(width("a\u{301}\u{6587}", 100.0), LETTER + 11.0);
+        assert_eq!(short("\u{6587}\u{6587}\u{6587}", 24.0), "\u{6587}…");
+        assert_eq!(width("long enough to be cut", 20.0), 20.0);
     }
 
     #[test]
