@@ -3,7 +3,14 @@
 //! A page is a title, a few large figures and sections of blocks. Everything that is text here is shown as it is, whatever
 //! it contains; only [`Chart`]s and [`Encoded`] pictures become markup, and those are made by this crate.
 
+mod picture;
+mod table;
+mod view;
+
 use super::chart::Chart;
+use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+
+const TEMPLATE: &str = include_str!("page.html");
 
 /// A whole page.
 #[derive(Clone, Debug, Default)]
@@ -109,7 +116,18 @@ pub enum Format {
 
 impl Page {
     /// The page as one HTML file that needs no network and no script.
+    ///
+    /// What has nothing to show is left out: blocks without content, headings and sections with nothing below them.
+    ///
+    /// # Panics
+    /// With [`Block::Details`] inside of one another some hundred times over.
     pub fn to_html(&self) -> String {
-        String::new()
+        let mut environment = Environment::empty();
+        environment.set_auto_escape_callback(|_| AutoEscape::Html);
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        match environment.render_str(TEMPLATE, view::view(self)) {
+            Ok(html) => html,
+            Err(error) => unreachable!("the template is a part of this program: {error}"),
+        }
     }
 }
