@@ -23,8 +23,8 @@
 //! | [`ConfusionMatrix`] | which classes are taken for which |
 //! | [`curves`] | ROC, precision and recall at every threshold |
 //! | [`analysis`] | hardest samples, confused pairs, suspected label errors |
-//! | [`explain`] | where in a picture a class was seen: Grad-CAM |
-//! | [`report`] | charts as inline SVG |
+//! | [`explain`] | where in a picture a class was seen: Grad-CAM, and its map over the picture |
+//! | [`report`] | charts as inline SVG, pages as one self-contained HTML file |
 //! | [`ensemble`] | one answer from several predictions |
 //! | [`submission`] | the answer in the competition's own form, checked against its sample |
 //! | [`track`] | the run's folder, curves, TensorBoard |
