@@ -119,6 +119,9 @@ pub fn open(recipe: &mut Recipe, demo: Option<&Path>) -> Result<Collection> {
         demo.inspect(|_| drop(resolved.remove("path")));
         recipe.data.params = resolved;
     }
+    if let Some(channels) = assemble::channels(recipe)? {
+        assemble::check_stats(recipe, channels)?;
+    }
     Ok(collection)
 }
 
@@ -173,6 +176,7 @@ pub fn prepare(recipe: &Recipe, collection: &Collection, report: Report, progres
             cleaned.dataset.classes()
         );
     }
+    assemble::check_pictures(recipe, &report)?;
     let (folds, trained_folds) = split(recipe, &cleaned, progress)?;
     let sample = collection.sample_submission.as_ref().map(|path| sample(path, recipe, &cleaned)).transpose()?;
     let fingerprint = fingerprint(&cleaned.dataset, &report);
