@@ -66,7 +66,7 @@ pub fn run(args: &RunArgs, extent: Extent) -> Result<()> {
 }
 
 /// The recipe that the options name, with what they change.
-fn recipe(args: &RunArgs) -> Result<Recipe> {
+pub fn recipe(args: &RunArgs) -> Result<Recipe> {
     let name = match (&args.recipe, &args.data) {
         (Some(name), _) => name,
         (None, Some(_)) => "default",

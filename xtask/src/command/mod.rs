@@ -1,5 +1,6 @@
 //! One command a file.
 
+mod augment;
 mod bench;
 mod eda;
 mod evaluate;
@@ -17,6 +18,7 @@ pub fn run(command: Command) -> Result<()> {
         Command::Pipeline(args) => pipeline::run(&args, Extent::Whole),
         Command::Train(args) => pipeline::run(&args, Extent::Training),
         Command::Eda(args) => eda::run(&args),
+        Command::Augment(args) => augment::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::List { kind, json } => list::run(kind, json),
