@@ -27,6 +27,8 @@ pub enum Command {
     Evaluate(EvaluateArgs),
     /// What a finished run says of pictures, as CSV or JSON lines
     Predict(PredictArgs),
+    /// Finished runs side by side: scores, cost, and the settings in which they differ
+    Compare(CompareArgs),
     /// What there is: one name a line with one sentence
     List {
         /// Which table
@@ -166,6 +168,16 @@ pub struct PredictArgs {
     pub json: bool,
     #[command(flatten)]
     pub device: DeviceArgs,
+}
+
+/// Arguments of `compare`.
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// Folders of finished runs [default: all in runs]
+    pub runs: Vec<PathBuf>,
+    /// The result as one JSON object on stdout
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Where to compute.

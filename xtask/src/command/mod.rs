@@ -2,6 +2,7 @@
 
 mod augment;
 mod bench;
+mod compare;
 mod eda;
 mod evaluate;
 mod list;
@@ -21,6 +22,7 @@ pub fn run(command: Command) -> Result<()> {
         Command::Augment(args) => augment::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::List { kind, json } => list::run(kind, json),
         Command::Summary(args) => summary::run(&args),
         Command::Bench { part: Bench::Step(args) } => bench::step(&args),
