@@ -17,7 +17,7 @@ pub const MIXED_ROWS: usize = 2;
 /// Batches among which a mixed one is looked for: chance may leave some as they are.
 const PATIENCE: usize = 16;
 /// Largest share of one class that looks mixed.
-const VISIBLE: f32 = 0.98;
+const VISIBLE: f32 = 0.9;
 
 /// What is on the sheet.
 pub struct Contents {
