@@ -25,6 +25,13 @@ impl Default for Stats {
 }
 
 impl Stats {
+    /// One channel with the mean of the means and of the deviations: what is usual for gray pictures, ImageNet's become
+    /// 0.449 and 0.226.
+    pub fn gray(&self) -> Self {
+        let mean = |values: &[f32]| vec![values.iter().sum::<f32>() / values.len().max(1) as f32];
+        Self { mean: mean(&self.mean), std: mean(&self.std) }
+    }
+
     /// Checks that there is a value per channel and no deviation is 0.
     ///
     /// # Errors
@@ -33,7 +40,7 @@ impl Stats {
         if self.mean.len() != channels || self.std.len() != channels {
             let (m, s) = (self.mean.len(), self.std.len());
             return Err(Error::Invalid(format!(
-                "the pictures have {channels} channels, but stats has {m} means and {s} deviations"
+                "the pictures have {channels} channels, but stats has {m} means and {s} deviations; give one of each per channel"
             )));
         }
         match self.std.iter().all(|s| *s > 0.0 && s.is_finite()) && self.mean.iter().all(|m| m.is_finite()) {

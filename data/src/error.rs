@@ -53,6 +53,18 @@ pub enum Error {
         /// Which line or column, and what to do.
         why: String,
     },
+    /// A parameter names a column that a table does not have.
+    #[error("table '{}': data.{parameter}: unknown column '{name}', expected one of {known}", path.display())]
+    Column {
+        /// The file.
+        path: PathBuf,
+        /// id, label, group or meta.
+        parameter: &'static str,
+        /// What was asked for.
+        name: String,
+        /// All columns, comma-separated.
+        known: String,
+    },
     /// A folder has no layout that is known.
     #[error("'{}': {why}", path.display())]
     Layout {

@@ -77,10 +77,17 @@ pub struct Sizes {
     pub width: [usize; 3],
     /// Smallest, median, largest height.
     pub height: [usize; 3],
+    /// Smallest, median, largest number of slices, where there are volumes.
+    #[serde(skip_serializing_if = "is_flat")]
+    pub depth: [usize; 3],
     /// Smallest, median, largest width over height.
     pub aspect: [f64; 3],
     /// The most frequent sizes: width, height, count.
     pub common: Vec<(usize, usize, usize)>,
+}
+
+fn is_flat(depth: &[usize; 3]) -> bool {
+    depth[2] <= 1
 }
 
 /// Equal or nearly equal pictures on two sides of a wall.
@@ -196,6 +203,7 @@ impl Report {
         self.sizes = Sizes {
             width: spread(seen.iter().map(|l| l.width).collect(), usize::cmp),
             height: spread(seen.iter().map(|l| l.height).collect(), usize::cmp),
+            depth: spread(seen.iter().map(|l| l.depth).collect(), usize::cmp),
             aspect: spread(aspects, f64::total_cmp),
             common: common.into_iter().map(|((w, h), n)| (w, h, n)).collect(),
         };

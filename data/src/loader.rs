@@ -131,14 +131,29 @@ impl Loader {
         Epoch { receiver, left: batches.saturating_sub(first), failed: spawned.err().map(|e| e.to_string()) }
     }
 
+    /// The picture of row `row` as epoch `epoch` shows it where it comes first: read and transformed with the very random
+    /// numbers of that epoch's batches, not yet normalized.
+    ///
+    /// # Errors
+    /// When the picture cannot be read or decoded.
+    ///
+    /// # Panics
+    /// When `row` is out of range.
+    pub fn sample(&self, epoch: usize, row: usize) -> Result<Image> {
+        self.picture(epoch, row, 0)
+    }
+
+    /// The same for a row that came `before` times in this epoch.
+    fn picture(&self, epoch: usize, row: usize, before: u64) -> Result<Image> {
+        let sample = name_hash(&self.dataset.rows()[row].id).wrapping_add(before.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let seed = sub_seed(self.config.seed, "transform");
+        Ok((self.transform)(self.dataset.image(row)?, &mut stream(seed, epoch, sample)))
+    }
+
     /// One batch of row indices, each with how often the row came before in this epoch.
     fn batch(&self, epoch: usize, members: &[(usize, u64)]) -> Result<Batch> {
         let rows: Vec<&Row> = members.iter().map(|(i, _)| &self.dataset.rows()[*i]).collect();
-        let seed = sub_seed(self.config.seed, "transform");
-        let images = members.par_iter().zip(&rows).map(|((i, before), row)| {
-            let sample = name_hash(&row.id).wrapping_add(before.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-            Ok((self.transform)(self.dataset.image(*i)?, &mut stream(seed, epoch, sample)))
-        });
+        let images = members.par_iter().map(|(i, before)| self.picture(epoch, *i, *before));
         let images = images.collect::<Result<Vec<_>>>()?;
         let encode = |encoder: &Encoder| -> Result<Tensor> {
             let features: Vec<f32> = rows.iter().flat_map(|row| encoder.encode(&row.meta)).collect();

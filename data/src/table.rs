@@ -44,15 +44,17 @@ impl Table {
         Ok(Self { path: path.into(), header, rows })
     }
 
-    /// Index of column `name`.
+    /// Index of column `name`, which a source's `parameter` asks for.
     ///
     /// # Errors
-    /// [`Error::Table`] lists the columns there are.
-    pub fn column(&self, name: &str) -> Result<usize> {
-        self.header
-            .iter()
-            .position(|h| h == name)
-            .ok_or_else(|| self.wrong(format!("unknown column '{name}', expected one of {}", self.header.join(", "))))
+    /// [`Error::Column`] lists the columns there are.
+    pub fn column(&self, parameter: &'static str, name: &str) -> Result<usize> {
+        self.header.iter().position(|h| h == name).ok_or_else(|| Error::Column {
+            path: self.path.clone(),
+            parameter,
+            name: name.into(),
+            known: self.header.join(", "),
+        })
     }
 
     /// An error about this table.

@@ -366,6 +366,7 @@ fn arrays_of_volumes_open_and_stack() {
     assert!(values.iter().zip(&voxels).all(|(value, voxel)| (value * 255.0 - f32::from(*voxel)).abs() < 1e-4));
     let report = explore(&collection, &Default::default(), &|_, _| ()).unwrap();
     assert_eq!((report.corrupt.len(), report.sizes.width, report.sizes.height), (0, [6; 3], [5; 3]));
+    assert_eq!(serde_json::to_value(&report.sizes).unwrap()["depth"], json!([3, 3, 3]));
     let (colored, _) = open(&data.path().join("set.npz"), json!({"color": "rgb"})).unwrap();
     assert_eq!(colored.dataset.image(0).unwrap().dims(), [3, 5, 6, 3]);
 }

@@ -64,6 +64,20 @@ fn epochs_and_seeds_differ_and_an_epoch_can_be_entered_anywhere() {
     assert_eq!(epoch(3, 2)[4..], bits(loader(dataset(50), 3).epoch_from(2, 4)));
 }
 
+#[test]
+fn a_sample_is_what_its_batch_holds() {
+    let loader = loader(dataset(20), 3);
+    for batch in loader.epoch(2) {
+        let batch = batch.unwrap();
+        let row = |id: &String| loader.rows().iter().position(|row| row.id == *id).unwrap();
+        let samples: Vec<Image> = batch.ids.iter().map(|id| loader.sample(2, row(id)).unwrap()).collect();
+        let stacked = sconce_data::batch::stack(&samples, &Default::default(), &candle_core::Device::Cpu).unwrap();
+        let values = |t: &candle_core::Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert_eq!(values(&stacked), values(&batch.images));
+        assert_ne!(samples[0], loader.sample(1, row(&batch.ids[0])).unwrap());
+    }
+}
+
 /// A row's stream does not depend on the rows around it; a row that is drawn twice changes twice.
 #[test]
 fn streams_belong_to_rows_and_differ_between_draws() {

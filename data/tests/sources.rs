@@ -190,6 +190,10 @@ fn wrong_tables_and_places_are_clear_errors() {
     assert!(error(open(Path::new("/nowhere/at/all"), json!({}))).contains("cannot read '/nowhere/at/all'"));
     assert!(error(open(folder(&[("a.txt", vec![1])]).path(), json!({}))).contains("no pictures"));
     assert!(error(open(folder(&[("a.bmp", picture(1))]).path(), json!({}))).contains("no class folders"));
+    let parts = folder(&[("val/a/1.bmp", picture(1)), ("test/b/2.bmp", picture(2))]);
+    assert!(error(open(parts.path(), json!({}))).contains("it holds 'test', 'val', but no training part"));
+    let message = error(open(data.path(), json!({"id": "imag"})));
+    assert!(message.contains("data.id: unknown column 'imag', expected one of image, label, plant"), "{message}");
     let broken = |text: &str| {
         let data = folder(&[("a.bmp", picture(1)), ("b.bmp", picture(2)), ("train.csv", text.as_bytes().to_vec())]);
         error(source::open("csv", json!({"path": data.path()})))

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::metrics::Metric;
-use crate::predictions::Predictions;
+use crate::predictions::{Predictions, same_classes, wrong};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -15,21 +15,53 @@ use rand_chacha::ChaCha8Rng;
 /// # Errors
 /// Those of the metric, `resamples` of 0, and [`Error::Undefined`] if no draw has a score.
 pub fn interval(predictions: &Predictions, metric: &dyn Metric, resamples: usize, seed: u64) -> Result<[f64; 2]> {
+    let score = metric.weighted(predictions)?;
+    percentiles(predictions.len(), resamples, seed, |counts| score.score(counts))
+}
+
+/// The 95 % percentile interval `[low, high]` of the score of `second` minus that of `first`, both of the same samples:
+/// every draw is scored for both, so that what makes a sample hard for both leaves no trace in the difference (Efron &
+/// Tibshirani 1993, *An Introduction to the Bootstrap*). An interval without 0 speaks for a real difference.
+///
+/// Otherwise as [`interval`].
+///
+/// # Errors
+/// As [`interval`], and [`Error::Predictions`] where ids, their order, classes or the truth differ.
+pub fn difference(
+    first: &Predictions,
+    second: &Predictions,
+    metric: &dyn Metric,
+    resamples: usize,
+    seed: u64,
+) -> Result<[f64; 2]> {
+    same_classes(first, second)?;
+    if let Some(i) = (0..first.len().max(second.len())).find(|&i| first.ids.get(i) != second.ids.get(i)) {
+        let name = |p: &Predictions| p.ids.get(i).map_or("missing".into(), |id| format!("'{id}'"));
+        return wrong(format!("sample {i} is {} here and {} there", name(first), name(second)));
+    }
+    if first.truth != second.truth {
+        return wrong("the same samples have another truth here than there".into());
+    }
+    let (a, b) = (metric.weighted(first)?, metric.weighted(second)?);
+    percentiles(first.len(), resamples, seed, |counts| Ok(b.score(counts)? - a.score(counts)?))
+}
+
+/// The interval of a score of `samples` samples, a function of how often each is drawn.
+fn percentiles(samples: usize, resamples: usize, seed: u64, score: impl Fn(&[u32]) -> Result<f64>) -> Result<[f64; 2]> {
     if resamples == 0 {
         return Err(Error::Invalid("a bootstrap needs at least one resample".into()));
     }
-    let samples = u32::try_from(predictions.len())
-        .map_err(|_| Error::Invalid("a bootstrap takes less than 2³² samples".into()))?;
-    let score = metric.weighted(predictions)?;
+    let mut counts = vec![0u32; samples];
+    let samples =
+        u32::try_from(samples).map_err(|_| Error::Invalid("a bootstrap takes less than 2³² samples".into()))?;
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut counts = vec![0u32; predictions.len()];
     let mut scores = vec![];
     for _ in 0..resamples {
         counts.fill(0);
         for _ in 0..samples {
             counts[rng.random_range(0..samples) as usize] += 1;
         }
-        match score.score(&counts) {
+        match score(&counts) {
             Ok(score) => scores.push(score),
             Err(Error::Undefined { .. }) => {}
             Err(error) => return Err(error),

@@ -11,13 +11,29 @@ pub(crate) struct Table {
 }
 
 impl Table {
+    /// Cells are separated by commas.
     pub fn parse(text: &str) -> Result<Self> {
-        let mut reader = ReaderBuilder::new().from_reader(text.strip_prefix('\u{feff}').unwrap_or(text).as_bytes());
+        Self::separated(text, b',')
+    }
+
+    /// Cells are separated by `separator`.
+    pub fn separated(text: &str, separator: u8) -> Result<Self> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut reader = ReaderBuilder::new().delimiter(separator).from_reader(text.as_bytes());
         let header = reader.headers().map_err(wrong)?.clone();
         let row = |record: StringRecord| (record.position().map_or(0, |at| at.line()), record);
         let rows = reader.into_records().map(|record| Ok(row(record.map_err(wrong)?))).collect::<Result<_>>()?;
         Ok(Self { header, rows })
     }
+}
+
+/// What the cells of a table stand between: comma, semicolon or tab, whichever is most frequent in the header outside of
+/// quotes.
+pub(crate) fn separator(text: &str) -> u8 {
+    let header = text.lines().next().unwrap_or_default();
+    let bare: String = header.split('"').step_by(2).collect();
+    let count = |separator: u8| bare.bytes().filter(|byte| *byte == separator).count();
+    [b'\t', b';', b','].into_iter().max_by_key(|separator| count(*separator)).unwrap_or(b',')
 }
 
 fn wrong(error: csv::Error) -> Error {
@@ -31,7 +47,15 @@ fn wrong(error: csv::Error) -> Error {
 
 /// The bytes of a table; cells with commas, quotes or line breaks are quoted, all others left as they are.
 pub(crate) fn encode<R: AsRef<[String]>>(rows: impl IntoIterator<Item = R>) -> Result<Vec<u8>> {
-    let mut writer = WriterBuilder::new().from_writer(vec![]);
+    encode_separated(rows, b',')
+}
+
+/// The same with another separator.
+pub(crate) fn encode_separated<R: AsRef<[String]>>(
+    rows: impl IntoIterator<Item = R>,
+    separator: u8,
+) -> Result<Vec<u8>> {
+    let mut writer = WriterBuilder::new().delimiter(separator).from_writer(vec![]);
     for row in rows {
         writer.write_record(row.as_ref()).map_err(wrong)?;
     }

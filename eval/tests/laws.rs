@@ -164,6 +164,42 @@ fn intervals_hold_the_score_and_depend_on_the_seed_only() {
 }
 
 #[test]
+fn differences_are_of_pairs() {
+    let first = sample(400);
+    // The same predictions, every twentieth of them spoiled.
+    let mut second = first.clone();
+    (0..400).step_by(20).for_each(|i| second.scores[i * CLASSES..(i + 1) * CLASSES].rotate_right(1));
+    every(|name, metric| {
+        let of = |a, b| bootstrap::difference(a, b, metric, 300, 1).unwrap();
+        let ([low, high], [back_low, back_high]) = (of(&first, &second), of(&second, &first));
+        assert!((low + back_high).abs() < 1e-12 && (high + back_low).abs() < 1e-12, "{name}");
+        let whole = metric.score(&second).unwrap() - metric.score(&first).unwrap();
+        assert!(low <= whole && whole <= high, "{name}: {low} {whole} {high}");
+        assert_eq!(of(&first, &first), [0.0, 0.0], "{name}");
+    });
+    // The deviation of a mean of pairs; that of two independent sets of samples would be several times as wide.
+    let accuracy = build("accuracy", json!({})).unwrap();
+    let Some(Truth::Class(truth)) = &first.truth else { unreachable!() };
+    let right = |p: &Predictions, i: usize| f64::from(u8::from(p.best(i) == truth[i] as usize));
+    let pairs: Vec<f64> = (0..400).map(|i| right(&second, i) - right(&first, i)).collect();
+    let mean = pairs.iter().sum::<f64>() / 400.0;
+    let deviation = (pairs.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / 400.0 / 400.0).sqrt();
+    let [low, high] = bootstrap::difference(&first, &second, &*accuracy, 2000, 1).unwrap();
+    let normal = 2.0 * 1.96 * deviation;
+    assert!(mean < 0.0 && (high - low - normal).abs() < 0.15 * normal, "{low} {high} {normal}");
+    let [one_low, one_high] = bootstrap::interval(&first, &*accuracy, 2000, 1).unwrap();
+    assert!(high - low < 0.6 * (one_high - one_low));
+
+    let error = |other: &Predictions| bootstrap::difference(&first, other, &*accuracy, 10, 0).unwrap_err().to_string();
+    let turned: Vec<usize> = (0..400).rev().collect();
+    assert!(error(&second.select(&turned)).contains("sample 0 is 's0' here and 's399' there"));
+    assert!(error(&sample(399)).contains("sample 399 is 's399' here and missing there"));
+    assert!(error(&Predictions { truth: None, ..first.clone() }).contains("another truth"));
+    let renamed = Predictions { classes: ["a", "b", "c", "d"].map(String::from).to_vec(), ..first.clone() };
+    assert!(error(&renamed).contains("class 0 is 'c0' here and 'a' there"));
+}
+
+#[test]
 fn confusions_are_counted_and_sorted() {
     let classes: Vec<String> = ["a", "b", "c"].map(String::from).to_vec();
     let said = Predictions {

@@ -72,6 +72,28 @@ fn the_form_decides_without_a_sample() {
 }
 
 #[test]
+fn the_answer_has_the_separator_of_the_sample() {
+    assert_eq!(
+        text(&answer("file;species\nc.png;Maize\nb.png;\n").unwrap()),
+        "file;species\nc.png;Maize\nb.png;Sugar beet\n"
+    );
+    let tabs = answer("id\tsugar beet\tMaize\tBlack,grass\r\na\t0\t0\t0\r\n").unwrap();
+    assert_eq!(text(&tabs), "id\tsugar beet\tMaize\tBlack,grass\na\t0.1\t0.2\t0.7\n");
+    // Separators between quotes are part of a name; a cell that holds one is quoted again.
+    let named = Predictions { classes: names(&["a;b", "c;d;e", "f"]), ..said() };
+    let sample = Sample::parse("id,\"c;d;e\",f,\"a;b\"\na,0,0,0\n").unwrap();
+    let written = write(&named, &Submission::default(), Some(&sample), &FALLBACK).unwrap();
+    assert_eq!(text(&written), "id,c;d;e,f,a;b\na,0.2,0.1,0.7\n");
+    let sample = Sample::parse("id;f;\"c;d;e\";\"a;b\"\na;0;0;0\n").unwrap();
+    let written = write(&named, &Submission::default(), Some(&sample), &FALLBACK).unwrap();
+    assert_eq!(text(&written), "id;f;\"c;d;e\";\"a;b\"\na;0.1;0.2;0.7\n");
+    let form = Submission::default();
+    let sample = Sample::parse("id;label\na;Maize\n").unwrap();
+    let error = check(b"id,label\na,Maize\n", &sample, &said().classes, &form).unwrap_err().to_string();
+    assert!(error.contains("its columns are"), "{error}");
+}
+
+#[test]
 fn doubts_are_errors_instead_of_guesses() {
     let classes = "none of the classes Black-grass, Maize, Sugar beet";
     let number = refusal("id,label\na,0\n");
@@ -84,7 +106,7 @@ fn doubts_are_errors_instead_of_guesses() {
     assert_eq!(refusal("id,label\na,Maize\nb,Maize\na,Maize\n"), "line 4: id 'a' already stands in line 2");
     assert!(refusal("id,label\nq,Maize\n").contains("none of the sample's ids is among the predictions"));
     assert!(refusal("id,label\n").contains("lists no ids"));
-    assert!(refusal("id;label\na;Maize\n").contains("separated by commas"));
+    assert!(refusal("id|label\na|Maize\n").contains("separated by commas, semicolons or tabs"));
     assert_eq!(refusal("id,label\na,Maize,1\n"), "line 2: it has 3 cells, the header 2");
     let twice = Predictions { ids: names(&["a", "b", "a"]), ..said() };
     let error = write(&twice, &Submission::default(), None, &FALLBACK).unwrap_err().to_string();

@@ -19,12 +19,16 @@ pub enum Command {
     Pipeline(RunArgs),
     /// The data report alone
     Eda(EdaArgs),
+    /// A contact sheet of what training will see: pictures as evaluation sees them, then as each epoch does
+    Augment(AugmentArgs),
     /// Training alone: folds, weights, out-of-fold predictions, scores
     Train(RunArgs),
     /// Scores a finished run again from its weights
     Evaluate(EvaluateArgs),
     /// What a finished run says of pictures, as CSV or JSON lines
     Predict(PredictArgs),
+    /// Finished runs side by side: scores, cost, and the settings in which they differ
+    Compare(CompareArgs),
     /// What there is: one name a line with one sentence
     List {
         /// Which table
@@ -115,6 +119,27 @@ pub struct EdaArgs {
     pub common: Common,
 }
 
+/// Arguments of `augment`.
+#[derive(Clone, Debug, Args)]
+pub struct AugmentArgs {
+    /// A bundled recipe's name or a recipe file [default: demo, or default with --data]
+    pub recipe: Option<String>,
+    /// Pictures: a folder or a table; its layout is recognized
+    #[arg(long, value_name = "PATH")]
+    pub data: Option<PathBuf>,
+    /// Make the recipe's own look-alike data for it
+    #[arg(long, conflicts_with = "data")]
+    pub demo: bool,
+    #[command(flatten)]
+    pub common: Common,
+    /// Training pictures, spread over the classes
+    #[arg(long, alias = "samples", value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub rows: u16,
+    /// Epochs beside the picture as evaluation sees it
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub columns: u16,
+}
+
 /// Arguments of `evaluate`.
 #[derive(Debug, Args)]
 pub struct EvaluateArgs {
@@ -143,6 +168,16 @@ pub struct PredictArgs {
     pub json: bool,
     #[command(flatten)]
     pub device: DeviceArgs,
+}
+
+/// Arguments of `compare`.
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// Folders of finished runs [default: all in runs]
+    pub runs: Vec<PathBuf>,
+    /// The result as one JSON object on stdout
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Where to compute.

@@ -1,11 +1,13 @@
 //! From names and parameters to the objects of the six crates: everything is built before anything is read.
 
-use crate::recipe::{ClassWeights, NamedStats, Recipe, Spec, StatsChoice, table};
+use crate::recipe::{ClassWeights, Data, NamedStats, Recipe, Spec, StatsChoice, table};
 use crate::usage::Usage;
 use anyhow::{Context, Result, anyhow};
 use augment::{BatchTransform, Transform};
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
+use data::decode::Color;
+use data::explore::Report;
 use eval::Metric;
 use losses::Loss;
 use serde_json::{Value, json};
@@ -163,20 +165,57 @@ fn check(recipe: &Recipe) -> Result<()> {
     }
 }
 
-/// Channels of the pictures, and whether the network takes pictures of this size and the statistics fit.
+/// Whether the network takes pictures of this size and the statistics fit, as far as is known before anything is read.
 fn check_input(recipe: &Recipe, model: &Value) -> Result<()> {
-    let color: data::decode::Color = match recipe.data.params.get("color") {
-        Some(color) => serde_json::from_value(color.clone()).at(recipe, "data.color")?,
-        None => Default::default(),
-    };
-    let channels = color.channels();
-    let measured = vec![0.5; channels];
-    stats(recipe, (&measured, &measured)).check(channels).at(recipe, "preprocess.stats")?;
+    let known = channels(recipe)?;
+    let presumed = known.unwrap_or(match &recipe.preprocess.stats {
+        StatsChoice::Given { mean, .. } => mean.len().max(1),
+        StatsChoice::Named(_) => Color::Rgb.channels(),
+    });
+    check_stats(recipe, presumed)?;
     // Built once on zeros, so that a wrong parameter is found before any picture is read.
     let zeros = VarBuilder::zeros(DType::F32, &Device::Cpu);
-    let backbone = models::build(&recipe.model.name, model, channels, zeros).at(recipe, "model")?;
+    let backbone = models::build(&recipe.model.name, model, presumed, zeros).at(recipe, "model")?;
     let size = recipe.preprocess.size;
     backbone.layers((size, size)).at(recipe, "preprocess.size is too small for the model").map(drop)
+}
+
+/// Channels of the decoded pictures, where the recipe says or implies them; those of arrays are known when they are open.
+pub fn channels(recipe: &Recipe) -> Result<Option<usize>> {
+    let Data { source, demo, params, .. } = &recipe.data;
+    let color = match (params.get("color"), source.as_str()) {
+        (Some(color), _) => Some(color.clone()),
+        (None, "auto") => demo.then(|| json!(Color::default())),
+        (None, source) => {
+            let mut params = params.clone();
+            params.entry("path").or_insert_with(|| ".".into());
+            // Parameters that do not fit are found when the source is checked.
+            data::source::resolve(source, Value::Object(params)).ok().and_then(|all| all.get("color").cloned())
+        }
+    };
+    let channels = |color| serde_json::from_value(color).map(Color::channels).at(recipe, "data.color");
+    color.map(channels).transpose()
+}
+
+/// Whether the statistics are those of pictures of so many channels.
+pub fn check_stats(recipe: &Recipe, channels: usize) -> Result<()> {
+    let measured = vec![0.5; channels];
+    stats(recipe, (&measured, &measured)).check(channels).at(recipe, "preprocess.stats")
+}
+
+/// Whether statistics and network fit the pictures that were looked at.
+pub fn check_pictures(recipe: &Recipe, report: &Report) -> Result<()> {
+    check_stats(recipe, report.mean.len())?;
+    let ([_, width, _], [_, height, _], [.., depth]) = (report.sizes.width, report.sizes.height, report.sizes.depth);
+    if depth <= 1 {
+        return Ok(());
+    }
+    let model = &recipe.model.name;
+    Err(anyhow!(
+        "model '{model}' takes flat pictures, but these are volumes of {depth} slices of {width}×{height}; no model of \
+         `list models` takes volumes yet: make flat pictures of them, such as the middle slice of each"
+    ))
+    .context(Usage::recipe(&recipe.name))
 }
 
 /// The loss for these classes; class weights come from `counts`.
@@ -211,9 +250,11 @@ pub fn schedule(recipe: &Recipe) -> Result<Box<dyn train::schedule::Schedule>> {
     Ok(Box::new(train::schedule::Warmup { epochs: recipe.train.warmup, then }))
 }
 
-/// Channel statistics of the recipe; `measured` are those of the data set.
+/// Channel statistics of the recipe; `measured` are those of the data set. ImageNet's of gray pictures are the means over
+/// its channels.
 pub fn stats(recipe: &Recipe, measured: (&[f64], &[f64])) -> data::Stats {
     match &recipe.preprocess.stats {
+        StatsChoice::Named(NamedStats::Imagenet) if measured.0.len() == 1 => data::Stats::default().gray(),
         StatsChoice::Named(NamedStats::Imagenet) => data::Stats::default(),
         StatsChoice::Named(NamedStats::Dataset) => {
             let narrow = |v: &[f64]| v.iter().map(|v| *v as f32).collect();

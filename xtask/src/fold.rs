@@ -50,8 +50,8 @@ pub struct Fold {
 
 /// A training batch with soft targets where batches are mixed, and the key of the network's random numbers.
 pub struct Step {
-    batch: Batch,
-    targets: Tensor,
+    pub batch: Batch,
+    pub targets: Tensor,
     key: u64,
 }
 

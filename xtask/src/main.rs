@@ -16,6 +16,7 @@ mod progress;
 mod recipe;
 mod results;
 mod saved;
+mod sheet;
 #[cfg(test)]
 mod tidy;
 mod usage;

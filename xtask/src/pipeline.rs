@@ -3,7 +3,7 @@
 use crate::args::{Common, RunArgs};
 use crate::assemble::{self, Parts};
 use crate::fold::{self, Training};
-use crate::place::{Place, choose, clear, sweep};
+use crate::place::{Place, choose, clear, forget, sweep};
 use crate::prepare::{self, Prepared};
 use crate::progress::Progress;
 use crate::recipe::Recipe;
@@ -52,13 +52,21 @@ pub fn run(args: &RunArgs, extent: Extent) -> Result<()> {
         return session.try_out(args.common.json);
     }
     match choose(&folder(&args.common, &session.recipe.name), args.resume)? {
-        Place::New(folder) => session.begin(&folder, args.common.json),
+        Place::New(folder) => {
+            let demo = session.recipe.data.demo;
+            let mistaken = |error: &anyhow::Error| demo && error.is::<Usage>();
+            session.begin(&folder, args.common.json).inspect_err(|error| {
+                if mistaken(error) {
+                    forget(&folder)
+                }
+            })
+        }
         Place::Unfinished(folder) | Place::Finished(folder) => session.go_on(Run::open(folder)?, args.common.json),
     }
 }
 
 /// The recipe that the options name, with what they change.
-fn recipe(args: &RunArgs) -> Result<Recipe> {
+pub fn recipe(args: &RunArgs) -> Result<Recipe> {
     let name = match (&args.recipe, &args.data) {
         (Some(name), _) => name,
         (None, Some(_)) => "default",

@@ -79,6 +79,14 @@ pub fn clear(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Removes demo data of a start that ended with a mistake in the recipe, and their folder.
+pub fn forget(folder: &Path) {
+    if !folder.join("recipe.toml").exists() && clear(folder).is_ok() {
+        // Only where nothing else is in it.
+        let _ = std::fs::remove_dir(folder);
+    }
+}
+
 /// Removes files that were being written when the run was killed.
 pub fn sweep(folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {

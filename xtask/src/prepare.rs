@@ -104,11 +104,23 @@ pub fn open(recipe: &mut Recipe, demo: Option<&Path>) -> Result<Collection> {
     let source = &recipe.data.source;
     let fitting = data::source::resolve(source, Value::Object(params.clone())).map_err(general);
     fitting.map_err(|error| anyhow::anyhow!("{recognized}{error}")).context(Usage::recipe(&name))?;
-    let (collection, resolved) = data::source::open(source, Value::Object(params))?;
+    let (collection, resolved) = data::source::open(source, Value::Object(params)).map_err(|error| match error {
+        data::Error::Column { .. } => anyhow::Error::from(error).context(Usage::recipe(&name)),
+        error => error.into(),
+    })?;
+    let classes = collection.dataset.classes();
+    if let Some(unknown) = recipe.data.drop_labels.iter().find(|label| !classes.contains(label)) {
+        let known = classes.join(", ");
+        let why = anyhow::anyhow!("data.drop_labels: unknown label '{unknown}', expected one of {known}");
+        return Err(why.context(Usage::recipe(&name)));
+    }
     if let Value::Object(mut resolved) = resolved {
         // Demo data lie in the run's folder, wherever that is.
         demo.inspect(|_| drop(resolved.remove("path")));
         recipe.data.params = resolved;
+    }
+    if let Some(channels) = assemble::channels(recipe)? {
+        assemble::check_stats(recipe, channels)?;
     }
     Ok(collection)
 }
@@ -164,6 +176,7 @@ pub fn prepare(recipe: &Recipe, collection: &Collection, report: Report, progres
             cleaned.dataset.classes()
         );
     }
+    assemble::check_pictures(recipe, &report)?;
     let (folds, trained_folds) = split(recipe, &cleaned, progress)?;
     let sample = collection.sample_submission.as_ref().map(|path| sample(path, recipe, &cleaned)).transpose()?;
     let fingerprint = fingerprint(&cleaned.dataset, &report);

@@ -176,7 +176,7 @@ pub enum StatsChoice {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NamedStats {
-    /// Of ImageNet.
+    /// Of ImageNet; for gray pictures the means over its channels, 0.449 and 0.226.
     Imagenet,
     /// Of this data set, as its report measures them.
     Dataset,

@@ -250,7 +250,8 @@ fn finished_runs_are_kept_reported_scored_and_asked() {
     assert_eq!((&scored["score"], &scored["folds"]), (&shown["score"], &shown["folds"]));
     fs::remove_file(folder.join("run-2/demo-data/train.csv")).unwrap();
     fs::copy(folder.join("run/demo-data/test.csv"), folder.join("run-2/demo-data/train.csv")).unwrap();
-    fails(sconce(folder).args(["evaluate", "run-2", "--quiet"]), 1);
+    let others = fails(sconce(folder).args(["evaluate", "run-2", "--quiet"]), 1);
+    assert!(others.contains("the data are others than when 'run-2' was begun"), "{others}");
     let changed = fails(small(folder, "demo", "run").args(["--resume", "--set", "train.lr=0.3"]), 2);
     assert!(changed.contains("lr = 0.3"), "{changed}");
     assert!(fails(sconce(folder).args(["eda", "demo", "--out", "run"]), 2).contains("holds a run"));

@@ -123,7 +123,7 @@ impl Source for Csv {
         let sample = self.sample(&tree)?;
         let table = self.training_table(&tree, &index)?;
         let id = match &self.id {
-            Some(name) => table.column(name)?,
+            Some(name) => table.column("id", name)?,
             None => id_column(&table, &index).ok_or_else(|| {
                 table.wrong("no column names the pictures below its folder; say which with data.id".into())
             })?,
@@ -136,7 +136,9 @@ impl Source for Csv {
         let mut reading = Reading::new(&tree, &index);
         reading.add(&table, Part::Train, [id, label], self)?;
         if let Some(test) = &test {
-            let test_id = test.column(&table.header[id])?;
+            let (id, known) = (&table.header[id], test.header.join(", "));
+            let missing = || test.wrong(format!("column '{id}' of the training table is not in it; there are {known}"));
+            let test_id = test.header.iter().position(|h| h == id).ok_or_else(missing)?;
             let test_label = test.header.iter().position(|h| *h == table.header[label]);
             reading.add(test, Part::Test, [test_id, test_label.unwrap_or(usize::MAX)], self)?;
         } else if let Some(sample) = &sample {
@@ -200,7 +202,7 @@ impl Csv {
 
     fn label_column(&self, table: &Table, id: usize, sample: Option<&Table>) -> Result<usize> {
         if let Some(name) = &self.label {
-            return table.column(name);
+            return table.column("label", name);
         }
         let free = self.free_columns(table, id);
         match (label_among(table, &free, sample), &free[..]) {
@@ -312,12 +314,12 @@ impl<'a> Reading<'a> {
     /// Adds the rows of `table`; a label column that is not there is out of range.
     fn add(&mut self, table: &Table, part: Part, [id, label]: [usize; 2], config: &Csv) -> Result<()> {
         // A test part may come without them.
-        let column = |name: &String| match (table.column(name), part) {
+        let column = |parameter: &'static str, name: &String| match (table.column(parameter, name), part) {
             (Err(_), Part::Test) => Ok(None),
             (found, _) => found.map(Some),
         };
-        let group = config.group.as_ref().map(column).transpose()?.flatten();
-        let meta = config.meta.iter().map(column).collect::<Result<Vec<_>>>()?;
+        let group = config.group.as_ref().map(|name| column("group", name)).transpose()?.flatten();
+        let meta = config.meta.iter().map(|name| column("meta", name)).collect::<Result<Vec<_>>>()?;
         let mut seen = HashMap::<&str, (u64, Option<String>)>::new();
         for (line, cells) in &table.rows {
             let name = &cells[id];

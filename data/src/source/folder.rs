@@ -47,7 +47,8 @@ impl Source for Folder {
 pub(super) fn class_folders(tree: &Tree, read: Reader) -> Result<Collection> {
     let paths: Vec<Vec<&str>> = tree.pictures.iter().map(|p| p.split('/').collect()).collect();
     let mut places = vec![None; paths.len()];
-    place(&paths, &(0..paths.len()).collect::<Vec<_>>(), 0, None, &mut places);
+    place(&paths, &(0..paths.len()).collect::<Vec<_>>(), 0, None, &mut places)
+        .map_err(|why| Error::Layout { path: tree.root.clone(), why })?;
 
     let known = places.iter().flatten().filter(|p: &&Place| p.part != Part::Test);
     let classes = class_order(known.filter_map(|p| p.class.clone()));
@@ -102,14 +103,15 @@ fn part_of(name: &str) -> Option<(Part, bool)> {
     })
 }
 
-/// Places `members` of `paths`, whose first `depth` components are one folder that holds `part`.
+/// Places `members` of `paths`, whose first `depth` components are one folder that holds `part`; says what is missing
+/// where there are parts, but none to learn from.
 fn place(
     paths: &[Vec<&str>],
     members: &[usize],
     depth: usize,
     part: Option<(Part, bool)>,
     places: &mut [Option<Place>],
-) {
+) -> Result<(), String> {
     let mut folders = BTreeMap::<&str, Vec<usize>>::new();
     let mut direct = vec![];
     for &i in members {
@@ -125,10 +127,13 @@ fn place(
     if part.is_none() && folders.keys().find(is_parts).is_some() {
         for (name, members) in &folders {
             if let Some(part) = part_of(name) {
-                place(paths, members, depth + 1, Some(part), places);
+                place(paths, members, depth + 1, Some(part), places)?;
             }
         }
-        return;
+        return Ok(());
+    }
+    if part.is_none() && !folders.is_empty() && folders.keys().all(|name| part_of(name).is_some()) {
+        return Err(nothing_to_learn_from(folders.keys()));
     }
     let parent = depth.checked_sub(1).map(|d| paths[members[0]][d]);
     if let ([(name, members)], true) = (&folders.iter().collect::<Vec<_>>()[..], direct.is_empty())
@@ -145,6 +150,22 @@ fn place(
             places[i] = Some(Place { part, class: labelled.then(|| name.to_string()) });
         }
     }
+    Ok(())
+}
+
+/// What is missing where all folders are parts and none is a training part of class folders.
+fn nothing_to_learn_from<'a>(folders: impl Iterator<Item = &'a &'a str> + Clone) -> String {
+    let shown = folders.clone().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
+    match folders.clone().find(|name| part_of(name).is_some_and(|(part, _)| part == Part::Train)) {
+        Some(train) => format!(
+            "'{train}' holds pictures, but no class folders; expected {train}/<class>/<picture>, or a table of labels \
+             beside it"
+        ),
+        None => format!(
+            "it holds {shown}, but no training part; expected train/<class>/<picture> beside them, or give a folder of \
+             class folders itself"
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -155,7 +176,9 @@ mod tests {
     fn placed(paths: &[&str]) -> Vec<String> {
         let split: Vec<Vec<&str>> = paths.iter().map(|p| p.split('/').collect()).collect();
         let mut places = vec![None; paths.len()];
-        place(&split, &(0..paths.len()).collect::<Vec<_>>(), 0, None, &mut places);
+        if let Err(why) = place(&split, &(0..paths.len()).collect::<Vec<_>>(), 0, None, &mut places) {
+            return vec![why];
+        }
         let shown = |p: Option<Place>| match p {
             Some(Place { part, class }) => format!("{part:?} {}", class.unwrap_or("-".into())),
             None => "-".into(),
@@ -180,5 +203,23 @@ mod tests {
         // A single class keeps its name; wrapping folders go.
         assert_eq!(placed(&["archive/data/cat/1.jpg", "archive/data/dog/1.jpg"]), ["Train cat", "Train dog"]);
         assert_eq!(placed(&["cat/1.jpg"]), ["Train cat"]);
+    }
+
+    #[test]
+    fn parts_without_one_to_learn_from_say_what_is_missing() {
+        let none = placed(&["x/test/cat/1.jpg", "x/val/dog/2.jpg"]);
+        assert!(
+            none[0].starts_with("it holds 'test', 'val', but no training part; expected train/<class>"),
+            "{none:?}"
+        );
+        assert!(placed(&["valid/1.jpg", "test/2.jpg"])[0].contains("no training part"));
+        assert!(placed(&["test/cat/1.jpg", "test/dog/1.jpg"])[0].contains("it holds 'test', but"));
+        let flat = placed(&["train/1.jpg", "test/2.jpg"]);
+        assert!(
+            flat[0].starts_with("'train' holds pictures, but no class folders; expected train/<class>"),
+            "{flat:?}"
+        );
+        // Folders that only sound like parts are classes.
+        assert_eq!(placed(&["dev/1.jpg", "prod/2.jpg"]), ["Train dev", "Train prod"]);
     }
 }

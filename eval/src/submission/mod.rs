@@ -7,7 +7,7 @@ pub use sample::{Layout, Sample};
 
 use crate::error::{Error, Result};
 use crate::predictions::{Predictions, best, wrong};
-use crate::table::{Table, encode, repeated};
+use crate::table::{Table, encode, encode_separated, repeated};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
@@ -54,7 +54,7 @@ pub struct Written {
     pub extra: usize,
 }
 
-/// Writes `predictions` as `sample` asks, in its order and under its ids, or as `form` says if there is no sample.
+/// Writes `predictions` as `sample` asks, in its order, under its ids and with its separator, or as `form` says if there is no sample.
 ///
 /// A sample's id is that of a prediction, or its path or file name with or without folders and extension. `fallback`
 /// stands for ids without a prediction, such as pictures that cannot be read: K probabilities, for instance the shares
@@ -93,7 +93,7 @@ pub fn write(
     let row =
         |(id, at): (&String, &Option<usize>)| layout.row(id, classes, at.map_or(fallback, |i| predictions.row(i)));
     let rows = sample.ids().iter().zip(&found).map(row);
-    let csv = encode(std::iter::once(sample.columns().to_vec()).chain(rows))?;
+    let csv = encode_separated(std::iter::once(sample.columns().to_vec()).chain(rows), sample.separator())?;
     check(&csv, sample, classes, form)?;
     let missing = sample.ids().iter().zip(&found).filter(|(_, at)| at.is_none());
     let filled: Vec<String> = missing.map(|(id, _)| id.clone()).collect();
@@ -108,7 +108,7 @@ pub fn write(
 /// [`Error::Submission`] and [`Error::Csv`] name the first difference.
 pub fn check(csv: &[u8], sample: &Sample, classes: &[String], form: &Submission) -> Result<()> {
     let text = std::str::from_utf8(csv).map_err(|error| Error::Submission(format!("it is not UTF-8: {error}")))?;
-    let table = Table::parse(text)?;
+    let table = Table::separated(text, sample.separator())?;
     let layout = sample.layout(classes, form)?;
     if table.header.iter().ne(sample.columns()) {
         return refuse(format!("its columns are {:?}, the sample's are {:?}", table.header, sample.columns()));

@@ -2,12 +2,13 @@
 
 use super::{Submission, refuse};
 use crate::error::{Error, Result};
-use crate::table::Table;
+use crate::table::{Table, separator};
 use std::collections::{BTreeSet, HashMap};
 
 /// What a sample submission asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
+    separator: u8,
     columns: Vec<String>,
     ids: Vec<String>,
     /// The different values of the second column.
@@ -26,16 +27,18 @@ pub enum Layout {
 }
 
 impl Sample {
-    /// Reads a sample submission: a header, then one row per id, the id in the first column.
+    /// Reads a sample submission: a header, then one row per id, the id in the first column. Cells are separated by
+    /// commas, semicolons or tabs, whichever the header has most of.
     ///
     /// # Errors
     /// Rows of unequal length, fewer than two columns, no rows, an id that occurs twice.
     pub fn parse(text: &str) -> Result<Self> {
-        let table = Table::parse(text)?;
+        let separator = separator(text);
+        let table = Table::separated(text, separator)?;
         let columns: Vec<String> = table.header.iter().map(str::to_string).collect();
         if columns.len() < 2 {
             return refuse(format!(
-                "the sample needs a column of ids and at least one more, separated by commas, got {columns:?}"
+                "the sample needs a column of ids and at least one more, separated by commas, semicolons or tabs, got {columns:?}"
             ));
         }
         if table.rows.is_empty() {
@@ -50,12 +53,17 @@ impl Sample {
             ids.push(id.to_string());
         }
         let values = table.rows.iter().filter_map(|(_, row)| row.get(1)).map(str::to_string).collect();
-        Ok(Self { columns, ids, values })
+        Ok(Self { separator, columns, ids, values })
     }
 
     /// The header; the first column is the id's.
     pub fn columns(&self) -> &[String] {
         &self.columns
+    }
+
+    /// What its cells are separated by: a comma, a semicolon or a tab.
+    pub fn separator(&self) -> u8 {
+        self.separator
     }
 
     /// The ids in the sample's order.

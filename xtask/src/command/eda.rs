@@ -2,6 +2,7 @@
 
 use crate::args::EdaArgs;
 use crate::pipeline::{draw, folder, with_options};
+use crate::place::forget;
 use crate::progress::Progress;
 use crate::recipe::Recipe;
 use crate::usage::Usage;
@@ -24,7 +25,12 @@ pub fn run(args: &EdaArgs) -> Result<()> {
     }
     let drawn = if recipe.data.demo { Some(draw(&recipe, &out, &progress)?) } else { None };
     let demo = drawn.as_ref().map(|run| run.path("demo-data"));
-    let collection = prepare::open(&mut recipe, demo.as_deref())?;
+    let opened = prepare::open(&mut recipe, demo.as_deref());
+    let collection = opened.inspect_err(|_| {
+        if drawn.is_some() {
+            forget(&out)
+        }
+    })?;
     let report = prepare::look(&collection, &recipe.data.drop_labels, &progress)?;
     std::fs::create_dir_all(&out).with_context(|| format!("cannot create '{}'", out.display()))?;
     let run = Run::open(&out)?;

@@ -4,8 +4,9 @@ use crate::args::EvaluateArgs;
 use crate::progress::Progress;
 use crate::recipe::Recipe;
 use crate::saved::Saved;
+use crate::usage::Usage;
 use crate::{assemble, machine, output, predict, prepare};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use data::{Dataset, Subset};
 use eval::{Predictions, Run};
 use serde_json::json;
@@ -24,7 +25,12 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
         recipe.data.demo = false;
     }
     let demo = recipe.data.demo.then(|| run.path("demo-data"));
-    let collection = prepare::open(&mut recipe, demo.as_deref())?;
+    let collection = prepare::open(&mut recipe, demo.as_deref()).map_err(|error| match error.is::<Usage>() {
+        // The recipe was right once.
+        true => anyhow!("{}", error.root_cause())
+            .context(format!("the data are others than when '{}' was begun", args.run.display())),
+        false => error,
+    })?;
     let report = prepare::look(&collection, &recipe.data.drop_labels, &progress)?;
     let prepared = prepare::prepare(&recipe, &collection, report, &progress)?;
     // The same pictures and labels fall into the same folds.

@@ -1,6 +1,8 @@
 //! One command a file.
 
+mod augment;
 mod bench;
+mod compare;
 mod eda;
 mod evaluate;
 mod list;
@@ -17,8 +19,10 @@ pub fn run(command: Command) -> Result<()> {
         Command::Pipeline(args) => pipeline::run(&args, Extent::Whole),
         Command::Train(args) => pipeline::run(&args, Extent::Training),
         Command::Eda(args) => eda::run(&args),
+        Command::Augment(args) => augment::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::List { kind, json } => list::run(kind, json),
         Command::Summary(args) => summary::run(&args),
         Command::Bench { part: Bench::Step(args) } => bench::step(&args),

@@ -1,0 +1,187 @@
+//! What pictures of other forms do to the whole program, and mistakes about data.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod program;
+
+use program::{fails, read, said, succeeds, with};
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+use tempfile::TempDir;
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
+/// Pictures of an array set.
+const COUNT: usize = 48;
+
+/// Bytes that look random, a different share of bright ones for each of two classes.
+fn pixels(per_picture: usize) -> (Vec<u8>, Vec<u8>) {
+    let mut state = 1u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    let labels: Vec<u8> = (0..COUNT).map(|i| (i % 2) as u8).collect();
+    let pixels = labels.iter().flat_map(|&class| vec![class; per_picture]);
+    (pixels.map(|class| if class == 0 { next() / 4 } else { next() }).collect(), labels)
+}
+
+/// MNIST's files of pictures of `side`.
+fn idx(side: usize) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |sides: &[usize], values: &[u8]| -> Vec<u8> {
+        let sides_of = sides.iter().flat_map(|side| (*side as u32).to_be_bytes());
+        [0, 0, 8, sides.len() as u8].into_iter().chain(sides_of).chain(values.iter().copied()).collect()
+    };
+    let (pixels, labels) = pixels(side * side);
+    let write = |name: &str, bytes: Vec<u8>| fs::write(folder.path().join(name), bytes).unwrap();
+    write("train-images-idx3-ubyte", file(&[COUNT, side, side], &pixels));
+    write("train-labels-idx1-ubyte", file(&[COUNT], &labels));
+    folder
+}
+
+/// An `.npz` of pictures with `sides`, such as "16, 16, 3".
+fn npz(folder: &Path, sides: &str) -> String {
+    let per_picture = sides.split(", ").map(|side| side.parse::<usize>().unwrap()).product();
+    let (pixels, labels) = pixels(per_picture);
+    let npy = |shape: String, bytes: &[u8]| {
+        let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({shape}), }}\n");
+        [b"\x93NUMPY\x01\0", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), bytes].concat()
+    };
+    let path = folder.join(format!("{}.npz", sides.replace(", ", "x")));
+    let mut zip = ZipWriter::new(fs::File::create(&path).unwrap());
+    for (name, array) in [
+        ("train_images", npy(format!("{COUNT}, {sides}"), &pixels)),
+        ("train_labels", npy(format!("{COUNT},"), &labels)),
+    ] {
+        zip.start_file(format!("{name}.npy"), SimpleFileOptions::default()).unwrap();
+        zip.write_all(&array).unwrap();
+    }
+    zip.finish().unwrap();
+    path.display().to_string()
+}
+
+/// `pipeline --data` with a small network.
+fn pipeline(folder: &Path, data: &str, sets: &[&str]) -> Command {
+    let mut command = program::sconce(folder);
+    command.args(["pipeline", "--data", data, "--quiet", "--json", "--out", "run"]);
+    let small = ["preprocess.size=16", "model={name='baseline', widths=[8]}", "data.folds=2", "train.epochs=1"];
+    with(with(command, &small), sets)
+}
+
+#[test]
+fn gray_arrays_have_one_channel_from_the_first_check_to_the_last_layer() {
+    let (data, out) = (idx(16), tempfile::tempdir().unwrap());
+    let folder = out.path();
+    let path = data.path().to_str().unwrap();
+    let mnist = "preprocess.stats={mean=[0.13], std=[0.31]}";
+    succeeds(&mut pipeline(folder, path, &[mnist, "eval.bootstrap=0"]));
+    let model: serde_json::Value = serde_json::from_slice(&read(&folder.join("run/fold0/model.json"))).unwrap();
+    assert_eq!((&model["network"]["channels"], &model["color"]), (&1.into(), &"gray".into()));
+    // With the source named the check comes before anything is read; ImageNet's statistics become those of gray.
+    succeeds(pipeline(folder, path, &["data.source=idx", mnist]).arg("--dry-run"));
+    succeeds(pipeline(folder, path, &["preprocess.stats=imagenet"]).arg("--dry-run"));
+    let color = "preprocess.stats={mean=[0.5, 0.5, 0.5], std=[0.5, 0.5, 0.5]}";
+    for sets in [&[color][..], &[color, "data.source=idx"]] {
+        let text = fails(&mut pipeline(folder, path, sets), 2);
+        assert!(text.contains("the pictures have 1 channels, but stats has 3 means"), "{text}");
+        assert!(text.contains("preprocess.stats"), "{text}");
+    }
+    assert!(fails(&mut pipeline(folder, "nowhere", &[color, "data.source=idx"]), 2).contains("have 1 channels"));
+    succeeds(pipeline(folder, path, &[color, "data.color=rgb"]).arg("--dry-run"));
+
+    let gray = npz(folder, "16, 16");
+    succeeds(pipeline(folder, &gray, &[mnist]).arg("--dry-run"));
+    assert!(fails(&mut pipeline(folder, &gray, &[color]), 2).contains("the pictures have 1 channels"));
+    let colored = npz(folder, "16, 16, 3");
+    succeeds(pipeline(folder, &colored, &[color]).arg("--dry-run"));
+    assert!(fails(&mut pipeline(folder, &colored, &[mnist]), 2).contains("the pictures have 3 channels"));
+}
+
+/// Drawn pictures have no `color` to know their channels by.
+#[test]
+fn channels_that_only_the_pictures_tell_are_checked_before_training() {
+    let out = tempfile::tempdir().unwrap();
+    let run = |stats: &str| {
+        let mut command = program::sconce(out.path());
+        command.args(["train", "default", "--quiet", "--dry-run"]);
+        with(command, &["data.source=synthetic", "data.len=40", "preprocess.size=16", "model={name='baseline'}", stats])
+    };
+    succeeds(&mut run("preprocess.stats=imagenet"));
+    let text = fails(&mut run("preprocess.stats={mean=[0.5], std=[0.5]}"), 2);
+    assert!(text.contains("the pictures have 3 channels, but stats has 1 means"), "{text}");
+}
+
+#[test]
+fn volumes_are_looked_at_but_not_given_to_a_flat_network() {
+    let out = tempfile::tempdir().unwrap();
+    let volumes = npz(out.path(), "6, 16, 16");
+    let refused = |data: &str| {
+        let text = fails(&mut pipeline(out.path(), data, &[]), 2);
+        assert!(text.contains("'baseline' takes flat pictures") && text.contains("the middle slice"), "{text}");
+        assert!(!out.path().join("run").exists());
+        text
+    };
+    assert!(refused(&volumes).contains("volumes of 6 slices of 16×16"));
+    let mut eda = program::sconce(out.path());
+    let report = said(&succeeds(eda.args(["eda", &volumes, "--quiet", "--json", "--out", "eda"])));
+    assert_eq!(report["sizes"]["depth"], serde_json::json!([6, 6, 6]));
+
+    let real = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/adrenal3d/adrenalmnist3d.npz");
+    match real.is_file() {
+        true => assert!(refused(real.to_str().unwrap()).contains("volumes of 28 slices of 28×28")),
+        false => println!("skipped: {} is not there", real.display()),
+    }
+}
+
+#[test]
+fn unknown_columns_and_labels_are_mistakes_of_the_recipe() {
+    let out = tempfile::tempdir().unwrap();
+    let refused = |command: &str, set: &str| {
+        let mut program = program::sconce(out.path());
+        program.args([command, "demo", "--quiet", "--out", "run"]);
+        fails(&mut with(program, &["demo.images=100", "demo.test_images=5", "demo.size=16", set]), 2)
+    };
+    for (wrong, right) in [
+        (
+            "data.id=idd",
+            "data.id: unknown column 'idd', expected one of id, label, plant, site, height_cm; did you mean 'id'?",
+        ),
+        ("data.label=lable", "did you mean 'label'?"),
+        ("data.group=plnat", "did you mean 'plant'?"),
+        ("data.meta=['site', 'hieght_cm']", "data.meta: unknown column 'hieght_cm'"),
+        ("data.drop_labels=['oka']", "data.drop_labels: unknown label 'oka', expected one of"),
+    ] {
+        for command in ["pipeline", "eda"] {
+            let text = refused(command, wrong);
+            assert!(text.contains(right) && text.contains("recipe 'demo' is wrong"), "{wrong}: {text}");
+        }
+    }
+    assert_eq!(fs::read_dir(out.path()).unwrap().count(), 0, "something was left behind");
+}
+
+#[test]
+fn the_submission_has_the_separator_of_its_sample() {
+    let out = tempfile::tempdir().unwrap();
+    let data = out.path().join("data");
+    fs::create_dir_all(data.join("images")).unwrap();
+    let (pixels, labels) = pixels(16 * 16);
+    let picture = |i: usize| [b"P5 16 16 255\n", &pixels[i * 256..(i + 1) * 256]].concat();
+    let mut table = "id;label\n".to_string();
+    for i in 0..COUNT - 8 {
+        fs::write(data.join(format!("images/p{i}.pgm")), picture(i)).unwrap();
+        table += &format!("p{i};{}\n", ["dark", "bright"][usize::from(labels[i])]);
+    }
+    let mut sample = "id;label\n".to_string();
+    for i in COUNT - 8..COUNT {
+        fs::write(data.join(format!("images/p{i}.pgm")), picture(i)).unwrap();
+        sample += &format!("p{i};dark\n");
+    }
+    fs::write(data.join("train.csv"), table).unwrap();
+    fs::write(data.join("sample_submission.csv"), &sample).unwrap();
+    succeeds(&mut pipeline(out.path(), "data", &["eval.bootstrap=0"]));
+    let answer = String::from_utf8(read(&out.path().join("run/submission.csv"))).unwrap();
+    let ids = |text: &str| text.lines().map(|line| line.split_once(';').unwrap().0.to_string()).collect::<Vec<_>>();
+    assert_eq!(ids(&answer), ids(&sample));
+}
