@@ -65,6 +65,9 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// Digest of paths and pixels.
     pub fingerprint: String,
+    /// Width and height of each file of the collection, pixels; `None` where it cannot be decoded.
+    #[serde(skip)]
+    pub shapes: Vec<Option<[usize; 2]>>,
     /// What was seen of each file of the collection; `None` where it cannot be decoded.
     #[serde(skip)]
     pub sketches: Vec<Option<Sketch>>,
@@ -143,6 +146,7 @@ pub fn explore(
     report.unlabelled_files = files.iter().filter(|f| f.row.is_none()).map(|f| f.path.clone()).collect();
     report.corrupt =
         looks.iter().zip(files).filter_map(|(l, f)| Some((f.path.clone(), l.as_ref().err()?.clone()))).collect();
+    report.shapes = looks.iter().map(|look| look.as_ref().ok().map(|look| [look.width, look.height])).collect();
     report.sketches = looks.into_iter().map(|look| look.ok().map(|look| look.sketch)).collect();
     report.compare(files, rows);
     report.fingerprint = fingerprint(files, &report.sketches);

@@ -67,10 +67,10 @@ fn suspected_label_errors_are_those_of_cleanlab() {
     for case in golden["cases"].as_array().unwrap() {
         let ours = analysis::suspects(&predictions(case)).unwrap();
         let samples: Vec<u64> = serde_json::from_value(case["suspects"].clone()).unwrap();
-        let margins: Vec<f64> = serde_json::from_value(case["margins"].clone()).unwrap();
+        let confidences: Vec<f64> = serde_json::from_value(case["confidences"].clone()).unwrap();
         assert_eq!(ours.iter().map(|s| s.sample as u64).collect::<Vec<_>>(), samples, "{}", case["about"]);
-        for (suspect, margin) in ours.iter().zip(margins) {
-            assert!((suspect.score - margin).abs() < 1e-12, "{}: {suspect:?} {margin}", case["about"]);
+        for (suspect, confidence) in ours.iter().zip(confidences) {
+            assert!((suspect.score - confidence).abs() < 1e-12, "{}: {suspect:?} {confidence}", case["about"]);
         }
     }
 }

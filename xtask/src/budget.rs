@@ -7,6 +7,7 @@ use crate::predict;
 use crate::prepare::Prepared;
 use crate::progress::Progress;
 use crate::recipe::Recipe;
+use crate::times::Times;
 use anyhow::{Result, anyhow};
 use augment::Views;
 use candle_core::Device;
@@ -81,6 +82,7 @@ pub fn fix_epochs(
         prepared,
         pictures,
         device,
+        times: &Times::default(),
         progress,
         interrupted: Arc::default(),
         fingerprint: String::new(),

@@ -6,6 +6,7 @@ use crate::prepare::Prepared;
 use crate::progress::{Progress, Stretch};
 use crate::recipe::Recipe;
 use crate::saved::{Saved, Trained};
+use crate::times::Times;
 use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
 use data::rng::{stream, sub_seed};
@@ -18,7 +19,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 use train::{BoxError, Event, Flow, Params, Scores, Task, TrainConfig, Trainer};
+
+/// Stages of training that are timed apart.
+const LOADING: &str = "waiting for pictures";
+const JUDGING: &str = "judging between epochs";
 
 /// What all folds share.
 pub struct Training<'a> {
@@ -29,6 +35,8 @@ pub struct Training<'a> {
     pub pictures: Arc<dyn Dataset>,
     pub device: &'a Device,
     pub progress: &'a Progress,
+    /// Where the time goes.
+    pub times: &'a Times,
     /// Set by Ctrl-C.
     pub interrupted: Arc<AtomicBool>,
     /// Tells whether a checkpoint is this run's.
@@ -121,7 +129,12 @@ impl Training<'_> {
     pub fn run(&self, run: &Run, fold: Fold) -> Result<Option<Answer>> {
         let number = fold.number;
         fold.saved.write(run, number)?;
-        if !self.train(run, &fold, run.path(&format!("fold{number}")))? {
+        let start = (Instant::now(), self.times.seconds(LOADING) + self.times.seconds(JUDGING));
+        let finished = self.train(run, &fold, run.path(&format!("fold{number}")));
+        let beside = self.times.seconds(LOADING) + self.times.seconds(JUDGING) - start.1;
+        self.times.add("training steps", start.0.elapsed().as_secs_f64() - beside);
+        self.times.write(run)?;
+        if !finished? {
             return Ok(None);
         }
         let folds = self.prepared.trained_folds;
@@ -129,7 +142,8 @@ impl Training<'_> {
             let title = format!("fold {}/{folds}: {what}", number + 1);
             let stretch = self.progress.stretch(&title, loader.rows().len() as u64, "pictures");
             let done = |pictures: usize| stretch.at(pictures as u64);
-            predict::all(&fold.trained, loader, &fold.saved.classes, fold.saved.views, done)
+            let said = || predict::all(&fold.trained, loader, &fold.saved.classes, fold.saved.views, done);
+            self.times.of("predicting", said)
         };
         let test = fold.test.as_ref().map(|loader| predict(loader, "test part")).transpose()?;
         if let Some(test) = &test {
@@ -170,8 +184,11 @@ impl Training<'_> {
         let outcome = trainer.fit(
             &fold.task(),
             fold.batches,
-            |epoch, first| fold.steps(self.parts, epoch, first),
-            |_| self.score(fold),
+            |epoch, first| {
+                let mut steps = fold.steps(self.parts, epoch, first);
+                std::iter::from_fn(move || self.times.of(LOADING, || steps.next()))
+            },
+            |_| self.times.of(JUDGING, || self.score(fold)),
         )?;
         drop(trainer);
         scalars.flush()?;

@@ -5,6 +5,7 @@ mod assemble;
 mod budget;
 mod command;
 mod demo;
+mod explained;
 mod fold;
 mod machine;
 mod output;
@@ -14,11 +15,13 @@ mod predict;
 mod prepare;
 mod progress;
 mod recipe;
+mod report;
 mod results;
 mod saved;
 mod sheet;
 #[cfg(test)]
 mod tidy;
+mod times;
 mod usage;
 
 use clap::Parser;

@@ -7,8 +7,9 @@ use crate::place::{Place, choose, clear, forget, sweep};
 use crate::prepare::{self, Prepared};
 use crate::progress::Progress;
 use crate::recipe::Recipe;
+use crate::times::Times;
 use crate::usage::Usage;
-use crate::{budget, machine, output, results};
+use crate::{budget, machine, output, report, results};
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use data::Cached;
@@ -34,6 +35,7 @@ struct Session {
     parts: Parts,
     device: Device,
     progress: Progress,
+    times: Times,
     extent: Extent,
     deadline: Option<Instant>,
 }
@@ -47,7 +49,7 @@ pub fn run(args: &RunArgs, extent: Extent) -> Result<()> {
     prepare::check(&recipe)?;
     let device = machine::start(&args.common.device, args.common.threads)?;
     let progress = Progress::new(args.common.quiet);
-    let session = Session { recipe, parts, device, progress, extent, deadline };
+    let session = Session { recipe, parts, device, progress, times: Times::default(), extent, deadline };
     if args.dry_run {
         return session.try_out(args.common.json);
     }
@@ -118,6 +120,8 @@ impl Session {
         }
         let environment = machine::environment(&self.device, self.recipe.seed, &prepared.fingerprint);
         run.write("eda.json", &serde_json::to_vec_pretty(&prepared.report)?)?;
+        let page = || report::data_page(&self.recipe.name, &prepared.report, &collection).to_html();
+        run.write("eda.html", self.times.of("report", page).as_bytes())?;
         run.write("folds.csv", &prepare::folds_csv(&prepared)?)?;
         run.write("excluded.csv", &prepare::excluded_csv(&prepared)?)?;
         run.write("environment.json", &serde_json::to_vec_pretty(&environment)?)?;
@@ -163,13 +167,15 @@ impl Session {
     }
 
     fn prepare(&self, collection: &Collection) -> Result<Prepared> {
-        let report = prepare::look(collection, &self.recipe.data.drop_labels, &self.progress)?;
+        let look = || prepare::look(collection, &self.recipe.data.drop_labels, &self.progress);
+        let report = self.times.of("looking at the data", look)?;
         self.progress.note(&prepare::headline(&report));
         prepare::prepare(&self.recipe, collection, report, &self.progress)
     }
 
     /// From prepared data to results.
     fn travel(&self, run: &Run, prepared: &Prepared, json: bool) -> Result<()> {
+        self.times.add_earlier(run)?;
         let interrupted = Arc::new(AtomicBool::new(false));
         listen(&interrupted)?;
         let training = self.training(prepared, interrupted);
@@ -192,7 +198,16 @@ impl Session {
             tests.extend(answer.test);
         }
         let answers = results::Answers { oof: Predictions::concat(&oof)?, folds: oof, tests };
-        results::write(run, &self.recipe, &self.parts, prepared, &answers, &self.progress)?;
+        let ending = results::Ending {
+            run,
+            recipe: &self.recipe,
+            parts: &self.parts,
+            prepared,
+            device: &self.device,
+            times: &self.times,
+            progress: &self.progress,
+        };
+        results::write(&ending, &answers)?;
         results::show(run, json)
     }
 
@@ -207,6 +222,7 @@ impl Session {
             pictures: Arc::new(Cached::new(prepared.dataset.clone(), self.recipe.train.cache_mb)),
             device: &self.device,
             progress: &self.progress,
+            times: &self.times,
             interrupted,
             fingerprint,
         }

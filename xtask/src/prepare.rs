@@ -19,6 +19,8 @@ use std::sync::Arc;
 pub struct Prepared {
     /// What was found.
     pub report: Report,
+    /// The data as they lie there.
+    pub collection: Collection,
     /// All usable rows: training, validation, test.
     pub dataset: Arc<dyn Dataset>,
     /// Ids of the rows left out, each with the reason.
@@ -182,9 +184,18 @@ pub fn prepare(recipe: &Recipe, collection: &Collection, report: Report, progres
     let fingerprint = fingerprint(&cleaned.dataset, &report);
     let color = recipe.data.params.get("color").and_then(|color| serde_json::from_value(color.clone()).ok());
     let color = color.unwrap_or_default();
-    let excluded = cleaned.excluded;
-    let prepared =
-        Prepared { report, dataset: cleaned.dataset, excluded, folds, trained_folds, sample, color, fingerprint };
+    let (excluded, collection) = (cleaned.excluded, collection.clone());
+    let prepared = Prepared {
+        report,
+        collection,
+        dataset: cleaned.dataset,
+        excluded,
+        folds,
+        trained_folds,
+        sample,
+        color,
+        fingerprint,
+    };
     // Class weights that do not fit these classes are a mistake of the recipe.
     assemble::loss(recipe, &prepared.class_counts(&prepared.split(0).0))?;
     Ok(prepared)

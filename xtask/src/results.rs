@@ -6,11 +6,21 @@ use crate::output;
 use crate::prepare::Prepared;
 use crate::progress::Progress;
 use crate::recipe::Recipe;
+use crate::report::{self, Material};
+use crate::times::Times;
 use anyhow::{Context, Result};
+use candle_core::Device;
 use data::Part;
-use eval::{Predictions, Run, Scalars, bootstrap, ensemble, submission};
+use eval::{Predictions, Run, Scalars, analysis, bootstrap, ensemble, submission};
+use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Samples and pairs in `errors.csv`.
+const HARDEST: usize = 100;
+const CONFUSED: usize = 50;
+/// Most draws for the intervals of the scores that do not decide.
+const ALSO: usize = 300;
 
 /// What the folds said.
 pub struct Answers {
@@ -22,24 +32,31 @@ pub struct Answers {
     pub tests: Vec<Predictions>,
 }
 
+/// What the results are made from beside the answers.
+pub struct Ending<'a> {
+    pub run: &'a Run,
+    pub recipe: &'a Recipe,
+    pub parts: &'a Parts,
+    pub prepared: &'a Prepared,
+    pub device: &'a Device,
+    pub times: &'a Times,
+    pub progress: &'a Progress,
+}
+
 /// Writes everything that comes after training. `metrics.json` is the last file: with it a run is finished.
-pub fn write(
-    run: &Run,
-    recipe: &Recipe,
-    parts: &Parts,
-    prepared: &Prepared,
-    answers: &Answers,
-    progress: &Progress,
-) -> Result<()> {
+pub fn write(ending: &Ending<'_>, answers: &Answers) -> Result<()> {
+    let Ending { run, recipe, parts, prepared, device, times, progress } = *ending;
     let oof = in_order(&answers.oof, prepared);
     run.write("oof.csv", &oof.to_csv()?)?;
-    let mut metrics = metrics(recipe, parts, prepared, &oof, &answers.folds)?;
-    if !answers.tests.is_empty() {
-        let blend = ensemble::mean(&answers.tests).context("cannot blend the folds")?;
-        if let Some(scores) = test_scores(parts, recipe, prepared, &blend)? {
+    run.write("errors.csv", &analysis::errors_csv(&oof, HARDEST, CONFUSED)?)?;
+    let mut metrics = times.of("scores", || metrics(recipe, parts, prepared, &oof, &answers.folds))?;
+    let tested = !answers.tests.is_empty();
+    let blend = tested.then(|| ensemble::mean(&answers.tests)).transpose().context("cannot blend the folds")?;
+    if let Some(blend) = &blend {
+        if let Some(scores) = test_scores(parts, recipe, prepared, blend)? {
             metrics["test"] = scores;
         }
-        submit(run, recipe, prepared, &blend, progress)?;
+        submit(run, recipe, prepared, blend, progress)?;
         // The last word on the test part: with it a resumed run has nothing left to say.
         run.write("predictions.csv", &blend.to_csv()?)?;
     }
@@ -47,7 +64,12 @@ pub fn write(
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64());
     let events = eval::track::tensorboard::encode(&scalars, now);
     run.write(&format!("events.out.tfevents.{}.sconce", now as u64), &events)?;
-    run.write("metrics.json", &serde_json::to_vec_pretty(&metrics)?)?;
+    progress.note("writing the report");
+    let (metrics, blend, folds) = (&metrics, blend.as_ref(), &answers.folds);
+    let material = Material { run, recipe, parts, prepared, device, times, metrics, folds, oof: &oof, blend };
+    run.write("report.html", report::page(&material)?.to_html().as_bytes())?;
+    times.write(run)?;
+    run.write("metrics.json", &serde_json::to_vec_pretty(metrics)?)?;
     Ok(())
 }
 
@@ -76,6 +98,19 @@ fn metrics(
         0 => Value::Null,
         resamples => json!(bootstrap::interval(oof, &*parts.metric, resamples, seed)?),
     };
+    // Where a score is undefined, so is its interval.
+    let bounds = |(key, metric): (&String, &dyn eval::Metric)| {
+        let ends = bootstrap::interval(oof, metric, recipe.eval.bootstrap.min(ALSO), seed).ok()?;
+        Some((key.clone(), json!(ends)))
+    };
+    let also: Vec<_> = parts.also.iter().map(|(key, metric)| (key, &**metric)).collect();
+    let mut intervals: Map<String, Value> = match recipe.eval.bootstrap {
+        0 => Map::new(),
+        _ => also.into_par_iter().filter_map(bounds).collect::<Vec<_>>().into_iter().collect(),
+    };
+    if !ci95.is_null() {
+        intervals.insert(name.clone(), ci95.clone());
+    }
     let rows = prepared.dataset.rows();
     let known: Vec<usize> = (0..rows.len()).filter(|&i| rows[i].part != Part::Test).collect();
     let largest = prepared.class_counts(&known).into_iter().max().unwrap_or(0);
@@ -85,6 +120,7 @@ fn metrics(
         "folds": of_folds,
         "all": scores(parts, name, score, oof),
         "ci95": ci95,
+        "ci95_all": intervals,
         "majority": largest as f64 / known.len().max(1) as f64,
     }))
 }
@@ -161,6 +197,9 @@ pub fn show(run: &Run, json: bool) -> Result<()> {
         (false, true) => "predictions.csv has the test part",
         (false, false) => "there is no test part, so there is no submission",
     };
+    if run.has("report.html") {
+        output::result(&format!("open {}", run.path("report.html").display()));
+    }
     output::result(&format!("{answer}; everything is in {}", run.folder().display()));
     Ok(())
 }

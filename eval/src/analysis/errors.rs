@@ -14,7 +14,7 @@ const COLUMNS: [&str; 6] = ["kind", "id", "target", "predicted", "probability", 
 /// |---|---|---|---|---|
 /// | `hardest` | at most `samples`, of [`hardest`] | the best class | of the best class | loss, nats |
 /// | `confused` | at most `pairs`, the most frequent first | what the target was taken for | | samples |
-/// | `suspect` | all of [`suspects`] | the suggested class | of the suggested class | normalized margin |
+/// | `suspect` | all of [`suspects`] | the suggested class | of the suggested class | probability of the target |
 ///
 /// # Errors
 /// [`crate::Error::Truth`] without one true class per sample, and scores that are no probabilities.

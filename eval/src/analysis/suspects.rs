@@ -17,8 +17,7 @@ pub struct Suspect {
     pub given: usize,
     /// Class id of the best other class.
     pub suggested: usize,
-    /// Normalized margin `(p of the given class − p of the suggested class + 1) / 2`, 0..=½; the lower, the more
-    /// suspicious.
+    /// Probability of the given class ("self-confidence", Kuan & Mueller 2022), 0..=½; the lower, the more suspicious.
     pub score: f64,
 }
 
@@ -26,7 +25,7 @@ pub struct Suspect {
 /// the confident joint says how many samples of each given class are of each other class, and those with the largest
 /// difference of the two probabilities are taken ("prune by noise rate"), unless their given class is the best.
 ///
-/// As cleanlab's `find_label_issues` with `return_indices_ranked_by="normalized_margin"`. The probabilities have to be
+/// As cleanlab's `find_label_issues` with `return_indices_ranked_by="self_confidence"`. The probabilities have to be
 /// out-of-fold: a network that has seen a label believes it.
 ///
 /// # Errors
@@ -52,8 +51,7 @@ pub fn suspects(predictions: &Predictions) -> Result<Vec<Suspect>> {
         let (row, given) = (predictions.row(i), truth[i] as usize);
         let others = (0..row.len()).filter(|k| *k != given);
         let suggested = others.reduce(|best, k| if row[k] > row[best] { k } else { best })?;
-        let margin = p(i, given) - p(i, suggested);
-        let score = (margin + 1.0) / 2.0;
+        let (score, margin) = (p(i, given), p(i, given) - p(i, suggested));
         (margin + CLOSE < 0.0).then_some(Suspect { sample: i, given, suggested, score })
     };
     let mut found: Vec<Suspect> = (0..taken.len()).filter(|i| taken[*i]).filter_map(suspect).collect();

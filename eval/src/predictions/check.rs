@@ -53,8 +53,11 @@ impl Predictions {
         }
     }
 
-    /// The true class of every sample.
-    pub(crate) fn true_classes(&self, what: &'static str) -> Result<&[u32]> {
+    /// The true class of every sample; `what` needs it, as an error says.
+    ///
+    /// # Errors
+    /// [`Error::Truth`] without one true class per sample, and those of [`Predictions::check`].
+    pub fn true_classes(&self, what: &'static str) -> Result<&[u32]> {
         self.check()?;
         match &self.truth {
             Some(Truth::Class(ids)) => Ok(ids),

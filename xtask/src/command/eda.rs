@@ -6,7 +6,7 @@ use crate::place::forget;
 use crate::progress::Progress;
 use crate::recipe::Recipe;
 use crate::usage::Usage;
-use crate::{assemble, machine, output, prepare};
+use crate::{assemble, machine, output, prepare, report};
 use anyhow::{Context, Result};
 use eval::Run;
 use std::path::Path;
@@ -35,6 +35,7 @@ pub fn run(args: &EdaArgs) -> Result<()> {
     std::fs::create_dir_all(&out).with_context(|| format!("cannot create '{}'", out.display()))?;
     let run = Run::open(&out)?;
     run.write("eda.json", &serde_json::to_vec_pretty(&report)?)?;
+    run.write("eda.html", report::data_page(&recipe.name, &report, &collection).to_html().as_bytes())?;
     if args.common.json {
         output::result(&serde_json::to_string(&report)?);
         return Ok(());
@@ -43,7 +44,7 @@ pub fn run(args: &EdaArgs) -> Result<()> {
     for warning in &report.warnings {
         output::result(&format!("warning: {warning}"));
     }
-    output::result(&format!("the report is {}", run.path("eda.json").display()));
+    output::result(&format!("the report is {}", run.path("eda.html").display()));
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use crate::prepare::{self, Prepared};
 use crate::progress::Progress;
 use crate::recipe::Recipe;
 use crate::sheet::Layout;
+use crate::times::Times;
 use crate::usage::Usage;
 use crate::{assemble, machine, output};
 use anyhow::{Context, Result};
@@ -45,6 +46,7 @@ pub fn run(args: &AugmentArgs) -> Result<()> {
         prepared: &prepared,
         pictures: Arc::new(Cached::new(prepared.dataset.clone(), recipe.train.cache_mb)),
         device: &device,
+        times: &Times::default(),
         progress: &progress,
         interrupted: Arc::default(),
         fingerprint: String::new(),

@@ -1,0 +1,85 @@
+//! What goes wrong: the hardest pictures with what the network saw, and labels that may be wrong.
+
+use super::Material;
+use super::thumbnail::thumbnail;
+use crate::explained::Eye;
+use crate::saved::Saved;
+use anyhow::{Context, Result};
+use data::Part;
+use eval::analysis::{hardest, suspects};
+use eval::report::page::{Block, Picture, Section};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, HashMap};
+
+/// Pictures of each kind.
+const HARDEST: usize = 18;
+const SUSPECTS: usize = 36;
+
+/// Row of the data set by id; ids of the test part may be those of training rows.
+fn places<'a>(of: &'a Material<'_>) -> HashMap<&'a str, usize> {
+    let rows = of.prepared.dataset.rows().iter().enumerate();
+    rows.filter(|(_, row)| row.part != Part::Test).map(|(i, row)| (row.id.as_str(), i)).collect()
+}
+
+/// The pictures with the highest loss, and where the network looked.
+pub fn hard(of: &Material<'_>) -> Result<Section> {
+    let places = places(of);
+    let truth = of.oof.true_classes("the report")?;
+    let mut eyes: BTreeMap<usize, Eye<'_>> = BTreeMap::new();
+    let mut pictures = vec![];
+    for hard in hardest(of.oof, HARDEST)? {
+        let i = hard.sample;
+        let row = *places.get(of.oof.ids[i].as_str()).with_context(|| format!("no row '{}'", of.oof.ids[i]))?;
+        let fold = of.prepared.folds[row].unwrap_or(0);
+        if let std::collections::btree_map::Entry::Vacant(place) = eyes.entry(fold) {
+            let saved = Saved::read(of.run, fold)?;
+            let trained = saved.load(of.run, fold, of.device)?;
+            place.insert(Eye { saved, trained, device: of.device });
+        }
+        let (given, best) = (truth[i] as usize, of.oof.best(i));
+        let classes = if given == best { vec![best] } else { vec![best, given] };
+        let seen = eyes[&fold].look(&of.prepared.dataset, row, &classes)?;
+        let (name, p) = (|class: usize| &of.oof.classes[class], |class: usize| of.oof.row(i)[class]);
+        pictures.push(Picture {
+            images: std::iter::once(seen.picture).chain(seen.heat).collect(),
+            name: of.oof.ids[i].clone(),
+            lines: vec![
+                format!("labelled {} ({:.3})", name(given), p(given)),
+                format!("taken for {} ({:.3})", name(best), p(best)),
+                format!("loss {:.2} nats", hard.loss),
+            ],
+        });
+    }
+    let about = "The pictures that cost most, each judged by a network that has not seen it: the picture, then where the \
+                 class was seen that it was taken for, then where the labelled one was (Grad-CAM: bright places speak for it).";
+    Ok(Section { title: "Hardest pictures".into(), about: about.into(), blocks: vec![Block::Gallery(pictures)] })
+}
+
+/// Labels that are probably wrong.
+pub fn suspicious(of: &Material<'_>) -> Result<Section> {
+    let places = places(of);
+    let found = suspects(of.oof)?;
+    let picture = |suspect: &eval::analysis::Suspect| -> Result<Picture> {
+        let id = &of.oof.ids[suspect.sample];
+        let row = *places.get(id.as_str()).with_context(|| format!("no row '{id}'"))?;
+        let (name, p) = (|c: usize| &of.oof.classes[c], |c: usize| of.oof.row(suspect.sample)[c]);
+        Ok(Picture {
+            images: vec![thumbnail(&of.prepared.dataset.image(row)?, id)?],
+            name: id.clone(),
+            lines: vec![
+                format!("labelled {} ({:.3})", name(suspect.given), p(suspect.given)),
+                format!("looks like {} ({:.3})", name(suspect.suggested), p(suspect.suggested)),
+            ],
+        })
+    };
+    let pictures = found.par_iter().take(SUSPECTS).map(picture).collect::<Result<Vec<_>>>()?;
+    let text = match found.len() {
+        0 => "No label contradicts its picture clearly.".to_string(),
+        n if n > SUSPECTS => format!("{n} labels, the {SUSPECTS} most suspicious first; errors.csv has all."),
+        n => format!("{n} labels, the most suspicious first; errors.csv has them, too."),
+    };
+    let about =
+        "Where the networks contradict a label clearly (confident learning): look at them before you trust either.";
+    let blocks = vec![Block::Text(text), Block::Gallery(pictures)];
+    Ok(Section { title: "Suspected wrong labels".into(), about: about.into(), blocks })
+}

@@ -1,0 +1,106 @@
+//! `report.html` and `eda.html`: what a run found, for people.
+
+mod data;
+mod mistakes;
+mod strength;
+pub mod thumbnail;
+
+pub use data::page as data_page;
+
+use crate::assemble::Parts;
+use crate::prepare::Prepared;
+use crate::recipe::Recipe;
+use crate::times::Times;
+use anyhow::Result;
+use candle_core::Device;
+use data::Look;
+use eval::report::chart::{self, Labels};
+use eval::report::page::{Block, Figure, Page, Section};
+use eval::{Predictions, Run, Scalars};
+use serde_json::Value;
+use strength::number;
+
+/// What a report is made of.
+pub struct Material<'a> {
+    pub run: &'a Run,
+    pub recipe: &'a Recipe,
+    pub parts: &'a Parts,
+    pub prepared: &'a Prepared,
+    pub device: &'a Device,
+    pub times: &'a Times,
+    /// What `metrics.json` is going to hold.
+    pub metrics: &'a Value,
+    /// Out-of-fold predictions of each fold, and of all in the order of the rows.
+    pub folds: &'a [Predictions],
+    pub oof: &'a Predictions,
+    /// Of the test part.
+    pub blend: Option<&'a Predictions>,
+}
+
+/// The report of a run that is about to be finished.
+pub fn page(of: &Material<'_>) -> Result<Page> {
+    let scalars = Scalars::read(&of.run.path("scalars.jsonl"))?;
+    let look = Look::new(&of.prepared.report, &of.prepared.collection);
+    let mut sections = vec![strength::scores(of)?, strength::training(of, &scalars), strength::classes(of)?];
+    sections.push(strength::calibration(of)?);
+    sections.push(mistakes::hard(of)?);
+    sections.push(mistakes::suspicious(of)?);
+    sections.extend(look.sections());
+    sections.push(strength::folds(of));
+    sections.push(strength::test(of));
+    sections.push(settings(of)?);
+    Ok(Page { title: of.recipe.name.clone(), lead: of.recipe.about.clone(), figures: figures(of), sections })
+}
+
+/// The few numbers that a reader came for.
+fn figures(of: &Material<'_>) -> Vec<Figure> {
+    let figure = |name: &str, value: String, about: String| Figure { name: name.into(), value, about };
+    let metrics = of.metrics;
+    let interval = match &metrics["ci95"] {
+        Value::Array(ends) => format!("95 % interval {} to {}", number(&ends[0]), number(&ends[1])),
+        _ => String::new(),
+    };
+    let majority = format!("always the most frequent class: accuracy {}", number(&metrics["majority"]));
+    let known = of.oof.len();
+    let (classes, folds) = (of.prepared.classes().len(), of.prepared.trained_folds);
+    let seconds: f64 = of.times.all().values().sum();
+    let mut all = vec![
+        figure(metrics["metric"].as_str().unwrap_or("score"), number(&metrics["score"]), interval),
+        figure("judged pictures", known.to_string(), format!("{classes} classes, {folds} folds; {majority}")),
+        figure("model", of.recipe.model.name.clone(), format!("{0}×{0} pixels", of.recipe.preprocess.size)),
+        figure("time", duration(seconds), "where it went is shown at the end".into()),
+    ];
+    if let Some(score) = metrics["test"].get(metrics["metric"].as_str().unwrap_or_default()) {
+        all.insert(1, figure("test part", number(score), "scored once, at the end".into()));
+    }
+    all
+}
+
+/// Seconds as a person says them.
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 100.0 => format!("{s:.0} s"),
+        s if s < 6000.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
+    }
+}
+
+/// How to get the same again, and what it cost.
+fn settings(of: &Material<'_>) -> Result<Section> {
+    let environment: Value = serde_json::from_slice(&of.run.read("environment.json")?)?;
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);
+    let facts = environment.as_object().into_iter().flatten();
+    let facts = facts.filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.replace('_', " "), text(value)));
+    let mut spent: Vec<(String, f64)> = of.times.all().into_iter().collect();
+    spent.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let labels = Labels { title: "Time spent", x: "seconds", y: "" };
+    let recipe = vec![Block::Code(of.recipe.text()?)];
+    let blocks = vec![
+        Block::Charts(vec![chart::bars(labels, &spent)]),
+        Block::Heading("Environment".into()),
+        Block::Facts(facts.collect()),
+        Block::Details("recipe.toml, with every default".into(), recipe),
+    ];
+    let about = "The recipe as it was resolved; running it again on the same data gives the same run.";
+    Ok(Section { title: "Settings".into(), about: about.into(), blocks })
+}

@@ -1,0 +1,238 @@
+//! How good the answers are: folds, curves, scores, classes, calibration, the test part.
+
+use super::Material;
+use anyhow::Result;
+use data::Part;
+use eval::report::chart::{self, Chart, Interval, Labels, Series};
+use eval::report::page::{Block, Section, Table};
+use eval::{ConfusionMatrix, Predictions, Scalar, bootstrap, curves, metrics};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Curves of one class against the rest in one chart.
+const CURVES: usize = 6;
+/// Bins of the reliability diagram.
+const BINS: usize = 10;
+/// Draws of the intervals of single folds.
+const DRAWS: usize = 300;
+
+/// A number for people.
+pub fn number(value: &Value) -> String {
+    value.as_f64().map_or("–".into(), |value| format!("{value:.4}"))
+}
+
+/// Which pictures judge which fold.
+pub fn folds(of: &Material<'_>) -> Section {
+    let prepared = of.prepared;
+    let rows = prepared.dataset.rows();
+    let names: Vec<String> = (1..=prepared.trained_folds).map(|fold| format!("fold {fold}")).collect();
+    let judged: Vec<Vec<usize>> = (0..prepared.trained_folds).map(|fold| prepared.split(fold).1).collect();
+    let counts: Vec<Vec<usize>> = judged.iter().map(|judged| prepared.class_counts(judged)).collect();
+    let groups = |rows_of: &[usize]| {
+        let groups = rows_of.iter().filter_map(|&i| rows[i].group.as_deref());
+        groups.collect::<std::collections::BTreeSet<_>>().len()
+    };
+    let grouped = rows.iter().any(|row| row.group.is_some());
+    let mut columns: Vec<String> = ["fold", "learns from", "is judged by"].map(String::from).to_vec();
+    columns.extend(grouped.then(|| "groups that judge".into()));
+    columns.push(format!("{}, best weights", of.metrics["metric"].as_str().unwrap_or("score")));
+    let row = |fold: usize| {
+        let mut cells =
+            vec![names[fold].clone(), prepared.split(fold).0.len().to_string(), judged[fold].len().to_string()];
+        cells.extend(grouped.then(|| groups(&judged[fold]).to_string()));
+        cells.push(number(&of.metrics["folds"][fold]));
+        cells
+    };
+    let table = Table { columns, rows: (0..names.len()).map(row).collect() };
+    let mut blocks = vec![Block::Table(table)];
+    let classes = prepared.classes();
+    if classes.len() <= 40 && names.len() > 1 {
+        let labels = Labels { title: "Pictures per class and fold", x: "pictures that judge", y: "" };
+        let of_fold = |fold: usize| (names[fold].clone(), counts[fold].iter().map(|n| *n as f64).collect());
+        let series: Vec<(String, Vec<f64>)> = (0..names.len()).map(of_fold).collect();
+        blocks.push(Block::Charts(vec![chart::stacked(labels, classes, &series)]));
+    }
+    if !prepared.excluded.is_empty() {
+        let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+        prepared.excluded.iter().for_each(|(_, reason)| *reasons.entry(reason).or_default() += 1);
+        let rows = reasons.iter().map(|(reason, count)| vec![reason.to_string(), count.to_string()]).collect();
+        blocks.push(Block::Heading("Rows that are not used".into()));
+        blocks.push(Block::Table(Table { columns: vec!["reason".into(), "rows".into()], rows }));
+    }
+    let about = "Every picture is judged by a network that has not seen it, nor its group, nor a nearly equal picture.";
+    Section { title: "Folds".into(), about: about.into(), blocks }
+}
+
+/// What was logged while training.
+pub fn training(of: &Material<'_>, scalars: &[Scalar]) -> Section {
+    let metric = of.metrics["metric"].as_str().unwrap_or("score");
+    let steps_of_epoch = |fold: usize| {
+        let last = scalars.iter().filter(|s| s.fold == fold && s.name == "epoch/loss").next_back();
+        last.map_or(1.0, |s| s.step as f64 / (s.epoch + 1) as f64).max(1.0)
+    };
+    let series = |name: &str| -> Vec<Series> {
+        let of_fold = |fold: usize| {
+            let per_epoch = steps_of_epoch(fold);
+            let mine = scalars.iter().filter(|s| s.fold == fold && s.name == name);
+            let points = mine.map(|s| [s.step as f64 / per_epoch, s.value]).collect();
+            Series { name: format!("fold {}", fold + 1), points }
+        };
+        (0..of.prepared.trained_folds).map(of_fold).filter(|series| !series.points.is_empty()).collect()
+    };
+    let validation = format!("validation/{metric}");
+    let rate: Vec<Series> = series("train/lr").into_iter().take(1).collect();
+    let wanted: [(String, Vec<Series>); 4] = [
+        ("Training loss".into(), series("train/loss")),
+        (format!("Validation: {metric}"), series(&validation)),
+        ("Validation: log_loss".into(), if metric == "log_loss" { vec![] } else { series("validation/log_loss") }),
+        ("Learning rate".into(), rate),
+    ];
+    let wanted = wanted.iter().filter(|(_, series)| !series.is_empty());
+    let y = |title: &str| match title {
+        "Training loss" => "loss, nats".to_string(),
+        "Learning rate" => "learning rate".to_string(),
+        other => other.trim_start_matches("Validation: ").to_string(),
+    };
+    let draw =
+        |(title, series): &(String, Vec<Series>)| chart::lines(Labels { title, x: "epochs", y: &y(title) }, series);
+    let about = "One line per fold. A training loss that falls while the validation gets worse is overfitting.";
+    let blocks = vec![Block::Charts(wanted.map(draw).collect())];
+    Section { title: "Training".into(), about: about.into(), blocks }
+}
+
+/// Scores with intervals.
+pub fn scores(of: &Material<'_>) -> Result<Section> {
+    let name = of.metrics["metric"].as_str().unwrap_or("score");
+    let seed = data::rng::sub_seed(of.recipe.seed, "bootstrap");
+    let row = |name: String, said: &Predictions, draws: usize| -> Interval {
+        let value = of.parts.metric.score(said).unwrap_or(f64::NAN);
+        let [low, high] = bootstrap::interval(said, &*of.parts.metric, draws, seed).unwrap_or([f64::NAN; 2]);
+        Interval { name, value, low, high }
+    };
+    let mut rows = vec![row("all folds".into(), of.oof, DRAWS)];
+    if of.folds.len() > 1 {
+        rows.extend(of.folds.iter().enumerate().map(|(i, said)| row(format!("fold {}", i + 1), said, DRAWS)));
+    }
+    let majority = of.metrics["majority"].as_f64().filter(|_| name == "accuracy");
+    let labels = Labels { title: "Score with 95 % intervals", x: name, y: "" };
+    let chart = chart::intervals(labels, &rows, majority.map(|share| ("most frequent class", share)));
+    let interval = |name: &str| match &of.metrics["ci95_all"][name] {
+        Value::Array(ends) => format!("{} to {}", number(&ends[0]), number(&ends[1])),
+        _ => "–".into(),
+    };
+    let test = of.metrics["test"].as_object();
+    let mut columns: Vec<String> = ["score", "out of fold", "95 % interval"].map(String::from).to_vec();
+    columns.extend(test.map(|_| "test part".to_string()));
+    let all = of.metrics["all"].as_object().into_iter().flatten();
+    let rows = all.map(|(key, value)| {
+        let mut cells = vec![key.clone(), number(value), interval(key)];
+        cells.extend(test.map(|test| number(&test[key])));
+        cells
+    });
+    let blocks = vec![Block::Charts(vec![chart]), Block::Table(Table { columns, rows: rows.collect() })];
+    let about = "Intervals are those of a bootstrap over the pictures: how far a score would move with other pictures of the \
+                 same kind.";
+    Ok(Section { title: "Scores".into(), about: about.into(), blocks })
+}
+
+/// Which classes are good, and which are taken for which.
+pub fn classes(of: &Material<'_>) -> Result<Section> {
+    let matrix = ConfusionMatrix::new(of.oof)?;
+    let auc = |class: usize| curves::roc(of.oof, class).map_or(f64::NAN, |points| area(&points));
+    let share = |part: u64, whole: u64| if whole == 0 { f64::NAN } else { part as f64 / whole as f64 };
+    let shown = |value: f64| if value.is_finite() { format!("{value:.3}") } else { "–".into() };
+    let mut areas = vec![];
+    let mut row = |class: usize| {
+        let hits = matrix.counts[class][class];
+        let truths: u64 = matrix.counts[class].iter().sum();
+        let guesses: u64 = matrix.counts.iter().map(|row| row[class]).sum();
+        let (recall, precision) = (share(hits, truths), share(hits, guesses));
+        let f = 2.0 * hits as f64 / (truths + guesses).max(1) as f64;
+        areas.push((class, auc(class)));
+        let numbers = [precision, recall, f, auc(class)].map(shown);
+        [vec![matrix.classes[class].clone(), truths.to_string()], numbers.to_vec()].concat()
+    };
+    let rows = (0..matrix.classes.len()).map(&mut row).collect();
+    let columns = ["class", "pictures", "precision", "recall", "F1", "ROC AUC"].map(String::from).to_vec();
+    let mut blocks =
+        vec![Block::Charts(vec![chart::confusion("Confusion", &matrix)]), Block::Table(Table { columns, rows })];
+    let pairs = matrix.most_confused(10);
+    if !pairs.is_empty() {
+        let rows = pairs.into_iter().map(|p| vec![p.truth, p.predicted, p.count.to_string()]).collect();
+        blocks.push(Block::Heading("Most often confused".into()));
+        let columns = ["true class", "taken for", "pictures"].map(String::from).to_vec();
+        blocks.push(Block::Table(Table { columns, rows }));
+    }
+    areas.retain(|(_, area)| area.is_finite());
+    areas.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let text = match areas.len() > CURVES {
+        true => format!("The curves are those of the {CURVES} classes with the smallest area under the ROC curve."),
+        false => "Each class against the rest.".into(),
+    };
+    areas.truncate(CURVES);
+    let series = |curve: &dyn Fn(usize) -> eval::Result<Vec<[f64; 2]>>| -> Vec<Series> {
+        let one = |(class, _): &(usize, f64)| {
+            Some(Series { name: matrix.classes[*class].clone(), points: curve(*class).ok()? })
+        };
+        areas.iter().filter_map(one).collect()
+    };
+    if !areas.is_empty() {
+        let roc = chart::roc("ROC", &series(&|class| curves::roc(of.oof, class)));
+        let pr = chart::precision_recall("Precision and recall", &series(&|c| curves::precision_recall(of.oof, c)));
+        blocks.push(Block::Heading("At every threshold".into()));
+        blocks.push(Block::Text(text));
+        blocks.push(Block::Charts(vec![roc, pr]));
+    }
+    let about = "Rows are what pictures are, columns what they were taken for.";
+    Ok(Section { title: "Classes".into(), about: about.into(), blocks })
+}
+
+/// The area under a curve by trapezoids.
+fn area(points: &[[f64; 2]]) -> f64 {
+    points.windows(2).map(|pair| (pair[1][0] - pair[0][0]) * (pair[1][1] + pair[0][1]) / 2.0).sum()
+}
+
+/// Whether probabilities can be believed.
+pub fn calibration(of: &Material<'_>) -> Result<Section> {
+    let bins = metrics::reliability(of.oof, BINS)?;
+    let error = metrics::build("calibration", json!({}))?.score(of.oof)?;
+    let confidence: f64 = bins.iter().map(|bin| bin.confidence * bin.count as f64).sum::<f64>() / of.oof.len() as f64;
+    let accuracy: f64 = bins.iter().map(|bin| bin.accuracy * bin.count as f64).sum::<f64>() / of.oof.len() as f64;
+    let word = if confidence > accuracy { "more" } else { "less" };
+    let text = format!(
+        "Expected calibration error {error:.4} (15 bins). On average the network is {:.1} points {word} sure than right.",
+        100.0 * (confidence - accuracy).abs()
+    );
+    let highest = |i: usize| f64::from(of.oof.row(i)[of.oof.best(i)]);
+    let sure: Vec<f64> = (0..of.oof.len()).map(highest).collect();
+    let labels = Labels { title: "How sure it is", x: "probability of the predicted class", y: "pictures" };
+    let charts: Vec<Chart> = vec![chart::reliability("Reliability", &bins), chart::histogram(labels, &sure, 20)];
+    let about = "On the dashed line a probability of 0.8 is right in eight of ten cases.";
+    Ok(Section {
+        title: "Calibration".into(),
+        about: about.into(),
+        blocks: vec![Block::Text(text), Block::Charts(charts)],
+    })
+}
+
+/// What is said of the test part.
+pub fn test(of: &Material<'_>) -> Section {
+    let Some(blend) = of.blend else {
+        let text = "The data have no test part, so there are no predictions and no submission.";
+        return Section { title: "Test part".into(), about: String::new(), blocks: vec![Block::Text(text.into())] };
+    };
+    let (classes, known) = (of.prepared.classes(), of.prepared.dataset.rows());
+    let known: Vec<usize> = (0..known.len()).filter(|&i| known[i].part != Part::Test).collect();
+    let labelled = of.prepared.class_counts(&known);
+    let mut predicted = vec![0usize; classes.len()];
+    (0..blend.len()).for_each(|i| predicted[blend.best(i)] += 1);
+    let percent = |count: usize, whole: usize| format!("{:.1} %", 100.0 * count as f64 / whole.max(1) as f64);
+    let row = |(i, class): (usize, &String)| {
+        let shares = [percent(predicted[i], blend.len()), percent(labelled[i], known.len())];
+        [vec![class.clone(), predicted[i].to_string()], shares.to_vec()].concat()
+    };
+    let columns = ["class", "predicted", "share", "share of the labelled pictures"].map(String::from).to_vec();
+    let table = Table { columns, rows: classes.iter().enumerate().map(row).collect() };
+    let about = "The mean of all folds. Shares that differ much from those of the labelled pictures deserve a look.";
+    Section { title: "Test part".into(), about: about.into(), blocks: vec![Block::Table(table)] }
+}

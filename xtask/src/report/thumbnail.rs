@@ -1,0 +1,48 @@
+//! Small pictures for pages.
+
+use anyhow::Result;
+use augment::pixel::Region;
+use augment::pixel::bilinear;
+use data::Image;
+use eval::report::page::{Encoded, Format};
+use jpeg_encoder::{ColorType, Encoder};
+
+/// Longest side, pixels.
+pub const SIDE: usize = 160;
+const QUALITY: u8 = 82;
+
+/// A picture of at most [`SIDE`] pixels a side; of a volume its middle slice, of many channels the first three.
+pub fn thumbnail(image: &Image, alt: &str) -> Result<Encoded> {
+    let shown = visible(image)?;
+    let (width, height) = (shown.width(), shown.height());
+    let longest = width.max(height);
+    let small = |side: usize| (side * SIDE).div_ceil(longest).max(1);
+    let shown = match longest > SIDE {
+        true => {
+            let whole = Region::whole(&shown);
+            bilinear(shown, whole, small(width), small(height))
+        }
+        false => shown,
+    };
+    encode(&shown, alt)
+}
+
+/// One slice of one or three channels.
+pub fn visible(image: &Image) -> Result<Image> {
+    let [depth, height, width, channels] = image.dims();
+    let slice = height * width * channels;
+    let pixels = &image.pixels()[depth / 2 * slice..][..slice];
+    let kept = if channels < 3 { 1 } else { 3 };
+    let pixels = pixels.chunks_exact(channels).flat_map(|pixel| pixel[..kept].iter().copied()).collect();
+    Ok(Image::new(width, height, kept, pixels)?)
+}
+
+/// A picture of one or three channels as JPEG.
+pub fn encode(image: &Image, alt: &str) -> Result<Encoded> {
+    let (width, height) = (image.width(), image.height());
+    let color = if image.channels() == 1 { ColorType::Luma } else { ColorType::Rgb };
+    let mut bytes = vec![];
+    let side = |side: usize| u16::try_from(side).unwrap_or(u16::MAX);
+    Encoder::new(&mut bytes, QUALITY).encode(image.pixels(), side(width), side(height), color)?;
+    Ok(Encoded { format: Format::Jpeg, bytes, width, height, alt: alt.into() })
+}
