@@ -27,6 +27,8 @@ pub enum Command {
     Evaluate(EvaluateArgs),
     /// What a finished run says of pictures, as CSV or JSON lines
     Predict(PredictArgs),
+    /// Where a finished run looked, in given pictures or in its hardest ones
+    Explain(ExplainArgs),
     /// Finished runs side by side: scores, cost, and the settings in which they differ
     Compare(CompareArgs),
     /// What there is: one name a line with one sentence
@@ -178,6 +180,23 @@ pub struct CompareArgs {
     /// The result as one JSON object on stdout
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The run's folder
+    pub run: PathBuf,
+    /// Pictures, or folders of them [default: the run's hardest]
+    pub images: Vec<PathBuf>,
+    /// The page [default: explain.html in the run's folder]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Pictures elsewhere than where the run read them
+    #[arg(long, value_name = "PATH")]
+    pub data: Option<PathBuf>,
+    #[command(flatten)]
+    pub device: DeviceArgs,
 }
 
 /// Where to compute.

@@ -1,7 +1,7 @@
 //! One picture as a network sees it: what it says, and where it looked.
 
 use crate::predict;
-use crate::report::thumbnail::{SIDE, encode, visible};
+use crate::report::thumbnail::{encode, visible};
 use crate::saved::{Saved, Trained};
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
@@ -11,6 +11,9 @@ use eval::report::page::Encoded;
 use models::Pass;
 use serde_json::json;
 use std::sync::Arc;
+
+/// Side of a picture that a person sees well, pixels; three of them fit beside one another on a phone.
+const READABLE: u64 = 112;
 
 /// A network and how it is fed.
 pub struct Eye<'a> {
@@ -57,7 +60,7 @@ impl Eye<'_> {
         let mut saved = self.saved.clone();
         if let Some(fit) = saved.steps.last_mut() {
             let size = fit.params.get("size").and_then(serde_json::Value::as_u64).unwrap_or_default();
-            fit.params.insert("size".into(), json!(size.max(SIDE as u64)));
+            fit.params.insert("size".into(), json!(size.max(READABLE)));
         }
         saved
     }

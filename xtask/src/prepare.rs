@@ -1,10 +1,10 @@
 //! From a recipe to rows that can be trained on: open, look, clean, split.
 
-use crate::assemble;
+use crate::assemble::{self, Parts};
 use crate::progress::Progress;
 use crate::recipe::Recipe;
 use crate::usage::Usage;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use data::clean::Cleaned;
 use data::decode::Color;
 use data::explore::{ExploreConfig, Report};
@@ -105,7 +105,7 @@ pub fn open(recipe: &mut Recipe, demo: Option<&Path>) -> Result<Collection> {
     }
     let source = &recipe.data.source;
     let fitting = data::source::resolve(source, Value::Object(params.clone())).map_err(general);
-    fitting.map_err(|error| anyhow::anyhow!("{recognized}{error}")).context(Usage::recipe(&name))?;
+    fitting.map_err(|error| anyhow!("{recognized}{error}")).context(Usage::recipe(&name))?;
     let (collection, resolved) = data::source::open(source, Value::Object(params)).map_err(|error| match error {
         data::Error::Column { .. } => anyhow::Error::from(error).context(Usage::recipe(&name)),
         error => error.into(),
@@ -113,7 +113,7 @@ pub fn open(recipe: &mut Recipe, demo: Option<&Path>) -> Result<Collection> {
     let classes = collection.dataset.classes();
     if let Some(unknown) = recipe.data.drop_labels.iter().find(|label| !classes.contains(label)) {
         let known = classes.join(", ");
-        let why = anyhow::anyhow!("data.drop_labels: unknown label '{unknown}', expected one of {known}");
+        let why = anyhow!("data.drop_labels: unknown label '{unknown}', expected one of {known}");
         return Err(why.context(Usage::recipe(&name)));
     }
     if let Value::Object(mut resolved) = resolved {
@@ -150,9 +150,9 @@ fn general(error: data::Error) -> anyhow::Error {
         Some((head, own)) if head.contains("unknown field") => {
             let own = own.trim_start_matches("one of ").replace(" or ", ", ");
             let general = GENERAL.iter().map(|key| format!("`{key}`, ")).collect::<String>();
-            anyhow::anyhow!("data: {head}, expected one of {general}{own}")
+            anyhow!("data: {head}, expected one of {general}{own}")
         }
-        _ => anyhow::anyhow!("data: {message}"),
+        _ => anyhow!("data: {message}"),
     }
 }
 
@@ -161,6 +161,29 @@ pub fn look(collection: &Collection, drop_labels: &[String], progress: &Progress
     let stretch = progress.stretch("looking at pictures", collection.files.len() as u64, "pictures");
     let config = ExploreConfig { drop_labels: drop_labels.into() };
     Ok(data::explore::explore(collection, &config, &|done, _| stretch.at(done as u64))?)
+}
+
+/// What `run` was made of, prepared again as it was; `data` says where its pictures lie now, if not where they were.
+pub fn again(run: &Run, data: Option<&Path>, progress: &Progress) -> Result<(Recipe, Parts, Prepared)> {
+    let text = String::from_utf8(run.read("recipe.toml")?).context("recipe.toml is no text")?;
+    let mut recipe = Recipe::parse(&text, "recipe.toml")?;
+    let parts = assemble::parts(&mut recipe)?;
+    if let Some(path) = data {
+        recipe.data.params.insert("path".into(), path.display().to_string().into());
+        recipe.data.demo = false;
+    }
+    let demo = recipe.data.demo.then(|| run.path("demo-data"));
+    let collection = open(&mut recipe, demo.as_deref()).map_err(|error| match error.is::<Usage>() {
+        // The recipe was right once.
+        true => anyhow!("{}", error.root_cause())
+            .context(format!("the data are others than when '{}' was begun", run.folder().display())),
+        false => error,
+    })?;
+    let report = look(&collection, &recipe.data.drop_labels, progress)?;
+    let prepared = prepare(&recipe, &collection, report, progress)?;
+    // The same pictures and labels fall into the same folds.
+    prepared.is_of(run)?;
+    Ok((recipe, parts, prepared))
 }
 
 /// Cleans and splits.

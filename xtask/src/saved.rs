@@ -2,7 +2,7 @@
 
 use crate::assemble;
 use crate::recipe::Spec;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use candle_core::{DType, Device};
 use candle_nn::VarMap;
 use data::batch::Stats;
@@ -43,6 +43,15 @@ impl Saved {
         let name = format!("fold{fold}/model.json");
         let bytes = run.read(&name)?;
         serde_json::from_slice(&bytes).with_context(|| format!("'{}' is broken", run.path(&name).display()))
+    }
+
+    /// How many folds a finished run has.
+    pub fn folds(run: &Run) -> Result<usize> {
+        let folds = (0..).take_while(|fold| run.has(&format!("fold{fold}/weights.safetensors"))).count();
+        match folds > 0 && run.has("metrics.json") {
+            true => Ok(folds),
+            false => bail!("'{}' holds no finished run; finish it with --resume", run.folder().display()),
+        }
     }
 
     /// Writes `fold<k>/model.json`.

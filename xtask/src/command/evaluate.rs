@@ -2,11 +2,9 @@
 
 use crate::args::EvaluateArgs;
 use crate::progress::Progress;
-use crate::recipe::Recipe;
 use crate::saved::Saved;
-use crate::usage::Usage;
-use crate::{assemble, machine, output, predict, prepare};
-use anyhow::{Context, Result, anyhow};
+use crate::{machine, output, predict, prepare};
+use anyhow::Result;
 use data::{Dataset, Subset};
 use eval::{Predictions, Run};
 use serde_json::json;
@@ -17,24 +15,7 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     let run = Run::open(&args.run)?;
     let device = machine::start(&args.device.device, args.device.threads)?;
     let progress = Progress::new(args.device.quiet);
-    let text = String::from_utf8(run.read("recipe.toml")?).context("recipe.toml is no text")?;
-    let mut recipe = Recipe::parse(&text, "recipe.toml")?;
-    let parts = assemble::parts(&mut recipe)?;
-    if let Some(path) = &args.data {
-        recipe.data.params.insert("path".into(), path.display().to_string().into());
-        recipe.data.demo = false;
-    }
-    let demo = recipe.data.demo.then(|| run.path("demo-data"));
-    let collection = prepare::open(&mut recipe, demo.as_deref()).map_err(|error| match error.is::<Usage>() {
-        // The recipe was right once.
-        true => anyhow!("{}", error.root_cause())
-            .context(format!("the data are others than when '{}' was begun", args.run.display())),
-        false => error,
-    })?;
-    let report = prepare::look(&collection, &recipe.data.drop_labels, &progress)?;
-    let prepared = prepare::prepare(&recipe, &collection, report, &progress)?;
-    // The same pictures and labels fall into the same folds.
-    prepared.is_of(&run)?;
+    let (recipe, parts, prepared) = prepare::again(&run, args.data.as_deref(), &progress)?;
 
     let mut folds = vec![];
     for fold in 0..prepared.trained_folds {

@@ -5,6 +5,7 @@ mod bench;
 mod compare;
 mod eda;
 mod evaluate;
+mod explain;
 mod list;
 mod predict;
 mod summary;
@@ -23,6 +24,7 @@ pub fn run(command: Command) -> Result<()> {
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::List { kind, json } => list::run(kind, json),
         Command::Summary(args) => summary::run(&args),
         Command::Bench { part: Bench::Step(args) } => bench::step(&args),

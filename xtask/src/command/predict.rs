@@ -43,25 +43,10 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     let run = Run::open(&args.run)?;
     let device = machine::start(&args.device.device, args.device.threads)?;
     let progress = Progress::new(args.device.quiet);
-    let folds = (0..).take_while(|fold| run.has(&format!("fold{fold}/weights.safetensors"))).count();
-    if folds == 0 || !run.has("metrics.json") {
-        bail!("'{}' holds no finished run; finish it with --resume", args.run.display());
-    }
+    let folds = Saved::folds(&run)?;
     let first = Saved::read(&run, 0)?;
-    let (pictures, broken) = readable(list(&args.images)?, first.color);
-    for (path, why) in &broken {
-        output::warning(&format!("'{path}' is left out: {why}"));
-    }
-    if pictures.is_empty() {
-        bail!("none of the {} pictures can be read", broken.len());
-    }
-    let row = |path: &PathBuf| Row { id: path.display().to_string(), part: Part::Test, ..Row::default() };
-    let dataset: Arc<dyn Dataset> = Arc::new(Pictures {
-        rows: pictures.iter().map(row).collect(),
-        paths: pictures,
-        classes: first.classes,
-        color: first.color,
-    });
+    let (found, broken) = pictures(&args.images, &first)?;
+    let dataset: Arc<dyn Dataset> = Arc::new(found);
     let mut said = vec![];
     for fold in 0..folds {
         let saved = Saved::read(&run, fold)?;
@@ -76,10 +61,24 @@ pub fn run(args: &PredictArgs) -> Result<()> {
         Some(path) => write(path, text.as_bytes())?,
         None => output::result(text.trim_end()),
     }
-    match broken.len() {
+    match broken {
         0 => Ok(()),
         n => bail!("{n} pictures could not be read and have no prediction"),
     }
+}
+
+/// The pictures that `paths` name, and how many of them cannot be read: each is warned of.
+pub(super) fn pictures(paths: &[PathBuf], saved: &Saved) -> Result<(impl Dataset + use<>, usize)> {
+    let (paths, broken) = readable(list(paths)?, saved.color);
+    for (path, why) in &broken {
+        output::warning(&format!("'{path}' is left out: {why}"));
+    }
+    if paths.is_empty() {
+        bail!("none of the {} pictures can be read", broken.len());
+    }
+    let row = |path: &PathBuf| Row { id: path.display().to_string(), part: Part::Test, ..Row::default() };
+    let rows = paths.iter().map(row).collect();
+    Ok((Pictures { rows, paths, classes: saved.classes.clone(), color: saved.color }, broken.len()))
 }
 
 /// Every picture that `paths` name, folders with all below them.
@@ -161,7 +160,7 @@ fn shown(said: &Predictions, lines: bool) -> Result<String> {
     Ok(text)
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().with_context(|| format!("'{}' is no file name", path.display()))?;
     Ok(Run::open(folder)?.write(&name.to_string_lossy(), bytes)?)

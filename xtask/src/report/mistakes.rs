@@ -3,11 +3,14 @@
 use super::Material;
 use super::thumbnail::thumbnail;
 use crate::explained::Eye;
+use crate::prepare::Prepared;
 use crate::saved::Saved;
 use anyhow::{Context, Result};
+use candle_core::Device;
 use data::Part;
 use eval::analysis::{hardest, suspects};
 use eval::report::page::{Block, Picture, Section};
+use eval::{Predictions, Run};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,33 +19,33 @@ const HARDEST: usize = 18;
 const SUSPECTS: usize = 36;
 
 /// Row of the data set by id; ids of the test part may be those of training rows.
-fn places<'a>(of: &'a Material<'_>) -> HashMap<&'a str, usize> {
-    let rows = of.prepared.dataset.rows().iter().enumerate();
+fn places(prepared: &Prepared) -> HashMap<&str, usize> {
+    let rows = prepared.dataset.rows().iter().enumerate();
     rows.filter(|(_, row)| row.part != Part::Test).map(|(i, row)| (row.id.as_str(), i)).collect()
 }
 
 /// The pictures with the highest loss, and where the network looked.
-pub fn hard(of: &Material<'_>) -> Result<Section> {
-    let places = places(of);
-    let truth = of.oof.true_classes("the report")?;
+pub fn hard(run: &Run, prepared: &Prepared, oof: &Predictions, device: &Device) -> Result<Section> {
+    let places = places(prepared);
+    let truth = oof.true_classes("the report")?;
     let mut eyes: BTreeMap<usize, Eye<'_>> = BTreeMap::new();
     let mut pictures = vec![];
-    for hard in hardest(of.oof, HARDEST)? {
+    for hard in hardest(oof, HARDEST)? {
         let i = hard.sample;
-        let row = *places.get(of.oof.ids[i].as_str()).with_context(|| format!("no row '{}'", of.oof.ids[i]))?;
-        let fold = of.prepared.folds[row].unwrap_or(0);
+        let row = *places.get(oof.ids[i].as_str()).with_context(|| format!("no row '{}'", oof.ids[i]))?;
+        let fold = prepared.folds[row].unwrap_or(0);
         if let std::collections::btree_map::Entry::Vacant(place) = eyes.entry(fold) {
-            let saved = Saved::read(of.run, fold)?;
-            let trained = saved.load(of.run, fold, of.device)?;
-            place.insert(Eye { saved, trained, device: of.device });
+            let saved = Saved::read(run, fold)?;
+            let trained = saved.load(run, fold, device)?;
+            place.insert(Eye { saved, trained, device: device });
         }
-        let (given, best) = (truth[i] as usize, of.oof.best(i));
+        let (given, best) = (truth[i] as usize, oof.best(i));
         let classes = if given == best { vec![best] } else { vec![best, given] };
-        let seen = eyes[&fold].look(&of.prepared.dataset, row, &classes)?;
-        let (name, p) = (|class: usize| &of.oof.classes[class], |class: usize| of.oof.row(i)[class]);
+        let seen = eyes[&fold].look(&prepared.dataset, row, &classes)?;
+        let (name, p) = (|class: usize| &oof.classes[class], |class: usize| oof.row(i)[class]);
         pictures.push(Picture {
             images: std::iter::once(seen.picture).chain(seen.heat).collect(),
-            name: of.oof.ids[i].clone(),
+            name: oof.ids[i].clone(),
             lines: vec![
                 format!("labelled {} ({:.3})", name(given), p(given)),
                 format!("taken for {} ({:.3})", name(best), p(best)),
@@ -57,7 +60,7 @@ pub fn hard(of: &Material<'_>) -> Result<Section> {
 
 /// Labels that are probably wrong.
 pub fn suspicious(of: &Material<'_>) -> Result<Section> {
-    let places = places(of);
+    let places = places(of.prepared);
     let found = suspects(of.oof)?;
     let picture = |suspect: &eval::analysis::Suspect| -> Result<Picture> {
         let id = &of.oof.ids[suspect.sample];

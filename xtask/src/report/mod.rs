@@ -6,6 +6,7 @@ mod strength;
 pub mod thumbnail;
 
 pub use data::page as data_page;
+pub use mistakes::hard;
 
 use crate::assemble::Parts;
 use crate::prepare::Prepared;
@@ -16,7 +17,7 @@ use candle_core::Device;
 use data::Look;
 use eval::report::chart::{self, Labels};
 use eval::report::page::{Block, Figure, Page, Section};
-use eval::{Predictions, Run, Scalars};
+use eval::{Predictions, Run, Scalar, Scalars};
 use serde_json::Value;
 use strength::number;
 
@@ -40,16 +41,25 @@ pub struct Material<'a> {
 /// The report of a run that is about to be finished.
 pub fn page(of: &Material<'_>) -> Result<Page> {
     let scalars = Scalars::read(&of.run.path("scalars.jsonl"))?;
-    let look = Look::new(&of.prepared.report, &of.prepared.collection);
-    let mut sections = vec![strength::scores(of)?, strength::training(of, &scalars), strength::classes(of)?];
-    sections.push(strength::calibration(of)?);
-    sections.push(mistakes::hard(of)?);
-    sections.push(mistakes::suspicious(of)?);
-    sections.extend(look.sections());
-    sections.push(strength::folds(of));
-    sections.push(strength::test(of));
+    let mut sections = of.times.of("report", || sections(of, &scalars))?;
     sections.push(settings(of)?);
     Ok(Page { title: of.recipe.name.clone(), lead: of.recipe.about.clone(), figures: figures(of), sections })
+}
+
+/// Everything but the settings: strength, mistakes, data.
+fn sections(of: &Material<'_>, scalars: &[Scalar]) -> Result<Vec<Section>> {
+    let look = Look::new(&of.prepared.report, &of.prepared.collection);
+    let mut sections = vec![
+        strength::scores(of)?,
+        strength::training(of, scalars),
+        strength::classes(of)?,
+        strength::calibration(of)?,
+        hard(of.run, of.prepared, of.oof, of.device)?,
+        mistakes::suspicious(of)?,
+    ];
+    sections.extend(look.sections());
+    sections.extend([strength::folds(of), strength::test(of)]);
+    Ok(sections)
 }
 
 /// The few numbers that a reader came for.
@@ -91,7 +101,9 @@ fn settings(of: &Material<'_>) -> Result<Section> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);
     let facts = environment.as_object().into_iter().flatten();
     let facts = facts.filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.replace('_', " "), text(value)));
-    let mut spent: Vec<(String, f64)> = of.times.all().into_iter().collect();
+    // Tenths of a second are as exact as anybody wants to know it.
+    let spent = of.times.all().into_iter().map(|(stage, seconds)| (stage, (10.0 * seconds).round() / 10.0));
+    let mut spent: Vec<(String, f64)> = spent.filter(|(_, seconds)| *seconds > 0.0).collect();
     spent.sort_by(|a, b| b.1.total_cmp(&a.1));
     let labels = Labels { title: "Time spent", x: "seconds", y: "" };
     let recipe = vec![Block::Code(of.recipe.text()?)];

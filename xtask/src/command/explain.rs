@@ -1,0 +1,82 @@
+//! `explain`: what a finished run sees in pictures, as a page.
+
+use super::predict::pictures;
+use crate::args::ExplainArgs;
+use crate::explained::Eye;
+use crate::progress::Progress;
+use crate::saved::Saved;
+use crate::{machine, output, predict, prepare, report};
+use anyhow::{Context, Result, bail};
+use candle_core::Device;
+use data::Dataset;
+use eval::report::page::{Block, Page, Picture, Section};
+use eval::{Predictions, Run, ensemble};
+use std::path::Path;
+use std::sync::Arc;
+
+pub fn run(args: &ExplainArgs) -> Result<()> {
+    let run = Run::open(&args.run)?;
+    let device = machine::start(&args.device.device, args.device.threads)?;
+    let progress = Progress::new(args.device.quiet);
+    let folds = Saved::folds(&run)?;
+    let (section, broken) = match args.images.is_empty() {
+        true => (hardest(&run, args, &device, &progress)?, 0),
+        false => given(&run, folds, args, &device)?,
+    };
+    let name = run.folder().file_name().map_or("run".into(), |name| name.to_string_lossy().into_owned());
+    let lead = "Where the network looked: bright places speak for the class (Grad-CAM).".into();
+    let page = Page { title: format!("{name}: explained"), lead, figures: vec![], sections: vec![section] };
+    let html = page.to_html();
+    let place = args.out.clone().unwrap_or_else(|| run.path("explain.html"));
+    super::predict::write(&place, html.as_bytes())?;
+    output::result(&format!("open {}", place.display()));
+    match broken {
+        0 => Ok(()),
+        n => bail!("{n} pictures could not be read and are not explained"),
+    }
+}
+
+/// The pictures that cost the run most, as its report shows them.
+fn hardest(run: &Run, args: &ExplainArgs, device: &Device, progress: &Progress) -> Result<Section> {
+    let (_, _, prepared) = prepare::again(run, args.data.as_deref(), progress)?;
+    let text = String::from_utf8(run.read("oof.csv")?).context("oof.csv is no text")?;
+    let oof = Predictions::from_csv(&text).with_context(|| format!("'{}'", run.path("oof.csv").display()))?;
+    report::hard(run, &prepared, &oof, device)
+}
+
+/// Pictures from anywhere: what all folds say together, and where the first one looked. Also how many cannot be read.
+fn given(run: &Run, folds: usize, args: &ExplainArgs, device: &Device) -> Result<(Section, usize)> {
+    let first = Saved::read(run, 0)?;
+    let (found, broken) = pictures(&args.images, &first)?;
+    let dataset: Arc<dyn Dataset> = Arc::new(found);
+    let mut eye = None;
+    let mut said = vec![];
+    for fold in 0..folds {
+        let saved = Saved::read(run, fold)?;
+        let trained = saved.load(run, fold, device)?;
+        let loader = predict::loader(&saved, dataset.clone(), 32, device)?;
+        said.push(predict::all(&trained, &loader, &saved.classes, saved.views, |_| ())?);
+        eye.get_or_insert(Eye { saved, trained, device });
+    }
+    let said = ensemble::mean(&said)?;
+    let eye = eye.context("a finished run has a fold")?;
+    let blocks =
+        vec![Block::Gallery((0..said.len()).map(|i| picture(&eye, &dataset, &said, i)).collect::<Result<_>>()?)];
+    let about = "The picture, then where the most probable class was seen, then the next one; probabilities are the mean of \
+                 all folds, heat is that of the first.";
+    Ok((Section { title: "Pictures".into(), about: about.into(), blocks }, broken))
+}
+
+/// A picture with its two most probable classes.
+fn picture(eye: &Eye<'_>, dataset: &Arc<dyn Dataset>, said: &Predictions, i: usize) -> Result<Picture> {
+    let row = said.row(i);
+    let mut order: Vec<usize> = (0..row.len()).collect();
+    order.sort_by(|a, b| row[*b].total_cmp(&row[*a]));
+    order.truncate(2);
+    let seen = eye.look(dataset, i, &order)?;
+    Ok(Picture {
+        images: std::iter::once(seen.picture).chain(seen.heat).collect(),
+        name: Path::new(&said.ids[i]).display().to_string(),
+        lines: order.iter().map(|&class| format!("{} ({:.3})", said.classes[class], row[class])).collect(),
+    })
+}
