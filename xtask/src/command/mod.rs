@@ -3,13 +3,14 @@
 mod augment;
 mod bench;
 mod compare;
+mod doctor;
 mod eda;
 mod evaluate;
 mod list;
 mod predict;
 mod summary;
 
-use crate::args::{Bench, Command};
+use crate::args::Command;
 use crate::pipeline::{self, Extent};
 use anyhow::Result;
 
@@ -25,6 +26,7 @@ pub fn run(command: Command) -> Result<()> {
         Command::Compare(args) => compare::run(&args),
         Command::List { kind, json } => list::run(kind, json),
         Command::Summary(args) => summary::run(&args),
-        Command::Bench { part: Bench::Step(args) } => bench::step(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Bench { part } => bench::run(&part),
     }
 }
