@@ -4,6 +4,10 @@ use super::host::Host;
 use super::stages::Pictures;
 use super::verdict::{DECODE, Measured, Of, Part, Share, Verdict};
 use crate::recipe::Recipe;
+use candle_core::{DType, Device};
+use candle_nn::VarBuilder;
+use models::{Network, NetworkConfig};
+use serde_json::{Value, json};
 
 /// A part of the loader smaller than this is not worth a line.
 const NOTABLE: f64 = 0.25;
@@ -32,11 +36,23 @@ impl Facts<'_> {
             Part::Model => self.model(),
             Part::Judging => self.judging(),
         };
+        lines.extend(self.memory());
         let Host { cores, threads, .. } = self.host;
         if threads < cores {
             lines.push(format!("{threads} of {cores} cores work: --threads {cores}"));
         }
         lines
+    }
+
+    /// Whether the kept pictures leave room for the rest.
+    fn memory(&self) -> Option<String> {
+        let (cache, left) = (self.decoded_mb().min(self.recipe.train.cache_mb as u64), self.host.left_mib()?);
+        (cache > left * 4 / 5).then(|| {
+            format!(
+                "kept pictures would take {cache} MB of the {left} MiB of memory that are left: --set train.cache_mb={}",
+                left / 2
+            )
+        })
     }
 
     fn loader(&self) -> Vec<String> {
@@ -74,6 +90,9 @@ impl Facts<'_> {
             lines.push(format!(
                 "the decoded pictures take {mb} MB, more than memory has room for, so most are decoded in every epoch"
             ));
+        }
+        if self.measured.kept >= 1.0 {
+            lines.push("memory keeps all decoded pictures: only the first epoch decodes them".into());
         }
         if self.pictures.pixels > 8.0 * (size * size) as f64 {
             let side = self.pictures.pixels.sqrt().round();
@@ -122,17 +141,32 @@ impl Facts<'_> {
                 100.0 * work
             ));
         }
-        if model.name != "baseline" {
-            lines.push(format!(
-                "'{}' may be larger than the data need: --set model.name=baseline is the smallest there is",
+        lines.extend(self.lighter().map(|(name, work)| {
+            let percent = (100.0 * work).max(1.0);
+            format!(
+                "a smaller model may do: --set model.name={name} needs {percent:.0} % of the multiply-adds of '{}'",
                 model.name
-            ));
-        }
+            )
+        }));
         if self.host.device == "cpu" {
             let built = self.host.built_for.iter().find(|kind| **kind != "cpu");
             lines.extend(built.map(|kind| format!("this program was built for {kind}: --device {kind}")));
         }
         lines
+    }
+
+    /// The largest model that needs at most half the multiply-adds, and the share that it needs.
+    fn lighter(&self) -> Option<(&'static str, f64)> {
+        let Recipe { preprocess, model, .. } = self.recipe;
+        let work = |name: &str, params: Value| -> Option<f64> {
+            let config = NetworkConfig { model: name.into(), params, ..NetworkConfig::default() };
+            let network = Network::new(&config, VarBuilder::zeros(DType::F32, &Device::Cpu)).ok()?;
+            Some(network.summary((preprocess.size, preprocess.size)).ok()?.multiply_adds() as f64)
+        };
+        let own = work(&model.name, Value::Object(model.params.clone()))?;
+        let all = models::models().into_iter().map(|(name, _)| name).filter(|name| *name != model.name);
+        let shares = all.filter_map(|name| Some((name, work(name, json!({}))? / own)));
+        shares.filter(|(_, share)| *share <= 0.5).max_by(|a, b| a.1.total_cmp(&b.1))
     }
 
     fn judging(&self) -> Vec<String> {

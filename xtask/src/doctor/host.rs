@@ -93,9 +93,21 @@ fn memory(key: &str) -> Option<u64> {
 
 /// The memory that the control group allows, of either version; none where it is more than anyone has.
 fn memory_limit() -> Option<u64> {
-    let files = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    let text = files.iter().find_map(|file| read_to_string(file).ok())?;
-    text.trim().parse::<u64>().ok().filter(|bytes| *bytes < 1 << 50).map(|bytes| bytes >> 20)
+    let limit =
+        |folder: String, file: &str| read_to_string(format!("{folder}/{file}")).ok()?.trim().parse::<u64>().ok();
+    let second = |own: &str| limit(format!("/sys/fs/cgroup{own}"), "memory.max");
+    let first = |own: &str| limit(format!("/sys/fs/cgroup/memory{own}"), "memory.limit_in_bytes");
+    // The group itself, and the root as a container sees it.
+    let found = [second(&own_group("")), second(""), first(&own_group("memory")), first("")];
+    found.into_iter().flatten().filter(|bytes| *bytes < 1 << 50).map(|bytes| bytes >> 20).min()
+}
+
+/// The path of this process's control group under `controller`; the second version has one without a name.
+fn own_group(controller: &str) -> String {
+    let text = read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let mut groups = text.lines().filter_map(|line| line.splitn(3, ':').skip(1).collect::<Vec<_>>().try_into().ok());
+    let own = groups.find(|[names, _]: &[&str; 2]| names.split(',').any(|name| name == controller));
+    own.map_or(String::new(), |[_, path]| path.trim_end_matches('/').to_string())
 }
 
 /// The cores' worth of time that the control group allows, of either version.

@@ -123,7 +123,7 @@ impl Measured {
         let (stage, stage_share) = worst.map_or((String::new(), 0.0), |worst| {
             (worst.stage.name.clone(), worst.seconds / seconds.max(f64::MIN_POSITIVE))
         });
-        let epoch_seconds = self.epoch(&shares);
+        let epoch_seconds = self.epoch(factor);
         let speed = |seconds: f64| self.batch as f64 / seconds.max(1e-9);
         Verdict {
             bottleneck,
@@ -170,31 +170,32 @@ impl Measured {
         (1.0 + (epochs - 1.0) * (1.0 - self.kept.clamp(0.0, 1.0))) / epochs
     }
 
-    /// Seconds of an epoch: on a device of its own the model computes while the cores load, on the CPU they share the cores.
-    fn epoch(&self, shares: &[Share]) -> f64 {
-        let sum = |part: Part, of: &[Of]| {
-            let inside = shares.iter().filter(|share| share.stage.part == part && of.contains(&share.stage.of));
-            inside.map(|share| share.seconds).sum::<f64>()
-        };
-        let all = [Of::Learned, Of::Judged, Of::Both];
-        let loader = sum(Part::Loader, &all);
-        let (model, judging) = (sum(Part::Model, &all), sum(Part::Judging, &all));
-        if self.overlaps { loader.max(model + judging) } else { loader + model + judging }
+    /// Seconds of an epoch on the average over the run.
+    fn epoch(&self, factor: f64) -> f64 {
+        let decoded = self.decoded();
+        let learned = self.learned as f64 * self.together(Of::Learned, factor, decoded, 1);
+        learned + self.judged as f64 * self.together(Of::Judged, factor, decoded, 1)
     }
 
     /// Seconds of a fold's predictions at its end, of the rows that judge and of the test part.
     fn at_end(&self, factor: f64) -> f64 {
-        let judged = self.stages.iter().filter(|stage| stage.of != Of::Learned);
-        let (mut loader, mut judging) = (0.0, 0.0);
-        for stage in judged {
+        let batches = (self.judged + self.tested) as f64;
+        batches * self.together(Of::Judged, factor, 1.0 - self.kept.clamp(0.0, 1.0), self.views)
+    }
+
+    /// Seconds of a batch through all its stages: on a device of its own the model computes while the cores load, on the CPU
+    /// they share the cores.
+    fn together(&self, of: Of, factor: f64, decoded: f64, views: usize) -> f64 {
+        let (mut loads, mut computes) = (0.0, 0.0);
+        for stage in self.stages.iter().filter(|stage| stage.of == of || stage.of == Of::Both) {
             match stage.part {
-                Part::Loader if stage.name == DECODE => loader += stage.seconds * factor * (1.0 - self.kept),
-                Part::Loader => loader += stage.seconds * factor,
-                _ => judging += stage.seconds * self.views as f64,
+                Part::Loader if stage.name == DECODE => loads += stage.seconds * factor * decoded,
+                Part::Loader => loads += stage.seconds * factor,
+                Part::Model => computes += stage.seconds,
+                Part::Judging => computes += stage.seconds * views as f64,
             }
         }
-        let batch = if self.overlaps { loader.max(judging) } else { loader + judging };
-        (self.judged + self.tested) as f64 * batch
+        if self.overlaps { f64::max(loads, computes) } else { loads + computes }
     }
 }
 
