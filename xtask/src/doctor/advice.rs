@@ -141,6 +141,10 @@ impl Facts<'_> {
                 100.0 * work
             ));
         }
+        if let Some(width) = model.params.get("width").and_then(Value::as_u64).filter(|width| *width >= 16) {
+            let half = width / 2;
+            lines.push(format!("half as many channels need about a quarter of the work: --set model.width={half}"));
+        }
         lines.extend(self.lighter().map(|(name, work)| {
             let percent = (100.0 * work).max(1.0);
             format!(
@@ -155,17 +159,20 @@ impl Facts<'_> {
         lines
     }
 
-    /// The largest model that needs at most half the multiply-adds, and the share that it needs.
+    /// The largest model that needs at most half the multiply-adds in no more layers, and the share that it needs.
     fn lighter(&self) -> Option<(&'static str, f64)> {
         let Recipe { preprocess, model, .. } = self.recipe;
-        let work = |name: &str, params: Value| -> Option<f64> {
+        let work = |name: &str, params: Value| -> Option<(f64, usize)> {
             let config = NetworkConfig { model: name.into(), params, ..NetworkConfig::default() };
             let network = Network::new(&config, VarBuilder::zeros(DType::F32, &Device::Cpu)).ok()?;
-            Some(network.summary((preprocess.size, preprocess.size)).ok()?.multiply_adds() as f64)
+            let summary = network.summary((preprocess.size, preprocess.size)).ok()?;
+            Some((summary.multiply_adds() as f64, summary.layers.len()))
         };
         let own = work(&model.name, Value::Object(model.params.clone()))?;
         let all = models::models().into_iter().map(|(name, _)| name).filter(|name| *name != model.name);
-        let shares = all.filter_map(|name| Some((name, work(name, json!({}))? / own)));
+        let works = all.filter_map(|name| Some((name, work(name, json!({}))?)));
+        // Many thin layers take longer than their multiply-adds say.
+        let shares = works.filter(|(_, work)| work.1 <= own.1).map(|(name, work)| (name, work.0 / own.0));
         shares.filter(|(_, share)| *share <= 0.5).max_by(|a, b| a.1.total_cmp(&b.1))
     }
 

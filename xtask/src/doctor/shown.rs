@@ -78,8 +78,8 @@ impl Diagnosis {
                 100.0 * measured.kept
             ),
             format!(
-                "  model    {model} on {size}×{size} in batches of {batch}; {} epochs of {} batches, {} folds",
-                measured.epochs, measured.learned, measured.folds
+                "  model    {model} on {size}×{size} in batches of {batch}; folds {}, epochs {}, batches of an epoch {}",
+                measured.folds, measured.epochs, measured.learned
             ),
         ]
     }
