@@ -41,6 +41,8 @@ pub enum Command {
     },
     /// Layers, output shapes, parameters and multiply-adds of a model
     Summary(SummaryArgs),
+    /// The machine, the recipe and the time of every stage: what makes training slow, and what to do about it
+    Doctor(DoctorArgs),
     /// Speed of the parts
     Bench {
         /// Which part
@@ -84,6 +86,21 @@ pub struct RunArgs {
     /// Build everything, take one batch through every stage, write nothing
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// Arguments of `doctor`.
+#[derive(Clone, Debug, Args)]
+pub struct DoctorArgs {
+    /// A bundled recipe's name or a recipe file [default: demo, or default with --data]
+    pub recipe: Option<String>,
+    /// Pictures: a folder or a table; its layout is recognized
+    #[arg(long, value_name = "PATH")]
+    pub data: Option<PathBuf>,
+    /// Make the recipe's own look-alike data for it
+    #[arg(long, conflicts_with = "data")]
+    pub demo: bool,
+    #[command(flatten)]
+    pub common: Common,
 }
 
 /// Options shared by commands that compute.
@@ -237,6 +254,22 @@ pub struct SummaryArgs {
 pub enum Bench {
     /// Forward, backward and SGD update on one fixed batch
     Step(StepArgs),
+    /// JPEG files to normalized batches through crop, flip and color jitter
+    Loader(LoaderArgs),
+}
+
+/// Arguments of `bench loader`.
+#[derive(Debug, Args)]
+pub struct LoaderArgs {
+    /// Where the JPEG files lie, flat or nested
+    #[arg(long, value_name = "FOLDER")]
+    pub data: PathBuf,
+    /// Side of the crops, pixels
+    #[arg(long, default_value_t = 112, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub size: u16,
+    /// Threads [default: all cores]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
 }
 
 /// Arguments of `bench step`.

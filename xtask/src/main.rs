@@ -5,6 +5,7 @@ mod assemble;
 mod budget;
 mod command;
 mod demo;
+mod doctor;
 mod explained;
 mod fold;
 mod machine;

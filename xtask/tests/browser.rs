@@ -53,7 +53,7 @@ impl Browser {
         let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
         let started = lines.map_while(Result::ok).find(|line| line.contains("started successfully on port"));
         let port = started.and_then(|line| line.rsplit(' ').next()?.trim_end_matches('.').parse().ok());
-        Some(Self { driver, port: port.expect("the driver says its port") })
+        Some(Self { driver, port: port.unwrap() })
     }
 
     fn call(&self, method: &str, path: &str, body: &Value) -> Value {

@@ -3,6 +3,7 @@
 mod augment;
 mod bench;
 mod compare;
+mod doctor;
 mod eda;
 mod evaluate;
 mod explain;
@@ -10,7 +11,7 @@ mod list;
 mod predict;
 mod summary;
 
-use crate::args::{Bench, Command};
+use crate::args::Command;
 use crate::pipeline::{self, Extent};
 use anyhow::Result;
 
@@ -27,6 +28,7 @@ pub fn run(command: Command) -> Result<()> {
         Command::Explain(args) => explain::run(&args),
         Command::List { kind, json } => list::run(kind, json),
         Command::Summary(args) => summary::run(&args),
-        Command::Bench { part: Bench::Step(args) } => bench::step(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Bench { part } => bench::run(&part),
     }
 }

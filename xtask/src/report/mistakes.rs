@@ -37,7 +37,7 @@ pub fn hard(run: &Run, prepared: &Prepared, oof: &Predictions, device: &Device) 
         if let std::collections::btree_map::Entry::Vacant(place) = eyes.entry(fold) {
             let saved = Saved::read(run, fold)?;
             let trained = saved.load(run, fold, device)?;
-            place.insert(Eye { saved, trained, device: device });
+            place.insert(Eye { saved, trained, device });
         }
         let (given, best) = (truth[i] as usize, oof.best(i));
         let classes = if given == best { vec![best] } else { vec![best, given] };

@@ -67,7 +67,7 @@ pub fn folds(of: &Material<'_>) -> Section {
 pub fn training(of: &Material<'_>, scalars: &[Scalar]) -> Section {
     let metric = of.metrics["metric"].as_str().unwrap_or("score");
     let steps_of_epoch = |fold: usize| {
-        let last = scalars.iter().filter(|s| s.fold == fold && s.name == "epoch/loss").next_back();
+        let last = scalars.iter().rfind(|s| s.fold == fold && s.name == "epoch/loss");
         last.map_or(1.0, |s| s.step as f64 / (s.epoch + 1) as f64).max(1.0)
     };
     let series = |name: &str| -> Vec<Series> {

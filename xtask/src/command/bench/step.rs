@@ -1,4 +1,4 @@
-//! `bench`: speed of the parts, comparable from outside.
+//! `bench step`: forward, backward and SGD update on one fixed batch.
 
 use crate::args::StepArgs;
 use crate::usage::Usage;
@@ -19,8 +19,8 @@ const CLASSES: usize = 10;
 /// Steps before the clock runs.
 const WARM: u16 = 2;
 
-/// `bench step`: forward, backward and SGD update on one fixed batch.
-pub fn step(args: &StepArgs) -> Result<()> {
+/// Times the steps and prints their speed.
+pub fn run(args: &StepArgs) -> Result<()> {
     let device = machine::start(&args.device, args.threads)?;
     let dtype = match args.dtype.as_str() {
         "f32" => DType::F32,

@@ -1,0 +1,15 @@
+//! `bench`: speed of the parts, comparable from outside.
+
+mod loader;
+mod step;
+
+use crate::args::Bench;
+use anyhow::Result;
+
+/// Times the part that the command line names.
+pub fn run(part: &Bench) -> Result<()> {
+    match part {
+        Bench::Step(args) => step::run(args),
+        Bench::Loader(args) => loader::run(args),
+    }
+}

@@ -1,0 +1,77 @@
+//! What makes training slow: the machine, the recipe, and the time of every stage on real pictures. Nothing is written.
+
+mod advice;
+mod host;
+mod shown;
+mod stages;
+mod verdict;
+
+use crate::assemble::Parts;
+use crate::fold::Training;
+use crate::pipeline::draw;
+use crate::prepare::{self, Prepared};
+use crate::progress::Progress;
+use crate::recipe::Recipe;
+use crate::times::Times;
+use anyhow::Result;
+use candle_core::Device;
+use host::Host;
+use stages::Pictures;
+use std::path::Path;
+use std::sync::Arc;
+use verdict::{Measured, Verdict};
+
+/// Everything that was found out.
+pub struct Diagnosis {
+    host: Host,
+    recipe: Recipe,
+    /// Rows of all parts, and of those that fold 0 learns from and judges.
+    rows: [usize; 3],
+    classes: usize,
+    /// Median width and height.
+    sides: [usize; 2],
+    decoded_mb: u64,
+    pictures: Pictures,
+    measured: Measured,
+    verdict: Verdict,
+    advice: Vec<String>,
+}
+
+/// Takes `recipe` through every stage; demo data go to a folder that nobody keeps.
+pub fn examine(mut recipe: Recipe, parts: &Parts, device: &Device, progress: &Progress) -> Result<Diagnosis> {
+    let host = Host::look(device);
+    let temporary = tempfile::tempdir()?;
+    let prepared = read(&mut recipe, &temporary.path().join("run"), progress)?;
+    progress.note("timing every stage, about twenty seconds at most");
+    let training = Training {
+        recipe: &recipe,
+        parts,
+        prepared: &prepared,
+        // Nothing is kept: each picture costs what it costs the first time.
+        pictures: prepared.dataset.clone(),
+        device,
+        progress,
+        times: &Times::default(),
+        interrupted: Arc::default(),
+        fingerprint: String::new(),
+    };
+    let (measured, pictures) = stages::measure(&training, &training.fold(0)?)?;
+    let verdict = measured.verdict();
+    let (learned, judged) = prepared.split(0);
+    let rows = [prepared.dataset.rows().len(), learned.len(), judged.len()];
+    let facts =
+        advice::Facts { recipe: &recipe, host: &host, pictures, rows: rows[0], measured: &measured, verdict: &verdict };
+    let (decoded_mb, advice) = (facts.decoded_mb(), facts.advice());
+    let sizes = &prepared.report.sizes;
+    let (sides, classes) = ([sizes.width[1], sizes.height[1]], prepared.classes().len());
+    Ok(Diagnosis { host, recipe, rows, classes, sides, decoded_mb, pictures, measured, verdict, advice })
+}
+
+/// Rows and folds, as `pipeline` gets them.
+fn read(recipe: &mut Recipe, folder: &Path, progress: &Progress) -> Result<Prepared> {
+    let demo = if recipe.data.demo { Some(draw(recipe, folder, progress)?.path("demo-data")) } else { None };
+    let collection = prepare::open(recipe, demo.as_deref())?;
+    let report = prepare::look(&collection, &recipe.data.drop_labels, progress)?;
+    progress.note(&prepare::headline(&report));
+    prepare::prepare(recipe, &collection, report, progress)
+}
