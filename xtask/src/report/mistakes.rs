@@ -81,6 +81,14 @@ pub fn suspicious(of: &Material<'_>) -> Result<Section> {
         n if n > SUSPECTS => format!("{n} labels, the {SUSPECTS} most suspicious first; errors.csv has all."),
         n => format!("{n} labels, the most suspicious first; errors.csv has them, too."),
     };
+    // Confident learning takes the networks at their word.
+    let doubt = match found.len() * 10 > of.oof.len() {
+        true => {
+            " They are more than a tenth of all: most of them are likely mistakes of the networks, not of the labels."
+        }
+        false => "",
+    };
+    let text = text + doubt;
     let about =
         "Where the networks contradict a label clearly (confident learning): look at them before you trust either.";
     let blocks = vec![Block::Text(text), Block::Gallery(pictures)];
