@@ -41,6 +41,11 @@ pub fn precision_recall(predictions: &Predictions, class: usize) -> Result<Vec<[
     }
 }
 
+/// The area under `[x, y]` points of ascending x, by trapezoids: of [`roc`] that of [`crate::metrics::Auc`].
+pub fn area(points: &[[f64; 2]]) -> f64 {
+    points.windows(2).map(|pair| (pair[1][0] - pair[0][0]) * (pair[1][1] + pair[0][1]) / 2.0).sum()
+}
+
 fn last(steps: &[Step]) -> Step {
     steps.last().copied().unwrap_or_default()
 }

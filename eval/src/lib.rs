@@ -43,7 +43,7 @@ pub mod submission;
 mod table;
 pub mod track;
 
-pub use confusion::{Confusion, ConfusionMatrix};
+pub use confusion::{ClassScores, Confusion, ConfusionMatrix};
 pub use error::{Error, Result};
 pub use metrics::{Goal, Metric};
 pub use predictions::{Predictions, Truth};

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use sconce_eval::track::tensorboard;
-use sconce_eval::{Predictions, Scalar, Truth, analysis, curves, metrics};
+use sconce_eval::{ConfusionMatrix, Predictions, Scalar, Truth, analysis, curves, metrics};
 use serde_json::Value;
 
 fn rows(v: &Value) -> Vec<Vec<f32>> {
@@ -57,6 +57,19 @@ fn curves_follow_scikit_learn() {
             same_points(&curves::roc(&predictions, class).unwrap(), &curve["roc"], &about);
             let ours = curves::precision_recall(&predictions, class).unwrap();
             same_points(&ours, &curve["precision_recall"], &about);
+            let area = curves::area(&curves::roc(&predictions, class).unwrap());
+            assert!((area - curve["auc"].as_f64().unwrap()).abs() < 1e-12, "{about}: {area}");
+        }
+        // Several classes per sample have no confusion matrix.
+        let Some(theirs) = case.get("per_class") else { continue };
+        let ours = ConfusionMatrix::new(&predictions).unwrap().per_class();
+        let theirs: Vec<[f64; 4]> = serde_json::from_value(theirs.clone()).unwrap();
+        assert_eq!(ours.len(), theirs.len());
+        for (class, (ours, theirs)) in ours.into_iter().zip(theirs).enumerate() {
+            let ours = [ours.precision, ours.recall, ours.f1, ours.samples as f64];
+            // scikit-learn says 0 where nothing is divided by.
+            let same = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-12 || a.is_nan() && *b == 0.0;
+            assert!(ours.iter().zip(&theirs).all(same), "class {class}: {ours:?} {theirs:?}");
         }
     }
 }

@@ -42,7 +42,7 @@ pub enum Command {
     /// Layers, output shapes, parameters and multiply-adds of a model
     Summary(SummaryArgs),
     /// The machine, the recipe and the time of every stage: what makes training slow, and what to do about it
-    Doctor(DoctorArgs),
+    Doctor(RecipeArgs),
     /// Speed of the parts
     Bench {
         /// Which part
@@ -64,19 +64,26 @@ pub enum Kind {
     Recipes,
 }
 
-/// Options of every command that runs a recipe.
-#[derive(Clone, Debug, Args)]
-pub struct RunArgs {
+/// Options of every command that takes a recipe.
+#[derive(Debug, Args)]
+pub struct RecipeArgs {
     /// A bundled recipe's name or a recipe file [default: demo, or default with --data]
     pub recipe: Option<String>,
     /// Pictures: a folder or a table; its layout is recognized
     #[arg(long, value_name = "PATH")]
     pub data: Option<PathBuf>,
-    /// Make the recipe's own look-alike data and run on it
+    /// Make the recipe's own look-alike data and take them
     #[arg(long, conflicts_with = "data")]
     pub demo: bool,
     #[command(flatten)]
     pub common: Common,
+}
+
+/// Options of every command that runs a recipe.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
     /// Continue the unfinished run in --out
     #[arg(long)]
     pub resume: bool,
@@ -86,21 +93,6 @@ pub struct RunArgs {
     /// Build everything, take one batch through every stage, write nothing
     #[arg(long)]
     pub dry_run: bool,
-}
-
-/// Arguments of `doctor`.
-#[derive(Clone, Debug, Args)]
-pub struct DoctorArgs {
-    /// A bundled recipe's name or a recipe file [default: demo, or default with --data]
-    pub recipe: Option<String>,
-    /// Pictures: a folder or a table; its layout is recognized
-    #[arg(long, value_name = "PATH")]
-    pub data: Option<PathBuf>,
-    /// Make the recipe's own look-alike data for it
-    #[arg(long, conflicts_with = "data")]
-    pub demo: bool,
-    #[command(flatten)]
-    pub common: Common,
 }
 
 /// Options shared by commands that compute.
@@ -139,18 +131,10 @@ pub struct EdaArgs {
 }
 
 /// Arguments of `augment`.
-#[derive(Clone, Debug, Args)]
+#[derive(Debug, Args)]
 pub struct AugmentArgs {
-    /// A bundled recipe's name or a recipe file [default: demo, or default with --data]
-    pub recipe: Option<String>,
-    /// Pictures: a folder or a table; its layout is recognized
-    #[arg(long, value_name = "PATH")]
-    pub data: Option<PathBuf>,
-    /// Make the recipe's own look-alike data for it
-    #[arg(long, conflicts_with = "data")]
-    pub demo: bool,
     #[command(flatten)]
-    pub common: Common,
+    pub recipe: RecipeArgs,
     /// Training pictures, spread over the classes
     #[arg(long, alias = "samples", value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub rows: u16,

@@ -6,6 +6,7 @@ use crate::saved::{Saved, Trained};
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
 use data::{Dataset, Subset};
+use eval::Run;
 use eval::explain::{grad_cam, overlay};
 use eval::report::page::Encoded;
 use models::Pass;
@@ -30,8 +31,15 @@ pub struct Seen {
     pub heat: Vec<Encoded>,
 }
 
-impl Eye<'_> {
-    /// Where class `class` of every `classes` was seen in row `row`.
+impl<'a> Eye<'a> {
+    /// The network of a trained fold.
+    pub fn open(run: &Run, fold: usize, device: &'a Device) -> Result<Self> {
+        let saved = Saved::read(run, fold)?;
+        let trained = saved.load(run, fold, device)?;
+        Ok(Self { saved, trained, device })
+    }
+
+    /// Picture `row`, and where each of `classes` was seen in it.
     pub fn look(&self, dataset: &Arc<dyn Dataset>, row: usize, classes: &[usize]) -> Result<Seen> {
         let one: Arc<dyn Dataset> = Arc::new(Subset::new(dataset.clone(), vec![row]));
         let loader = predict::loader(&self.saved, one.clone(), 1, self.device)?;
@@ -55,12 +63,12 @@ impl Eye<'_> {
         })
     }
 
-    /// The same steps with a last one to a size that a person can see.
+    /// The same steps with a last one to a size that a person can see and a page can carry.
     fn enlarged(&self) -> Saved {
         let mut saved = self.saved.clone();
         if let Some(fit) = saved.steps.last_mut() {
             let size = fit.params.get("size").and_then(serde_json::Value::as_u64).unwrap_or_default();
-            fit.params.insert("size".into(), json!(size.max(READABLE)));
+            fit.params.insert("size".into(), json!(size.clamp(READABLE, 2 * READABLE)));
         }
         saved
     }

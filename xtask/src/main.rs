@@ -10,6 +10,7 @@ mod explained;
 mod fold;
 mod machine;
 mod output;
+mod pictures;
 mod pipeline;
 mod place;
 mod predict;

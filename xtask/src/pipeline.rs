@@ -1,6 +1,6 @@
 //! The whole road: look, clean, split, train each fold, evaluate, blend, predict, submit.
 
-use crate::args::{Common, RunArgs};
+use crate::args::{Common, RecipeArgs, RunArgs};
 use crate::assemble::{self, Parts};
 use crate::fold::{self, Training};
 use crate::place::{Place, choose, clear, forget, sweep};
@@ -43,32 +43,33 @@ struct Session {
 /// `pipeline` and `train`.
 pub fn run(args: &RunArgs, extent: Extent) -> Result<()> {
     let deadline = args.max_minutes.map(|minutes| Instant::now() + Duration::from_secs_f64(60.0 * minutes));
-    let mut recipe = recipe(args)?;
+    let common = &args.recipe.common;
+    let mut recipe = recipe(&args.recipe)?;
     recipe.train.max_minutes = args.max_minutes;
     let parts = assemble::parts(&mut recipe)?;
     prepare::check(&recipe)?;
-    let device = machine::start(&args.common.device, args.common.threads)?;
-    let progress = Progress::new(args.common.quiet);
+    let device = machine::start(&common.device, common.threads)?;
+    let progress = Progress::new(common.quiet);
     let session = Session { recipe, parts, device, progress, times: Times::default(), extent, deadline };
     if args.dry_run {
-        return session.try_out(args.common.json);
+        return session.try_out(common.json);
     }
-    match choose(&folder(&args.common, &session.recipe.name), args.resume)? {
+    match choose(&folder(common, &session.recipe.name), args.resume)? {
         Place::New(folder) => {
             let demo = session.recipe.data.demo;
             let mistaken = |error: &anyhow::Error| demo && error.is::<Usage>();
-            session.begin(&folder, args.common.json).inspect_err(|error| {
+            session.begin(&folder, common.json).inspect_err(|error| {
                 if mistaken(error) {
                     forget(&folder)
                 }
             })
         }
-        Place::Unfinished(folder) | Place::Finished(folder) => session.go_on(Run::open(folder)?, args.common.json),
+        Place::Unfinished(folder) | Place::Finished(folder) => session.go_on(Run::open(folder)?, common.json),
     }
 }
 
 /// The recipe that the options name, with what they change.
-pub fn recipe(args: &RunArgs) -> Result<Recipe> {
+pub fn recipe(args: &RecipeArgs) -> Result<Recipe> {
     let name = match (&args.recipe, &args.data) {
         (Some(name), _) => name,
         (None, Some(_)) => "default",
@@ -231,13 +232,7 @@ impl Session {
     /// `--dry-run`: one batch through every stage; nothing stays on disk.
     fn try_out(mut self, json: bool) -> Result<()> {
         let temporary = tempfile::tempdir()?;
-        let demo = self.recipe.data.demo.then(|| temporary.path().join("run"));
-        if let Some(folder) = &demo {
-            draw(&self.recipe, folder, &self.progress)?;
-        }
-        let demo = demo.map(|folder| folder.join("demo-data"));
-        let collection = prepare::open(&mut self.recipe, demo.as_deref())?;
-        let prepared = self.prepare(&collection)?;
+        let prepared = aside(&mut self.recipe, &temporary.path().join("run"), &self.progress)?;
         let training = self.training(&prepared, Arc::default());
         let seconds = budget::try_step(&training, &training.fold(0)?)?;
         let (pictures, classes, folds) =
@@ -255,6 +250,15 @@ impl Session {
         });
         Ok(())
     }
+}
+
+/// Rows and folds of a recipe that is only looked at; demo data are drawn into `folder`, which nobody keeps.
+pub fn aside(recipe: &mut Recipe, folder: &Path, progress: &Progress) -> Result<Prepared> {
+    let demo = if recipe.data.demo { Some(draw(recipe, folder, progress)?.path("demo-data")) } else { None };
+    let collection = prepare::open(recipe, demo.as_deref())?;
+    let report = prepare::look(&collection, &recipe.data.drop_labels, progress)?;
+    progress.note(&prepare::headline(&report));
+    prepare::prepare(recipe, &collection, report, progress)
 }
 
 /// Draws demo data into `folder` under another name and renames them, so that they are whole or not there.

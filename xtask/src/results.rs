@@ -45,7 +45,7 @@ pub struct Ending<'a> {
 
 /// Writes everything that comes after training. `metrics.json` is the last file: with it a run is finished.
 pub fn write(ending: &Ending<'_>, answers: &Answers) -> Result<()> {
-    let Ending { run, recipe, parts, prepared, device, times, progress } = *ending;
+    let Ending { run, recipe, parts, prepared, times, progress, .. } = *ending;
     let oof = in_order(&answers.oof, prepared);
     run.write("oof.csv", &oof.to_csv()?)?;
     run.write("errors.csv", &analysis::errors_csv(&oof, HARDEST, CONFUSED)?)?;
@@ -66,7 +66,7 @@ pub fn write(ending: &Ending<'_>, answers: &Answers) -> Result<()> {
     run.write(&format!("events.out.tfevents.{}.sconce", now as u64), &events)?;
     progress.note("writing the report");
     let (metrics, blend, folds) = (&metrics, blend.as_ref(), &answers.folds);
-    let material = Material { run, recipe, parts, prepared, device, times, metrics, folds, oof: &oof, blend };
+    let material = Material { ending, scalars: &scalars, metrics, folds, oof: &oof, blend };
     run.write("report.html", report::page(&material)?.to_html().as_bytes())?;
     times.write(run)?;
     run.write("metrics.json", &serde_json::to_vec_pretty(metrics)?)?;

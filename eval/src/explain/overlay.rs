@@ -107,14 +107,11 @@ mod tests {
 
     #[test]
     fn maps_are_enlarged_as_torch_does() {
-        // torch 2.15: F.interpolate([[0, .25, 1], [.5, .75, .125]], size=(4, 5), mode="bilinear", align_corners=False)
-        let heats = [
-            [0.0, 0.1, 0.25, 0.7, 1.0],
-            [0.125, 0.225, 0.375, 0.61875, 0.78125],
-            [0.375, 0.475, 0.625, 0.45625, 0.34375],
-            [0.5, 0.6, 0.75, 0.375, 0.125],
-        ];
-        let got = over_black([4, 5], &[0.0, 0.25, 1.0, 0.5, 0.75, 0.125], [2, 3]);
+        let golden: serde_json::Value = serde_json::from_str(include_str!("../../tests/golden/enlarged.json")).unwrap();
+        let rows = |key: &str| serde_json::from_value::<Vec<Vec<f32>>>(golden[key].clone()).unwrap();
+        let (map, heats) = (rows("map").concat(), rows("enlarged"));
+        let got = over_black([4, 5], &map, [2, 3]);
+        assert_eq!(got.len(), 3 * 4 * 5);
         for (got, heat) in got.chunks_exact(3).zip(heats.concat()) {
             let wanted = color(heat).map(|part| part * STRENGTH * heat);
             assert!(

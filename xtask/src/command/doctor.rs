@@ -1,16 +1,14 @@
 //! `doctor`: what makes training slow, and what to do about it.
 
-use crate::args::{DoctorArgs, RunArgs};
+use crate::args::RecipeArgs;
 use crate::pipeline;
 use crate::progress::Progress;
 use crate::{assemble, doctor, machine, output, prepare};
 use anyhow::Result;
 
 /// Examines the recipe that the options name and prints what was found.
-pub fn run(args: &DoctorArgs) -> Result<()> {
-    let DoctorArgs { recipe, data, demo, common } = args.clone();
-    let run = RunArgs { recipe, data, demo, common, resume: false, max_minutes: None, dry_run: true };
-    let mut recipe = pipeline::recipe(&run)?;
+pub fn run(args: &RecipeArgs) -> Result<()> {
+    let mut recipe = pipeline::recipe(args)?;
     let parts = assemble::parts(&mut recipe)?;
     prepare::check(&recipe)?;
     let device = machine::start(&args.common.device, args.common.threads)?;

@@ -11,7 +11,6 @@ use candle_core::Device;
 use data::Dataset;
 use eval::report::page::{Block, Page, Picture, Section};
 use eval::{Predictions, Run, ensemble};
-use std::path::Path;
 use std::sync::Arc;
 
 pub fn run(args: &ExplainArgs) -> Result<()> {
@@ -49,17 +48,14 @@ fn given(run: &Run, folds: usize, args: &ExplainArgs, device: &Device) -> Result
     let first = Saved::read(run, 0)?;
     let (found, broken) = pictures(&args.images, &first)?;
     let dataset: Arc<dyn Dataset> = Arc::new(found);
-    let mut eye = None;
     let mut said = vec![];
     for fold in 0..folds {
-        let saved = Saved::read(run, fold)?;
-        let trained = saved.load(run, fold, device)?;
-        let loader = predict::loader(&saved, dataset.clone(), 32, device)?;
-        said.push(predict::all(&trained, &loader, &saved.classes, saved.views, |_| ())?);
-        eye.get_or_insert(Eye { saved, trained, device });
+        let Eye { saved, trained, .. } = &Eye::open(run, fold, device)?;
+        let loader = predict::loader(saved, dataset.clone(), 32, device)?;
+        said.push(predict::all(trained, &loader, &saved.classes, saved.views, |_| ())?);
     }
     let said = ensemble::mean(&said)?;
-    let eye = eye.context("a finished run has a fold")?;
+    let eye = Eye::open(run, 0, device)?;
     let blocks =
         vec![Block::Gallery((0..said.len()).map(|i| picture(&eye, &dataset, &said, i)).collect::<Result<_>>()?)];
     let about = "The picture, then where the most probable class was seen, then the next one; probabilities are the mean of \
@@ -76,7 +72,7 @@ fn picture(eye: &Eye<'_>, dataset: &Arc<dyn Dataset>, said: &Predictions, i: usi
     let seen = eye.look(dataset, i, &order)?;
     Ok(Picture {
         images: std::iter::once(seen.picture).chain(seen.heat).collect(),
-        name: Path::new(&said.ids[i]).display().to_string(),
+        name: said.ids[i].clone(),
         lines: order.iter().map(|&class| format!("{} ({:.3})", said.classes[class], row[class])).collect(),
     })
 }

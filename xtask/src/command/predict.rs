@@ -1,43 +1,19 @@
 //! `predict`: what a finished run says of pictures.
 
 use crate::args::PredictArgs;
+use crate::pictures::{Pictures, below};
 use crate::progress::Progress;
 use crate::saved::Saved;
 use crate::{machine, output, predict};
 use anyhow::{Context, Result, bail};
+use data::Dataset;
 use data::decode::{Color, decode};
 use data::source::PICTURES;
-use data::{Column, Dataset, Image, Part, Row};
 use eval::{Predictions, Run, ensemble};
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// Pictures by path, without labels.
-struct Pictures {
-    rows: Vec<Row>,
-    paths: Vec<PathBuf>,
-    classes: Vec<String>,
-    color: Color,
-}
-
-impl Dataset for Pictures {
-    fn rows(&self) -> &[Row] {
-        &self.rows
-    }
-    fn classes(&self) -> &[String] {
-        &self.classes
-    }
-    fn columns(&self) -> &[Column] {
-        &[]
-    }
-    fn image(&self, index: usize) -> data::Result<Image> {
-        let path = &self.paths[index];
-        let bytes = std::fs::read(path).map_err(|source| data::Error::Read { path: path.clone(), source })?;
-        Ok(decode(&self.rows[index].id, &bytes, self.color)?.image)
-    }
-}
 
 pub fn run(args: &PredictArgs) -> Result<()> {
     let run = Run::open(&args.run)?;
@@ -68,7 +44,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
 }
 
 /// The pictures that `paths` name, and how many of them cannot be read: each is warned of.
-pub(super) fn pictures(paths: &[PathBuf], saved: &Saved) -> Result<(impl Dataset + use<>, usize)> {
+pub(super) fn pictures(paths: &[PathBuf], saved: &Saved) -> Result<(Pictures, usize)> {
     let (paths, broken) = readable(list(paths)?, saved.color);
     for (path, why) in &broken {
         output::warning(&format!("'{path}' is left out: {why}"));
@@ -76,47 +52,27 @@ pub(super) fn pictures(paths: &[PathBuf], saved: &Saved) -> Result<(impl Dataset
     if paths.is_empty() {
         bail!("none of the {} pictures can be read", broken.len());
     }
-    let row = |path: &PathBuf| Row { id: path.display().to_string(), part: Part::Test, ..Row::default() };
-    let rows = paths.iter().map(row).collect();
-    Ok((Pictures { rows, paths, classes: saved.classes.clone(), color: saved.color }, broken.len()))
+    Ok((Pictures::new(paths, saved.classes.clone(), saved.color), broken.len()))
 }
 
 /// Every picture that `paths` name, folders with all below them.
 fn list(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let is_picture = |ending: &OsStr| ending.to_str().is_some_and(|ending| PICTURES.contains(&ending));
     let mut found = vec![];
     for path in paths {
         let metadata = std::fs::metadata(path).with_context(|| format!("cannot read '{}'", path.display()))?;
         match metadata.is_dir() {
             true => {
-                let before = found.len();
-                enter(path, &mut found, &mut BTreeSet::new())?;
-                if found.len() == before {
+                let pictures = below(path, &|name| Path::new(name).extension().is_some_and(is_picture))?;
+                if pictures.is_empty() {
                     bail!("no pictures ({}) are below '{}'", PICTURES.join(", "), path.display());
                 }
+                found.extend(pictures);
             }
             false => found.push(path.clone()),
         }
     }
     Ok(found)
-}
-
-/// Adds the pictures below `folder`; `seen` are the folders entered so far, as links may lead in a circle.
-fn enter(folder: &Path, found: &mut Vec<PathBuf>, seen: &mut BTreeSet<PathBuf>) -> Result<()> {
-    if !seen.insert(folder.canonicalize().with_context(|| format!("cannot read '{}'", folder.display()))?) {
-        return Ok(());
-    }
-    let entries = std::fs::read_dir(folder).with_context(|| format!("cannot read '{}'", folder.display()))?;
-    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
-    paths.sort();
-    for path in paths {
-        let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
-        if path.is_dir() {
-            enter(&path, found, seen)?;
-        } else if PICTURES.contains(&ending.as_str()) {
-            found.push(path);
-        }
-    }
-    Ok(())
 }
 
 /// Pictures that decode, and the others with the reason.

@@ -8,8 +8,7 @@ mod verdict;
 
 use crate::assemble::Parts;
 use crate::fold::Training;
-use crate::pipeline::draw;
-use crate::prepare::{self, Prepared};
+use crate::pipeline::aside;
 use crate::progress::Progress;
 use crate::recipe::Recipe;
 use crate::times::Times;
@@ -17,7 +16,6 @@ use anyhow::Result;
 use candle_core::Device;
 use host::Host;
 use stages::Pictures;
-use std::path::Path;
 use std::sync::Arc;
 use verdict::{Measured, Verdict};
 
@@ -41,8 +39,8 @@ pub struct Diagnosis {
 pub fn examine(mut recipe: Recipe, parts: &Parts, device: &Device, progress: &Progress) -> Result<Diagnosis> {
     let host = Host::look(device);
     let temporary = tempfile::tempdir()?;
-    let prepared = read(&mut recipe, &temporary.path().join("run"), progress)?;
-    progress.note("timing every stage, about twenty seconds at most");
+    let prepared = aside(&mut recipe, &temporary.path().join("run"), progress)?;
+    progress.note("timing every stage: up to twenty seconds, longer for slow models");
     let training = Training {
         recipe: &recipe,
         parts,
@@ -65,13 +63,4 @@ pub fn examine(mut recipe: Recipe, parts: &Parts, device: &Device, progress: &Pr
     let sizes = &prepared.report.sizes;
     let (sides, classes) = ([sizes.width[1], sizes.height[1]], prepared.classes().len());
     Ok(Diagnosis { host, recipe, rows, classes, sides, decoded_mb, pictures, measured, verdict, advice })
-}
-
-/// Rows and folds, as `pipeline` gets them.
-fn read(recipe: &mut Recipe, folder: &Path, progress: &Progress) -> Result<Prepared> {
-    let demo = if recipe.data.demo { Some(draw(recipe, folder, progress)?.path("demo-data")) } else { None };
-    let collection = prepare::open(recipe, demo.as_deref())?;
-    let report = prepare::look(&collection, &recipe.data.drop_labels, progress)?;
-    progress.note(&prepare::headline(&report));
-    prepare::prepare(recipe, &collection, report, progress)
 }

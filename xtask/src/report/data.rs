@@ -185,9 +185,21 @@ impl<'a> Look<'a> {
             add(title, "They are left out.", vec![table(["file", "why"], rows)]);
         }
         for (found, title, what) in [
-            (&report.label_conflicts, "Equal pictures with different labels", "At least one label is wrong."),
-            (&report.duplicates, "Equal pictures", "The pixels are the same; copies never sit in two folds."),
-            (&report.near_duplicates, "Nearly equal pictures", "They are kept together in one fold."),
+            (
+                &report.label_conflicts,
+                "Equal pictures with different labels",
+                "At least one label is wrong: none of them is used, unless data.clean.conflicts says otherwise.",
+            ),
+            (
+                &report.duplicates,
+                "Equal pictures",
+                "The pixels are the same: one of each is used, unless data.clean.duplicates says otherwise.",
+            ),
+            (
+                &report.near_duplicates,
+                "Nearly equal pictures",
+                "They share a fold, unless data.clean.near_duplicates says otherwise or the data bring a validation part along.",
+            ),
         ] {
             if !found.is_empty() {
                 add(format!("{title}: {} groups{}", found.len(), some(found.len())), what, vec![groups(found)]);

@@ -4,7 +4,6 @@ use super::Material;
 use super::thumbnail::thumbnail;
 use crate::explained::Eye;
 use crate::prepare::Prepared;
-use crate::saved::Saved;
 use anyhow::{Context, Result};
 use candle_core::Device;
 use data::Part;
@@ -12,7 +11,8 @@ use eval::analysis::{hardest, suspects};
 use eval::report::page::{Block, Picture, Section};
 use eval::{Predictions, Run};
 use rayon::prelude::*;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::collections::btree_map::{BTreeMap, Entry};
 
 /// Pictures of each kind.
 const HARDEST: usize = 18;
@@ -34,10 +34,8 @@ pub fn hard(run: &Run, prepared: &Prepared, oof: &Predictions, device: &Device) 
         let i = hard.sample;
         let row = *places.get(oof.ids[i].as_str()).with_context(|| format!("no row '{}'", oof.ids[i]))?;
         let fold = prepared.folds[row].unwrap_or(0);
-        if let std::collections::btree_map::Entry::Vacant(place) = eyes.entry(fold) {
-            let saved = Saved::read(run, fold)?;
-            let trained = saved.load(run, fold, device)?;
-            place.insert(Eye { saved, trained, device });
+        if let Entry::Vacant(place) = eyes.entry(fold) {
+            place.insert(Eye::open(run, fold, device)?);
         }
         let (given, best) = (truth[i] as usize, oof.best(i));
         let classes = if given == best { vec![best] } else { vec![best, given] };
@@ -60,14 +58,14 @@ pub fn hard(run: &Run, prepared: &Prepared, oof: &Predictions, device: &Device) 
 
 /// Labels that are probably wrong.
 pub fn suspicious(of: &Material<'_>) -> Result<Section> {
-    let places = places(of.prepared);
+    let places = places(of.ending.prepared);
     let found = suspects(of.oof)?;
     let picture = |suspect: &eval::analysis::Suspect| -> Result<Picture> {
         let id = &of.oof.ids[suspect.sample];
         let row = *places.get(id.as_str()).with_context(|| format!("no row '{id}'"))?;
         let (name, p) = (|c: usize| &of.oof.classes[c], |c: usize| of.oof.row(suspect.sample)[c]);
         Ok(Picture {
-            images: vec![thumbnail(&of.prepared.dataset.image(row)?, id)?],
+            images: vec![thumbnail(&of.ending.prepared.dataset.image(row)?, id)?],
             name: id.clone(),
             lines: vec![
                 format!("labelled {} ({:.3})", name(suspect.given), p(suspect.given)),

@@ -8,27 +8,20 @@ pub mod thumbnail;
 pub use data::page as data_page;
 pub use mistakes::hard;
 
-use crate::assemble::Parts;
-use crate::prepare::Prepared;
-use crate::recipe::Recipe;
-use crate::times::Times;
+use crate::results::Ending;
 use anyhow::Result;
-use candle_core::Device;
 use data::Look;
 use eval::report::chart::{self, Labels};
 use eval::report::page::{Block, Figure, Page, Section};
-use eval::{Predictions, Run, Scalar, Scalars};
+use eval::{Predictions, Scalar};
 use serde_json::Value;
 use strength::number;
 
 /// What a report is made of.
 pub struct Material<'a> {
-    pub run: &'a Run,
-    pub recipe: &'a Recipe,
-    pub parts: &'a Parts,
-    pub prepared: &'a Prepared,
-    pub device: &'a Device,
-    pub times: &'a Times,
+    pub ending: &'a Ending<'a>,
+    /// All curves.
+    pub scalars: &'a [Scalar],
     /// What `metrics.json` is going to hold.
     pub metrics: &'a Value,
     /// Out-of-fold predictions of each fold, and of all in the order of the rows.
@@ -40,21 +33,25 @@ pub struct Material<'a> {
 
 /// The report of a run that is about to be finished.
 pub fn page(of: &Material<'_>) -> Result<Page> {
-    let scalars = Scalars::read(&of.run.path("scalars.jsonl"))?;
-    let mut sections = of.times.of("report", || sections(of, &scalars))?;
+    let mut sections = of.ending.times.of("report", || sections(of))?;
     sections.push(settings(of)?);
-    Ok(Page { title: of.recipe.name.clone(), lead: of.recipe.about.clone(), figures: figures(of), sections })
+    Ok(Page {
+        title: of.ending.recipe.name.clone(),
+        lead: of.ending.recipe.about.clone(),
+        figures: figures(of),
+        sections,
+    })
 }
 
 /// Everything but the settings: strength, mistakes, data.
-fn sections(of: &Material<'_>, scalars: &[Scalar]) -> Result<Vec<Section>> {
-    let look = Look::new(&of.prepared.report, &of.prepared.collection);
+fn sections(of: &Material<'_>) -> Result<Vec<Section>> {
+    let look = Look::new(&of.ending.prepared.report, &of.ending.prepared.collection);
     let mut sections = vec![
         strength::scores(of)?,
-        strength::training(of, scalars),
+        strength::training(of),
         strength::classes(of)?,
         strength::calibration(of)?,
-        hard(of.run, of.prepared, of.oof, of.device)?,
+        hard(of.ending.run, of.ending.prepared, of.oof, of.ending.device)?,
         mistakes::suspicious(of)?,
     ];
     sections.extend(look.sections());
@@ -72,12 +69,16 @@ fn figures(of: &Material<'_>) -> Vec<Figure> {
     };
     let majority = format!("always the most frequent class: accuracy {}", number(&metrics["majority"]));
     let known = of.oof.len();
-    let (classes, folds) = (of.prepared.classes().len(), of.prepared.trained_folds);
-    let seconds: f64 = of.times.all().values().sum();
+    let (classes, folds) = (of.ending.prepared.classes().len(), of.ending.prepared.trained_folds);
+    let seconds: f64 = of.ending.times.all().values().sum();
     let mut all = vec![
         figure(metrics["metric"].as_str().unwrap_or("score"), number(&metrics["score"]), interval),
         figure("judged pictures", known.to_string(), format!("{classes} classes, {folds} folds; {majority}")),
-        figure("model", of.recipe.model.name.clone(), format!("{0}×{0} pixels", of.recipe.preprocess.size)),
+        figure(
+            "model",
+            of.ending.recipe.model.name.clone(),
+            format!("{0}×{0} pixels", of.ending.recipe.preprocess.size),
+        ),
         figure("time", duration(seconds), "where it went is shown at the end".into()),
     ];
     if let Some(score) = metrics["test"].get(metrics["metric"].as_str().unwrap_or_default()) {
@@ -97,16 +98,16 @@ fn duration(seconds: f64) -> String {
 
 /// How to get the same again, and what it cost.
 fn settings(of: &Material<'_>) -> Result<Section> {
-    let environment: Value = serde_json::from_slice(&of.run.read("environment.json")?)?;
+    let environment: Value = serde_json::from_slice(&of.ending.run.read("environment.json")?)?;
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);
     let facts = environment.as_object().into_iter().flatten();
     let facts = facts.filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.replace('_', " "), text(value)));
     // Tenths of a second are as exact as anybody wants to know it.
-    let spent = of.times.all().into_iter().map(|(stage, seconds)| (stage, (10.0 * seconds).round() / 10.0));
+    let spent = of.ending.times.all().into_iter().map(|(stage, seconds)| (stage, (10.0 * seconds).round() / 10.0));
     let mut spent: Vec<(String, f64)> = spent.filter(|(_, seconds)| *seconds > 0.0).collect();
     spent.sort_by(|a, b| b.1.total_cmp(&a.1));
     let labels = Labels { title: "Time spent", x: "seconds", y: "" };
-    let recipe = vec![Block::Code(of.recipe.text()?)];
+    let recipe = vec![Block::Code(of.ending.recipe.text()?)];
     let blocks = vec![
         Block::Charts(vec![chart::bars(labels, &spent)]),
         Block::Heading("Environment".into()),

@@ -5,7 +5,7 @@ use anyhow::Result;
 use data::Part;
 use eval::report::chart::{self, Chart, Interval, Labels, Series};
 use eval::report::page::{Block, Section, Table};
-use eval::{ConfusionMatrix, Predictions, Scalar, bootstrap, curves, metrics};
+use eval::{ClassScores, ConfusionMatrix, Predictions, bootstrap, curves, metrics};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub fn number(value: &Value) -> String {
 
 /// Which pictures judge which fold.
 pub fn folds(of: &Material<'_>) -> Section {
-    let prepared = of.prepared;
+    let prepared = of.ending.prepared;
     let rows = prepared.dataset.rows();
     let names: Vec<String> = (1..=prepared.trained_folds).map(|fold| format!("fold {fold}")).collect();
     let judged: Vec<Vec<usize>> = (0..prepared.trained_folds).map(|fold| prepared.split(fold).1).collect();
@@ -59,12 +59,20 @@ pub fn folds(of: &Material<'_>) -> Section {
         blocks.push(Block::Heading("Rows that are not used".into()));
         blocks.push(Block::Table(Table { columns: vec!["reason".into(), "rows".into()], rows }));
     }
-    let about = "Every picture is judged by a network that has not seen it, nor its group, nor a nearly equal picture.";
+    let given = of.ending.recipe.data.folds == 0 && rows.iter().any(|row| row.part == Part::Validation);
+    let about = match given {
+        true => {
+            "The validation part that the data bring along judges as it is; what it shares with the training part is listed \
+                 among the leaks."
+        }
+        false => "Every picture is judged by a network that has seen neither it nor any of its group.",
+    };
     Section { title: "Folds".into(), about: about.into(), blocks }
 }
 
 /// What was logged while training.
-pub fn training(of: &Material<'_>, scalars: &[Scalar]) -> Section {
+pub fn training(of: &Material<'_>) -> Section {
+    let scalars = of.scalars;
     let metric = of.metrics["metric"].as_str().unwrap_or("score");
     let steps_of_epoch = |fold: usize| {
         let last = scalars.iter().rfind(|s| s.fold == fold && s.name == "epoch/loss");
@@ -77,7 +85,7 @@ pub fn training(of: &Material<'_>, scalars: &[Scalar]) -> Section {
             let points = mine.map(|s| [s.step as f64 / per_epoch, s.value]).collect();
             Series { name: format!("fold {}", fold + 1), points }
         };
-        (0..of.prepared.trained_folds).map(of_fold).filter(|series| !series.points.is_empty()).collect()
+        (0..of.ending.prepared.trained_folds).map(of_fold).filter(|series| !series.points.is_empty()).collect()
     };
     let validation = format!("validation/{metric}");
     let rate: Vec<Series> = series("train/lr").into_iter().take(1).collect();
@@ -103,15 +111,20 @@ pub fn training(of: &Material<'_>, scalars: &[Scalar]) -> Section {
 /// Scores with intervals.
 pub fn scores(of: &Material<'_>) -> Result<Section> {
     let name = of.metrics["metric"].as_str().unwrap_or("score");
-    let seed = data::rng::sub_seed(of.recipe.seed, "bootstrap");
-    let row = |name: String, said: &Predictions, draws: usize| -> Interval {
-        let value = of.parts.metric.score(said).unwrap_or(f64::NAN);
-        let [low, high] = bootstrap::interval(said, &*of.parts.metric, draws, seed).unwrap_or([f64::NAN; 2]);
-        Interval { name, value, low, high }
+    let seed = data::rng::sub_seed(of.ending.recipe.seed, "bootstrap");
+    let number_at = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
+    let ends = |at: usize| number_at(&of.metrics["ci95"][at]);
+    let [low, high] = [ends(0), ends(1)];
+    let mut rows = vec![Interval { name: "all folds".into(), value: number_at(&of.metrics["score"]), low, high }];
+    let draws = of.ending.recipe.eval.bootstrap.min(DRAWS);
+    let fold = |(i, said): (usize, &Predictions)| {
+        // No draws, no interval.
+        let interval = bootstrap::interval(said, &*of.ending.parts.metric, draws, seed);
+        let [low, high] = interval.unwrap_or([f64::NAN; 2]);
+        Interval { name: format!("fold {}", i + 1), value: number_at(&of.metrics["folds"][i]), low, high }
     };
-    let mut rows = vec![row("all folds".into(), of.oof, DRAWS)];
     if of.folds.len() > 1 {
-        rows.extend(of.folds.iter().enumerate().map(|(i, said)| row(format!("fold {}", i + 1), said, DRAWS)));
+        rows.extend(of.folds.iter().enumerate().map(fold));
     }
     let majority = of.metrics["majority"].as_f64().filter(|_| name == "accuracy");
     let labels = Labels { title: "Score with 95 % intervals", x: name, y: "" };
@@ -138,21 +151,14 @@ pub fn scores(of: &Material<'_>) -> Result<Section> {
 /// Which classes are good, and which are taken for which.
 pub fn classes(of: &Material<'_>) -> Result<Section> {
     let matrix = ConfusionMatrix::new(of.oof)?;
-    let auc = |class: usize| curves::roc(of.oof, class).map_or(f64::NAN, |points| area(&points));
-    let share = |part: u64, whole: u64| if whole == 0 { f64::NAN } else { part as f64 / whole as f64 };
+    let auc = |class: usize| curves::roc(of.oof, class).map_or(f64::NAN, |points| curves::area(&points));
+    let mut areas: Vec<(usize, f64)> = (0..matrix.classes.len()).map(|class| (class, auc(class))).collect();
     let shown = |value: f64| if value.is_finite() { format!("{value:.3}") } else { "–".into() };
-    let mut areas = vec![];
-    let mut row = |class: usize| {
-        let hits = matrix.counts[class][class];
-        let truths: u64 = matrix.counts[class].iter().sum();
-        let guesses: u64 = matrix.counts.iter().map(|row| row[class]).sum();
-        let (recall, precision) = (share(hits, truths), share(hits, guesses));
-        let f = 2.0 * hits as f64 / (truths + guesses).max(1) as f64;
-        areas.push((class, auc(class)));
-        let numbers = [precision, recall, f, auc(class)].map(shown);
-        [vec![matrix.classes[class].clone(), truths.to_string()], numbers.to_vec()].concat()
+    let row = |(scores, (class, area)): (ClassScores, &(usize, f64))| {
+        let numbers = [scores.precision, scores.recall, scores.f1, *area].map(shown);
+        [vec![matrix.classes[*class].clone(), scores.samples.to_string()], numbers.to_vec()].concat()
     };
-    let rows = (0..matrix.classes.len()).map(&mut row).collect();
+    let rows = matrix.per_class().into_iter().zip(&areas).map(row).collect();
     let columns = ["class", "pictures", "precision", "recall", "F1", "ROC AUC"].map(String::from).to_vec();
     let mut blocks =
         vec![Block::Charts(vec![chart::confusion("Confusion", &matrix)]), Block::Table(Table { columns, rows })];
@@ -187,11 +193,6 @@ pub fn classes(of: &Material<'_>) -> Result<Section> {
     Ok(Section { title: "Classes".into(), about: about.into(), blocks })
 }
 
-/// The area under a curve by trapezoids.
-fn area(points: &[[f64; 2]]) -> f64 {
-    points.windows(2).map(|pair| (pair[1][0] - pair[0][0]) * (pair[1][1] + pair[0][1]) / 2.0).sum()
-}
-
 /// Whether probabilities can be believed.
 pub fn calibration(of: &Material<'_>) -> Result<Section> {
     let bins = metrics::reliability(of.oof, BINS)?;
@@ -221,9 +222,9 @@ pub fn test(of: &Material<'_>) -> Section {
         let text = "The data have no test part, so there are no predictions and no submission.";
         return Section { title: "Test part".into(), about: String::new(), blocks: vec![Block::Text(text.into())] };
     };
-    let (classes, known) = (of.prepared.classes(), of.prepared.dataset.rows());
+    let (classes, known) = (of.ending.prepared.classes(), of.ending.prepared.dataset.rows());
     let known: Vec<usize> = (0..known.len()).filter(|&i| known[i].part != Part::Test).collect();
-    let labelled = of.prepared.class_counts(&known);
+    let labelled = of.ending.prepared.class_counts(&known);
     let mut predicted = vec![0usize; classes.len()];
     (0..blend.len()).for_each(|i| predicted[blend.best(i)] += 1);
     let percent = |count: usize, whole: usize| format!("{:.1} %", 100.0 * count as f64 / whole.max(1) as f64);

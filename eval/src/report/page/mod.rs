@@ -1,7 +1,8 @@
 //! A page as data, written as one self-contained HTML file.
 //!
 //! A page is a title, a few large figures and sections of blocks. Everything that is text here is shown as it is, whatever
-//! it contains; only [`Chart`]s and [`Encoded`] pictures become markup, and those are made by this crate.
+//! it contains: the only markup from outside of the template are [`Chart`]s, which this crate alone makes, and the bytes of
+//! [`Encoded`] pictures, which are written as base64.
 
 mod picture;
 mod table;

@@ -1,13 +1,13 @@
 //! `bench loader`: JPEG files to normalized batches, by the loader that training uses.
 
 use crate::args::LoaderArgs;
+use crate::pictures::{Pictures, below};
 use crate::{machine, output};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use augment::{Pipeline, Transform};
-use data::decode::{Color, decode};
-use data::{Dataset, Error, Image, Loader, LoaderConfig, Part, Row, Shuffled};
+use data::decode::Color;
+use data::{Loader, LoaderConfig, Shuffled};
 use serde_json::json;
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,8 +20,8 @@ const EPOCHS: usize = 3;
 /// Times the epochs and prints their speed.
 pub fn run(args: &LoaderArgs) -> Result<()> {
     machine::start("cpu", args.threads)?;
-    let files = Files::below(&args.data)?;
-    let images = files.rows.len();
+    let files = files(&args.data)?;
+    let images = files.len();
     let transforms = json!([
         {"name": "random_resized_crop", "size": args.size},
         "flip",
@@ -29,8 +29,8 @@ pub fn run(args: &LoaderArgs) -> Result<()> {
     ]);
     let pipeline: Pipeline = serde_json::from_value(transforms)?;
     let config = LoaderConfig { batch_size: BATCH, ..LoaderConfig::default() };
-    let loader =
-        Loader::new(Arc::new(files), Shuffled, config).with_transform(move |image, rng| pipeline.apply(image, rng));
+    let loader = Loader::new(Arc::new(Pictures::new(files, vec![], Color::Rgb)), Shuffled, config)
+        .with_transform(move |image, rng| pipeline.apply(image, rng));
     let mut speeds = vec![];
     for epoch in 0..EPOCHS {
         let start = Instant::now();
@@ -51,64 +51,17 @@ pub fn run(args: &LoaderArgs) -> Result<()> {
     Ok(())
 }
 
-/// Files that are read and decoded each time.
-struct Files {
-    paths: Vec<PathBuf>,
-    rows: Vec<Row>,
-}
-
-impl Files {
-    /// All JPEG files below `folder` that hold something, sorted.
-    fn below(folder: &Path) -> Result<Self> {
-        let mut paths = vec![];
-        walk(folder, &mut paths, &mut BTreeSet::new())?;
-        paths.sort();
-        if paths.is_empty() {
-            bail!(
-                "there are no JPEG files (*.jp*g) below '{}'; name a folder of pictures with --data",
-                folder.display()
-            );
-        }
-        let row = |path: &PathBuf| {
-            let id = path.display().to_string();
-            Row { id, part: Part::Train, target: None, group: None, meta: vec![] }
-        };
-        Ok(Self { rows: paths.iter().map(row).collect(), paths })
+/// All JPEG files below `folder` that hold something.
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut paths = below(folder, &is_jpeg)?;
+    paths.retain(|path| std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0));
+    match paths.is_empty() {
+        true => bail!(
+            "there are no JPEG files (*.jp*g) below '{}'; name a folder of pictures with --data",
+            folder.display()
+        ),
+        false => Ok(paths),
     }
-}
-
-impl Dataset for Files {
-    fn rows(&self) -> &[Row] {
-        &self.rows
-    }
-    fn classes(&self) -> &[String] {
-        &[]
-    }
-    fn image(&self, index: usize) -> data::Result<Image> {
-        let path = &self.paths[index];
-        let bytes = std::fs::read(path).map_err(|source| Error::Read { path: path.clone(), source })?;
-        Ok(decode(&self.rows[index].id, &bytes, Color::Rgb)?.image)
-    }
-}
-
-/// Adds the files below `folder` to `paths`; links are followed, but never in a circle.
-fn walk(folder: &Path, paths: &mut Vec<PathBuf>, seen: &mut BTreeSet<PathBuf>) -> Result<()> {
-    let unreadable = || format!("cannot read the folder '{}'; name a folder of pictures with --data", folder.display());
-    if !seen.insert(std::fs::canonicalize(folder).with_context(unreadable)?) {
-        return Ok(());
-    }
-    for entry in std::fs::read_dir(folder).with_context(unreadable)? {
-        let path = entry.with_context(unreadable)?.path();
-        let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-        let Ok(metadata) = std::fs::metadata(&path) else { continue };
-        match metadata.is_dir() {
-            _ if name.starts_with('.') => {}
-            true => walk(&path, paths, seen)?,
-            false if is_jpeg(&name) && metadata.len() > 0 => paths.push(path),
-            false => {}
-        }
-    }
-    Ok(())
 }
 
 /// `*.jp*g`, in lower case.

@@ -1,0 +1,70 @@
+//! Pictures that lie anywhere, without labels.
+
+use anyhow::{Context, Result};
+use data::decode::{Color, decode};
+use data::{Dataset, Image, Part, Row};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Pictures by path; each is read and decoded whenever it is asked for.
+pub struct Pictures {
+    rows: Vec<Row>,
+    paths: Vec<PathBuf>,
+    classes: Vec<String>,
+    color: Color,
+}
+
+impl Pictures {
+    /// Pictures to be taken for one of `classes`.
+    pub fn new(paths: Vec<PathBuf>, classes: Vec<String>, color: Color) -> Self {
+        let row = |path: &PathBuf| Row { id: path.display().to_string(), part: Part::Test, ..Row::default() };
+        Self { rows: paths.iter().map(row).collect(), paths, classes, color }
+    }
+}
+
+impl Dataset for Pictures {
+    fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+    fn image(&self, index: usize) -> data::Result<Image> {
+        let path = &self.paths[index];
+        let bytes = std::fs::read(path).map_err(|source| data::Error::Read { path: path.clone(), source })?;
+        Ok(decode(&self.rows[index].id, &bytes, self.color)?.image)
+    }
+}
+
+/// The files below `folder` whose name, in lower case, is `wanted`, in the order of their paths; hidden ones are left out.
+pub fn below(folder: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
+    let mut found = vec![];
+    enter(folder, wanted, &mut found, &mut BTreeSet::new())?;
+    Ok(found)
+}
+
+/// `seen` are the folders entered so far, as links may lead in a circle.
+fn enter(
+    folder: &Path,
+    wanted: &dyn Fn(&str) -> bool,
+    found: &mut Vec<PathBuf>,
+    seen: &mut BTreeSet<PathBuf>,
+) -> Result<()> {
+    let unreadable = || format!("cannot read the folder '{}'", folder.display());
+    if !seen.insert(folder.canonicalize().with_context(unreadable)?) {
+        return Ok(());
+    }
+    let entries = std::fs::read_dir(folder).with_context(unreadable)?;
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>().with_context(unreadable)?;
+    paths.sort();
+    for path in paths {
+        let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+        match path.is_dir() {
+            _ if name.starts_with('.') => {}
+            true => enter(&path, wanted, found, seen)?,
+            false if wanted(&name) => found.push(path),
+            false => {}
+        }
+    }
+    Ok(())
+}
