@@ -216,3 +216,63 @@ fn results_do_not_depend_on_threads() {
     };
     assert_eq!(run(1), run(3));
 }
+
+/// The f32 kernels, on every kind of vectors, against the same convolution in f64.
+#[test]
+fn single_precision_kernels_agree_with_double_precision() {
+    let cases: &[([usize; 4], usize, Window)] = &[
+        ([2, 7, 5, 3], 4, k(3)),
+        ([2, 13, 11, 24], 40, k(3)),
+        ([3, 8, 8, 16], 16, k(3)),
+        ([9, 2, 3, 33], 17, k(3).pad(0).size(2)),
+        ([2, 9, 6, 19], 21, k(3).pad(2)),
+        ([2, 9, 6, 19], 21, k(3).pad(0)),
+        ([1, 8, 9, 2], 3, k(3).stride(2)),
+        ([2, 30, 17, 32], 64, k(3).stride(2)),
+        ([2, 9, 7, 4], 6, k(3).stride(3).groups(2)),
+        ([2, 6, 7, 48], 48, k(3).groups(48)),
+        ([2, 15, 29, 40], 40, k(5).groups(40)),
+        ([2, 16, 15, 24], 24, k(5).groups(24).stride(2)),
+        ([1, 33, 15, 24], 24, k(3).groups(24).stride(2)),
+        ([1, 12, 15, 18], 18, k(3).groups(18).dilation(2)),
+        ([1, 12, 15, 18], 18, k(7).groups(18)),
+        ([1, 9, 8, 3], 6, k(5).stride(2).groups(3)),
+        ([2, 7, 7, 64], 64, k(3).groups(4)),
+        ([3, 4, 5, 6], 7, k(1)),
+        ([3, 14, 15, 96], 24, k(1)),
+        ([3, 14, 15, 24], 144, k(1)),
+        ([2, 5, 6, 4], 3, k(1).stride(2)),
+        ([1, 11, 10, 2], 2, k(3).dilation(2)),
+        ([1, 23, 21, 20], 12, k(3).dilation(2).stride(2)),
+        ([1, 30, 32, 3], 20, k(7).stride(2)),
+        ([1, 6, 5, 2], 2, k(2).pad(0).stride(2)),
+        ([1, 4, 4, 3], 2, k(4).pad(0)),
+        ([1, 5, 4, 2], 2, k(3).pad(4)),
+        ([1, 5, 4, 2], 2, k(1).pad(2)),
+        ([2, 1, 1, 48], 1152, k(1)),
+        ([40, 1, 1, 1152], 48, k(1)),
+        ([2, 3, 3, 30], 50, k(1).stride(3)),
+    ];
+    for vectors in [ops::Vectors::Portable, ops::Vectors::Avx2, ops::Vectors::Avx512] {
+        let used = ops::limit_vectors(vectors);
+        for (shape, out, at) in cases {
+            let x = values(shape, 1);
+            let w = values(&[*out, shape[3] / at.groups, at.size, at.size], 2);
+            let gradients = |dtype| {
+                let x = Var::from_tensor(&x.to_dtype(dtype).unwrap()).unwrap();
+                let w = Var::from_tensor(&w.to_dtype(dtype).unwrap()).unwrap();
+                let y = ops::conv2d(&x, &w, *at).unwrap();
+                let weights = values(y.dims(), 99).to_dtype(dtype).unwrap();
+                let store = (&y * weights).unwrap().sum_all().unwrap().backward().unwrap();
+                [y.detach(), store.get(&x).unwrap().clone(), store.get(&w).unwrap().clone()]
+            };
+            let (ours, exact) = (gradients(DType::F32), gradients(DType::F64));
+            for (what, (a, b)) in ["y", "dx", "dw"].iter().zip(ours.iter().zip(&exact)) {
+                let scale = flat(b).iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+                let error = flat(a).iter().zip(flat(b)).fold(0.0, |m: f64, (a, b)| if a.is_nan() { f64::NAN } else { m.max((a - b).abs()) });
+                assert!(error < 1e-5 * scale.max(1.0), "{used:?} {shape:?} -> {out} {at:?}: {what} is off by {error} of {scale}");
+            }
+        }
+    }
+    ops::limit_vectors(ops::Vectors::Avx512);
+}

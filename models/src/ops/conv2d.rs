@@ -3,6 +3,10 @@
 //! The CPU kernel gathers windows into rows (im2col) and multiplies matrices; depthwise convolutions are direct loops
 //! over channels. candle's own convolution loses non-square inputs and is slow in groups, see the crate's notes.
 
+use super::cpu::conv::{forward, input_gradient, kernel, weight_gradient};
+use super::cpu::geometry;
+use super::cpu::rows::{Sink, Source};
+use super::cpu::scratch::unwritten;
 use super::element::Element;
 use super::gemm::{Matrix, multiply};
 use super::kernel::{Kernel2, Op2, PIXELS_PER_TASK};
@@ -75,6 +79,25 @@ impl Geometry {
             )
         }
         Ok(Self { sweep, out, group_in, group_out: out / groups, depth: at.size * at.size * group_in })
+    }
+    /// As the kernels for `f32` take it.
+    fn sizes(&self) -> geometry::Geometry {
+        let (s, at) = (&self.sweep, self.sweep.at);
+        geometry::Geometry {
+            samples: s.batch,
+            h: s.height,
+            w: s.width,
+            ci: s.channels,
+            oh: s.out_height,
+            ow: s.out_width,
+            co: self.out,
+            size: at.size,
+            stride: at.stride,
+            dilation: at.dilation,
+            groups: at.groups,
+            top: at.pad,
+            left: at.pad,
+        }
     }
     fn depthwise(&self) -> bool {
         self.group_in == 1 && self.group_out == 1
@@ -156,6 +179,13 @@ impl Kernel2 for Conv {
     fn run<T: Element>(&self, x: &[T], xs: &Shape, w: &[T], ws: &Shape) -> Result<(Vec<T>, Shape)> {
         let g = Geometry::new(xs.dims(), ws.dims(), self.0)?;
         let (out, tile) = (g.out, g.tile());
+        let shape = (g.sweep.batch, g.sweep.out_height, g.sweep.out_width, out);
+        if let (Some(x), Some(w)) = (T::single(x), T::single(w)) {
+            let sizes = g.sizes();
+            let mut y = unwritten(g.sweep.out_pixels() * out);
+            forward(kernel(&sizes), &sizes, Source::Dense(x), w, Sink::Store, &mut y);
+            return Ok((T::of_single(y), shape.into()));
+        }
         let weights = g.packed(w);
         let mut y = vec![T::ZERO; g.sweep.out_pixels() * out];
         y.par_chunks_mut(tile * out).enumerate().for_each_init(Vec::new, |columns, (task, y)| {
@@ -176,7 +206,7 @@ impl Kernel2 for Conv {
                 multiply(rows, w, &mut y[group * g.group_out..], out, false);
             }
         });
-        Ok((y, (g.sweep.batch, g.sweep.out_height, g.sweep.out_width, out).into()))
+        Ok((y, shape.into()))
     }
 
     fn grad(&self, x: &Tensor, w: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
@@ -198,6 +228,12 @@ impl Kernel2 for GradInput {
     fn run<T: Element>(&self, dy: &[T], _: &Shape, w: &[T], ws: &Shape) -> Result<(Vec<T>, Shape)> {
         let g = Geometry::new(self.x.dims(), ws.dims(), self.at)?;
         let (out, each) = (g.out, g.sweep.out_pixels_each());
+        if let (Some(dy), Some(w)) = (T::single(dy), T::single(w)) {
+            let sizes = g.sizes();
+            let mut dx = unwritten(self.x.elem_count());
+            input_gradient(kernel(&sizes), &sizes, Source::Dense(dy), w, Sink::Store, &mut dx);
+            return Ok((T::of_single(dx), self.x.clone()));
+        }
         let weights = g.packed(w);
         let mut dx = vec![T::ZERO; self.x.elem_count()];
         let stride = g.sweep.pixels_each() * g.sweep.channels;
@@ -238,6 +274,11 @@ impl Kernel2 for GradWeight {
     fn run<T: Element>(&self, x: &[T], xs: &Shape, dy: &[T], _: &Shape) -> Result<(Vec<T>, Shape)> {
         let g = Geometry::new(xs.dims(), self.w.dims(), self.at)?;
         let (total, out) = (g.sweep.out_pixels(), g.out);
+        if let (Some(x), Some(dy)) = (T::single(x), T::single(dy)) {
+            let sizes = g.sizes();
+            let dw = weight_gradient(kernel(&sizes), &sizes, Source::Dense(x), Source::Dense(dy));
+            return Ok((T::of_single(dw), self.w.clone()));
+        }
         let size = self.w.elem_count();
         // Partial sums cost memory: fewer of them for large weights. The number depends on shapes only.
         let parts = total.div_ceil(g.tile()).min((16 << 20) / size.max(1)).clamp(1, 16);

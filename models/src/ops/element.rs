@@ -7,9 +7,28 @@ use half::{bf16, f16};
 use std::borrow::Cow;
 
 /// `f32` or `f64`.
-pub(crate) trait Element: WithDType + num::Float {}
-impl Element for f32 {}
-impl Element for f64 {}
+pub(crate) trait Element: WithDType + num::Float {
+    /// The same slice when it is of `f32`: the way to the kernels of [`super::cpu`].
+    fn single(x: &[Self]) -> Option<&[f32]>;
+    /// The way back.
+    fn of_single(x: Vec<f32>) -> Vec<Self>;
+}
+impl Element for f32 {
+    fn single(x: &[Self]) -> Option<&[f32]> {
+        Some(x)
+    }
+    fn of_single(x: Vec<f32>) -> Vec<Self> {
+        x
+    }
+}
+impl Element for f64 {
+    fn single(_: &[Self]) -> Option<&[f32]> {
+        None
+    }
+    fn of_single(x: Vec<f32>) -> Vec<Self> {
+        x.into_iter().map(f64::from).collect()
+    }
+}
 
 /// The few operations kernels need beside candle's `WithDType`.
 pub(crate) mod num {

@@ -25,6 +25,10 @@ pub fn k(size: usize) -> Window {
 }
 
 impl Window {
+    /// With this size of the window.
+    pub fn size(self, size: usize) -> Self {
+        Self { size, ..self }
+    }
     /// With this stride.
     pub fn stride(self, stride: usize) -> Self {
         Self { stride, ..self }

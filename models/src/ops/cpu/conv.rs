@@ -1,0 +1,90 @@
+//! Which kernel a convolution takes: a function of its shape.
+
+use super::depthwise::{Depthwise, depthwise_weights};
+use super::geometry::Geometry;
+use super::matmul::Panels;
+use super::pointwise::{Gathered, Map, pointwise, pointwise_weights};
+use super::rows::{Sink, Source, Sums};
+use super::scratch::unwritten;
+use super::weight;
+use super::windows::{Windows, window_weights};
+use super::winograd::{Winograd, winograd_weights};
+
+/// A way to convolve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kernel {
+    Pointwise,
+    Depthwise,
+    /// F(2×2, 3×3).
+    Winograd2,
+    /// F(4×4, 3×3).
+    Winograd4,
+    Direct,
+}
+
+/// The kernel for a shape.
+pub(crate) fn kernel(g: &Geometry) -> Kernel {
+    if g.pointwise() {
+        Kernel::Pointwise
+    } else if g.depthwise() {
+        Kernel::Depthwise
+    } else if g.dense3() && g.ci >= 8 && g.co >= 8 && g.oh >= 2 && g.ow >= 2 {
+        Kernel::Winograd2
+    } else {
+        Kernel::Direct
+    }
+}
+
+/// `y = x ∗ w` through `sink`; `w` is `[O, C/groups, k, k]`.
+pub(crate) fn forward(kernel: Kernel, g: &Geometry, x: Source<'_>, w: &[f32], sink: Sink<'_>, y: &mut [f32]) -> Vec<Sums> {
+    match kernel {
+        Kernel::Pointwise => {
+            let ordered = weight::taps_inputs(w, g.co, g.ci, 1);
+            let panels = Panels::new(g.ci, g.co, |row, columns, out| out.copy_from_slice(&ordered[row * g.co..][columns]));
+            pointwise(map(g, g.ci), x, panels.factor(), sink, y)
+        }
+        Kernel::Depthwise => Depthwise::forward(g, w).run(x, sink, y),
+        Kernel::Winograd2 => Winograd::<2>::forward(g, w).run(x, sink, y),
+        Kernel::Winograd4 => Winograd::<4>::forward(g, w).run(x, sink, y),
+        Kernel::Direct => Windows::forward(g, w).run(x, sink, y),
+    }
+}
+
+/// The gradient of `x` from that of `y`, through `sink`.
+pub(crate) fn input_gradient(kernel: Kernel, g: &Geometry, dy: Source<'_>, w: &[f32], sink: Sink<'_>, dx: &mut [f32]) -> Vec<Sums> {
+    match kernel {
+        Kernel::Pointwise => {
+            let panels = Panels::new(g.co, g.ci, |row, columns, out| out.copy_from_slice(&w[row * g.ci..][columns]));
+            pointwise(map(g, g.co), dy, panels.factor(), sink, dx)
+        }
+        Kernel::Depthwise => Depthwise::backward(g, w).run(dy, sink, dx),
+        Kernel::Winograd2 => Winograd::<2>::backward(g, w).run(dy, sink, dx),
+        Kernel::Winograd4 => Winograd::<4>::backward(g, w).run(dy, sink, dx),
+        Kernel::Direct => Windows::backward(g, w).run(dy, sink, dx),
+    }
+}
+
+/// The gradient of `w`, `[O, C/groups, k, k]`.
+pub(crate) fn weight_gradient(kernel: Kernel, g: &Geometry, x: Source<'_>, dy: Source<'_>) -> Vec<f32> {
+    let taps = g.size * g.size;
+    let (ci, co) = (g.ci / g.groups, g.co / g.groups);
+    let mut dw = unwritten(g.co * ci * taps);
+    let order = |sums: &Gathered, groups: usize, inputs: usize, outputs: usize, dw: &mut [f32]| {
+        let each = taps * inputs * sums.step;
+        for (sum, dw) in sums.data.chunks_exact(each).zip(dw.chunks_exact_mut(dw.len() / groups)) {
+            weight::outputs_first(sum, outputs, inputs, taps, sums.step, dw);
+        }
+    };
+    match kernel {
+        Kernel::Pointwise => order(&pointwise_weights(map(g, g.ci), x, dy, g.co), 1, ci, co, &mut dw),
+        Kernel::Depthwise => order(&depthwise_weights(g, x, dy), 1, 1, g.co, &mut dw),
+        Kernel::Winograd2 => order(&winograd_weights::<2>(g, x, dy), 1, ci, co, &mut dw),
+        Kernel::Winograd4 => order(&winograd_weights::<4>(g, x, dy), 1, ci, co, &mut dw),
+        Kernel::Direct => order(&window_weights(g, x, dy), g.groups, ci, co, &mut dw),
+    }
+    dw
+}
+
+fn map(g: &Geometry, channels: usize) -> Map {
+    Map { samples: g.samples, pixels: g.h * g.w, channels }
+}

@@ -1,0 +1,24 @@
+//! Kernels for the CPU on plain `f32` slices: no tensors, no graph.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`simd`] | vectors, chosen at run time |
+//! | [`matmul`] | tiles of matrix products |
+//! | [`rows`] | values on the way into and out of a kernel |
+//! | [`pointwise`], [`windows`], [`winograd`], [`depthwise`] | convolutions |
+//! | [`conv`] | which of them for a shape |
+//! | [`tasks`], [`scratch`], [`weight`], [`geometry`], [`act`] | work in pieces, memory, layouts, sizes, activations |
+
+pub(crate) mod act;
+pub(crate) mod conv;
+mod depthwise;
+pub(crate) mod geometry;
+mod matmul;
+mod pointwise;
+pub(crate) mod rows;
+pub(crate) mod scratch;
+pub(crate) mod simd;
+pub(crate) mod tasks;
+mod weight;
+mod windows;
+mod winograd;

@@ -1,0 +1,215 @@
+//! 1×1 convolutions: a matrix product over pixels.
+
+use super::matmul::{Column, Factor, Left, Right, lanes, product, transposed};
+use super::rows::{Layout, Sink, Source, Sums};
+use super::simd::{Simd, Work, dispatch};
+use super::tasks::{Room, run, share, strips};
+
+/// Tasks that a whole map is cut into: enough for many threads, few enough that sums are cheap.
+const TASKS: usize = 32;
+
+/// `pixels` pixels of each of `samples` pictures.
+#[derive(Clone, Copy)]
+pub(crate) struct Map {
+    pub samples: usize,
+    pub pixels: usize,
+    pub channels: usize,
+}
+
+impl Map {
+    /// All pictures as one, unless the source tells them apart.
+    fn merged(self, source: &Source<'_>) -> Self {
+        if source.gated() { self } else { Self { samples: 1, pixels: self.samples * self.pixels, ..self } }
+    }
+}
+
+/// Pixels whose values of `width` numbers each fit into a fast cache.
+fn block(width: usize, rows: usize) -> usize {
+    (96 * 1024 / width.max(1)).clamp(24, 240) / rows * rows
+}
+
+/// `source` `[pixels, C]` times `weights` `[C, N]`, through `sink` into `out` `[pixels, N]`.
+pub(crate) fn pointwise(map: Map, source: Source<'_>, weights: Factor<'_>, sink: Sink<'_>, out: &mut [f32]) -> Vec<Sums> {
+    let map = map.merged(&source);
+    let n = weights.columns;
+    assert_eq!(out.len(), map.samples * map.pixels * n, "result of a 1x1 convolution");
+    let block = block(map.channels + n, 12);
+    let each = share(map.pixels, (TASKS / map.samples).max(1)).next_multiple_of(block);
+    let tasks = strips(out, map.samples, map.pixels, n, each);
+    let cost = map.samples * map.pixels * n * map.channels;
+    run(tasks, cost, |task, room| {
+        let first = task.sample * map.pixels + task.first;
+        dispatch(Forward { channels: map.channels, source, weights, sink, block, first, sample: task.sample, out: task.out, room })
+    })
+}
+
+struct Forward<'a, 'r> {
+    channels: usize,
+    source: Source<'a>,
+    weights: Factor<'a>,
+    sink: Sink<'a>,
+    block: usize,
+    first: usize,
+    sample: usize,
+    out: &'r mut [f32],
+    room: &'r mut Room,
+}
+
+impl Work for Forward<'_, '_> {
+    type Out = Sums;
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> Sums {
+        let (c, n) = (self.channels, self.weights.columns);
+        let (wide, padded) = (c.next_multiple_of(S::LANES), n.next_multiple_of(S::LANES));
+        let mut sums = self.sink.sums(n);
+        let layout = Layout::pixels(n, padded, S::LANES);
+        for (i, out) in self.out.chunks_mut(self.block * n).enumerate() {
+            let (at, count) = (self.first + i * self.block, out.len() / n);
+            let (data, step) = match self.source.dense() {
+                Some(x) => (&x[at * c..], c),
+                None => {
+                    let a = self.room.a.resize(self.block * wide);
+                    self.source.fill(s, c, (0, c), at, count, self.sample, a, Layout::pixels(c, wide, S::LANES));
+                    (&*a, wide)
+                }
+            };
+            let left = Left { data, step, runs: &[0], len: c };
+            let one = std::iter::once((0, 0));
+            if self.sink.plain() {
+                product(s, left, self.weights, Right { data: out, step: n }, count, one);
+            } else {
+                let result = self.room.c.resize(self.block * padded);
+                product(s, left, self.weights, Right { data: result, step: padded }, count, one);
+                self.sink.drain(s, n, (0, n), result, layout, count, out, n, (at, 1), &mut sums);
+            }
+        }
+        sums
+    }
+}
+
+/// `Σ xᵀ · dy` over pixels: `[C, N]`, rows `N` rounded up to a vector apart.
+pub(crate) fn pointwise_weights(map: Map, x: Source<'_>, dy: Source<'_>, n: usize) -> Gathered {
+    let map = map.merged(&x);
+    let parts = Parts::new(map.samples * map.pixels, 1, map.channels, n, false);
+    let cost = map.samples * map.pixels * n * map.channels;
+    let sums = run(parts.tasks(), cost, |(pixels, columns), room| {
+        dispatch(Gradient { map, x, dy, n, pixels, columns, room })
+    });
+    parts.gather(sums)
+}
+
+/// How a sum over pixels is cut: by pixels, whose parts are added in order, and by columns of the result.
+pub(crate) struct Parts {
+    pixels: usize,
+    depth: usize,
+    columns: usize,
+    pixel_parts: usize,
+    column_parts: usize,
+}
+
+/// The gradient of a weight as `[depth, columns]`, rows `step` numbers apart.
+pub(crate) struct Gathered {
+    pub data: Vec<f32>,
+    pub step: usize,
+}
+
+impl Parts {
+    /// `pixels` may be rows of `each` pixels, if these must not be cut; `whole`: nor may the columns.
+    pub(crate) fn new(pixels: usize, each: usize, depth: usize, columns: usize, whole: bool) -> Self {
+        let size = depth * columns;
+        // A partial sum has to be added up: it must be small beside the work that makes it.
+        let pixel_parts = (pixels * each / 512).min(pixels).min((1 << 20) / size.max(1)).clamp(1, 16);
+        let panel = 2 * lanes();
+        let column_parts = if whole { 1 } else { (16 / pixel_parts).min(columns.div_ceil(panel)).max(1) };
+        Self { pixels, depth, columns, pixel_parts, column_parts }
+    }
+    /// Pixels and columns of every task.
+    pub(crate) fn tasks(&self) -> Vec<((usize, usize), (usize, usize))> {
+        let panel = 2 * lanes();
+        let pixels = share(self.pixels, self.pixel_parts);
+        let columns = share(self.columns, self.column_parts).next_multiple_of(panel);
+        let mut tasks = vec![];
+        for c in (0..self.columns).step_by(columns) {
+            for p in (0..self.pixels).step_by(pixels) {
+                tasks.push(((p, (p + pixels).min(self.pixels)), (c, (c + columns).min(self.columns))));
+            }
+        }
+        tasks
+    }
+    /// Adds the parts up. Each is `[depth, columns of the task]`, rows rounded up to a vector.
+    pub(crate) fn gather(&self, sums: Vec<Vec<f32>>) -> Gathered {
+        let lanes = lanes();
+        let step = self.columns.next_multiple_of(lanes);
+        let tasks = self.tasks();
+        let whole = tasks.iter().take_while(|t| t.1 == tasks[0].1).count();
+        if whole == tasks.len() {
+            let mut sums = sums.into_iter();
+            let mut data = sums.next().unwrap_or_default();
+            for part in sums {
+                data.iter_mut().zip(part).for_each(|(sum, v)| *sum += v);
+            }
+            return Gathered { data, step };
+        }
+        let mut data = super::scratch::unwritten(self.depth * step);
+        for (i, (task, part)) in tasks.iter().zip(&sums).enumerate() {
+            let (from, to) = task.1;
+            let width = (to - from).next_multiple_of(lanes);
+            for (row, part) in data.chunks_exact_mut(step).zip(part.chunks_exact(width)) {
+                let row = &mut row[from..from + width];
+                if i % whole == 0 { row.copy_from_slice(part) } else { row.iter_mut().zip(part).for_each(|(sum, v)| *sum += v) }
+            }
+        }
+        Gathered { data, step }
+    }
+}
+
+struct Gradient<'a, 'r> {
+    map: Map,
+    x: Source<'a>,
+    dy: Source<'a>,
+    n: usize,
+    pixels: (usize, usize),
+    columns: (usize, usize),
+    room: &'r mut Room,
+}
+
+impl Work for Gradient<'_, '_> {
+    type Out = Vec<f32>;
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> Vec<f32> {
+        let (c, n) = (self.map.channels, self.n);
+        let (from, to) = self.columns;
+        let width = (to - from).next_multiple_of(S::LANES);
+        let wide = c.next_multiple_of(S::LANES);
+        let mut sum = super::scratch::unwritten(c * width);
+        let block = block(c + width, 1).min(128);
+        let mut at = self.pixels.0;
+        while at < self.pixels.1 {
+            // A block stays within a picture.
+            let sample = at / self.map.pixels;
+            let end = (at + block).min(self.pixels.1).min((sample + 1) * self.map.pixels);
+            let count = end - at;
+            let (x, x_step) = match self.x.dense() {
+                Some(x) => (&x[at * c..], c),
+                None => {
+                    let a = self.room.a.resize(block * wide);
+                    self.x.fill(s, c, (0, c), at, count, sample, a, Layout::pixels(c, wide, S::LANES));
+                    (&*a, wide)
+                }
+            };
+            let (dy, dy_step) = match self.dy.dense() {
+                Some(dy) if n % S::LANES == 0 => (&dy[at * n + from..], n),
+                _ => {
+                    let b = self.room.b.resize(block * width);
+                    self.dy.fill(s, n, (from, to - from), at, count, sample, b, Layout::pixels(to - from, width, S::LANES));
+                    (&*b, width)
+                }
+            };
+            let (x, dy) = (Column { data: x, step: x_step, width: c }, Column { data: dy, step: dy_step, width: to - from });
+            let out = Right { data: &mut sum, step: width };
+            transposed(s, x, dy, out, count, &[(0, 0)], at > self.pixels.0);
+            at = end;
+        }
+        sum
+    }
+}

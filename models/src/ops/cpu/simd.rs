@@ -1,0 +1,440 @@
+//! Vectors of `f32`, chosen when the program runs: AVX-512, AVX2 with FMA, or portable code that the compiler
+//! vectorizes (SSE2, NEON). Kernels are written once over [`Simd`]; the same binary runs everywhere.
+//!
+//! A value of a [`Simd`] type is a proof that the machine has its instructions: only [`dispatch`] makes one, so its methods
+//! are safe to call. They are inlined into the one function of [`dispatch`] that is compiled for those instructions;
+//! a kernel's functions therefore have to be `#[inline(always)]` down to here, and threads are started outside.
+#![allow(unsafe_code)]
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// A machine's vectors of `f32`.
+pub(crate) trait Simd: Copy {
+    /// A vector.
+    type V: Copy;
+    /// The result of a comparison.
+    type M: Copy;
+    /// Numbers in a vector.
+    const LANES: usize;
+    /// Vectors that fit into registers.
+    const REGISTERS: usize;
+
+    fn splat(self, x: f32) -> Self::V;
+    /// # Safety
+    /// `LANES` numbers are readable at `p`.
+    unsafe fn load(self, p: *const f32) -> Self::V;
+    /// # Safety
+    /// `LANES` numbers are writable at `p`.
+    unsafe fn store(self, p: *mut f32, v: Self::V);
+    /// The first `n` lanes, zeros behind.
+    /// # Safety
+    /// `n` numbers are readable at `p`.
+    unsafe fn load_part(self, p: *const f32, n: usize) -> Self::V;
+    /// The first `n` lanes.
+    /// # Safety
+    /// `n` numbers are writable at `p`.
+    unsafe fn store_part(self, p: *mut f32, n: usize, v: Self::V);
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a · b + c`, rounded once where the machine can.
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// The larger one; `b` when either is not a number.
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
+    /// The smaller one; `b` when either is not a number.
+    fn min(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a > b`, or either is not a number.
+    fn above(self, a: Self::V, b: Self::V) -> Self::M;
+    /// `a` where the mask holds, else `b`.
+    fn select(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V;
+    /// `v · 2^round(n)` for |n| ≤ 126, and `round(n)`.
+    fn scale2(self, v: Self::V, n: Self::V) -> Self::V;
+    /// To the nearest integer.
+    fn round(self, v: Self::V) -> Self::V;
+
+    /// `n` numbers from the front of `x` (at most a vector).
+    #[inline(always)]
+    fn read(self, x: &[f32], n: usize) -> Self::V {
+        let x = &x[..n];
+        // SAFETY: the slice has just been cut to `n` numbers.
+        unsafe { if n == Self::LANES { self.load(x.as_ptr()) } else { self.load_part(x.as_ptr(), n) } }
+    }
+    /// Writes `n` lanes to the front of `x`.
+    #[inline(always)]
+    fn write(self, x: &mut [f32], n: usize, v: Self::V) {
+        let x = &mut x[..n];
+        // SAFETY: the slice has just been cut to `n` numbers.
+        unsafe { if n == Self::LANES { self.store(x.as_mut_ptr(), v) } else { self.store_part(x.as_mut_ptr(), n, v) } }
+    }
+    #[inline(always)]
+    fn zero(self) -> Self::V {
+        self.splat(0.0)
+    }
+    /// `c − a · b`.
+    #[inline(always)]
+    fn fnma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        self.fma(self.sub(self.zero(), a), b, c)
+    }
+    /// `e^x`, at most 2 ulp off (Cephes' polynomial); flushes to 0 below −87.3, to the largest number above 88.3.
+    #[inline(always)]
+    fn exp(self, x: Self::V) -> Self::V {
+        let c = |v: f32| self.splat(v);
+        // Bounds first: NaN in `x` is the second operand and survives.
+        let x = self.max(c(-87.336_54), self.min(c(88.376_26), x));
+        let n = self.round(self.mul(x, c(std::f32::consts::LOG2_E)));
+        let r = self.fma(n, c(-0.693_359_4), x);
+        let r = self.fma(n, c(2.121_944_4e-4), r);
+        let mut p = c(1.987_569_1e-4);
+        for coefficient in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_66, 0.5] {
+            p = self.fma(p, r, c(coefficient));
+        }
+        let p = self.fma(p, self.mul(r, r), self.add(r, c(1.0)));
+        self.scale2(p, n)
+    }
+    /// `1 / (1 + e^−x)`.
+    #[inline(always)]
+    fn sigmoid(self, x: Self::V) -> Self::V {
+        let one = self.splat(1.0);
+        self.div(one, self.add(one, self.exp(self.sub(self.zero(), x))))
+    }
+}
+
+/// Work that is compiled once for every kind of vectors.
+pub(crate) trait Work {
+    type Out;
+    /// Must be `#[inline(always)]`.
+    fn run<S: Simd>(self, s: S) -> Self::Out;
+}
+
+/// The kinds of vectors, narrow to wide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Vectors {
+    /// What the compiler makes of plain loops.
+    Portable = 1,
+    /// AVX2 with FMA, 8 numbers.
+    Avx2 = 2,
+    /// AVX-512, 16 numbers.
+    Avx512 = 3,
+}
+
+/// What kernels use; 0 until it was looked up. A constant of the machine but for [`limit_vectors`].
+static CHOSEN: AtomicU8 = AtomicU8::new(0);
+
+/// The vectors that kernels use on this machine.
+pub fn vectors() -> Vectors {
+    match CHOSEN.load(Ordering::Relaxed) {
+        3 => Vectors::Avx512,
+        2 => Vectors::Avx2,
+        1 => Vectors::Portable,
+        _ => limit_vectors(Vectors::Avx512),
+    }
+}
+
+/// Uses no wider vectors than these from now on, for comparisons and tests; returns what is used.
+pub fn limit_vectors(most: Vectors) -> Vectors {
+    let chosen = machine().min(most);
+    CHOSEN.store(chosen as u8, Ordering::Relaxed);
+    chosen
+}
+
+#[cfg(target_arch = "x86_64")]
+fn machine() -> Vectors {
+    let has512 = is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512bw");
+    if !(is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")) {
+        Vectors::Portable
+    } else if has512 {
+        Vectors::Avx512
+    } else {
+        Vectors::Avx2
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn machine() -> Vectors {
+    Vectors::Portable
+}
+
+/// Runs `work` with the machine's vectors.
+pub(crate) fn dispatch<W: Work>(work: W) -> W::Out {
+    match vectors() {
+        // SAFETY: `machine` found these features.
+        #[cfg(target_arch = "x86_64")]
+        Vectors::Avx512 => unsafe { x86::with_avx512(work) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Vectors::Avx2 => unsafe { x86::with_avx2(work) },
+        _ => work.run(Portable(())),
+    }
+}
+
+/// Eight numbers and loops that the compiler vectorizes.
+#[derive(Clone, Copy)]
+pub(crate) struct Portable(());
+
+#[inline(always)]
+fn each(a: [f32; 8], b: [f32; 8], f: impl Fn(f32, f32) -> f32) -> [f32; 8] {
+    let mut out = [0.0; 8];
+    for i in 0..8 {
+        out[i] = f(a[i], b[i]);
+    }
+    out
+}
+
+impl Simd for Portable {
+    type V = [f32; 8];
+    type M = [bool; 8];
+    const LANES: usize = 8;
+    const REGISTERS: usize = if cfg!(target_arch = "aarch64") { 16 } else { 8 };
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::V {
+        [x; 8]
+    }
+    #[inline(always)]
+    unsafe fn load(self, p: *const f32) -> Self::V {
+        // SAFETY: the caller's promise; unaligned.
+        unsafe { p.cast::<[f32; 8]>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32, v: Self::V) {
+        // SAFETY: the caller's promise; unaligned.
+        unsafe { p.cast::<[f32; 8]>().write_unaligned(v) }
+    }
+    #[inline(always)]
+    unsafe fn load_part(self, p: *const f32, n: usize) -> Self::V {
+        let mut v = [0.0; 8];
+        // SAFETY: the caller's promise.
+        v[..n].copy_from_slice(unsafe { std::slice::from_raw_parts(p, n) });
+        v
+    }
+    #[inline(always)]
+    unsafe fn store_part(self, p: *mut f32, n: usize, v: Self::V) {
+        // SAFETY: the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(p, n) }.copy_from_slice(&v[..n]);
+    }
+    #[inline(always)]
+    fn add(self, a: Self::V, b: Self::V) -> Self::V {
+        each(a, b, |a, b| a + b)
+    }
+    #[inline(always)]
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V {
+        each(a, b, |a, b| a - b)
+    }
+    #[inline(always)]
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V {
+        each(a, b, |a, b| a * b)
+    }
+    #[inline(always)]
+    fn div(self, a: Self::V, b: Self::V) -> Self::V {
+        each(a, b, |a, b| a / b)
+    }
+    #[inline(always)]
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        let mut out = [0.0; 8];
+        for i in 0..8 {
+            // Without the instruction `mul_add` is a slow function call.
+            out[i] = if cfg!(target_arch = "aarch64") { a[i].mul_add(b[i], c[i]) } else { a[i] * b[i] + c[i] };
+        }
+        out
+    }
+    #[inline(always)]
+    fn max(self, a: Self::V, b: Self::V) -> Self::V {
+        each(a, b, |a, b| if a > b { a } else { b })
+    }
+    #[inline(always)]
+    fn min(self, a: Self::V, b: Self::V) -> Self::V {
+        each(a, b, |a, b| if a < b { a } else { b })
+    }
+    #[inline(always)]
+    fn above(self, a: Self::V, b: Self::V) -> Self::M {
+        let mut out = [false; 8];
+        for i in 0..8 {
+            out[i] = !(a[i] <= b[i]);
+        }
+        out
+    }
+    #[inline(always)]
+    fn select(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V {
+        let mut out = [0.0; 8];
+        for i in 0..8 {
+            out[i] = if m[i] { a[i] } else { b[i] };
+        }
+        out
+    }
+    #[inline(always)]
+    fn scale2(self, v: Self::V, n: Self::V) -> Self::V {
+        each(v, n, |v, n| v * f32::from_bits(((n as i32 + 127) as u32) << 23))
+    }
+    #[inline(always)]
+    fn round(self, v: Self::V) -> Self::V {
+        v.map(f32::round_ties_even)
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{Simd, Work};
+    use std::arch::x86_64::*;
+
+    /// # Safety
+    /// The machine has these features.
+    #[target_feature(enable = "avx2,fma,avx512f,avx512vl,avx512dq,avx512bw")]
+    pub(super) unsafe fn with_avx512<W: Work>(work: W) -> W::Out {
+        work.run(Avx512(()))
+    }
+
+    /// # Safety
+    /// The machine has these features.
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) unsafe fn with_avx2<W: Work>(work: W) -> W::Out {
+        work.run(Avx2(()))
+    }
+
+    /// Made by [`with_avx512`] only.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Avx512(());
+
+    /// Made by [`with_avx2`] only.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Avx2(());
+
+    /// A method that is one instruction.
+    macro_rules! one {
+        ($($name:ident($($arg:ident),*) = $intrinsic:expr;)*) => {$(
+            #[inline(always)]
+            fn $name(self, $($arg: Self::V),*) -> Self::V {
+                // SAFETY: `self` proves that the machine has the instruction.
+                unsafe { $intrinsic }
+            }
+        )*};
+    }
+
+    impl Simd for Avx512 {
+        type V = __m512;
+        type M = __mmask16;
+        const LANES: usize = 16;
+        const REGISTERS: usize = 32;
+
+        one! {
+            add(a, b) = _mm512_add_ps(a, b);
+            sub(a, b) = _mm512_sub_ps(a, b);
+            mul(a, b) = _mm512_mul_ps(a, b);
+            div(a, b) = _mm512_div_ps(a, b);
+            fma(a, b, c) = _mm512_fmadd_ps(a, b, c);
+            fnma(a, b, c) = _mm512_fnmadd_ps(a, b, c);
+            max(a, b) = _mm512_max_ps(a, b);
+            min(a, b) = _mm512_min_ps(a, b);
+            scale2(v, n) = _mm512_scalef_ps(v, n);
+            round(v) = _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(v);
+        }
+        #[inline(always)]
+        fn splat(self, x: f32) -> Self::V {
+            // SAFETY: `self` proves that the machine has the instruction.
+            unsafe { _mm512_set1_ps(x) }
+        }
+        #[inline(always)]
+        unsafe fn load(self, p: *const f32) -> Self::V {
+            // SAFETY: the caller's promise.
+            unsafe { _mm512_loadu_ps(p) }
+        }
+        #[inline(always)]
+        unsafe fn store(self, p: *mut f32, v: Self::V) {
+            // SAFETY: the caller's promise.
+            unsafe { _mm512_storeu_ps(p, v) }
+        }
+        #[inline(always)]
+        unsafe fn load_part(self, p: *const f32, n: usize) -> Self::V {
+            // SAFETY: the mask keeps the read within the caller's promise.
+            unsafe { _mm512_maskz_loadu_ps(((1u32 << n) - 1) as __mmask16, p) }
+        }
+        #[inline(always)]
+        unsafe fn store_part(self, p: *mut f32, n: usize, v: Self::V) {
+            // SAFETY: the mask keeps the write within the caller's promise.
+            unsafe { _mm512_mask_storeu_ps(p, ((1u32 << n) - 1) as __mmask16, v) }
+        }
+        #[inline(always)]
+        fn above(self, a: Self::V, b: Self::V) -> Self::M {
+            // SAFETY: `self` proves that the machine has the instruction.
+            unsafe { _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(a, b) }
+        }
+        #[inline(always)]
+        fn select(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V {
+            // SAFETY: `self` proves that the machine has the instruction.
+            unsafe { _mm512_mask_blend_ps(m, b, a) }
+        }
+    }
+
+    impl Avx2 {
+        /// All bits set in the first `n` lanes.
+        #[inline(always)]
+        fn first(self, n: usize) -> __m256i {
+            const ONES: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+            let window = &ONES[8 - n..][..8];
+            // SAFETY: the window has eight numbers; `self` proves that the machine has the instruction.
+            unsafe { _mm256_loadu_si256(window.as_ptr().cast()) }
+        }
+    }
+
+    impl Simd for Avx2 {
+        type V = __m256;
+        type M = __m256;
+        const LANES: usize = 8;
+        const REGISTERS: usize = 16;
+
+        one! {
+            add(a, b) = _mm256_add_ps(a, b);
+            sub(a, b) = _mm256_sub_ps(a, b);
+            mul(a, b) = _mm256_mul_ps(a, b);
+            div(a, b) = _mm256_div_ps(a, b);
+            fma(a, b, c) = _mm256_fmadd_ps(a, b, c);
+            fnma(a, b, c) = _mm256_fnmadd_ps(a, b, c);
+            max(a, b) = _mm256_max_ps(a, b);
+            min(a, b) = _mm256_min_ps(a, b);
+            round(v) = _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(v);
+            scale2(v, n) = {
+                let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+                _mm256_mul_ps(v, _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent)))
+            };
+        }
+        #[inline(always)]
+        fn splat(self, x: f32) -> Self::V {
+            // SAFETY: `self` proves that the machine has the instruction.
+            unsafe { _mm256_set1_ps(x) }
+        }
+        #[inline(always)]
+        unsafe fn load(self, p: *const f32) -> Self::V {
+            // SAFETY: the caller's promise.
+            unsafe { _mm256_loadu_ps(p) }
+        }
+        #[inline(always)]
+        unsafe fn store(self, p: *mut f32, v: Self::V) {
+            // SAFETY: the caller's promise.
+            unsafe { _mm256_storeu_ps(p, v) }
+        }
+        #[inline(always)]
+        unsafe fn load_part(self, p: *const f32, n: usize) -> Self::V {
+            // SAFETY: the mask keeps the read within the caller's promise.
+            unsafe { _mm256_maskload_ps(p, self.first(n)) }
+        }
+        #[inline(always)]
+        unsafe fn store_part(self, p: *mut f32, n: usize, v: Self::V) {
+            // SAFETY: the mask keeps the write within the caller's promise.
+            unsafe { _mm256_maskstore_ps(p, self.first(n), v) }
+        }
+        #[inline(always)]
+        fn above(self, a: Self::V, b: Self::V) -> Self::M {
+            // SAFETY: `self` proves that the machine has the instruction.
+            unsafe { _mm256_cmp_ps::<_CMP_NLE_UQ>(a, b) }
+        }
+        #[inline(always)]
+        fn select(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V {
+            // SAFETY: `self` proves that the machine has the instruction.
+            unsafe { _mm256_blendv_ps(b, a, m) }
+        }
+    }
+}

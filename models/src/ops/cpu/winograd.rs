@@ -1,0 +1,580 @@
+//! 3×3 convolutions with fewer multiplications (Winograd 1980; Lavin & Gray 2015, arXiv 1509.09308): F(2×2, 3×3) takes
+//! 16 for every 4 outputs where the direct way takes 36, F(4×4, 3×3) 36 for 16 where it takes 144, with three to five
+//! times the rounding error.
+//!
+//! Tiles of a few rows are transformed into scratch memory, multiplied there matrix by matrix, and transformed back.
+#![allow(unsafe_code)]
+
+use super::geometry::Geometry;
+use super::matmul::{Column, Factor, Left, Right, lanes, product, transposed};
+use super::pointwise::{Gathered, Parts};
+use super::rows::{Layout, Sink, Source, Sums};
+use super::scratch::{Scratch, unwritten};
+use super::simd::{Simd, Work, dispatch};
+use super::tasks::{Room, run, share};
+use super::weight;
+use super::windows::{Bordered, fill_strip};
+use rayon::prelude::*;
+
+/// Numbers that a task keeps in scratch memory.
+const ROOM: usize = 224 * 1024;
+
+/// `Bᵀ d` for `M + 2` inputs.
+#[inline(always)]
+fn inputs<S: Simd, const M: usize>(s: S, d: [S::V; 6]) -> [S::V; 6] {
+    let c = |v: f32| s.splat(v);
+    if M == 2 {
+        return [s.sub(d[0], d[2]), s.add(d[1], d[2]), s.sub(d[2], d[1]), s.sub(d[3], d[1]), d[4], d[5]];
+    }
+    let a = s.fnma(c(4.0), d[2], d[4]);
+    let b = s.fnma(c(4.0), d[1], d[3]);
+    let e = s.sub(d[4], d[2]);
+    let f = s.sub(d[3], d[1]);
+    let f = s.add(f, f);
+    [
+        s.fma(c(4.0), d[0], s.fnma(c(5.0), d[2], d[4])),
+        s.add(a, b),
+        s.sub(a, b),
+        s.add(e, f),
+        s.sub(e, f),
+        s.fma(c(4.0), d[1], s.fnma(c(5.0), d[3], d[5])),
+    ]
+}
+
+/// `Aᵀ m`: `M` outputs.
+#[inline(always)]
+fn outputs<S: Simd, const M: usize>(s: S, m: [S::V; 6]) -> [S::V; 4] {
+    let c = |v: f32| s.splat(v);
+    let (s1, d1) = (s.add(m[1], m[2]), s.sub(m[1], m[2]));
+    if M == 2 {
+        return [s.add(m[0], s1), s.add(d1, m[3]), m[0], m[0]];
+    }
+    let (s2, d2) = (s.add(m[3], m[4]), s.sub(m[3], m[4]));
+    [
+        s.add(m[0], s.add(s1, s2)),
+        s.fma(c(2.0), d2, d1),
+        s.fma(c(4.0), s2, s1),
+        s.add(s.fma(c(8.0), d2, d1), m[5]),
+    ]
+}
+
+/// `G g` for three weights.
+#[inline(always)]
+fn weights<S: Simd, const M: usize>(s: S, g: [S::V; 3]) -> [S::V; 6] {
+    let c = |v: f32| s.splat(v);
+    let sum = s.add(g[0], g[2]);
+    if M == 2 {
+        return [g[0], s.mul(s.add(sum, g[1]), c(0.5)), s.mul(s.sub(sum, g[1]), c(0.5)), g[2], sum, sum];
+    }
+    let far = s.fma(c(4.0), g[2], g[0]);
+    let twice = s.add(g[1], g[1]);
+    [
+        s.mul(g[0], c(0.25)),
+        s.mul(s.add(sum, g[1]), c(-1.0 / 6.0)),
+        s.mul(s.sub(sum, g[1]), c(-1.0 / 6.0)),
+        s.mul(s.add(far, twice), c(1.0 / 24.0)),
+        s.mul(s.sub(far, twice), c(1.0 / 24.0)),
+        g[2],
+    ]
+}
+
+/// The transform of `M` gradients of outputs for F(3×3, M×M), which gives the gradient of the weight.
+#[inline(always)]
+fn gradients<S: Simd, const M: usize>(s: S, g: [S::V; 4]) -> [S::V; 6] {
+    let c = |v: f32| s.splat(v);
+    if M == 2 {
+        let (sum, apart) = (s.add(g[0], g[1]), s.sub(g[0], g[1]));
+        return [g[0], s.mul(sum, c(0.5)), s.mul(apart, c(0.5)), g[1], g[0], g[0]];
+    }
+    let (even, odd) = (s.add(g[0], g[2]), s.add(g[1], g[3]));
+    let far = s.fma(c(4.0), g[2], g[0]);
+    let apart = s.fma(c(8.0), g[3], s.add(g[1], g[1]));
+    [
+        s.mul(g[0], c(0.25)),
+        s.mul(s.add(even, odd), c(-1.0 / 6.0)),
+        s.mul(s.sub(even, odd), c(-1.0 / 6.0)),
+        s.mul(s.add(far, apart), c(1.0 / 24.0)),
+        s.mul(s.sub(far, apart), c(1.0 / 24.0)),
+        g[3],
+    ]
+}
+
+/// Three gradients of weights from `M + 2` products.
+#[inline(always)]
+fn taps<S: Simd, const M: usize>(s: S, m: [S::V; 6]) -> [S::V; 3] {
+    let c = |v: f32| s.splat(v);
+    let (s1, d1) = (s.add(m[1], m[2]), s.sub(m[1], m[2]));
+    if M == 2 {
+        return [s.add(m[0], s1), d1, s.add(s1, m[3])];
+    }
+    let (s2, d2) = (s.add(m[3], m[4]), s.sub(m[3], m[4]));
+    [s.add(m[0], s.add(s1, s2)), s.fma(c(2.0), d2, d1), s.add(s.fma(c(4.0), s2, s1), m[5])]
+}
+
+/// A 3×3 convolution with transformed weights.
+pub(crate) struct Winograd<const M: usize> {
+    samples: usize,
+    /// Height, width, channels of what is read.
+    from: [usize; 3],
+    /// And of what is written.
+    to: [usize; 3],
+    before: (usize, usize),
+    weights: Scratch,
+    /// Numbers of each of the `(M + 2)²` matrices.
+    each: usize,
+}
+
+impl<const M: usize> Winograd<M> {
+    const SIDE: usize = M + 2;
+
+    /// `x` → `y`.
+    pub(crate) fn forward(g: &Geometry, w: &[f32]) -> Self {
+        let ordered = weight::taps_inputs(w, g.co, g.ci, 9);
+        Self::new(g.samples, [g.h, g.w, g.ci], [g.oh, g.ow, g.co], (g.top, g.left), &ordered, false)
+    }
+
+    /// `dy` → `dx`: the turned window.
+    pub(crate) fn backward(g: &Geometry, w: &[f32]) -> Self {
+        let ordered = weight::taps_first(w, 9);
+        Self::new(g.samples, [g.oh, g.ow, g.co], [g.h, g.w, g.ci], (2 - g.top, 2 - g.left), &ordered, true)
+    }
+
+    /// `w` is `[9, inputs, outputs]`.
+    fn new(
+        samples: usize,
+        from: [usize; 3],
+        to: [usize; 3],
+        before: (usize, usize),
+        w: &[f32],
+        turned: bool,
+    ) -> Self {
+        let (ci, co) = (from[2], to[2]);
+        let wide = co.next_multiple_of(lanes());
+        // A line more: matrices a power of two apart would fall on each other in the cache.
+        let each = ci * wide + 16;
+        let mut data = Scratch::new(Self::SIDE * Self::SIDE * each);
+        let out = Shared(data.as_mut_ptr(), data.len());
+        let task = |i: usize| dispatch(Filter::<M> { w, ci, co, turned, row: i, each, out });
+        if ci * co < 1 << 12 { (0..ci).for_each(task) } else { (0..ci).into_par_iter().with_min_len(4).for_each(task) }
+        Self { samples, from, to, before, weights: data, each }
+    }
+
+    /// `source` through the windows and `sink` into `out`.
+    pub(crate) fn run(&self, source: Source<'_>, sink: Sink<'_>, out: &mut [f32]) -> Vec<Sums> {
+        let [oh, ow, co] = self.to;
+        let lines = Lines::new::<M>(self.samples, oh, ow);
+        let cost = self.samples * oh * ow * co * self.from[2] * 4;
+        run(lines.strips(out, ow * co), cost, |(first, last, out), room| {
+            dispatch(Forward { winograd: self, lines, source, sink, tiles: (first, last), out, room })
+        })
+    }
+}
+
+/// Where tasks write rows of different matrices.
+#[derive(Clone, Copy)]
+struct Shared(*mut f32, usize);
+// SAFETY: every task writes its own rows.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}
+
+/// Transforms the weights of input `row`.
+struct Filter<'a, const M: usize> {
+    w: &'a [f32],
+    ci: usize,
+    co: usize,
+    turned: bool,
+    row: usize,
+    each: usize,
+    out: Shared,
+}
+
+impl<const M: usize> Work for Filter<'_, M> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let side = M + 2;
+        let wide = self.co.next_multiple_of(S::LANES);
+        for c in (0..self.co).step_by(S::LANES) {
+            let n = (self.co - c).min(S::LANES);
+            let mut columns = [[s.zero(); 6]; 3];
+            for (x, column) in columns.iter_mut().enumerate() {
+                let mut g = [s.zero(); 3];
+                for (y, g) in g.iter_mut().enumerate() {
+                    let tap = if self.turned { 8 - (y * 3 + x) } else { y * 3 + x };
+                    *g = s.read(&self.w[(tap * self.ci + self.row) * self.co + c..], n);
+                }
+                *column = weights::<S, M>(s, g);
+            }
+            // The place of this row in the form of `Panels`.
+            let panel = c / (2 * S::LANES) * (2 * S::LANES);
+            let width = (wide - panel).min(2 * S::LANES);
+            let at = panel * self.ci + self.row * width + (c - panel);
+            for y in 0..side {
+                let row = weights::<S, M>(s, [columns[0][y], columns[1][y], columns[2][y]]);
+                for x in 0..side {
+                    let at = (y * side + x) * self.each + at;
+                    assert!(at + S::LANES <= self.out.1);
+                    // SAFETY: inside, and this row's own.
+                    unsafe { s.store(self.out.0.add(at), row[x]) }
+                }
+            }
+        }
+    }
+}
+
+/// Rows of tiles of a whole batch.
+#[derive(Clone, Copy)]
+struct Lines {
+    samples: usize,
+    /// Rows of pixels of a picture.
+    rows: usize,
+    /// Rows of tiles of a picture, and tiles of a row.
+    down: usize,
+    across: usize,
+    tile: usize,
+}
+
+impl Lines {
+    fn new<const M: usize>(samples: usize, rows: usize, columns: usize) -> Self {
+        Self { samples, rows, down: rows.div_ceil(M), across: columns.div_ceil(M), tile: M }
+    }
+    fn count(&self) -> usize {
+        self.samples * self.down
+    }
+    /// The first row of pixels of line `line`, counted through the batch.
+    fn row(&self, line: usize) -> usize {
+        line / self.down * self.rows + (line % self.down * self.tile).min(self.rows)
+    }
+    /// Lines of each task and what they write.
+    fn strips<'a>(&self, mut out: &'a mut [f32], width: usize) -> Vec<(usize, usize, &'a mut [f32])> {
+        // At least enough tiles for full products.
+        let each = share(self.count(), 32).max(48usize.div_ceil(self.across));
+        let mut strips = vec![];
+        for first in (0..self.count()).step_by(each) {
+            let last = (first + each).min(self.count());
+            let (own, rest) = out.split_at_mut((self.row(last) - self.row(first)) * width);
+            strips.push((first, last, own));
+            out = rest;
+        }
+        strips
+    }
+    /// The next lines from `line`, at most `most` and none from another picture: picture, first line in it, how many.
+    fn group(&self, line: usize, last: usize, most: usize) -> (usize, usize, usize) {
+        let (sample, y) = (line / self.down, line % self.down);
+        (sample, y, (self.down - y).min(last - line).min(most))
+    }
+}
+
+struct Forward<'a, 'r, const M: usize> {
+    winograd: &'a Winograd<M>,
+    lines: Lines,
+    source: Source<'a>,
+    sink: Sink<'a>,
+    tiles: (usize, usize),
+    out: &'r mut [f32],
+    room: &'r mut Room,
+}
+
+impl<const M: usize> Work for Forward<'_, '_, M> {
+    type Out = Sums;
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> Sums {
+        let Winograd { from: [h, w, ci], to: [oh, ow, co], before, ref weights, each, .. } = *self.winograd;
+        let (lines, side) = (self.lines, M + 2);
+        let (ci_wide, co_wide) = (ci.next_multiple_of(S::LANES), co.next_multiple_of(S::LANES));
+        let mut sums = self.sink.sums(co);
+        let per_line = side * side * (ci_wide + co_wide) * lines.across;
+        let block = (ROOM / per_line.max(1)).max(24usize.div_ceil(lines.across)).max(1);
+        let start = lines.row(self.tiles.0);
+        let mut line = self.tiles.0;
+        while line < self.tiles.1 {
+            let end = (line + block).min(self.tiles.1);
+            let tiles = (end - line) * lines.across;
+            let v_each = tiles * ci_wide + 16;
+            let m_each = tiles * co_wide + 16;
+            let values = self.room.a.resize(side * side * v_each);
+            let mut at = line;
+            while at < end {
+                let (sample, y, count) = lines.group(at, end, 8);
+                let (height, width) = (count * M + 2, lines.across * M + 2);
+                let strip = self.room.d.resize(height * width * ci_wide);
+                let corner = ((y * M) as isize - before.0 as isize, -(before.1 as isize));
+                let size = Bordered { map: (h, w), channels: ci, at: corner, height, width };
+                fill_strip(s, &self.source, sample, size, strip, Layout::pixels(ci, ci_wide, S::LANES), (0, ci));
+                let first = (at - line) * lines.across;
+                into::<S, M>(s, strip, (count, lines.across), ci_wide, &mut values[first * ci_wide..], v_each);
+                at += count;
+            }
+            let products = self.room.b.resize(side * side * m_each);
+            for xi in 0..side * side {
+                let left = Left { data: &values[xi * v_each..], step: ci_wide, runs: &[0], len: ci };
+                let factor = Factor { data: &weights[xi * each..], depth: ci, columns: co };
+                let right = Right { data: &mut products[xi * m_each..], step: co_wide };
+                product(s, left, factor, right, tiles, std::iter::once((0, 0)));
+            }
+            let mut at = line;
+            while at < end {
+                let (sample, y, count) = lines.group(at, end, 8);
+                let width = lines.across * M;
+                let result = self.room.c.resize(count * M * width * co_wide);
+                let first = (at - line) * lines.across;
+                back::<S, M>(s, &products[first * co_wide..], m_each, (count, lines.across), co_wide, result);
+                for r in 0..(count * M).min(oh - y * M) {
+                    let row = sample * oh + y * M + r;
+                    let to = &mut self.out[(row - start) * ow * co..];
+                    let from = &result[r * width * co_wide..];
+                    let layout = Layout::pixels(co, co_wide, S::LANES);
+                    self.sink.drain(s, co, (0, co), from, layout, ow, to, co, (row * ow, 1), &mut sums);
+                }
+                at += count;
+            }
+            line = end;
+        }
+        sums
+    }
+}
+
+/// Transforms all tiles of a strip of `M + 2` (and `M` more for every further row of tiles) rows.
+#[inline(always)]
+fn into<S: Simd, const M: usize>(
+    s: S,
+    strip: &[f32],
+    (down, across): (usize, usize),
+    channels: usize,
+    values: &mut [f32],
+    each: usize,
+) {
+    let side = M + 2;
+    let row = (across * M + 2) * channels;
+    assert!((down * M + 2) * row <= strip.len());
+    assert!((side * side - 1) * each + down * across * channels <= values.len() && channels.is_multiple_of(S::LANES));
+    for tile in 0..down * across {
+        let (y, x) = (tile / across, tile % across);
+        for c in (0..channels).step_by(S::LANES) {
+            // SAFETY: the tile and its results lie inside both slices, checked above.
+            unsafe {
+                let from = strip.as_ptr().add(y * M * row + x * M * channels + c);
+                let to = values.as_mut_ptr().add(tile * channels + c);
+                let mut columns = [[s.zero(); 6]; 6];
+                for i in 0..side {
+                    let mut d = [s.zero(); 6];
+                    for j in 0..side {
+                        d[j] = s.load(from.add(j * row + i * channels));
+                    }
+                    columns[i] = inputs::<S, M>(s, d);
+                }
+                for j in 0..side {
+                    let mut d = [s.zero(); 6];
+                    for i in 0..side {
+                        d[i] = columns[i][j];
+                    }
+                    let d = inputs::<S, M>(s, d);
+                    for i in 0..side {
+                        s.store(to.add((j * side + i) * each), d[i]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Transforms products back: `M · down` rows of `M · across` pixels.
+#[inline(always)]
+fn back<S: Simd, const M: usize>(
+    s: S,
+    products: &[f32],
+    each: usize,
+    (down, across): (usize, usize),
+    channels: usize,
+    out: &mut [f32],
+) {
+    let side = M + 2;
+    let row = across * M * channels;
+    assert!((side * side - 1) * each + down * across * channels <= products.len());
+    assert!(down * M * row <= out.len() && channels.is_multiple_of(S::LANES));
+    for tile in 0..down * across {
+        let (y, x) = (tile / across, tile % across);
+        for c in (0..channels).step_by(S::LANES) {
+            // SAFETY: the tile and its results lie inside both slices, checked above.
+            unsafe {
+                let from = products.as_ptr().add(tile * channels + c);
+                let to = out.as_mut_ptr().add(y * M * row + x * M * channels + c);
+                let mut columns = [[s.zero(); 4]; 6];
+                for i in 0..side {
+                    let mut m = [s.zero(); 6];
+                    for j in 0..side {
+                        m[j] = s.load(from.add((j * side + i) * each));
+                    }
+                    columns[i] = outputs::<S, M>(s, m);
+                }
+                for j in 0..M {
+                    let mut m = [s.zero(); 6];
+                    for i in 0..side {
+                        m[i] = columns[i][j];
+                    }
+                    let m = outputs::<S, M>(s, m);
+                    for i in 0..M {
+                        s.store(to.add(j * row + i * channels), m[i]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `Σ windows(x)ᵀ · dy`: `[9 · C, O]`.
+pub(crate) fn winograd_weights<const M: usize>(g: &Geometry, x: Source<'_>, dy: Source<'_>) -> Gathered {
+    let side = M + 2;
+    let lines = Lines::new::<M>(g.samples, g.oh, g.ow);
+    let parts = Parts::new(lines.count(), lines.across * M * M, side * side * g.ci, g.co, false);
+    let cost = g.samples * g.oh * g.ow * g.co * g.ci * 4;
+    let sums = run(parts.tasks(), cost, |(tiles, columns), room| {
+        dispatch(Gradient::<M> { g: *g, lines, x, dy, tiles, columns, room })
+    });
+    let sums = parts.gather(sums);
+    let mut data = unwritten(9 * g.ci * sums.step);
+    let out = Shared(data.as_mut_ptr(), data.len());
+    let task = |i: usize| dispatch(Taps::<M> { sums: &sums, ci: g.ci, row: i, out });
+    (0..g.ci).into_par_iter().with_min_len(4).for_each(task);
+    Gathered { data, step: sums.step }
+}
+
+/// Transforms the gradient of the weights of input `row` back.
+struct Taps<'a, const M: usize> {
+    sums: &'a Gathered,
+    ci: usize,
+    row: usize,
+    out: Shared,
+}
+
+impl<const M: usize> Work for Taps<'_, M> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let (side, step) = (M + 2, self.sums.step);
+        for c in (0..step).step_by(S::LANES) {
+            let mut columns = [[s.zero(); 3]; 6];
+            for x in 0..side {
+                let mut m = [s.zero(); 6];
+                for y in 0..side {
+                    m[y] = s.read(&self.sums.data[((y * side + x) * self.ci + self.row) * step + c..], S::LANES);
+                }
+                columns[x] = taps::<S, M>(s, m);
+            }
+            for y in 0..3 {
+                let mut m = [s.zero(); 6];
+                for x in 0..side {
+                    m[x] = columns[x][y];
+                }
+                for (x, v) in taps::<S, M>(s, m).into_iter().enumerate() {
+                    let at = ((y * 3 + x) * self.ci + self.row) * step + c;
+                    assert!(at + S::LANES <= self.out.1);
+                    // SAFETY: inside, and this row's own.
+                    unsafe { s.store(self.out.0.add(at), v) }
+                }
+            }
+        }
+    }
+}
+
+struct Gradient<'a, 'r, const M: usize> {
+    g: Geometry,
+    lines: Lines,
+    x: Source<'a>,
+    dy: Source<'a>,
+    tiles: (usize, usize),
+    columns: (usize, usize),
+    room: &'r mut Room,
+}
+
+impl<const M: usize> Work for Gradient<'_, '_, M> {
+    type Out = Vec<f32>;
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> Vec<f32> {
+        let (g, lines, side) = (&self.g, self.lines, M + 2);
+        let (from, to) = self.columns;
+        let (ci, co) = (g.ci.next_multiple_of(S::LANES), (to - from).next_multiple_of(S::LANES));
+        let mut sum = unwritten(side * side * g.ci * co);
+        let per_line = side * side * (ci + co) * lines.across;
+        let block = (ROOM / per_line.max(1)).max(48usize.div_ceil(lines.across)).max(1);
+        let mut line = self.tiles.0;
+        while line < self.tiles.1 {
+            let end = (line + block).min(self.tiles.1);
+            let tiles = (end - line) * lines.across;
+            let (x_each, y_each) = (tiles * ci + 16, tiles * co + 16);
+            let values = self.room.a.resize(side * side * x_each);
+            let slopes = self.room.b.resize(side * side * y_each);
+            let mut at = line;
+            while at < end {
+                let (sample, y, count) = lines.group(at, end, 8);
+                let first = (at - line) * lines.across;
+                let (height, width) = (count * M + 2, lines.across * M + 2);
+                let strip = self.room.d.resize(height * width * ci);
+                let corner = ((y * M) as isize - g.top as isize, -(g.left as isize));
+                let size = Bordered { map: (g.h, g.w), channels: g.ci, at: corner, height, width };
+                fill_strip(s, &self.x, sample, size, strip, Layout::pixels(g.ci, ci, S::LANES), (0, g.ci));
+                into::<S, M>(s, strip, (count, lines.across), ci, &mut values[first * ci..], x_each);
+                let (height, width) = (count * M, lines.across * M);
+                let strip = self.room.d.resize(height * width * co);
+                let size = Bordered { map: (g.oh, g.ow), channels: g.co, at: ((y * M) as isize, 0), height, width };
+                let layout = Layout::pixels(to - from, co, S::LANES);
+                fill_strip(s, &self.dy, sample, size, strip, layout, (from, to - from));
+                slope_tiles::<S, M>(s, strip, (count, lines.across), co, &mut slopes[first * co..], y_each);
+                at += count;
+            }
+            for xi in 0..side * side {
+                let x = Column { data: &values[xi * x_each..], step: ci, width: g.ci };
+                let dy = Column { data: &slopes[xi * y_each..], step: co, width: to - from };
+                let out = Right { data: &mut sum[xi * g.ci * co..], step: co };
+                transposed(s, x, dy, out, tiles, &[(0, 0)], line > self.tiles.0);
+            }
+            line = end;
+        }
+        sum
+    }
+}
+
+/// Transforms all `M × M` tiles of a strip of gradients.
+#[inline(always)]
+fn slope_tiles<S: Simd, const M: usize>(
+    s: S,
+    strip: &[f32],
+    (down, across): (usize, usize),
+    channels: usize,
+    values: &mut [f32],
+    each: usize,
+) {
+    let side = M + 2;
+    let row = across * M * channels;
+    assert!(down * M * row <= strip.len());
+    assert!((side * side - 1) * each + down * across * channels <= values.len() && channels.is_multiple_of(S::LANES));
+    for tile in 0..down * across {
+        let (y, x) = (tile / across, tile % across);
+        for c in (0..channels).step_by(S::LANES) {
+            // SAFETY: the tile and its results lie inside both slices, checked above.
+            unsafe {
+                let from = strip.as_ptr().add(y * M * row + x * M * channels + c);
+                let to = values.as_mut_ptr().add(tile * channels + c);
+                let mut columns = [[s.zero(); 6]; 4];
+                for i in 0..M {
+                    let mut d = [s.zero(); 4];
+                    for j in 0..M {
+                        d[j] = s.load(from.add(j * row + i * channels));
+                    }
+                    columns[i] = gradients::<S, M>(s, d);
+                }
+                for j in 0..side {
+                    let mut d = [s.zero(); 4];
+                    for i in 0..M {
+                        d[i] = columns[i][j];
+                    }
+                    let d = gradients::<S, M>(s, d);
+                    for i in 0..side {
+                        s.store(to.add((j * side + i) * each), d[i]);
+                    }
+                }
+            }
+        }
+    }
+}
