@@ -127,6 +127,25 @@ pub enum Node {
     },
 }
 
+impl Node {
+    /// The values it reads.
+    pub fn inputs(&self) -> Vec<Id> {
+        match self {
+            Self::Input => vec![],
+            Self::Conv { x, .. }
+            | Self::Norm { x, .. }
+            | Self::Act { x, .. }
+            | Self::Pool { x, .. }
+            | Self::GlobalPool { x }
+            | Self::PadChannels { x, .. }
+            | Self::DropPath { x, .. }
+            | Self::Plain { x, .. } => vec![*x],
+            Self::Add { a, b } | Self::Scale { x: a, gate: b } => vec![*a, *b],
+            Self::Concat { xs } => xs.clone(),
+        }
+    }
+}
+
 /// A trainable parameter of a program.
 #[derive(Clone, Debug)]
 pub struct Param {

@@ -14,6 +14,10 @@ pub(crate) enum Curve {
 }
 
 impl Curve {
+    /// Whether `f'(x)` can be told from `f(x)`.
+    pub(crate) fn shows_slope(&self) -> bool {
+        matches!(self, Self::Identity | Self::Relu | Self::Relu6)
+    }
     /// `f` as a curve, if kernels know it.
     pub(crate) fn of(f: Act) -> Option<Self> {
         Some(match f {

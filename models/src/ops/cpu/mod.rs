@@ -5,6 +5,7 @@
 //! | [`simd`] | vectors, chosen at run time |
 //! | [`matmul`] | tiles of matrix products |
 //! | [`rows`] | values on the way into and out of a kernel |
+//! | [`maps`] | passes over whole maps |
 //! | [`pointwise`], [`windows`], [`winograd`], [`depthwise`] | convolutions |
 //! | [`conv`] | which of them for a shape |
 //! | [`tasks`], [`scratch`], [`weight`], [`geometry`], [`act`] | work in pieces, memory, layouts, sizes, activations |
@@ -13,6 +14,7 @@ pub(crate) mod act;
 pub(crate) mod conv;
 mod depthwise;
 pub(crate) mod geometry;
+pub(crate) mod maps;
 mod matmul;
 mod pointwise;
 pub(crate) mod rows;

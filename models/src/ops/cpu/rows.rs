@@ -61,26 +61,26 @@ pub(crate) fn sweep<S: Simd>(channels: usize, count: usize, mut f: impl FnMut(us
 /// Runs `$body` with `$f` a constant, so that the choice is made outside the loop.
 macro_rules! by_curve {
     ($f:expr, $constant:ident, $body:expr) => {{
-        use $crate::ops::cpu::act::Curve;
+        use $crate::ops::cpu::act::Curve as C;
         match $f {
-            Curve::Identity => {
-                const $constant: Curve = Curve::Identity;
+            C::Identity => {
+                const $constant: C = C::Identity;
                 $body
             }
-            Curve::Relu => {
-                const $constant: Curve = Curve::Relu;
+            C::Relu => {
+                const $constant: C = C::Relu;
                 $body
             }
-            Curve::Relu6 => {
-                const $constant: Curve = Curve::Relu6;
+            C::Relu6 => {
+                const $constant: C = C::Relu6;
                 $body
             }
-            Curve::Silu => {
-                const $constant: Curve = Curve::Silu;
+            C::Silu => {
+                const $constant: C = C::Silu;
                 $body
             }
-            Curve::Sigmoid => {
-                const $constant: Curve = Curve::Sigmoid;
+            C::Sigmoid => {
+                const $constant: C = C::Sigmoid;
                 $body
             }
         }
@@ -296,6 +296,13 @@ pub(crate) struct Sums {
     origin: Vec<f32>,
     one: Vec<f32>,
     two: Vec<f32>,
+}
+
+impl Sums {
+    /// Whether anything was summed.
+    pub(crate) fn any(&self) -> bool {
+        self.count > 0
+    }
 }
 
 /// Mean and biased variance per channel of all tasks, in their order (Chan, Golub & LeVeque 1983).
