@@ -480,7 +480,9 @@ impl<'w> Walk<'w> {
                     }
                 }
                 // Whoever read the activation has masked its gradient already.
-                Node::Act { x, .. } if matches!(slope, Slope::Summed { .. }) => slopes[*x] = slope,
+                Node::Act { x, .. } if matches!(slope, Slope::Summed { .. }) => {
+                    self.hand(&saved, ends, &mut slopes, *x, slope);
+                }
                 Node::Act { x, f } => match (Curve::of(*f), saved.inner[id].take()) {
                     (Some(f), _) => {
                         let base = self.norm_of(*x);
@@ -495,7 +497,8 @@ impl<'w> Walk<'w> {
                             (Some((_, y)), Some(affine)) => {
                                 let parts = maps::mask(&mut t, gate, affine.mask(self.value(&saved, ends, y), f), size);
                                 let [one, two] = totals(&parts, c);
-                                slopes[*x] = Slope::Summed { t: Numbers::own(t), one, two };
+                                let summed = Slope::Summed { t: Numbers::own(t), one, two };
+                                self.hand(&saved, ends, &mut slopes, *x, summed);
                             }
                             _ => {
                                 let (one, zero) = (vec![1.0; c], vec![0.0; c]);
@@ -642,6 +645,16 @@ impl<'w> Walk<'w> {
         };
     }
 
+    /// Gives a summed gradient; its sums are good only while it is the only one.
+    fn hand<'a>(&self, saved: &Saved, ends: Ends<'a>, slopes: &mut [Slope<'a>], id: Id, slope: Slope<'a>) {
+        if matches!(slopes[id], Slope::None) {
+            slopes[id] = slope;
+        } else {
+            let t = self.dense(saved, ends, id, slope);
+            self.give(saved, ends, slopes, id, t);
+        }
+    }
+
     /// The gradient that a convolution hands to what it reads, added to what that has already.
     #[allow(clippy::too_many_arguments)]
     fn into_input<'a>(
@@ -700,7 +713,7 @@ impl<'w> Walk<'w> {
             let t = Numbers::Own(t.clone());
             if !needs[x] {
             } else if branch.is_some() {
-                slopes[x] = Slope::Summed { t, one: one.clone(), two };
+                self.hand(saved, ends, slopes, x, Slope::Summed { t, one: one.clone(), two });
             } else {
                 self.give(saved, ends, slopes, x, t);
             }
