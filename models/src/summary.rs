@@ -39,7 +39,6 @@ impl Summary {
 
 /// Appends the layers of `program` for a map of `size` and returns the size of its output.
 pub(crate) fn program_layers(
-    prefix: &str,
     program: &Program,
     size: (usize, usize),
     layers: &mut Vec<Layer>,
@@ -61,8 +60,7 @@ pub(crate) fn program_layers(
             Node::Plain { params, .. } => ("plain", "plain", params.iter().map(|p| count(*p)).sum(), 0),
             _ => continue,
         };
-        let name = if prefix.is_empty() { own.to_string() } else { format!("{prefix}.{own}") };
-        layers.push(Layer { name, kind, output: [program.channels[id], h, w], parameters, multiply_adds });
+        layers.push(Layer { name: own.to_string(), kind, output: [program.channels[id], h, w], parameters, multiply_adds });
     }
     Ok(sizes.last().copied().unwrap_or(size))
 }

@@ -6,6 +6,9 @@ use candle_nn::VarMap;
 use sconce_models::ops::{Act, Block, Flow, Pool, Program, Vectors, block, concat, k, limit_vectors};
 use sconce_models::{Pass, init};
 
+/// The kind of vectors is one for the whole process.
+static VECTORS: std::sync::RwLock<()> = std::sync::RwLock::new(());
+
 fn values(shape: &[usize], salt: u64) -> Tensor {
     let count = shape.iter().product::<usize>() as u64;
     let v: Vec<f64> = (0..count)
@@ -134,6 +137,7 @@ fn compare(what: &str, ours: &Named, exact: &Named) {
 
 #[test]
 fn fused_blocks_agree_with_composed_ones_in_double_precision() {
+    let _alone = VECTORS.write().unwrap();
     for vectors in [Vectors::Portable, Vectors::Avx2, Vectors::Avx512] {
         limit_vectors(vectors);
         for (name, _, program) in programs() {
@@ -154,6 +158,7 @@ fn fused_blocks_agree_with_composed_ones_in_double_precision() {
 
 #[test]
 fn fused_blocks_do_not_depend_on_threads() {
+    let _shared = VECTORS.read().unwrap();
     for (name, _, program) in programs() {
         let with = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -166,6 +171,7 @@ fn fused_blocks_do_not_depend_on_threads() {
 /// Several applications in one graph, and one graph gone through twice.
 #[test]
 fn gradients_of_shared_blocks_and_second_passes_are_right() {
+    let _shared = VECTORS.read().unwrap();
     let program = programs().remove(0).2;
     let vars = VarMap::new();
     let block = Block::new(program, init::seeded(&vars, 3, DType::F32, &Device::Cpu)).unwrap();

@@ -4,6 +4,9 @@
 use candle_core::{DType, Device, Result, Tensor, Var};
 use sconce_models::ops::{self, Act, Pool, Window, k, twins};
 
+/// The kind of vectors is one for the whole process.
+static VECTORS: std::sync::RwLock<()> = std::sync::RwLock::new(());
+
 /// Numbers in -1..1 without pattern, and all different.
 fn values(shape: &[usize], salt: u64) -> Tensor {
     let count = shape.iter().product::<usize>() as u64;
@@ -199,6 +202,7 @@ fn mistakes_are_clear_errors() {
 /// Sums are split by shape, never by the number of threads.
 #[test]
 fn results_do_not_depend_on_threads() {
+    let _shared = VECTORS.read().unwrap();
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
@@ -220,6 +224,7 @@ fn results_do_not_depend_on_threads() {
 /// The f32 kernels, on every kind of vectors, against the same convolution in f64.
 #[test]
 fn single_precision_kernels_agree_with_double_precision() {
+    let _alone = VECTORS.write().unwrap();
     let cases: &[([usize; 4], usize, Window)] = &[
         ([2, 7, 5, 3], 4, k(3)),
         ([2, 13, 11, 24], 40, k(3)),

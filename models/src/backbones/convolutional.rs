@@ -2,7 +2,7 @@
 
 use crate::backbone::Backbone;
 use crate::error::{Error, Result};
-use crate::ops::{Block, Program};
+use crate::ops::{Block, Program, chain};
 use crate::pass::Pass;
 use crate::summary::{Layer, program_layers};
 use candle_core::Tensor;
@@ -16,10 +16,10 @@ pub struct Stage {
     pub blocks: Vec<(String, Program)>,
 }
 
-/// A backbone made of [`Stage`]s.
+/// A backbone made of [`Stage`]s. Each stage runs as one program: what one block hands to the next stays inside.
 pub struct Convolutional {
     channels: usize,
-    stages: Vec<(String, Vec<(String, Block)>)>,
+    stages: Vec<(String, Block)>,
 }
 
 impl Convolutional {
@@ -31,23 +31,15 @@ impl Convolutional {
         let mut width = channels;
         let mut built = Vec::with_capacity(stages.len());
         for stage in stages {
-            let mut blocks = Vec::with_capacity(stage.blocks.len());
-            for (prefix, program) in stage.blocks {
-                let reads = program.channels.first().copied().unwrap_or(0);
-                if reads != width {
-                    return Err(Error::Invalid(format!("block '{prefix}' reads {reads} channels, but gets {width}")));
-                }
-                width = program.out_channels();
-                let vb = if prefix.is_empty() { vb.clone() } else { vb.pp(&prefix) };
-                blocks.push((prefix, Block::new(program, vb)?));
+            let program = chain(stage.blocks)?;
+            let reads = program.channels.first().copied().unwrap_or(0);
+            if reads != width {
+                return Err(Error::Invalid(format!("stage '{}' reads {reads} channels, but gets {width}", stage.name)));
             }
-            built.push((stage.name, blocks));
+            width = program.out_channels();
+            built.push((stage.name, Block::new(program, vb.clone())?));
         }
         Ok(Self { channels, stages: built })
-    }
-
-    fn blocks(&self) -> impl Iterator<Item = &(String, Block)> {
-        self.stages.iter().flat_map(|(_, blocks)| blocks)
     }
 }
 
@@ -63,38 +55,31 @@ impl Backbone for Convolutional {
         }
         // Blocks speak [B, H, W, C]; pictures need no gradient here, and the last map is small.
         let mut x = x.permute((0, 2, 3, 1))?.contiguous()?;
-        for (name, blocks) in &self.stages {
-            for (_, block) in blocks {
-                x = block.forward(&x, pass)?;
-            }
+        for (name, stage) in &self.stages {
+            x = stage.forward(&x, pass)?;
             pass.tap(name, &x);
         }
         x.permute((0, 3, 1, 2))
     }
 
     fn width(&self) -> usize {
-        self.blocks().last().map_or(self.channels, |(_, block)| block.program().out_channels())
+        self.stages.last().map_or(self.channels, |(_, stage)| stage.program().out_channels())
     }
 
     fn stages(&self) -> Vec<(String, Vec<String>)> {
-        let variables = |blocks: &[(String, Block)]| {
-            let names = blocks.iter().flat_map(|(prefix, block)| {
-                let program = block.program();
-                let params = program.params.iter().map(|p| p.name.clone());
-                let stats = program.stats.iter();
-                let stats = stats.flat_map(|(n, _)| [format!("{n}.running_mean"), format!("{n}.running_var")]);
-                let path = |name| if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
-                params.chain(stats).map(path).collect::<Vec<_>>()
-            });
-            names.collect()
+        let variables = |stage: &Block| {
+            let program = stage.program();
+            let stats = program.stats.iter();
+            let stats = stats.flat_map(|(n, _)| [format!("{n}.running_mean"), format!("{n}.running_var")]);
+            program.params.iter().map(|p| p.name.clone()).chain(stats).collect()
         };
-        self.stages.iter().map(|(name, blocks)| (name.clone(), variables(blocks))).collect()
+        self.stages.iter().map(|(name, stage)| (name.clone(), variables(stage))).collect()
     }
 
     fn layers(&self, mut size: (usize, usize)) -> Result<Vec<Layer>> {
         let mut layers = vec![];
-        for (prefix, block) in self.blocks() {
-            size = program_layers(prefix, block.program(), size, &mut layers)?;
+        for (_, stage) in &self.stages {
+            size = program_layers(stage.program(), size, &mut layers)?;
         }
         Ok(layers)
     }

@@ -10,11 +10,11 @@ use super::cpu::act::Curve;
 use super::cpu::conv::{self, kernel};
 use super::cpu::geometry::Geometry;
 use super::cpu::maps::{self, Branch, Gate, Size};
+use super::cpu::pooling;
 use super::cpu::rows::{Sink, Source, Sums, moments, totals};
 use super::cpu::scratch::unwritten;
 use super::drop::keep_mask;
 use super::plan::Plan;
-use super::pool::pool;
 use super::program::{Id, Node, Program};
 use super::window::Window;
 use candle_core::{Device, Result, Tensor, Var, bail};
@@ -294,8 +294,10 @@ impl<'w> Walk<'w> {
                     maps::sum(self.source(&saved, ends, *a), self.source(&saved, ends, *b), f, size)
                 }
                 Node::Pool { x, f, at } => {
-                    let dense = |x: &Tensor| pool(&x.permute((0, 2, 3, 1))?.contiguous()?, *f, *at)?.permute((0, 3, 1, 2));
-                    self.inner(&mut saved, ends, id, *x, &[], |x, _| dense(&x[0]))?
+                    let g = self.geometry(&saved, id, *x, *at);
+                    let (y, which) = pooling::forward(f.kind(), &g, self.source(&saved, ends, *x));
+                    saved.masks[id] = which;
+                    y
                 }
                 Node::GlobalPool { x } => {
                     let from = self.size(&saved, *x);
@@ -438,7 +440,13 @@ impl<'w> Walk<'w> {
                     }
                     if needs[*x] {
                         let before = std::mem::replace(&mut slopes[*x], Slope::None);
-                        slopes[*x] = self.into_input(&saved, ends, &g, *x, self.params[*weight], dy, before);
+                        slopes[*x] = {
+                            let weight = self.params[*weight];
+                            let back = |sink: Sink<'_>, dx: &mut [f32]| {
+                                conv::input_gradient(kernel(&g), &g, dy, weight, sink, dx)
+                            };
+                            self.into_input(&saved, ends, *x, before, back)
+                        };
                     }
                 }
                 Node::Norm { x, weight, bias, .. } => {
@@ -516,9 +524,13 @@ impl<'w> Walk<'w> {
                     let d = self.dense(&saved, ends, id, slope);
                     self.into_sum(&saved, ends, &mut slopes, &needs, (d, &[], Curve::Identity), (*a, *b), size);
                 }
-                Node::Pool { x, .. } => {
-                    let Some(inner) = saved.inner[id].take() else { bail!("a pool was not kept") };
-                    self.into_inner(&saved, ends, &mut slopes, (id, *x), inner, slope, &[], &mut grads)?;
+                Node::Pool { x, f, at } => {
+                    let g = self.geometry(&saved, id, *x, *at);
+                    let d = self.dense(&saved, ends, id, slope);
+                    let which = &saved.masks[id];
+                    let backward = |sink: Sink<'_>, dx: &mut [f32]| pooling::backward(f.kind(), &g, &d, which, sink, dx);
+                    let before = std::mem::replace(&mut slopes[*x], Slope::None);
+                    slopes[*x] = self.into_input(&saved, ends, *x, before, backward);
                 }
                 Node::GlobalPool { x } => {
                     let d = self.dense(&saved, ends, id, slope);
@@ -655,21 +667,18 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// The gradient that a convolution hands to what it reads, added to what that has already.
-    #[allow(clippy::too_many_arguments)]
+    /// The gradient that a window's node hands to what it reads, added to what that has already.
     fn into_input<'a>(
         &self,
         saved: &Saved,
         ends: Ends<'a>,
-        g: &Geometry,
         x: Id,
-        weight: &[f32],
-        dy: Source<'_>,
         before: Slope<'a>,
+        backward: impl Fn(Sink<'_>, &mut [f32]) -> Vec<Sums>,
     ) -> Slope<'a> {
         if !matches!(before, Slope::None) {
             let mut dx = self.dense(saved, ends, x, before).take();
-            conv::input_gradient(kernel(g), g, dy, weight, Sink::Add, &mut dx);
+            backward(Sink::Add, &mut dx);
             return Slope::Dense(Numbers::own(dx));
         }
         let mut dx = unwritten(self.size(saved, x).len());
@@ -679,11 +688,10 @@ impl<'w> Walk<'w> {
             && let Some(affine) = &saved.affine[norm]
         {
             let sink = Sink::Mask { x: y, scale, shift, mean: &affine.mean, f };
-            let parts = conv::input_gradient(kernel(g), g, dy, weight, sink, &mut dx);
-            let [one, two] = totals(&parts, g.ci);
+            let [one, two] = totals(&backward(sink, &mut dx), self.program.channels[x]);
             return Slope::Summed { t: Numbers::own(dx), one, two };
         }
-        conv::input_gradient(kernel(g), g, dy, weight, Sink::Store, &mut dx);
+        backward(Sink::Store, &mut dx);
         Slope::Dense(Numbers::own(dx))
     }
 

@@ -29,7 +29,7 @@ pub use cpu::simd::{Vectors, limit_vectors, vectors};
 pub use drop::{drop_path, dropout, keep_mask};
 pub use linear::linear;
 pub use pool::{Pool, pool};
-pub use program::{Flow, Id, Node, Param, Plain, Program, block, concat};
+pub use program::{Flow, Id, Node, Param, Plain, Program, block, chain, concat};
 pub use window::{Window, k};
 
 /// The ops from plain candle ops: oracles for tests, and the way on devices without a kernel.

@@ -3,6 +3,7 @@
 //! As PyTorch: padding counts in averages (`count_include_pad`), never in maxima; a NaN in a window is its maximum;
 //! of equal maxima the first one in row order gets the gradient.
 
+use super::cpu::pooling::Kind;
 use super::element::Element;
 use super::kernel::{Kernel1, Kernel2, Op1, Op2};
 use super::window::{Sweep, Window};
@@ -18,6 +19,15 @@ pub enum Pool {
     Max,
     /// The mean, padding included.
     Avg,
+}
+
+impl Pool {
+    pub(crate) fn kind(self) -> Kind {
+        match self {
+            Self::Max => Kind::Max,
+            Self::Avg => Kind::Avg,
+        }
+    }
 }
 
 /// `x` `[B, H, W, C]` → `[B, H', W', C]`.

@@ -212,6 +212,69 @@ impl Program {
     }
 }
 
+/// Blocks one behind the other as one program; the parameters of each get its prefix (none if empty).
+///
+/// # Errors
+/// When a block does not read what the one before writes, or there is none.
+pub fn chain(blocks: Vec<(String, Program)>) -> Result<Program> {
+    let mut blocks = blocks.into_iter();
+    let Some((prefix, first)) = blocks.next() else {
+        return Err(Error::Invalid("a stage needs at least one block".into()));
+    };
+    let mut all = Program { nodes: vec![Node::Input], channels: first.channels[..1].to_vec(), ..Default::default() };
+    for (prefix, block) in std::iter::once((prefix, first)).chain(blocks) {
+        let (reads, gets) = (block.channels[0], all.out_channels());
+        if reads != gets {
+            return Err(Error::Invalid(format!("block '{prefix}' reads {reads} channels, but gets {gets}")));
+        }
+        all.append(&prefix, block);
+    }
+    Ok(all)
+}
+
+impl Program {
+    /// The nodes of `block` with this program's output as their input.
+    fn append(&mut self, prefix: &str, block: Self) {
+        let path = |name: String| if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
+        let (nodes, params, stats) = (self.nodes.len() - 1, self.params.len(), self.stats.len());
+        self.channels.extend(&block.channels[1..]);
+        self.params.extend(block.params.into_iter().map(|p| Param { name: path(p.name), ..p }));
+        self.stats.extend(block.stats.into_iter().map(|(name, c)| (path(name), c)));
+        for mut node in block.nodes.into_iter().skip(1) {
+            let moved = |x: &mut Id| *x += nodes;
+            match &mut node {
+                Node::Input => {}
+                Node::Conv { x, weight, bias, .. } => {
+                    moved(x);
+                    *weight += params;
+                    bias.iter_mut().for_each(|b| *b += params);
+                }
+                Node::Norm { x, weight, bias, stats: own, .. } => {
+                    moved(x);
+                    *weight += params;
+                    *bias += params;
+                    *own += stats;
+                }
+                Node::Act { x, .. }
+                | Node::Pool { x, .. }
+                | Node::GlobalPool { x }
+                | Node::PadChannels { x, .. }
+                | Node::DropPath { x, .. } => moved(x),
+                Node::Add { a, b } | Node::Scale { x: a, gate: b } => {
+                    moved(a);
+                    moved(b);
+                }
+                Node::Concat { xs } => xs.iter_mut().for_each(moved),
+                Node::Plain { x, params: own, .. } => {
+                    moved(x);
+                    own.iter_mut().for_each(|p| *p += params);
+                }
+            }
+            self.nodes.push(node);
+        }
+    }
+}
+
 /// A value while a program is written down. Copy: use it as often as you like; `+` adds maps.
 #[derive(Clone, Copy)]
 pub struct Flow<'a> {

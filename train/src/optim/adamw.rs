@@ -1,6 +1,6 @@
 //! Adam with decoupled weight decay, as `torch.optim.AdamW`.
 
-use super::{Optimizer, State};
+use super::{Optimizer, State, fused};
 use crate::error::{Error, Result};
 use crate::params::{Gradients, Params};
 use candle_core::{Device, Tensor};
@@ -49,6 +49,24 @@ impl Optimizer for AdamW {
         for (param, g) in params.0.iter().zip(&gradients.0) {
             let lr = lr * param.lr_scale;
             let (first, second) = (format!("{}.m", param.name), format!("{}.v", param.name));
+            let decay = if param.decay { self.weight_decay } else { 0.0 };
+            let p = param.var.as_detached_tensor();
+            if fused::fits(&[&p, g]) {
+                for name in [&first, &second] {
+                    if !self.moments.contains_key(name) {
+                        self.moments.insert(name.clone(), p.zeros_like()?);
+                    }
+                }
+                let (beta1, beta2, eps) = (self.beta1 as f32, self.beta2 as f32, self.eps as f32);
+                let (keep, rate, correct2) = ((1.0 - lr * decay) as f32, (lr / correct1) as f32, correct2 as f32);
+                let state = [&self.moments[&first], &self.moments[&second]];
+                fused::update2(&p, g, state, |p, g, m, v| {
+                    *m = beta1 * *m + (1.0 - beta1) * g;
+                    *v = beta2 * *v + (1.0 - beta2) * (g * g);
+                    *p = keep * *p - rate * (*m / (v.sqrt() / correct2 + eps));
+                })?;
+                continue;
+            }
             let blend = |old: Option<&Tensor>, new: Tensor, beta: f64| match old {
                 Some(old) => (old * beta)? + (new * (1.0 - beta))?,
                 None => new * (1.0 - beta),
@@ -57,7 +75,6 @@ impl Optimizer for AdamW {
             let v = blend(self.moments.get(&second), g.sqr()?, self.beta2)?;
             let denominator = ((v.sqrt()? / correct2)? + self.eps)?;
             let step = ((&m / denominator)? * (lr / correct1))?;
-            let decay = if param.decay { self.weight_decay } else { 0.0 };
             param.var.set(&((param.var.as_detached_tensor() * (1.0 - lr * decay))? - step)?)?;
             self.moments.insert(first, m);
             self.moments.insert(second, v);
@@ -66,7 +83,7 @@ impl Optimizer for AdamW {
     }
 
     fn state(&self) -> State {
-        let mut state = self.moments.clone();
+        let mut state = fused::snapshot(&self.moments);
         if let Ok(steps) = Tensor::new(self.steps, &Device::Cpu) {
             state.insert(STEPS.into(), steps);
         }
@@ -75,7 +92,7 @@ impl Optimizer for AdamW {
 
     fn restore(&mut self, mut state: State) -> candle_core::Result<()> {
         self.steps = state.remove(STEPS).map_or(Ok(0), |t| t.to_scalar())?;
-        self.moments = state;
+        self.moments = fused::snapshot(&state);
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Optimizers: from gradients to new parameters, with state that can be saved.
 
 mod adamw;
+mod fused;
 mod sgd;
 
 pub use adamw::AdamW;

@@ -1,9 +1,10 @@
 //! Stochastic gradient descent, as `torch.optim.SGD` with dampening 0.
 
-use super::{Optimizer, State};
+use super::{Optimizer, State, fused};
 use crate::error::{Error, Result};
 use crate::params::{Gradients, Params};
 use serde::{Deserialize, Serialize};
+use std::collections::btree_map::Entry;
 
 /// `v ← μ·v + (g + λ·p)`, `p ← p − lr·v`; with Nesterov `p ← p − lr·(g + λ·p + μ·v)`.
 ///
@@ -38,6 +39,20 @@ impl Optimizer for Sgd {
         for (param, gradient) in params.0.iter().zip(&gradients.0) {
             let p = param.var.as_detached_tensor();
             let decay = if param.decay { self.weight_decay } else { 0.0 };
+            if self.momentum != 0.0 && fused::fits(&[&p, gradient]) {
+                let v = match self.velocity.entry(param.name.clone()) {
+                    Entry::Occupied(v) => v.into_mut(),
+                    Entry::Vacant(v) => v.insert(p.zeros_like()?),
+                };
+                let (mu, lr) = (self.momentum as f32, (lr * param.lr_scale) as f32);
+                let (decay, nesterov) = (decay as f32, self.nesterov);
+                fused::update1(&p, gradient, v, |p, g, v| {
+                    let g = g + decay * *p;
+                    *v = mu * *v + g;
+                    *p -= lr * if nesterov { g + mu * *v } else { *v };
+                })?;
+                continue;
+            }
             let g = if decay == 0.0 { gradient.clone() } else { (gradient + (&p * decay)?)? };
             let step = if self.momentum == 0.0 {
                 g
@@ -56,11 +71,11 @@ impl Optimizer for Sgd {
     }
 
     fn state(&self) -> State {
-        self.velocity.clone()
+        fused::snapshot(&self.velocity)
     }
 
     fn restore(&mut self, state: State) -> candle_core::Result<()> {
-        self.velocity = state;
+        self.velocity = fused::snapshot(&state);
         Ok(())
     }
 

@@ -7,6 +7,7 @@
 //! | [`rows`] | values on the way into and out of a kernel |
 //! | [`maps`] | passes over whole maps |
 //! | [`pointwise`], [`windows`], [`winograd`], [`depthwise`] | convolutions |
+//! | [`pooling`] | pools |
 //! | [`conv`] | which of them for a shape |
 //! | [`tasks`], [`scratch`], [`weight`], [`geometry`], [`act`] | work in pieces, memory, layouts, sizes, activations |
 
@@ -17,6 +18,7 @@ pub(crate) mod geometry;
 pub(crate) mod maps;
 mod matmul;
 mod pointwise;
+pub(crate) mod pooling;
 pub(crate) mod rows;
 pub(crate) mod scratch;
 pub(crate) mod simd;

@@ -251,7 +251,7 @@ pub(crate) fn fill_strip<S: Simd>(
 
 /// Zeros in pixels `first..last`.
 #[inline(always)]
-fn blank<S: Simd>(s: S, out: &mut [f32], layout: Layout, channels: usize, first: usize, last: usize) {
+fn blank<S: Simd>(_: S, out: &mut [f32], layout: Layout, channels: usize, first: usize, last: usize) {
     if layout.vector == S::LANES {
         return out[first * layout.pixel..last * layout.pixel].fill(0.0);
     }
