@@ -9,6 +9,7 @@ mod doctor;
 mod explained;
 mod fold;
 mod machine;
+mod memory;
 mod output;
 mod pictures;
 mod pipeline;
@@ -29,11 +30,8 @@ mod usage;
 use clap::Parser;
 use std::process::ExitCode;
 
-// Training allocates and frees large buffers every step; this is worth a tenth of its time.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    memory::keep();
     let cli = args::Cli::parse();
     // Backpropagation recurses as deep as the network is.
     let work =

@@ -39,8 +39,9 @@ pub(crate) fn kernel(g: &Geometry) -> Kernel {
 pub(crate) fn forward(kernel: Kernel, g: &Geometry, x: Source<'_>, w: &[f32], sink: Sink<'_>, y: &mut [f32]) -> Vec<Sums> {
     match kernel {
         Kernel::Pointwise => {
-            let ordered = weight::taps_inputs(w, g.co, g.ci, 1);
-            let panels = Panels::new(g.ci, g.co, |row, columns, out| out.copy_from_slice(&ordered[row * g.co..][columns]));
+            let panels = Panels::new(g.ci, g.co, |columns, out, width| {
+                weight::forward_panel(w, g.ci, 1, columns, out, width);
+            });
             pointwise(map(g, g.ci), x, panels.factor(), sink, y)
         }
         Kernel::Depthwise => Depthwise::forward(g, w).run(x, sink, y),
@@ -54,7 +55,9 @@ pub(crate) fn forward(kernel: Kernel, g: &Geometry, x: Source<'_>, w: &[f32], si
 pub(crate) fn input_gradient(kernel: Kernel, g: &Geometry, dy: Source<'_>, w: &[f32], sink: Sink<'_>, dx: &mut [f32]) -> Vec<Sums> {
     match kernel {
         Kernel::Pointwise => {
-            let panels = Panels::new(g.co, g.ci, |row, columns, out| out.copy_from_slice(&w[row * g.ci..][columns]));
+            let panels = Panels::new(g.co, g.ci, |columns, out, width| {
+                weight::backward_panel(w, (g.co, g.ci, 1), &[0], columns, out, width);
+            });
             pointwise(map(g, g.co), dy, panels.factor(), sink, dx)
         }
         Kernel::Depthwise => Depthwise::backward(g, w).run(dy, sink, dx),
@@ -78,8 +81,8 @@ pub(crate) fn weight_gradient(kernel: Kernel, g: &Geometry, x: Source<'_>, dy: S
     match kernel {
         Kernel::Pointwise => order(&pointwise_weights(map(g, g.ci), x, dy, g.co), 1, ci, co, &mut dw),
         Kernel::Depthwise => order(&depthwise_weights(g, x, dy), 1, 1, g.co, &mut dw),
-        Kernel::Winograd2 => order(&winograd_weights::<2>(g, x, dy), 1, ci, co, &mut dw),
-        Kernel::Winograd4 => order(&winograd_weights::<4>(g, x, dy), 1, ci, co, &mut dw),
+        Kernel::Winograd2 => winograd_weights::<2>(g, x, dy, &mut dw),
+        Kernel::Winograd4 => winograd_weights::<4>(g, x, dy, &mut dw),
         Kernel::Direct => order(&window_weights(g, x, dy), g.groups, ci, co, &mut dw),
     }
     dw

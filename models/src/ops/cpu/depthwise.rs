@@ -45,9 +45,7 @@ pub(crate) struct Depthwise {
 fn by_tap(w: &[f32], channels: usize, taps: usize) -> Vec<f32> {
     let wide = channels.next_multiple_of(lanes());
     let mut out = vec![0.0; taps * wide];
-    for (out, w) in out.chunks_exact_mut(wide).zip(weight::taps_first(w, taps).chunks_exact(channels)) {
-        out[..channels].copy_from_slice(w);
-    }
+    weight::taps_first(w, channels, taps, &mut out, wide);
     out
 }
 

@@ -26,8 +26,8 @@ pub(crate) struct Panels {
 }
 
 impl Panels {
-    /// `fill(row, columns, out)` writes a piece of a row.
-    pub(crate) fn new(depth: usize, columns: usize, fill: impl Fn(usize, Range<usize>, &mut [f32]) + Sync) -> Self {
+    /// `fill(columns, out, width)` writes `depth` rows, `width` apart, of these columns.
+    pub(crate) fn new(depth: usize, columns: usize, fill: impl Fn(Range<usize>, &mut [f32], usize) + Sync) -> Self {
         use rayon::prelude::*;
         let lanes = lanes();
         let mut data = Scratch::new(depth * columns.next_multiple_of(lanes));
@@ -35,10 +35,10 @@ impl Panels {
         let task = |(panel, out): (usize, &mut [f32])| {
             let wide = out.len() / depth;
             let range = panel * width..(panel * width + wide).min(columns);
-            for (row, out) in out.chunks_exact_mut(wide).enumerate() {
-                fill(row, range.clone(), &mut out[..range.len()]);
-                out[range.len()..].fill(0.0);
+            if range.len() < wide {
+                out.fill(0.0);
             }
+            fill(range, out, wide);
         };
         let chunk = (depth * width).max(1);
         if depth * columns < 1 << 14 {
@@ -194,6 +194,10 @@ unsafe fn forward_tile<S: Simd, const M: usize, const N: usize>(s: S, a: Rows<'_
         for &run in a.runs {
             let mut at = a.at.add(run);
             for _ in 0..a.len {
+                // The panel streams through: its next rows are asked for while these are used.
+                for j in 0..N {
+                    s.prefetch(b.wrapping_add(8 * N * S::LANES + j * S::LANES));
+                }
                 step::<S, M, N>(s, &mut acc, b, |i| *at.add(i * a.step));
                 b = b.add(N * S::LANES);
                 at = at.add(1);

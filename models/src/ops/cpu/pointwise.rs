@@ -118,7 +118,7 @@ impl Parts {
     pub(crate) fn new(pixels: usize, each: usize, depth: usize, columns: usize, whole: bool) -> Self {
         let size = depth * columns;
         // A partial sum has to be added up: it must be small beside the work that makes it.
-        let pixel_parts = (pixels * each / 512).min(pixels).min((1 << 20) / size.max(1)).clamp(1, 16);
+        let pixel_parts = (pixels * each / 512).min(pixels).min((1 << 20) / size.max(1)).clamp(1, 8);
         let panel = 2 * lanes();
         let column_parts = if whole { 1 } else { (16 / pixel_parts).min(columns.div_ceil(panel)).max(1) };
         Self { pixels, depth, columns, pixel_parts, column_parts }

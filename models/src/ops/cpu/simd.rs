@@ -52,6 +52,10 @@ pub(crate) trait Simd: Copy {
     fn scale2(self, v: Self::V, n: Self::V) -> Self::V;
     /// To the nearest integer.
     fn round(self, v: Self::V) -> Self::V;
+    /// Turns the square of the first `LANES` vectors: lane `j` of vector `i` becomes lane `i` of vector `j`.
+    fn transpose(self, m: &mut [Self::V; 16]);
+    /// Asks for the cache line at `p` ahead of its use; any address will do.
+    fn prefetch(self, p: *const f32);
 
     /// `n` numbers from the front of `x` (at most a vector).
     #[inline(always)]
@@ -274,6 +278,16 @@ impl Simd for Portable {
     fn round(self, v: Self::V) -> Self::V {
         v.map(f32::round_ties_even)
     }
+    #[inline(always)]
+    fn transpose(self, m: &mut [Self::V; 16]) {
+        for i in 0..8 {
+            for j in 0..i {
+                (m[i][j], m[j][i]) = (m[j][i], m[i][j]);
+            }
+        }
+    }
+    #[inline(always)]
+    fn prefetch(self, _: *const f32) {}
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -367,6 +381,42 @@ mod x86 {
             // SAFETY: `self` proves that the machine has the instruction.
             unsafe { _mm512_mask_blend_ps(m, b, a) }
         }
+        #[inline(always)]
+        fn transpose(self, m: &mut [Self::V; 16]) {
+            // SAFETY: `self` proves that the machine has the instructions.
+            unsafe {
+                let mut b = *m;
+                for i in 0..8 {
+                    b[2 * i] = _mm512_unpacklo_ps(m[2 * i], m[2 * i + 1]);
+                    b[2 * i + 1] = _mm512_unpackhi_ps(m[2 * i], m[2 * i + 1]);
+                }
+                for i in 0..4 {
+                    for half in 0..2 {
+                        let x = _mm512_castps_pd(b[4 * i + half]);
+                        let y = _mm512_castps_pd(b[4 * i + 2 + half]);
+                        m[4 * i + 2 * half] = _mm512_castpd_ps(_mm512_unpacklo_pd(x, y));
+                        m[4 * i + 2 * half + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(x, y));
+                    }
+                }
+                // m[4 i + k]: column k of every quarter, rows 4 i to 4 i + 3.
+                for k in 0..4 {
+                    let t0 = _mm512_shuffle_f32x4::<0x88>(m[k], m[4 + k]);
+                    let t1 = _mm512_shuffle_f32x4::<0xdd>(m[k], m[4 + k]);
+                    let t2 = _mm512_shuffle_f32x4::<0x88>(m[8 + k], m[12 + k]);
+                    let t3 = _mm512_shuffle_f32x4::<0xdd>(m[8 + k], m[12 + k]);
+                    b[k] = _mm512_shuffle_f32x4::<0x88>(t0, t2);
+                    b[8 + k] = _mm512_shuffle_f32x4::<0xdd>(t0, t2);
+                    b[4 + k] = _mm512_shuffle_f32x4::<0x88>(t1, t3);
+                    b[12 + k] = _mm512_shuffle_f32x4::<0xdd>(t1, t3);
+                }
+                *m = b;
+            }
+        }
+        #[inline(always)]
+        fn prefetch(self, p: *const f32) {
+            // SAFETY: a hint; it never faults.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+        }
     }
 
     impl Avx2 {
@@ -436,5 +486,94 @@ mod x86 {
             // SAFETY: `self` proves that the machine has the instruction.
             unsafe { _mm256_blendv_ps(b, a, m) }
         }
+        #[inline(always)]
+        fn transpose(self, m: &mut [Self::V; 16]) {
+            // SAFETY: `self` proves that the machine has the instructions.
+            unsafe {
+                let mut b = *m;
+                for i in 0..4 {
+                    b[2 * i] = _mm256_unpacklo_ps(m[2 * i], m[2 * i + 1]);
+                    b[2 * i + 1] = _mm256_unpackhi_ps(m[2 * i], m[2 * i + 1]);
+                }
+                for i in 0..2 {
+                    for half in 0..2 {
+                        let (x, y) = (b[4 * i + half], b[4 * i + 2 + half]);
+                        m[4 * i + 2 * half] = _mm256_shuffle_ps::<0x44>(x, y);
+                        m[4 * i + 2 * half + 1] = _mm256_shuffle_ps::<0xee>(x, y);
+                    }
+                }
+                for k in 0..4 {
+                    b[k] = _mm256_permute2f128_ps::<0x20>(m[k], m[4 + k]);
+                    b[4 + k] = _mm256_permute2f128_ps::<0x31>(m[k], m[4 + k]);
+                }
+                *m = b;
+            }
+        }
+        #[inline(always)]
+        fn prefetch(self, p: *const f32) {
+            // SAFETY: a hint; it never faults.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Square;
+    impl Work for Square {
+        type Out = (usize, Vec<f32>);
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) -> Self::Out {
+            let from: Vec<f32> = (0..S::LANES * S::LANES).map(|i| i as f32).collect();
+            let mut m = [s.zero(); 16];
+            for (v, row) in m.iter_mut().zip(from.chunks(S::LANES)) {
+                *v = s.read(row, S::LANES);
+            }
+            s.transpose(&mut m);
+            let mut to = vec![0.0; from.len()];
+            for (v, row) in m.into_iter().zip(to.chunks_mut(S::LANES)) {
+                s.write(row, S::LANES, v);
+            }
+            (S::LANES, to)
+        }
+    }
+
+    struct Curves(Vec<f32>);
+    impl Work for Curves {
+        type Out = Vec<f32>;
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) -> Vec<f32> {
+            let mut out = vec![];
+            for &x in &self.0 {
+                for v in [s.exp(s.splat(x)), s.sigmoid(s.splat(x))] {
+                    let mut lane = [0.0];
+                    s.write(&mut lane, 1, v);
+                    out.push(lane[0]);
+                }
+            }
+            out
+        }
+    }
+
+    /// This test alone of the crate's own chooses vectors.
+    #[test]
+    fn every_kind_transposes_and_computes() {
+        let xs: Vec<f32> = (-880..=880).map(|i| i as f32 / 10.0).chain([f32::NAN, -200.0, 200.0]).collect();
+        for most in [Vectors::Portable, Vectors::Avx2, Vectors::Avx512] {
+            limit_vectors(most);
+            let (lanes, turned) = dispatch(Square);
+            for (i, v) in turned.iter().enumerate() {
+                assert_eq!(*v, (i % lanes * lanes + i / lanes) as f32, "{most:?}");
+            }
+            for (&x, ours) in xs.iter().zip(dispatch(Curves(xs.clone())).chunks(2)) {
+                let exact = f64::from(x).clamp(-87.3, 88.37).exp();
+                let sigmoid = 1.0 / (1.0 + (-f64::from(x)).exp());
+                assert!(x.is_nan() && ours[0].is_nan() || (f64::from(ours[0]) / exact - 1.0).abs() < 3e-7 || x.abs() > 87.0, "{most:?} exp({x}) = {}", ours[0]);
+                assert!(x.is_nan() && ours[1].is_nan() || (f64::from(ours[1]) - sigmoid).abs() < 2e-7, "{most:?} sigmoid({x}) = {}", ours[1]);
+            }
+        }
+        limit_vectors(Vectors::Avx512);
     }
 }

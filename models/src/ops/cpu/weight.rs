@@ -1,70 +1,104 @@
 //! Weights between PyTorch's layout `[O, C/groups, k, k]` and the order in which kernels read them.
 
+use super::simd::{Simd, Work, dispatch};
 use rayon::prelude::*;
+use std::ops::Range;
 
-/// `[O, I, taps]` → `[taps, O, I]`.
-pub(crate) fn taps_first(w: &[f32], taps: usize) -> Vec<f32> {
-    let each = w.len() / taps;
-    let mut out = super::scratch::unwritten(w.len());
-    out.par_chunks_mut(each.max(1)).enumerate().for_each(|(tap, out)| {
-        out.iter_mut().zip(w.iter().skip(tap).step_by(taps)).for_each(|(out, &w)| *out = w);
-    });
-    out
-}
-
-/// `[rows, columns]`, rows `step` apart → `[columns, rows]`.
-pub(crate) fn transpose(w: &[f32], rows: usize, columns: usize, step: usize, out: &mut [f32]) {
-    const SIDE: usize = 16;
-    let task = |(block, out): (usize, &mut [f32])| {
-        let first = block * SIDE;
-        for r in (0..rows).step_by(SIDE) {
-            let height = SIDE.min(rows - r);
-            for (c, out) in out.chunks_exact_mut(rows).enumerate() {
-                for (i, v) in out[r..r + height].iter_mut().enumerate() {
-                    *v = w[(r + i) * step + first + c];
-                }
+/// Turns a matrix: number `c` of row `r`, at `from(r) + c`, goes to `to(c) + r`.
+#[inline(always)]
+pub(crate) fn turn<S: Simd>(
+    s: S,
+    (rows, columns): (usize, usize),
+    source: &[f32],
+    from: impl Fn(usize) -> usize,
+    out: &mut [f32],
+    to: impl Fn(usize) -> usize,
+) {
+    for r in (0..rows).step_by(S::LANES) {
+        let height = (rows - r).min(S::LANES);
+        for c in (0..columns).step_by(S::LANES) {
+            let width = (columns - c).min(S::LANES);
+            let mut m = [s.zero(); 16];
+            for i in 0..height {
+                m[i] = s.read(&source[from(r + i) + c..], width);
+            }
+            s.transpose(&mut m);
+            for j in 0..width {
+                s.write(&mut out[to(c + j) + r..], height, m[j]);
             }
         }
-    };
-    if rows * columns < 1 << 14 {
-        out.chunks_mut(SIDE * rows).enumerate().take(columns.div_ceil(SIDE)).for_each(task);
-    } else {
-        out.par_chunks_mut(SIDE * rows).enumerate().take(columns.div_ceil(SIDE)).for_each(task);
     }
 }
 
-/// `[O, I, taps]` → `[taps, I, O]`.
-pub(crate) fn taps_inputs(w: &[f32], outputs: usize, inputs: usize, taps: usize) -> Vec<f32> {
-    let mut out = super::scratch::unwritten(w.len());
-    let first;
-    let by_tap = if taps == 1 {
-        w
-    } else {
-        first = taps_first(w, taps);
-        &first
-    };
-    for (w, out) in by_tap.chunks_exact(outputs * inputs).zip(out.chunks_exact_mut(outputs * inputs)) {
-        transpose(w, outputs, inputs, inputs, out);
+/// Rows `(tap, i)` of outputs `columns`, `width` apart: a panel for going forward, from `w` `[O, I, taps]`.
+pub(crate) fn forward_panel(w: &[f32], inputs: usize, taps: usize, columns: Range<usize>, out: &mut [f32], width: usize) {
+    struct Panel<'a>(&'a [f32], usize, usize, Range<usize>, &'a mut [f32], usize);
+    impl Work for Panel<'_> {
+        type Out = ();
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) {
+            let Self(w, inputs, taps, columns, out, width) = self;
+            let each = inputs * taps;
+            let first = columns.start;
+            let row = |j: usize| (j % taps * inputs + j / taps) * width;
+            turn(s, (columns.len(), each), w, |o| (first + o) * each, out, row);
+        }
     }
-    out
+    dispatch(Panel(w, inputs, taps, columns, out, width));
+}
+
+/// Rows `(tap of taps, o)` of inputs `columns`, `width` apart: a panel for going back, from `w` `[O, I, all taps]`.
+pub(crate) fn backward_panel(
+    w: &[f32],
+    (outputs, inputs, all): (usize, usize, usize),
+    taps: &[usize],
+    columns: Range<usize>,
+    out: &mut [f32],
+    width: usize,
+) {
+    for o in 0..outputs {
+        let from = &w[(o * inputs + columns.start) * all..(o * inputs + columns.end) * all];
+        if all == 1 {
+            out[o * width..][..from.len()].copy_from_slice(from);
+            continue;
+        }
+        for (i, from) in from.chunks_exact(all).enumerate() {
+            for (t, tap) in taps.iter().enumerate() {
+                out[(t * outputs + o) * width + i] = from[*tap];
+            }
+        }
+    }
+}
+
+/// `[O, taps]` → `[taps, O]`, rows `width` apart.
+pub(crate) fn taps_first(w: &[f32], outputs: usize, taps: usize, out: &mut [f32], width: usize) {
+    for (o, w) in w.chunks_exact(taps).enumerate().take(outputs) {
+        for (tap, &w) in w.iter().enumerate() {
+            out[tap * width + o] = w;
+        }
+    }
 }
 
 /// `[taps, I, O]`, rows of `O` `step` apart → `[O, I, taps]`.
 pub(crate) fn outputs_first(w: &[f32], outputs: usize, inputs: usize, taps: usize, step: usize, out: &mut [f32]) {
-    if taps == 1 {
-        return transpose(w, inputs, outputs, step, out);
-    }
-    // A block of outputs at a time, so that what is read column by column stays in cache.
-    const SIDE: usize = 16;
-    let task = |(block, out): (usize, &mut [f32])| {
-        for i in 0..inputs {
-            for tap in 0..taps {
-                let row = &w[(tap * inputs + i) * step + block * SIDE..];
-                for (o, out) in out.chunks_exact_mut(inputs * taps).enumerate() {
-                    out[i * taps + tap] = row[o];
-                }
-            }
+    struct Block<'a>(&'a [f32], usize, usize, usize, usize, &'a mut [f32]);
+    impl Work for Block<'_> {
+        type Out = ();
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) {
+            let Self(w, first, inputs, taps, step, out) = self;
+            let each = inputs * taps;
+            let row = |j: usize| (j % taps * inputs + j / taps) * step + first;
+            turn(s, (each, out.len() / each), w, row, out, |o| o * each);
         }
-    };
-    out.par_chunks_mut(SIDE * inputs * taps).enumerate().for_each(task);
+    }
+    const SIDE: usize = 16;
+    let each = inputs * taps;
+    let task = |(i, out): (usize, &mut [f32])| dispatch(Block(w, i * SIDE, inputs, taps, step, out));
+    debug_assert_eq!(out.len(), outputs * each);
+    if out.len() < 1 << 14 {
+        out.chunks_mut(SIDE * each).enumerate().for_each(task);
+    } else {
+        out.par_chunks_mut(SIDE * each).enumerate().for_each(task);
+    }
 }

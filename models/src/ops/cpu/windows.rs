@@ -14,6 +14,8 @@ use super::weight;
 
 /// Numbers that a task keeps in scratch memory.
 const ROOM: usize = 64 * 1024;
+/// Rows of fewer outputs are short.
+const SHORT: usize = 32;
 
 /// Windows that move by whole steps: for output `j` of the phase they begin at `j · step − before`.
 struct Phase {
@@ -51,8 +53,8 @@ impl Windows {
         let (taps, ci, co) = (g.size * g.size, g.ci / g.groups, g.co / g.groups);
         let each = taps * ci * co;
         let weights = (0..g.groups).map(|group| {
-            let ordered = weight::taps_inputs(&w[group * each..][..each], co, ci, taps);
-            Panels::new(taps * ci, co, |row, columns, out| out.copy_from_slice(&ordered[row * co..][columns]))
+            let w = &w[group * each..][..each];
+            Panels::new(taps * ci, co, |columns, out, width| weight::forward_panel(w, ci, taps, columns, out, width))
         });
         let before = (g.top as isize, g.left as isize);
         let phase = Phase { taps: (g.size, g.size), before, at: (0, 0), weights: weights.collect() };
@@ -72,7 +74,7 @@ impl Windows {
     pub(crate) fn backward(g: &Geometry, w: &[f32]) -> Self {
         let (taps, ci, co) = (g.size * g.size, g.ci / g.groups, g.co / g.groups);
         let common = gcd(g.stride, g.dilation);
-        let ordered = if taps == 1 { w.to_vec() } else { weight::taps_first(w, taps) };
+        let each = taps * ci * co;
         // Taps that reach inputs `at + j · stride`, last to first, and how far before `j` their windows begin.
         let along = |at: usize, pad: usize| {
             let reach = |tap: usize| (at + pad) as isize - (tap * g.dilation) as isize;
@@ -84,11 +86,11 @@ impl Windows {
         for row in 0..g.stride.min(g.h) {
             for column in 0..g.stride.min(g.w) {
                 let ((ys, top), (xs, left)) = (along(row, g.top), along(column, g.left));
+                let used: Vec<usize> = ys.iter().flat_map(|y| xs.iter().map(move |x| y * g.size + x)).collect();
                 let weights = (0..g.groups).map(|group| {
-                    Panels::new(ys.len() * xs.len() * co, ci, |r, columns, out| {
-                        let (tap, o) = (r / co, r % co);
-                        let tap = ys[tap / xs.len()] * g.size + xs[tap % xs.len()];
-                        out.copy_from_slice(&ordered[((tap * g.co) + group * co + o) * ci..][columns]);
+                    let w = &w[group * each..][..each];
+                    Panels::new(used.len() * co, ci, |columns, out, width| {
+                        weight::backward_panel(w, (co, ci, taps), &used, columns, out, width);
                     })
                 });
                 let weights = if ys.is_empty() || xs.is_empty() { vec![] } else { weights.collect() };
@@ -313,6 +315,23 @@ impl Work for Gradient<'_, '_> {
             self.dy.fill(s, g.co, (from, to - from), row * g.ow, pixels, sample, dy, layout);
             lines.clear();
             lines.extend((0..count).map(|r| (r * g.stride * width * g.ci, r * g.ow * wide)));
+            if g.groups == 1 && g.ow < SHORT && g.ci >= S::LANES {
+                // Products over short rows stop too often: the values under a tap are laid one behind the other.
+                for tap in 0..g.size * g.size {
+                    let offset = (tap / g.size * width + tap % g.size) * g.dilation * g.ci;
+                    let under = self.room.d.resize(pixels * g.ci);
+                    for (p, under) in under.chunks_exact_mut(g.ci).enumerate() {
+                        let at = offset + (p / g.ow * width + p % g.ow) * g.stride * g.ci;
+                        under.copy_from_slice(&x[at..at + g.ci]);
+                    }
+                    let x = Column { data: under, step: g.ci, width: g.ci };
+                    let dy = Column { data: dy, step: wide, width: to - from };
+                    let out = Right { data: &mut sum[tap * g.ci * result_step..], step: result_step };
+                    transposed(s, x, dy, out, pixels, &[(0, 0)], row > self.rows.0);
+                }
+                row += count;
+                continue;
+            }
             for group in 0..g.groups {
                 for (i, run) in runs.iter().enumerate() {
                     let x = Column { data: &x[run + group * ci..], step: g.stride * g.ci, width: len };

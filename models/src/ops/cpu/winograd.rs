@@ -129,17 +129,15 @@ impl<const M: usize> Winograd<M> {
 
     /// `x` → `y`.
     pub(crate) fn forward(g: &Geometry, w: &[f32]) -> Self {
-        let ordered = weight::taps_inputs(w, g.co, g.ci, 9);
-        Self::new(g.samples, [g.h, g.w, g.ci], [g.oh, g.ow, g.co], (g.top, g.left), &ordered, false)
+        Self::new(g.samples, [g.h, g.w, g.ci], [g.oh, g.ow, g.co], (g.top, g.left), w, false)
     }
 
     /// `dy` → `dx`: the turned window.
     pub(crate) fn backward(g: &Geometry, w: &[f32]) -> Self {
-        let ordered = weight::taps_first(w, 9);
-        Self::new(g.samples, [g.oh, g.ow, g.co], [g.h, g.w, g.ci], (2 - g.top, 2 - g.left), &ordered, true)
+        Self::new(g.samples, [g.oh, g.ow, g.co], [g.h, g.w, g.ci], (2 - g.top, 2 - g.left), w, true)
     }
 
-    /// `w` is `[9, inputs, outputs]`.
+    /// `w` is `[outputs, inputs, 9]`, or, turned, `[inputs, outputs, 9]`.
     fn new(
         samples: usize,
         from: [usize; 3],
@@ -154,8 +152,10 @@ impl<const M: usize> Winograd<M> {
         let each = ci * wide + 16;
         let mut data = Scratch::new(Self::SIDE * Self::SIDE * each);
         let out = Shared(data.as_mut_ptr(), data.len());
-        let task = |i: usize| dispatch(Filter::<M> { w, ci, co, turned, row: i, each, out });
-        if ci * co < 1 << 12 { (0..ci).for_each(task) } else { (0..ci).into_par_iter().with_min_len(4).for_each(task) }
+        let task = |first: usize| dispatch(Filter::<M> { w, ci, co, turned, first, each, out });
+        // A task transforms a vector of outputs for all inputs.
+        let blocks = (0..co).step_by(lanes()).collect::<Vec<_>>();
+        if ci * co < 1 << 12 { blocks.into_iter().for_each(task) } else { blocks.into_par_iter().for_each(task) }
         Self { samples, from, to, before, weights: data, each }
     }
 
@@ -178,13 +178,13 @@ unsafe impl Send for Shared {}
 // SAFETY: as above.
 unsafe impl Sync for Shared {}
 
-/// Transforms the weights of input `row`.
+/// Transforms the weights of the vector of outputs from `first`.
 struct Filter<'a, const M: usize> {
     w: &'a [f32],
     ci: usize,
     co: usize,
     turned: bool,
-    row: usize,
+    first: usize,
     each: usize,
     out: Shared,
 }
@@ -193,30 +193,46 @@ impl<const M: usize> Work for Filter<'_, M> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let side = M + 2;
+        /// Inputs whose weights are turned together.
+        const INPUTS: usize = 16;
+        let (side, c) = (M + 2, self.first);
+        let n = (self.co - c).min(S::LANES);
         let wide = self.co.next_multiple_of(S::LANES);
-        for c in (0..self.co).step_by(S::LANES) {
-            let n = (self.co - c).min(S::LANES);
-            let mut columns = [[s.zero(); 6]; 3];
-            for (x, column) in columns.iter_mut().enumerate() {
-                let mut g = [s.zero(); 3];
-                for (y, g) in g.iter_mut().enumerate() {
-                    let tap = if self.turned { 8 - (y * 3 + x) } else { y * 3 + x };
-                    *g = s.read(&self.w[(tap * self.ci + self.row) * self.co + c..], n);
+        // The place of row 0 in the form of `Panels`.
+        let panel = c / (2 * S::LANES) * (2 * S::LANES);
+        let width = (wide - panel).min(2 * S::LANES);
+        let mut taps = [0.0; 9 * INPUTS * 16];
+        for first in (0..self.ci).step_by(INPUTS) {
+            let count = INPUTS.min(self.ci - first);
+            // To `[inputs, 9, lanes]`.
+            if self.turned {
+                for i in 0..count {
+                    let from = ((first + i) * self.co + c) * 9;
+                    let to = i * 9 * S::LANES;
+                    weight::turn(s, (n, 9), self.w, |o| from + o * 9, &mut taps, |tap| to + (8 - tap) * S::LANES);
                 }
-                *column = weights::<S, M>(s, g);
+            } else {
+                let from = |o: usize| ((c + o) * self.ci + first) * 9;
+                weight::turn(s, (n, count * 9), self.w, from, &mut taps, |j| j * S::LANES);
             }
-            // The place of this row in the form of `Panels`.
-            let panel = c / (2 * S::LANES) * (2 * S::LANES);
-            let width = (wide - panel).min(2 * S::LANES);
-            let at = panel * self.ci + self.row * width + (c - panel);
-            for y in 0..side {
-                let row = weights::<S, M>(s, [columns[0][y], columns[1][y], columns[2][y]]);
-                for x in 0..side {
-                    let at = (y * side + x) * self.each + at;
-                    assert!(at + S::LANES <= self.out.1);
-                    // SAFETY: inside, and this row's own.
-                    unsafe { s.store(self.out.0.add(at), row[x]) }
+            for (i, taps) in taps.chunks_exact(9 * S::LANES).enumerate().take(count) {
+                let mut columns = [[s.zero(); 6]; 3];
+                for (x, column) in columns.iter_mut().enumerate() {
+                    let mut g = [s.zero(); 3];
+                    for (y, g) in g.iter_mut().enumerate() {
+                        *g = s.read(&taps[(y * 3 + x) * S::LANES..], n);
+                    }
+                    *column = weights::<S, M>(s, g);
+                }
+                let at = panel * self.ci + (first + i) * width + (c - panel);
+                for y in 0..side {
+                    let row = weights::<S, M>(s, [columns[0][y], columns[1][y], columns[2][y]]);
+                    for x in 0..side {
+                        let at = (y * side + x) * self.each + at;
+                        assert!(at + S::LANES <= self.out.1);
+                        // SAFETY: inside, and of these outputs only.
+                        unsafe { s.store(self.out.0.add(at), row[x]) }
+                    }
                 }
             }
         }
@@ -423,8 +439,8 @@ fn back<S: Simd, const M: usize>(
     }
 }
 
-/// `Σ windows(x)ᵀ · dy`: `[9 · C, O]`.
-pub(crate) fn winograd_weights<const M: usize>(g: &Geometry, x: Source<'_>, dy: Source<'_>) -> Gathered {
+/// `Σ windows(x)ᵀ · dy` into `dw` `[O, C, 3, 3]`.
+pub(crate) fn winograd_weights<const M: usize>(g: &Geometry, x: Source<'_>, dy: Source<'_>, dw: &mut [f32]) {
     let side = M + 2;
     let lines = Lines::new::<M>(g.samples, g.oh, g.ow);
     let parts = Parts::new(lines.count(), lines.across * M * M, side * side * g.ci, g.co, false);
@@ -433,47 +449,51 @@ pub(crate) fn winograd_weights<const M: usize>(g: &Geometry, x: Source<'_>, dy: 
         dispatch(Gradient::<M> { g: *g, lines, x, dy, tiles, columns, room })
     });
     let sums = parts.gather(sums);
-    let mut data = unwritten(9 * g.ci * sums.step);
-    let out = Shared(data.as_mut_ptr(), data.len());
-    let task = |i: usize| dispatch(Taps::<M> { sums: &sums, ci: g.ci, row: i, out });
-    (0..g.ci).into_par_iter().with_min_len(4).for_each(task);
-    Gathered { data, step: sums.step }
+    let task = |(i, out): (usize, &mut [f32])| dispatch(Taps::<M> { sums: &sums, ci: g.ci, first: i * lanes(), out });
+    dw.par_chunks_mut(lanes() * g.ci * 9).enumerate().for_each(task);
 }
 
-/// Transforms the gradient of the weights of input `row` back.
-struct Taps<'a, const M: usize> {
+/// Transforms the gradient of the weights of the vector of outputs from `first` back.
+struct Taps<'a, 'r, const M: usize> {
     sums: &'a Gathered,
     ci: usize,
-    row: usize,
-    out: Shared,
+    first: usize,
+    out: &'r mut [f32],
 }
 
-impl<const M: usize> Work for Taps<'_, M> {
+impl<const M: usize> Work for Taps<'_, '_, M> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
+        /// Inputs whose weights are turned together.
+        const INPUTS: usize = 16;
         let (side, step) = (M + 2, self.sums.step);
-        for c in (0..step).step_by(S::LANES) {
-            let mut columns = [[s.zero(); 3]; 6];
-            for x in 0..side {
-                let mut m = [s.zero(); 6];
-                for y in 0..side {
-                    m[y] = s.read(&self.sums.data[((y * side + x) * self.ci + self.row) * step + c..], S::LANES);
-                }
-                columns[x] = taps::<S, M>(s, m);
-            }
-            for y in 0..3 {
-                let mut m = [s.zero(); 6];
+        let n = self.out.len() / (self.ci * 9);
+        let mut turned = [0.0; 9 * INPUTS * 16];
+        for first in (0..self.ci).step_by(INPUTS) {
+            let count = INPUTS.min(self.ci - first);
+            for (i, turned) in turned.chunks_exact_mut(9 * S::LANES).enumerate().take(count) {
+                let mut columns = [[s.zero(); 3]; 6];
                 for x in 0..side {
-                    m[x] = columns[x][y];
+                    let mut m = [s.zero(); 6];
+                    for y in 0..side {
+                        let row = (y * side + x) * self.ci + first + i;
+                        m[y] = s.read(&self.sums.data[row * step + self.first..], S::LANES);
+                    }
+                    columns[x] = taps::<S, M>(s, m);
                 }
-                for (x, v) in taps::<S, M>(s, m).into_iter().enumerate() {
-                    let at = ((y * 3 + x) * self.ci + self.row) * step + c;
-                    assert!(at + S::LANES <= self.out.1);
-                    // SAFETY: inside, and this row's own.
-                    unsafe { s.store(self.out.0.add(at), v) }
+                for y in 0..3 {
+                    let mut m = [s.zero(); 6];
+                    for x in 0..side {
+                        m[x] = columns[x][y];
+                    }
+                    for (x, v) in taps::<S, M>(s, m).into_iter().enumerate() {
+                        s.write(&mut turned[(y * 3 + x) * S::LANES..], S::LANES, v);
+                    }
                 }
             }
+            let to = |o: usize| (o * self.ci + first) * 9;
+            weight::turn(s, (count * 9, n), &turned, |j| j * S::LANES, self.out, to);
         }
     }
 }
