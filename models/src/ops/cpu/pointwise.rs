@@ -2,6 +2,7 @@
 
 use super::matmul::{Column, Factor, Left, Right, lanes, product, transposed};
 use super::rows::{Layout, Sink, Source, Sums};
+use super::scratch::{apart, unwritten};
 use super::simd::{Simd, Work, dispatch};
 use super::tasks::{Room, run, share, strips};
 
@@ -120,7 +121,8 @@ impl Parts {
         // A partial sum has to be added up: it must be small beside the work that makes it.
         let pixel_parts = (pixels * each / 512).min(pixels).min((1 << 20) / size.max(1)).clamp(1, 8);
         let panel = 2 * lanes();
-        let column_parts = if whole { 1 } else { (16 / pixel_parts).min(columns.div_ceil(panel)).max(1) };
+        // What both factors need is made once a part of the columns: these are wide.
+        let column_parts = if whole { 1 } else { (8 / pixel_parts).min(columns.div_ceil(2 * panel)).max(1) };
         Self { pixels, depth, columns, pixel_parts, column_parts }
     }
     /// Pixels and columns of every task.
@@ -150,7 +152,7 @@ impl Parts {
             }
             return Gathered { data, step };
         }
-        let mut data = super::scratch::unwritten(self.depth * step);
+        let mut data = unwritten(self.depth * step);
         for (i, (task, part)) in tasks.iter().zip(&sums).enumerate() {
             let (from, to) = task.1;
             let width = (to - from).next_multiple_of(lanes);
@@ -180,8 +182,9 @@ impl Work for Gradient<'_, '_> {
         let (c, n) = (self.map.channels, self.n);
         let (from, to) = self.columns;
         let width = (to - from).next_multiple_of(S::LANES);
-        let wide = c.next_multiple_of(S::LANES);
-        let mut sum = super::scratch::unwritten(c * width);
+        let wide = apart(c.next_multiple_of(S::LANES));
+        let dy_step = apart(width);
+        let mut sum = unwritten(c * width);
         let block = block(c + width, 1).min(128);
         let mut at = self.pixels.0;
         while at < self.pixels.1 {
@@ -189,23 +192,12 @@ impl Work for Gradient<'_, '_> {
             let sample = at / self.map.pixels;
             let end = (at + block).min(self.pixels.1).min((sample + 1) * self.map.pixels);
             let count = end - at;
-            let (x, x_step) = match self.x.dense() {
-                Some(x) => (&x[at * c..], c),
-                None => {
-                    let a = self.room.a.resize(block * wide);
-                    self.x.fill(s, c, (0, c), at, count, sample, a, Layout::pixels(c, wide, S::LANES));
-                    (&*a, wide)
-                }
-            };
-            let (dy, dy_step) = match self.dy.dense() {
-                Some(dy) if n % S::LANES == 0 => (&dy[at * n + from..], n),
-                _ => {
-                    let b = self.room.b.resize(block * width);
-                    self.dy.fill(s, n, (from, to - from), at, count, sample, b, Layout::pixels(to - from, width, S::LANES));
-                    (&*b, width)
-                }
-            };
-            let (x, dy) = (Column { data: x, step: x_step, width: c }, Column { data: dy, step: dy_step, width: to - from });
+            let x = self.room.a.resize(block * wide);
+            self.x.fill(s, c, (0, c), at, count, sample, x, Layout::pixels(c, wide, S::LANES));
+            let dy = self.room.b.resize(block * dy_step);
+            let layout = Layout::pixels(to - from, dy_step, S::LANES);
+            self.dy.fill(s, n, (from, to - from), at, count, sample, dy, layout);
+            let (x, dy) = (Column { data: x, step: wide, width: c }, Column { data: dy, step: dy_step, width: to - from });
             let out = Right { data: &mut sum, step: width };
             transposed(s, x, dy, out, count, &[(0, 0)], at > self.pixels.0);
             at = end;

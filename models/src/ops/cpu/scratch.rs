@@ -47,6 +47,11 @@ impl DerefMut for Scratch {
     }
 }
 
+/// A distance between rows of `width` numbers at which they do not all fall into the same few places of a cache.
+pub(crate) fn apart(width: usize) -> usize {
+    if width.is_multiple_of(4 * LINE) { width + LINE } else { width }
+}
+
 /// `len` numbers of any value, for a kernel that writes all of them; with debug assertions they are not a number, so that a
 /// test sees an element that was forgotten.
 pub(crate) fn unwritten(len: usize) -> Vec<f32> {

@@ -8,6 +8,7 @@ use super::geometry::Geometry;
 use super::matmul::{Column, Left, Panels, Right, product, transposed};
 use super::pointwise::{Gathered, Parts};
 use super::rows::{Layout, Sink, Source, Sums};
+use super::scratch::{apart, unwritten};
 use super::simd::{Simd, Work, dispatch};
 use super::tasks::{Room, run, share, strips};
 use super::weight;
@@ -292,9 +293,10 @@ impl Work for Gradient<'_, '_> {
         let (ci, co) = (g.ci / g.groups, g.co / g.groups);
         // In groups a task has all columns of all groups.
         let (from, to) = if g.groups == 1 { self.columns } else { (0, g.co) };
-        let wide = (to - from).next_multiple_of(S::LANES);
+        let wide = apart((to - from).next_multiple_of(S::LANES));
+        let under_step = apart(g.ci.next_multiple_of(S::LANES));
         let result_step = (if g.groups == 1 { to - from } else { co }).next_multiple_of(S::LANES);
-        let mut sum = super::scratch::unwritten(g.size * g.size * g.ci * result_step);
+        let mut sum = unwritten(g.size * g.size * g.ci * result_step);
         let width = (g.ow - 1) * g.stride + (g.size - 1) * g.dilation + 1;
         let (runs, len) = runs((g.size, g.size), g.dilation, width, g.ci, g.groups);
         let block = (ROOM / (width * g.ci * g.stride + g.ow * wide)).max(1);
@@ -319,12 +321,12 @@ impl Work for Gradient<'_, '_> {
                 // Products over short rows stop too often: the values under a tap are laid one behind the other.
                 for tap in 0..g.size * g.size {
                     let offset = (tap / g.size * width + tap % g.size) * g.dilation * g.ci;
-                    let under = self.room.d.resize(pixels * g.ci);
-                    for (p, under) in under.chunks_exact_mut(g.ci).enumerate() {
+                    let under = self.room.d.resize(pixels * under_step);
+                    for (p, under) in under.chunks_exact_mut(under_step).enumerate() {
                         let at = offset + (p / g.ow * width + p % g.ow) * g.stride * g.ci;
-                        under.copy_from_slice(&x[at..at + g.ci]);
+                        under[..g.ci].copy_from_slice(&x[at..at + g.ci]);
                     }
-                    let x = Column { data: under, step: g.ci, width: g.ci };
+                    let x = Column { data: under, step: under_step, width: g.ci };
                     let dy = Column { data: dy, step: wide, width: to - from };
                     let out = Right { data: &mut sum[tap * g.ci * result_step..], step: result_step };
                     transposed(s, x, dy, out, pixels, &[(0, 0)], row > self.rows.0);

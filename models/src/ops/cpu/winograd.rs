@@ -9,7 +9,7 @@ use super::geometry::Geometry;
 use super::matmul::{Column, Factor, Left, Right, lanes, product, transposed};
 use super::pointwise::{Gathered, Parts};
 use super::rows::{Layout, Sink, Source, Sums};
-use super::scratch::{Scratch, unwritten};
+use super::scratch::{Scratch, apart, unwritten};
 use super::simd::{Simd, Work, dispatch};
 use super::tasks::{Room, run, share};
 use super::weight;
@@ -264,8 +264,10 @@ impl Lines {
     }
     /// Lines of each task and what they write.
     fn strips<'a>(&self, mut out: &'a mut [f32], width: usize) -> Vec<(usize, usize, &'a mut [f32])> {
-        // At least enough tiles for full products.
-        let each = share(self.count(), 32).max(48usize.div_ceil(self.across));
+        // Enough tiles for every pass over the weights, and as many tasks for each of two threads.
+        let least = share(self.count(), 32).max(64usize.div_ceil(self.across));
+        let tasks = (self.count() / least).max(1);
+        let each = share(self.count(), if tasks > 1 { tasks.next_multiple_of(2) } else { 1 });
         let mut strips = vec![];
         for first in (0..self.count()).step_by(each) {
             let last = (first + each).min(self.count());
@@ -301,7 +303,8 @@ impl<const M: usize> Work for Forward<'_, '_, M> {
         let (ci_wide, co_wide) = (ci.next_multiple_of(S::LANES), co.next_multiple_of(S::LANES));
         let mut sums = self.sink.sums(co);
         let per_line = side * side * (ci_wide + co_wide) * lines.across;
-        let block = (ROOM / per_line.max(1)).max(24usize.div_ceil(lines.across)).max(1);
+        // With many channels the weights are read once a block: better few large ones.
+        let block = (ROOM / per_line.max(1)).max(48usize.div_ceil(lines.across)).max(1);
         let start = lines.row(self.tiles.0);
         let mut line = self.tiles.0;
         while line < self.tiles.1 {
@@ -319,7 +322,7 @@ impl<const M: usize> Work for Forward<'_, '_, M> {
                 let size = Bordered { map: (h, w), channels: ci, at: corner, height, width };
                 fill_strip(s, &self.source, sample, size, strip, Layout::pixels(ci, ci_wide, S::LANES), (0, ci));
                 let first = (at - line) * lines.across;
-                into::<S, M>(s, strip, (count, lines.across), ci_wide, &mut values[first * ci_wide..], v_each);
+                into::<S, M>(s, strip, (count, lines.across), (ci_wide, ci_wide), &mut values[first * ci_wide..], v_each);
                 at += count;
             }
             let products = self.room.b.resize(side * side * m_each);
@@ -357,21 +360,21 @@ fn into<S: Simd, const M: usize>(
     s: S,
     strip: &[f32],
     (down, across): (usize, usize),
-    channels: usize,
+    (channels, apart): (usize, usize),
     values: &mut [f32],
     each: usize,
 ) {
     let side = M + 2;
     let row = (across * M + 2) * channels;
     assert!((down * M + 2) * row <= strip.len());
-    assert!((side * side - 1) * each + down * across * channels <= values.len() && channels.is_multiple_of(S::LANES));
+    assert!((side * side - 1) * each + (down * across - 1) * apart + channels <= values.len() && channels.is_multiple_of(S::LANES));
     for tile in 0..down * across {
         let (y, x) = (tile / across, tile % across);
         for c in (0..channels).step_by(S::LANES) {
             // SAFETY: the tile and its results lie inside both slices, checked above.
             unsafe {
                 let from = strip.as_ptr().add(y * M * row + x * M * channels + c);
-                let to = values.as_mut_ptr().add(tile * channels + c);
+                let to = values.as_mut_ptr().add(tile * apart + c);
                 let mut columns = [[s.zero(); 6]; 6];
                 for i in 0..side {
                     let mut d = [s.zero(); 6];
@@ -515,14 +518,15 @@ impl<const M: usize> Work for Gradient<'_, '_, M> {
         let (g, lines, side) = (&self.g, self.lines, M + 2);
         let (from, to) = self.columns;
         let (ci, co) = (g.ci.next_multiple_of(S::LANES), (to - from).next_multiple_of(S::LANES));
+        let (x_step, y_step) = (apart(ci), apart(co));
         let mut sum = unwritten(side * side * g.ci * co);
         let per_line = side * side * (ci + co) * lines.across;
-        let block = (ROOM / per_line.max(1)).max(48usize.div_ceil(lines.across)).max(1);
+        let block = (ROOM / per_line.max(1)).max(128usize.div_ceil(lines.across)).max(1);
         let mut line = self.tiles.0;
         while line < self.tiles.1 {
             let end = (line + block).min(self.tiles.1);
             let tiles = (end - line) * lines.across;
-            let (x_each, y_each) = (tiles * ci + 16, tiles * co + 16);
+            let (x_each, y_each) = (tiles * x_step + 16, tiles * y_step + 16);
             let values = self.room.a.resize(side * side * x_each);
             let slopes = self.room.b.resize(side * side * y_each);
             let mut at = line;
@@ -534,18 +538,18 @@ impl<const M: usize> Work for Gradient<'_, '_, M> {
                 let corner = ((y * M) as isize - g.top as isize, -(g.left as isize));
                 let size = Bordered { map: (g.h, g.w), channels: g.ci, at: corner, height, width };
                 fill_strip(s, &self.x, sample, size, strip, Layout::pixels(g.ci, ci, S::LANES), (0, g.ci));
-                into::<S, M>(s, strip, (count, lines.across), ci, &mut values[first * ci..], x_each);
+                into::<S, M>(s, strip, (count, lines.across), (ci, x_step), &mut values[first * x_step..], x_each);
                 let (height, width) = (count * M, lines.across * M);
                 let strip = self.room.d.resize(height * width * co);
                 let size = Bordered { map: (g.oh, g.ow), channels: g.co, at: ((y * M) as isize, 0), height, width };
                 let layout = Layout::pixels(to - from, co, S::LANES);
                 fill_strip(s, &self.dy, sample, size, strip, layout, (from, to - from));
-                slope_tiles::<S, M>(s, strip, (count, lines.across), co, &mut slopes[first * co..], y_each);
+                slope_tiles::<S, M>(s, strip, (count, lines.across), (co, y_step), &mut slopes[first * y_step..], y_each);
                 at += count;
             }
             for xi in 0..side * side {
-                let x = Column { data: &values[xi * x_each..], step: ci, width: g.ci };
-                let dy = Column { data: &slopes[xi * y_each..], step: co, width: to - from };
+                let x = Column { data: &values[xi * x_each..], step: x_step, width: g.ci };
+                let dy = Column { data: &slopes[xi * y_each..], step: y_step, width: to - from };
                 let out = Right { data: &mut sum[xi * g.ci * co..], step: co };
                 transposed(s, x, dy, out, tiles, &[(0, 0)], line > self.tiles.0);
             }
@@ -561,21 +565,21 @@ fn slope_tiles<S: Simd, const M: usize>(
     s: S,
     strip: &[f32],
     (down, across): (usize, usize),
-    channels: usize,
+    (channels, apart): (usize, usize),
     values: &mut [f32],
     each: usize,
 ) {
     let side = M + 2;
     let row = across * M * channels;
     assert!(down * M * row <= strip.len());
-    assert!((side * side - 1) * each + down * across * channels <= values.len() && channels.is_multiple_of(S::LANES));
+    assert!((side * side - 1) * each + (down * across - 1) * apart + channels <= values.len() && channels.is_multiple_of(S::LANES));
     for tile in 0..down * across {
         let (y, x) = (tile / across, tile % across);
         for c in (0..channels).step_by(S::LANES) {
             // SAFETY: the tile and its results lie inside both slices, checked above.
             unsafe {
                 let from = strip.as_ptr().add(y * M * row + x * M * channels + c);
-                let to = values.as_mut_ptr().add(tile * channels + c);
+                let to = values.as_mut_ptr().add(tile * apart + c);
                 let mut columns = [[s.zero(); 6]; 4];
                 for i in 0..M {
                     let mut d = [s.zero(); 4];
