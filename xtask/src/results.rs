@@ -94,13 +94,18 @@ fn metrics(
     let score = parts.metric.score(oof)?;
     let of_folds = folds.iter().map(|fold| parts.metric.score(fold)).collect::<Result<Vec<_>, _>>()?;
     let seed = data::rng::sub_seed(recipe.seed, "bootstrap");
+    let groups = prepared.groups(&oof.ids);
     let ci95 = match recipe.eval.bootstrap {
         0 => Value::Null,
-        resamples => json!(bootstrap::interval(oof, &*parts.metric, resamples, seed)?),
+        resamples => match bootstrap::grouped_interval(oof, &groups, &*parts.metric, resamples, seed) {
+            // As where a single group judges.
+            Err(eval::Error::Undefined { .. }) => Value::Null,
+            interval => json!(interval?),
+        },
     };
     // Where a score is undefined, so is its interval.
     let bounds = |(key, metric): (&String, &dyn eval::Metric)| {
-        let ends = bootstrap::interval(oof, metric, recipe.eval.bootstrap.min(ALSO), seed).ok()?;
+        let ends = bootstrap::grouped_interval(oof, &groups, metric, recipe.eval.bootstrap.min(ALSO), seed).ok()?;
         Some((key.clone(), json!(ends)))
     };
     let also: Vec<_> = parts.also.iter().map(|(key, metric)| (key, &**metric)).collect();

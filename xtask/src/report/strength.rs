@@ -118,8 +118,9 @@ pub fn scores(of: &Material<'_>) -> Result<Section> {
     let mut rows = vec![Interval { name: "all folds".into(), value: number_at(&of.metrics["score"]), low, high }];
     let draws = of.ending.recipe.eval.bootstrap.min(DRAWS);
     let fold = |(i, said): (usize, &Predictions)| {
+        let groups = of.ending.prepared.groups(&said.ids);
         // No draws, no interval.
-        let interval = bootstrap::interval(said, &*of.ending.parts.metric, draws, seed);
+        let interval = bootstrap::grouped_interval(said, &groups, &*of.ending.parts.metric, draws, seed);
         let [low, high] = interval.unwrap_or([f64::NAN; 2]);
         Interval { name: format!("fold {}", i + 1), value: number_at(&of.metrics["folds"][i]), low, high }
     };
@@ -143,8 +144,16 @@ pub fn scores(of: &Material<'_>) -> Result<Section> {
         cells
     });
     let blocks = vec![Block::Charts(vec![chart]), Block::Table(Table { columns, rows: rows.collect() })];
-    let about = "Intervals are those of a bootstrap over the pictures: how far a score would move with other pictures of the \
-                 same kind.";
+    let about = match of.ending.prepared.groups(&of.oof.ids).iter().any(Option::is_some) {
+        true => {
+            "Intervals are those of a bootstrap over the groups, each drawn as a whole: how far a score would move with other \
+             groups of the same kind."
+        }
+        false => {
+            "Intervals are those of a bootstrap over the pictures: how far a score would move with other pictures of the same \
+             kind."
+        }
+    };
     Ok(Section { title: "Scores".into(), about: about.into(), blocks })
 }
 
