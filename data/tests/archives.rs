@@ -296,6 +296,10 @@ fn idx_files_that_lie_are_refused() {
     assert!(why(&good, None, json!({})).contains("train-labels-idx1-ubyte (or .gz) is not in it"));
     let large = idx(&[2, 1024, 1024], &vec![1; 2 << 20]);
     assert!(why(&large, Some(&labels), json!({"memory_mb": 1})).contains("more than 1 MB"));
+    // Pictures of one pixel are cheap to announce; their rows are not.
+    let (tiny, labels) = (gzip(&idx(&[3000, 1, 1], &[1; 3000])), idx(&[3000], &[0; 3000]));
+    assert!(why(&tiny, Some(&labels), json!({"memory_mb": 1})).contains("more than 1 MB"));
+    assert_eq!(why(&tiny, Some(&labels), json!({"memory_mb": 2})), "it opens");
 }
 
 /// A NumPy array.
@@ -411,6 +415,12 @@ fn arrays_that_do_not_fit_are_refused() {
         npz(&[("train_images", npy("'|u1'", "(2, 1024, 1024)", &vec![1; 2 << 20])), ("train_labels", labels())]);
     assert!(refusal("a.npz", &large, json!({"memory_mb": 1})).contains("more than 1 MB"));
     assert_eq!(refusal("a.npz", &large, json!({"memory_mb": 3})), "it opens");
+    let tiny = npz(&[
+        ("train_images", npy("'|u1'", "(3000, 1, 1)", &[1; 3000])),
+        ("train_labels", npy("'|u1'", "(3000,)", &[0; 3000])),
+    ]);
+    assert!(refusal("a.npz", &tiny, json!({"memory_mb": 1})).contains("more than 1 MB"));
+    assert_eq!(refusal("a.npz", &tiny, json!({"memory_mb": 2})), "it opens");
     let other = npz(&[
         ("train_images", images()),
         ("train_labels", labels()),
