@@ -99,6 +99,19 @@ fn gray_arrays_have_one_channel_from_the_first_check_to_the_last_layer() {
     assert!(fails(&mut pipeline(folder, &colored, &[mnist]), 2).contains("the pictures have 3 channels"));
 }
 
+#[test]
+fn a_report_says_how_many_pictures_are_judged() {
+    let (data, out) = (idx(16), tempfile::tempdir().unwrap());
+    let sets = |folds: &'static str| ["preprocess.stats={mean=[0.13], std=[0.31]}", "eval.bootstrap=0", folds];
+    succeeds(&mut pipeline(out.path(), data.path().to_str().unwrap(), &sets("data.folds=1")));
+    let report = String::from_utf8(read(&out.path().join("run/report.html"))).unwrap();
+    assert!(report.contains(&format!(" of {COUNT} pictures are judged; the others only train.")));
+    assert!(report.contains("2 classes, 1 fold; "));
+    succeeds(&mut pipeline(out.path(), data.path().to_str().unwrap(), &sets("data.folds=2")));
+    let report = String::from_utf8(read(&out.path().join("run-2/report.html"))).unwrap();
+    assert!(!report.contains("the others only train") && report.contains("2 classes, 2 folds; "));
+}
+
 /// Drawn pictures have no `color` to know their channels by.
 #[test]
 fn channels_that_only_the_pictures_tell_are_checked_before_training() {

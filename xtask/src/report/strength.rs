@@ -65,9 +65,14 @@ pub fn folds(of: &Material<'_>) -> Section {
             "The validation part that the data bring along judges as it is; what it shares with the training part is listed \
                  among the leaks."
         }
-        false => "Every picture is judged by a network that has seen neither it nor any of its group.",
+        false => "Every judged picture was predicted by a network that has seen neither it nor any of its group.",
     };
-    Section { title: "Folds".into(), about: about.into(), blocks }
+    let known = rows.iter().filter(|row| row.part != Part::Test).count();
+    let rest = match judged.iter().map(Vec::len).sum::<usize>() {
+        count if count < known => format!(" {count} of {known} pictures are judged; the others only train."),
+        _ => String::new(),
+    };
+    Section { title: "Folds".into(), about: format!("{about}{rest}"), blocks }
 }
 
 /// What was logged while training.
