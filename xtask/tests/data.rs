@@ -127,6 +127,30 @@ fn channels_that_only_the_pictures_tell_are_checked_before_training() {
 }
 
 #[test]
+fn equal_pictures_with_different_labels_are_listed_once() {
+    let out = tempfile::tempdir().unwrap();
+    let (pixels, _) = pixels(16 * 16);
+    for i in 0..10 {
+        let picture = [b"P5 16 16 255\n", &pixels[i * 256..(i + 1) * 256]].concat();
+        let folders = match i {
+            0 => ["left/a", "right/b"],
+            1 => ["left/a", "left/b"],
+            _ => [["left/a", "right/a"][i % 2]; 2],
+        };
+        for place in folders {
+            let path = out.path().join("pictures").join(format!("{place}{i}.pgm"));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, &picture).unwrap();
+        }
+    }
+    let mut eda = program::sconce(out.path());
+    succeeds(eda.args(["eda", "pictures", "--quiet", "--out", "eda"]));
+    let report = String::from_utf8(read(&out.path().join("eda/eda.html"))).unwrap();
+    assert!(report.contains("Equal pictures with different labels: 1 groups"), "the conflict is not there");
+    assert!(report.contains("Equal pictures: 1 groups"), "the conflict counts as a duplicate, too");
+}
+
+#[test]
 fn volumes_are_looked_at_but_not_given_to_a_flat_network() {
     let out = tempfile::tempdir().unwrap();
     let volumes = npz(out.path(), "6, 16, 16");
