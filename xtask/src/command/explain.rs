@@ -59,7 +59,7 @@ fn given(run: &Run, folds: usize, args: &ExplainArgs, device: &Device) -> Result
     let blocks =
         vec![Block::Gallery((0..said.len()).map(|i| picture(&eye, &dataset, &said, i)).collect::<Result<_>>()?)];
     let about = "The picture, then where the most probable class was seen, then the next one; probabilities are the mean of \
-                 all folds, heat is that of the first.";
+                 all folds, heat is that of the first; the picture is unchanged where no part speaks for the class.";
     Ok((Section { title: "Pictures".into(), about: about.into(), blocks }, broken))
 }
 
