@@ -190,8 +190,8 @@ pub struct ExplainArgs {
     pub run: PathBuf,
     /// Pictures, or folders of them [default: the run's hardest]
     pub images: Vec<PathBuf>,
-    /// The page [default: explain.html in the run's folder]
-    #[arg(long, value_name = "FILE")]
+    /// The page, or a folder for explain.html [default: the run's folder]
+    #[arg(long, value_name = "PATH")]
     pub out: Option<PathBuf>,
     /// Pictures elsewhere than where the run read them
     #[arg(long, value_name = "PATH")]

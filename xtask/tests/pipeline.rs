@@ -274,6 +274,17 @@ fn finished_runs_are_kept_reported_scored_and_asked() {
         fails(sconce(folder).args(["predict", "run", file.to_str().unwrap(), "broken.jpg", "--out", "said.csv"]), 1);
     assert!(text.contains("broken.jpg") && text.contains("no picture"), "{text}");
     assert_eq!(lines(folder.join("said.csv")).len(), 2);
+
+    let explain = |out: &str| {
+        let mut command = sconce(folder);
+        command.args(["explain", "run", file.to_str().unwrap(), "--quiet", "--out", out]);
+        command
+    };
+    fs::create_dir(folder.join("pages")).unwrap();
+    succeeds(&mut explain("pages"));
+    succeeds(&mut explain("page.html"));
+    assert_eq!(read(folder.join("pages/explain.html")), read(folder.join("page.html")));
+    assert!(fails(&mut explain("no/where.html"), 1).contains("there is no folder 'no'"));
 }
 
 #[test]
