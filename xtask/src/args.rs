@@ -101,7 +101,7 @@ pub struct Common {
     /// Change a key of the recipe, e.g. --set train.lr=0.01 (repeatable)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
-    /// Where results go [default: runs/<recipe name>]
+    /// Where results go [default: `runs/<recipe name>`]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Seed of everything random
