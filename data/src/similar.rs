@@ -15,6 +15,8 @@ const MAX_SHIFT: f32 = 20.0;
 const MIN_CONTRAST: f32 = 4.0;
 /// Side of a thumbnail, pixels.
 const SIDE: usize = 8;
+/// So many pictures are compared in pairs without further ado.
+const FEW: usize = 64;
 
 /// What tells a picture from others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,36 +97,73 @@ pub fn equal(sketches: &[Option<Sketch>]) -> Vec<Vec<usize>> {
 }
 
 /// Pairs of indices that show nearly the same but have other pixels, sorted.
-///
-/// Hashes that differ in at most four bits agree in one of five bands of bits, so only pictures that share a band are compared.
 pub fn near(sketches: &[Option<Sketch>]) -> Vec<(usize, usize)> {
-    let mut pairs = std::collections::BTreeSet::new();
     let textured = |sketch: &&Sketch| sketch.has_contrast();
-    let sketches: Vec<Option<&Sketch>> = sketches.iter().map(|sketch| sketch.as_ref().filter(textured)).collect();
-    let bands = MAX_BITS + 1;
-    for band in 0..bands {
-        let (from, to) = (64 * band / bands, 64 * (band + 1) / bands);
-        let mask = (u64::MAX >> (64 - (to - from))) << from;
-        let mut buckets = BTreeMap::<u64, Vec<usize>>::new();
-        for (i, sketch) in sketches.iter().enumerate() {
-            if let Some(sketch) = sketch {
-                buckets.entry(sketch.gradient & mask).or_default().push(i);
-            }
+    let known = sketches.iter().enumerate();
+    let known: Vec<(usize, &Sketch)> =
+        known.filter_map(|(i, sketch)| Some((i, sketch.as_ref().filter(textured)?))).collect();
+    let hashes: Vec<u64> = known.iter().map(|(_, sketch)| sketch.gradient).collect();
+    let all: Vec<usize> = (0..known.len()).collect();
+    let mut pairs = std::collections::BTreeSet::new();
+    candidates(&hashes, &all, u64::MAX, &mut |a, b| {
+        // Most pairs end here, before anything else of the pictures is fetched.
+        if (hashes[a] ^ hashes[b]).count_ones() > MAX_BITS {
+            return;
         }
-        for bucket in buckets.values() {
+        let ((i, a), (j, b)) = (known[a], known[b]);
+        if a.pixels != b.pixels && a.is_near(b) {
+            pairs.insert((i, j));
+        }
+    });
+    pairs.into_iter().collect()
+}
+
+/// Gives `compare` every pair of `bucket` whose hashes differ in at most [`MAX_BITS`] bits, some more than once, and few
+/// others. Outside of `bits` all hashes of the bucket are equal.
+///
+/// Hashes that differ in at most four bits agree in one of five bands of bits, so only pictures that share a band are compared;
+/// those of a large band are divided again by the other bits.
+fn candidates(hashes: &[u64], bucket: &[usize], bits: u64, compare: &mut dyn FnMut(usize, usize)) {
+    match divide(hashes, bucket, bits) {
+        Some(parts) => parts.iter().for_each(|(part, bits)| candidates(hashes, part, *bits, compare)),
+        None => {
             for (n, &i) in bucket.iter().enumerate() {
-                for &j in &bucket[n + 1..] {
-                    if let (Some(a), Some(b)) = (sketches[i], sketches[j])
-                        && a.pixels != b.pixels
-                        && a.is_near(b)
-                    {
-                        pairs.insert((i, j));
-                    }
-                }
+                bucket[n + 1..].iter().for_each(|&j| compare(i, j));
             }
         }
     }
-    pairs.into_iter().collect()
+}
+
+/// The members of a bucket that share a band, and the bits that are left to divide them by; none where that saves little.
+fn divide(hashes: &[u64], bucket: &[usize], bits: u64) -> Option<Vec<(Vec<usize>, u64)>> {
+    if bucket.len() <= FEW {
+        return None;
+    }
+    let off_balance = |bit: u32| {
+        let ones = bucket.iter().filter(|&&i| (hashes[i] >> bit) & 1 == 1).count();
+        (ones.abs_diff(bucket.len() - ones), bit)
+    };
+    let left = (0..64u32).filter(|bit| (bits >> bit) & 1 == 1);
+    let mut telling: Vec<(usize, u32)> = left.map(off_balance).filter(|(off, _)| *off < bucket.len()).collect();
+    // The bits that tell most apart are dealt out, so that no band is the plain border of all pictures.
+    telling.sort_unstable();
+    let mut bands = [0u64; MAX_BITS as usize + 1];
+    for (n, (_, bit)) in telling.iter().enumerate() {
+        bands[n % bands.len()] |= 1u64 << bit;
+    }
+    if bands.contains(&0) {
+        return None;
+    }
+    let mut parts = vec![];
+    for band in bands {
+        let mut sorted: Vec<(u64, usize)> = bucket.iter().map(|&i| (hashes[i] & band, i)).collect();
+        sorted.sort_unstable();
+        let alike = sorted.chunk_by(|a, b| a.0 == b.0).filter(|part| part.len() > 1);
+        parts.extend(alike.map(|part| (part.iter().map(|(_, i)| *i).collect::<Vec<usize>>(), bits & !band)));
+    }
+    let pairs = |count: usize| count * (count - 1) / 2;
+    let cost: usize = parts.iter().map(|(part, _)| pairs(part.len())).sum();
+    (2 * cost <= pairs(bucket.len())).then_some(parts)
 }
 
 /// Joins overlapping pairs and groups of indices below `count` into disjoint clusters, each sorted.
@@ -196,5 +235,57 @@ mod tests {
         }
         assert!(!all.is_empty());
         assert_eq!(near(&sketches), all);
+    }
+    /// Hashes that look random, equal in the bits of `plain`; every bit of `rare` is set in one of eight.
+    fn hashes(count: usize, plain: u64, rare: u64) -> Vec<u64> {
+        let mut state = 0u64;
+        let mut next = || {
+            state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+            let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            mixed ^ (mixed >> 31)
+        };
+        (0..count).map(|_| next() & !plain & (!rare | (next() & next()))).collect()
+    }
+
+    /// How many pairs are compared, and those of them that differ in at most four bits.
+    fn compared(hashes: &[u64]) -> (usize, std::collections::BTreeSet<(usize, usize)>) {
+        let (mut count, mut close) = (0, std::collections::BTreeSet::new());
+        let all: Vec<usize> = (0..hashes.len()).collect();
+        candidates(hashes, &all, u64::MAX, &mut |i, j| {
+            count += 1;
+            if (hashes[i] ^ hashes[j]).count_ones() <= MAX_BITS {
+                close.insert((i, j));
+            }
+        });
+        (count, close)
+    }
+
+    /// As a plain border makes it: not every picture has one.
+    #[test]
+    fn a_band_that_most_pictures_share_costs_little() {
+        for count in [20_000, 80_000] {
+            let mut hashes = hashes(count, 0x1FFF, 0);
+            hashes.iter_mut().step_by(50).for_each(|hash| *hash |= 0xABC);
+            // Every hundredth has a near one beside it.
+            for i in (0..count).step_by(100) {
+                hashes[i + 1] = hashes[i] ^ (1u64 << (i % 64)) ^ (1u64 << (i / 7 % 64));
+            }
+            let (compared, close) = compared(&hashes);
+            assert!(compared < 100 * count, "{compared} of {count} pictures");
+            assert!((0..count).step_by(100).all(|i| close.contains(&(i, i + 1))));
+        }
+    }
+
+    #[test]
+    fn buckets_that_are_divided_miss_no_pair() {
+        for (plain, rare) in [(0, 0), (0x1FFF, 0), (0xFFFF_FF00_0000_00FF, 0), (0xFF, u64::MAX), (u64::MAX - 7, 0)] {
+            let hashes = hashes(700, plain, rare);
+            let near = |&(i, j): &(usize, usize)| (hashes[i] ^ hashes[j]).count_ones() <= MAX_BITS;
+            let all = (0..700).flat_map(|i| (i + 1..700).map(move |j| (i, j))).filter(near);
+            let (count, close) = compared(&hashes);
+            assert_eq!(close, all.collect(), "{plain:x} {rare:x}");
+            assert!(count <= 700 * 699 / 2, "{plain:x} {rare:x}");
+        }
     }
 }

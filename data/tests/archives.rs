@@ -148,7 +148,9 @@ fn broken_archives_are_refused_with_a_reason() {
     assert_eq!(refusal("a.tar", &bytes, json!({})), "it opens");
     for keep in (0..bytes.len() - 512).step_by(64) {
         let why = refusal("a.tar", &bytes[..keep], json!({}));
-        assert!(why.contains("it is truncated"), "{keep} of {} bytes: {why}", bytes.len());
+        // Behind a whole file only the end is missing.
+        let expected = if keep > 0 && keep.is_multiple_of(members[0].len()) { "it opens" } else { "it is truncated" };
+        assert!(why.contains(expected), "{keep} of {} bytes: {why}", bytes.len());
     }
     let packed = gzip(&bytes);
     assert_eq!(refusal("a.tgz", &packed, json!({})), "it opens");
@@ -157,7 +159,28 @@ fn broken_archives_are_refused_with_a_reason() {
         assert!(why.contains("it is truncated"), "{keep} of {} bytes: {why}", packed.len());
     }
     assert!(refusal("a.tgz", &gzip(&bytes[..2000]), json!({})).contains("it is truncated"));
-    assert!(refusal("a.tgz", &gzip(&bytes[..members.concat().len()]), json!({})).contains("it is truncated"));
+    // Whole files without the block that ends an archive.
+    let folder = tempfile::tempdir().unwrap();
+    let endless = members.concat();
+    for (name, bytes, lacks) in [
+        ("a.tar", endless.clone(), true),
+        ("a.tgz", gzip(&endless), true),
+        ("b.tar", bytes.clone(), false),
+        ("b.tgz", gzip(&bytes), false),
+    ] {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        let (collection, _) = open(&path, json!({})).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(collection.dataset.rows().len(), 3, "{name}");
+        assert_eq!(collection.dataset.image(2).unwrap().pixels(), &picture(3)[11..], "{name}");
+        let said = collection.warnings.join("\n");
+        assert_eq!(said.contains("the block that ends an archive is missing"), lacks, "{name}: {said}");
+    }
+    for cut in [1, 200, 300, 513] {
+        let bytes = &endless[..endless.len() - cut];
+        assert!(refusal("a.tar", bytes, json!({})).contains("it is truncated"), "{cut}");
+        assert!(refusal("a.tgz", &gzip(bytes), json!({})).contains("it is truncated"), "{cut}");
+    }
 
     // A header that announces more than there is costs no memory.
     let mut lying = bytes.clone();
@@ -296,6 +319,10 @@ fn idx_files_that_lie_are_refused() {
     assert!(why(&good, None, json!({})).contains("train-labels-idx1-ubyte (or .gz) is not in it"));
     let large = idx(&[2, 1024, 1024], &vec![1; 2 << 20]);
     assert!(why(&large, Some(&labels), json!({"memory_mb": 1})).contains("more than 1 MB"));
+    // Pictures of one pixel are cheap to announce; their rows are not.
+    let (tiny, labels) = (gzip(&idx(&[3000, 1, 1], &[1; 3000])), idx(&[3000], &[0; 3000]));
+    assert!(why(&tiny, Some(&labels), json!({"memory_mb": 1})).contains("more than 1 MB"));
+    assert_eq!(why(&tiny, Some(&labels), json!({"memory_mb": 2})), "it opens");
 }
 
 /// A NumPy array.
@@ -411,6 +438,12 @@ fn arrays_that_do_not_fit_are_refused() {
         npz(&[("train_images", npy("'|u1'", "(2, 1024, 1024)", &vec![1; 2 << 20])), ("train_labels", labels())]);
     assert!(refusal("a.npz", &large, json!({"memory_mb": 1})).contains("more than 1 MB"));
     assert_eq!(refusal("a.npz", &large, json!({"memory_mb": 3})), "it opens");
+    let tiny = npz(&[
+        ("train_images", npy("'|u1'", "(3000, 1, 1)", &[1; 3000])),
+        ("train_labels", npy("'|u1'", "(3000,)", &[0; 3000])),
+    ]);
+    assert!(refusal("a.npz", &tiny, json!({"memory_mb": 1})).contains("more than 1 MB"));
+    assert_eq!(refusal("a.npz", &tiny, json!({"memory_mb": 2})), "it opens");
     let other = npz(&[
         ("train_images", images()),
         ("train_labels", labels()),

@@ -200,6 +200,40 @@ fn differences_are_of_pairs() {
 }
 
 #[test]
+fn groups_are_drawn_as_a_whole() {
+    let one = sample(200);
+    let mut other = one.clone();
+    (0..200).step_by(9).for_each(|i| other.scores[i * CLASSES..(i + 1) * CLASSES].rotate_right(1));
+    let alone: Vec<String> = (0..200).map(|i| format!("g{}", 200 - i)).collect();
+    let alone: Vec<Option<&str>> = alone.iter().map(|name| Some(name.as_str()).filter(|name| *name != "g7")).collect();
+    // Every sample with a copy of itself: as many groups as there were samples, and nothing more is known.
+    let copies: Vec<usize> = (0..400).map(|i| i / 2).collect();
+    let (twice, twice_other) = (one.select(&copies), other.select(&copies));
+    let names: Vec<String> = copies.iter().map(|i| format!("g{i}")).collect();
+    let groups: Vec<Option<&str>> = names.iter().map(|name| Some(name.as_str())).collect();
+    every(|name, metric| {
+        let interval = bootstrap::interval(&one, metric, 200, 1).unwrap();
+        assert_eq!(bootstrap::grouped_interval(&one, &alone, metric, 200, 1).unwrap(), interval, "{name}");
+        let difference = bootstrap::difference(&one, &other, metric, 200, 1).unwrap();
+        let of_groups = bootstrap::grouped_difference(&one, &other, &alone, metric, 200, 1).unwrap();
+        assert_eq!(of_groups, difference, "{name}");
+        let near = |a: [f64; 2], b: [f64; 2]| (a[0] - b[0]).abs() < 1e-9 && (a[1] - b[1]).abs() < 1e-9;
+        assert!(near(bootstrap::grouped_interval(&twice, &groups, metric, 200, 1).unwrap(), interval), "{name}");
+        let of_groups = bootstrap::grouped_difference(&twice, &twice_other, &groups, metric, 200, 1).unwrap();
+        assert!(near(of_groups, difference), "{name}");
+    });
+    let accuracy = build("accuracy", json!({})).unwrap();
+    let wide = |[low, high]: [f64; 2]| high - low;
+    let whole = wide(bootstrap::grouped_interval(&twice, &groups, &*accuracy, 1000, 1).unwrap());
+    let single = wide(bootstrap::interval(&twice, &*accuracy, 1000, 1).unwrap());
+    assert!(whole > 1.25 * single, "{whole} {single}");
+    let error =
+        |groups: &[Option<&str>]| bootstrap::grouped_interval(&one, groups, &*accuracy, 10, 0).unwrap_err().to_string();
+    assert!(error(&[Some("a"); 200]).contains("all samples are of one group"));
+    assert!(error(&[None; 3]).contains("of 200 samples got counts for 3"));
+}
+
+#[test]
 fn confusions_are_counted_and_sorted() {
     let classes: Vec<String> = ["a", "b", "c"].map(String::from).to_vec();
     let said = Predictions {

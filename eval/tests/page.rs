@@ -201,6 +201,9 @@ fn pictures_are_in_the_file() {
     assert!(html.contains(r#"<img src="data:image/png;base64,TWE=" alt="é" width="128" height="128">"#));
     assert!(html.contains(r#"<img src="data:image/png;base64,TWFu" alt="é""#) && !html.contains("width=\"0\""));
     assert!(!pictures(vec![image(b"", 32)]).contains("<img"), "without bytes there is nothing to show");
+    // A picture and two heat maps stand side by side however narrow the page is.
+    assert!(pictures(vec![image(b"M", 112); 3]).contains("<div class=\"images\">"));
+    assert!(pictures(vec![image(b"M", 112); 4]).contains("<div class=\"images many\">"));
 }
 
 #[test]

@@ -101,7 +101,7 @@ pub struct Common {
     /// Change a key of the recipe, e.g. --set train.lr=0.01 (repeatable)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
-    /// Where results go [default: runs/<recipe name>]
+    /// Where results go [default: `runs/<recipe name>`]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Seed of everything random
@@ -190,8 +190,8 @@ pub struct ExplainArgs {
     pub run: PathBuf,
     /// Pictures, or folders of them [default: the run's hardest]
     pub images: Vec<PathBuf>,
-    /// The page [default: explain.html in the run's folder]
-    #[arg(long, value_name = "FILE")]
+    /// The page, or a folder for explain.html [default: the run's folder]
+    #[arg(long, value_name = "PATH")]
     pub out: Option<PathBuf>,
     /// Pictures elsewhere than where the run read them
     #[arg(long, value_name = "PATH")]

@@ -13,7 +13,7 @@ use models::Pass;
 use serde_json::json;
 use std::sync::Arc;
 
-/// Side of a picture that a person sees well, pixels; three of them fit beside one another on a phone.
+/// Side of a picture that a person sees well, pixels; three of them stand beside one another on a phone, hardly smaller.
 const READABLE: u64 = 112;
 
 /// A network and how it is fed.

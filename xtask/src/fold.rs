@@ -129,10 +129,9 @@ impl Training<'_> {
     pub fn run(&self, run: &Run, fold: Fold) -> Result<Option<Answer>> {
         let number = fold.number;
         fold.saved.write(run, number)?;
-        let start = (Instant::now(), self.times.seconds(LOADING) + self.times.seconds(JUDGING));
-        let finished = self.train(run, &fold, run.path(&format!("fold{number}")));
-        let beside = self.times.seconds(LOADING) + self.times.seconds(JUDGING) - start.1;
-        self.times.add("training steps", start.0.elapsed().as_secs_f64() - beside);
+        let mut clock = Clock::start(self.times);
+        let finished = self.train(run, &fold, run.path(&format!("fold{number}")), &mut clock);
+        clock.mark();
         self.times.write(run)?;
         if !finished? {
             return Ok(None);
@@ -151,11 +150,12 @@ impl Training<'_> {
         }
         let oof = predict(&fold.validation, "out-of-fold")?;
         run.write(&format!("fold{number}/oof.csv"), &oof.to_csv()?)?;
+        self.times.write(run)?;
         Ok(Some(Answer { oof, test }).filter(|_| !self.interrupted.load(Ordering::Relaxed)))
     }
 
-    /// Whether training came to its end.
-    fn train(&self, run: &Run, fold: &Fold, folder: PathBuf) -> Result<bool> {
+    /// Whether training came to its end; `clock` adds what a checkpoint cost before it is written.
+    fn train(&self, run: &Run, fold: &Fold, folder: PathBuf, clock: &mut Clock<'_>) -> Result<bool> {
         let train = &self.recipe.train;
         let config = TrainConfig {
             epochs: train.epochs,
@@ -180,7 +180,18 @@ impl Training<'_> {
         let is_before = |s: &Scalar| s.step <= done && (s.epoch < epochs || s.name.starts_with("train/"));
         let keep = |s: &Scalar| s.fold < fold.number || s.fold == fold.number && is_before(s);
         let mut scalars = Scalars::resume(run.path("scalars.jsonl"), keep)?;
-        let mut trainer = trainer.with_hook(|event: &Event<'_>| watch.see(event, &mut scalars));
+        let is_saved = |event: &Event<'_>| match event {
+            Event::Step { step, .. } => train.save_every > 0 && step.is_multiple_of(train.save_every),
+            Event::Epoch { .. } => true,
+        };
+        let mut trainer = trainer.with_hook(|event: &Event<'_>| -> Result<Flow, BoxError> {
+            let flow = watch.see(event, &mut scalars)?;
+            if is_saved(event) {
+                clock.mark();
+                self.times.write(run)?;
+            }
+            Ok(flow)
+        });
         let outcome = trainer.fit(
             &fold.task(),
             fold.batches,
@@ -256,6 +267,27 @@ impl Fold {
     /// The first steps of training, for trying out.
     pub fn first_steps(&self, parts: &Parts) -> impl Iterator<Item = Result<Step, BoxError>> {
         self.steps(parts, 0, 0)
+    }
+}
+
+/// Measures what training takes beside waiting for pictures and judging.
+struct Clock<'a> {
+    times: &'a Times,
+    since: Instant,
+    beside: f64,
+}
+
+impl<'a> Clock<'a> {
+    fn start(times: &'a Times) -> Self {
+        Self { times, since: Instant::now(), beside: times.seconds(LOADING) + times.seconds(JUDGING) }
+    }
+
+    /// Adds what has passed since the start or the last mark.
+    fn mark(&mut self) {
+        let now = Self::start(self.times);
+        let passed = now.since.duration_since(self.since).as_secs_f64();
+        self.times.add("training steps", passed - (now.beside - self.beside));
+        *self = now;
     }
 }
 

@@ -96,9 +96,11 @@ pub fn environment(device: &Device, seed: u64, fingerprint: &str) -> Value {
     })
 }
 
-/// The commit of the checkout that this program was built in, if it is still there.
+/// The commit that is checked out now where this program was built, if that is still there; `-dirty` where tracked files are
+/// changed. The program itself may be older.
 fn git_commit() -> Option<String> {
-    let git = ["-C", env!("CARGO_MANIFEST_DIR"), "rev-parse", "HEAD"];
+    // No tag counts, so that it is the whole hash.
+    let git = ["-C", env!("CARGO_MANIFEST_DIR"), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"];
     let output = std::process::Command::new("git").args(git).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     (output.status.success() && !text.trim().is_empty()).then(|| text.trim().to_string())

@@ -164,6 +164,7 @@ impl Session {
         let prepared = self.prepare(&collection)?;
         prepared.is_of(&run)?;
         self.progress.note(&format!("going on with '{}'", run.folder().display()));
+        self.times.add_earlier(&run)?;
         self.travel(&run, &prepared, json)
     }
 
@@ -176,7 +177,7 @@ impl Session {
 
     /// From prepared data to results.
     fn travel(&self, run: &Run, prepared: &Prepared, json: bool) -> Result<()> {
-        self.times.add_earlier(run)?;
+        self.times.write(run)?;
         let interrupted = Arc::new(AtomicBool::new(false));
         listen(&interrupted)?;
         let training = self.training(prepared, interrupted);

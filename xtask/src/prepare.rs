@@ -12,6 +12,7 @@ use data::source::Collection;
 use data::{Dataset, Part};
 use eval::Run;
 use serde_json::Value;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -63,6 +64,12 @@ impl Prepared {
     pub fn test(&self) -> Vec<usize> {
         let rows = self.dataset.rows().iter().enumerate();
         rows.filter(|(_, row)| row.part == Part::Test).map(|(i, _)| i).collect()
+    }
+    /// The groups of the rows with these ids, which are not of the test part: its ids may be those of other rows.
+    pub fn groups(&self, ids: &[String]) -> Vec<Option<&str>> {
+        let known = self.dataset.rows().iter().filter(|row| row.part != Part::Test);
+        let groups: HashMap<&str, Option<&str>> = known.map(|row| (row.id.as_str(), row.group.as_deref())).collect();
+        ids.iter().map(|id| groups.get(id.as_str()).copied().flatten()).collect()
     }
     /// Pictures of every class among `rows`.
     pub fn class_counts(&self, rows: &[usize]) -> Vec<usize> {

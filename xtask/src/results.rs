@@ -94,13 +94,18 @@ fn metrics(
     let score = parts.metric.score(oof)?;
     let of_folds = folds.iter().map(|fold| parts.metric.score(fold)).collect::<Result<Vec<_>, _>>()?;
     let seed = data::rng::sub_seed(recipe.seed, "bootstrap");
+    let groups = prepared.groups(&oof.ids);
     let ci95 = match recipe.eval.bootstrap {
         0 => Value::Null,
-        resamples => json!(bootstrap::interval(oof, &*parts.metric, resamples, seed)?),
+        resamples => match bootstrap::grouped_interval(oof, &groups, &*parts.metric, resamples, seed) {
+            // As where a single group judges.
+            Err(eval::Error::Undefined { .. }) => Value::Null,
+            interval => json!(interval?),
+        },
     };
     // Where a score is undefined, so is its interval.
     let bounds = |(key, metric): (&String, &dyn eval::Metric)| {
-        let ends = bootstrap::interval(oof, metric, recipe.eval.bootstrap.min(ALSO), seed).ok()?;
+        let ends = bootstrap::grouped_interval(oof, &groups, metric, recipe.eval.bootstrap.min(ALSO), seed).ok()?;
         Some((key.clone(), json!(ends)))
     };
     let also: Vec<_> = parts.also.iter().map(|(key, metric)| (key, &**metric)).collect();
@@ -111,9 +116,6 @@ fn metrics(
     if !ci95.is_null() {
         intervals.insert(name.clone(), ci95.clone());
     }
-    let rows = prepared.dataset.rows();
-    let known: Vec<usize> = (0..rows.len()).filter(|&i| rows[i].part != Part::Test).collect();
-    let largest = prepared.class_counts(&known).into_iter().max().unwrap_or(0);
     Ok(json!({
         "metric": name,
         "score": score,
@@ -121,8 +123,24 @@ fn metrics(
         "all": scores(parts, name, score, oof),
         "ci95": ci95,
         "ci95_all": intervals,
-        "majority": largest as f64 / known.len().max(1) as f64,
+        "majority": majority(prepared),
     }))
+}
+
+/// Accuracy of always saying the class that is most frequent among the pictures that a fold learns from, on those that judge.
+fn majority(prepared: &Prepared) -> f64 {
+    let of_fold = |fold: usize| {
+        let (learned, judged) = prepared.split(fold);
+        [hits(&prepared.class_counts(&learned), &prepared.class_counts(&judged)), judged.len()]
+    };
+    let folds = (0..prepared.trained_folds).map(of_fold);
+    let [hits, judged] = folds.fold([0usize; 2], |all, fold| [all[0] + fold[0], all[1] + fold[1]]);
+    hits as f64 / judged.max(1) as f64
+}
+
+/// Pictures of the class, the first of several, that was learned from most; both are counts by class.
+fn hits(learned: &[usize], judged: &[usize]) -> usize {
+    (0..learned.len()).rev().max_by_key(|&class| learned[class]).map_or(0, |class| judged[class])
 }
 
 /// Every score of the recipe that is defined here.
@@ -202,4 +220,16 @@ pub fn show(run: &Run, json: bool) -> Result<()> {
     }
     output::result(&format!("{answer}; everything is in {}", run.folder().display()));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_frequent_class_is_learned_and_judged_on_other_pictures() {
+        assert_eq!(hits(&[3, 5, 1], &[9, 2, 4]), 2);
+        assert_eq!(hits(&[3, 3], &[1, 7]), 1);
+        assert_eq!(hits(&[], &[]), 0);
+    }
 }

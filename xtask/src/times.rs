@@ -8,7 +8,7 @@ use std::time::Instant;
 
 const FILE: &str = "times.json";
 
-/// Seconds by stage, added up over all attempts of a run.
+/// Seconds by stage, added up over all attempts of a run; of one that was killed those before its last checkpoint.
 #[derive(Debug, Default)]
 pub struct Times(Mutex<BTreeMap<String, f64>>);
 

@@ -35,6 +35,8 @@ const QUESTION: &str = "
         sections: document.querySelectorAll('main section, main > section, section').length,
         overflow: root.scrollWidth - window.innerWidth,
         images: document.images.length,
+        torn: [...document.querySelectorAll('.images')].filter(
+            row => row.children.length < 4 && new Set([...row.children].map(image => image.offsetTop)).size > 1).length,
         broken: [...document.images].filter(i => !i.complete || i.naturalWidth === 0).length,
         charts: document.querySelectorAll('svg[role=img]').length,
         active: document.querySelectorAll('script, iframe, object, [onerror], [onload]').length,
@@ -119,12 +121,13 @@ impl Browser {
         let text = String::from_utf8(read(page)).unwrap();
         assert!(!text.contains("http://") && !text.contains("https://"), "{} names an address", page.display());
         let mut last = Value::Null;
-        for size in [[1280, 900], [390, 844]] {
+        for size in [[1280, 900], [360, 740]] {
             let Seen { console, requests, page: answer } = self.open(page, size);
             let about = format!("{} at {size:?}: {answer}", page.display());
             assert!(console.is_empty(), "{about}: {console:?}");
             assert_eq!(requests, [format!("file://{}", page.display())], "{about}");
             assert_eq!(answer["broken"], 0, "{about}");
+            assert_eq!(answer["torn"], 0, "pictures that belong side by side: {about}");
             assert_eq!(answer["active"], 0, "{about}");
             assert!(answer["overflow"].as_i64().unwrap() <= 0, "{about}");
             last = answer;

@@ -127,6 +127,31 @@ fn runs_on_the_same_folds_are_compared_in_pairs() {
 }
 
 #[test]
+fn groups_are_drawn_as_a_whole() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    RUN.write(&folder.join("a"));
+    Run { right: 38, ..RUN }.write(&folder.join("b"));
+    let low = || {
+        let all = said(&succeeds(&mut compare(folder, &["a", "b", "--json"])));
+        assert_eq!(all["comparable"], true, "{all}");
+        all["runs"][1]["difference"]["ci95"][0].as_f64().unwrap()
+    };
+    assert!(low() > 0.0);
+    for run in ["a", "b"] {
+        let path = folder.join(run).join("folds.csv");
+        let text = fs::read_to_string(&path).unwrap();
+        let grouped = |(i, line): (usize, &str)| match i {
+            0 => format!("{line},group\n"),
+            row => format!("{line},g{}\n", (row - 1) / 10),
+        };
+        fs::write(&path, text.lines().enumerate().map(grouped).collect::<String>()).unwrap();
+    }
+    // All that b does better lies in one of four groups, which many draws lack.
+    assert_eq!(low(), 0.0);
+}
+
+#[test]
 fn what_cannot_be_compared_is_said() {
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path();

@@ -99,6 +99,19 @@ fn gray_arrays_have_one_channel_from_the_first_check_to_the_last_layer() {
     assert!(fails(&mut pipeline(folder, &colored, &[mnist]), 2).contains("the pictures have 3 channels"));
 }
 
+#[test]
+fn a_report_says_how_many_pictures_are_judged() {
+    let (data, out) = (idx(16), tempfile::tempdir().unwrap());
+    let sets = |folds: &'static str| ["preprocess.stats={mean=[0.13], std=[0.31]}", "eval.bootstrap=0", folds];
+    succeeds(&mut pipeline(out.path(), data.path().to_str().unwrap(), &sets("data.folds=1")));
+    let report = String::from_utf8(read(&out.path().join("run/report.html"))).unwrap();
+    assert!(report.contains(&format!(" of {COUNT} pictures are judged; the others only train.")));
+    assert!(report.contains("2 classes, 1 fold; "));
+    succeeds(&mut pipeline(out.path(), data.path().to_str().unwrap(), &sets("data.folds=2")));
+    let report = String::from_utf8(read(&out.path().join("run-2/report.html"))).unwrap();
+    assert!(!report.contains("the others only train") && report.contains("2 classes, 2 folds; "));
+}
+
 /// Drawn pictures have no `color` to know their channels by.
 #[test]
 fn channels_that_only_the_pictures_tell_are_checked_before_training() {
@@ -111,6 +124,30 @@ fn channels_that_only_the_pictures_tell_are_checked_before_training() {
     succeeds(&mut run("preprocess.stats=imagenet"));
     let text = fails(&mut run("preprocess.stats={mean=[0.5], std=[0.5]}"), 2);
     assert!(text.contains("the pictures have 3 channels, but stats has 1 means"), "{text}");
+}
+
+#[test]
+fn equal_pictures_with_different_labels_are_listed_once() {
+    let out = tempfile::tempdir().unwrap();
+    let (pixels, _) = pixels(16 * 16);
+    for i in 0..10 {
+        let picture = [b"P5 16 16 255\n", &pixels[i * 256..(i + 1) * 256]].concat();
+        let folders = match i {
+            0 => ["left/a", "right/b"],
+            1 => ["left/a", "left/b"],
+            _ => [["left/a", "right/a"][i % 2]; 2],
+        };
+        for place in folders {
+            let path = out.path().join("pictures").join(format!("{place}{i}.pgm"));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, &picture).unwrap();
+        }
+    }
+    let mut eda = program::sconce(out.path());
+    succeeds(eda.args(["eda", "pictures", "--quiet", "--out", "eda"]));
+    let report = String::from_utf8(read(&out.path().join("eda/eda.html"))).unwrap();
+    assert!(report.contains("Equal pictures with different labels: 1 groups"), "the conflict is not there");
+    assert!(report.contains("Equal pictures: 1 groups"), "the conflict counts as a duplicate, too");
 }
 
 #[test]

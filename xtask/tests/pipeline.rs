@@ -204,7 +204,11 @@ fn killed_at_any_moment_and_resumed_it_ends_with_the_same_bytes() {
         checkpoints += usize::from(folder.join("killed/fold0/last.safetensors").exists());
     }
     assert!(checkpoints >= 3 && kills >= 5, "{kills} kills, {checkpoints} after a checkpoint");
+    let trained = || json(folder.join("killed/times.json"))["training steps"].as_f64().unwrap();
+    let before = trained();
+    assert!(before > 0.0, "the time of killed attempts is lost");
     let output = succeeds(small(folder, "demo", "killed").args(epochs).arg("--resume"));
+    assert!(trained() >= before);
     assert!(String::from_utf8_lossy(&output.stdout).contains("accuracy"));
     same_runs(&folder.join("whole"), &folder.join("killed"));
     let leftovers = fs::read_dir(folder.join("killed/fold0")).unwrap().flatten();
@@ -270,6 +274,17 @@ fn finished_runs_are_kept_reported_scored_and_asked() {
         fails(sconce(folder).args(["predict", "run", file.to_str().unwrap(), "broken.jpg", "--out", "said.csv"]), 1);
     assert!(text.contains("broken.jpg") && text.contains("no picture"), "{text}");
     assert_eq!(lines(folder.join("said.csv")).len(), 2);
+
+    let explain = |out: &str| {
+        let mut command = sconce(folder);
+        command.args(["explain", "run", file.to_str().unwrap(), "--quiet", "--out", out]);
+        command
+    };
+    fs::create_dir(folder.join("pages")).unwrap();
+    succeeds(&mut explain("pages"));
+    succeeds(&mut explain("page.html"));
+    assert_eq!(read(folder.join("pages/explain.html")), read(folder.join("page.html")));
+    assert!(fails(&mut explain("no/where.html"), 1).contains("there is no folder 'no'"));
 }
 
 #[test]

@@ -22,7 +22,7 @@ use std::sync::Arc;
 /// |---|---|---|
 /// | `path` | required | the folder of the files, or one of them |
 /// | `color` | gray | gray, rgb |
-/// | `memory_mb` | 2048 | most that the pictures may take, at least 1 |
+/// | `memory_mb` | 2048 | most that the pictures and their rows may take, at least 1 |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Idx {
@@ -31,7 +31,7 @@ pub struct Idx {
     /// What pictures are turned into.
     #[serde(default = "gray")]
     pub color: Color,
-    /// Most that the pictures may take, MiB.
+    /// Most that the pictures and their rows may take, MiB.
     #[serde(default = "memory_mb")]
     pub memory_mb: u64,
 }
@@ -44,6 +44,8 @@ fn gray() -> Color {
 const PARTS: [(&str, Part); 2] = [("train", Part::Train), ("t10k", Part::Test)];
 /// Most that deflate makes of a byte.
 const MAX_RATIO: u64 = 1032;
+/// What is kept of a picture beside its pixels, bytes: its row, and its name in several places.
+const ROW: u64 = 400;
 
 /// Kinds of files, with their dimensions.
 const KINDS: [(&str, usize); 2] = [("images", 3), ("labels", 1)];
@@ -99,6 +101,7 @@ impl Source for Idx {
                 labels: Some(classes.into_iter().map(i64::from).collect()),
             };
             stack.check(&images)?;
+            stack.charge(&images, &mut budget)?;
             stacks.push(stack);
         }
         Ok(collect(stacks, "idx", self.color))
@@ -186,6 +189,11 @@ impl Stack {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Takes what the rows of these pictures are going to need: of small pictures that is more than the pixels.
+    pub fn charge(&self, path: &Path, budget: &mut Budget) -> Result<()> {
+        budget.take(ROW.saturating_mul(self.len() as u64), path)
     }
 
     /// Picture `index`.

@@ -21,7 +21,7 @@ use zip::result::ZipError;
 /// |---|---|---|
 /// | `path` | required | a `.npz` file |
 /// | `color` | as stored | gray, rgb; colors are not made gray |
-/// | `memory_mb` | 2048 | most that the arrays may take, at least 1 |
+/// | `memory_mb` | 2048 | most that the arrays and the rows of their pictures may take, at least 1 |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Npz {
@@ -30,7 +30,7 @@ pub struct Npz {
     /// What pictures are turned into.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub color: Option<Color>,
-    /// Most that the arrays may take, MiB.
+    /// Most that the arrays and the rows of their pictures may take, MiB.
     #[serde(default = "memory_mb")]
     pub memory_mb: u64,
 }
@@ -68,6 +68,7 @@ impl Source for Npz {
                 pixels: pictures.bytes,
             };
             stack.check(&self.path)?;
+            stack.charge(&self.path, &mut budget)?;
             if let Some(first) = stacks.first().filter(|first| first.dims != stack.dims) {
                 let (this, that) = (stack.dims, first.dims);
                 return Err(

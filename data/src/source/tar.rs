@@ -61,12 +61,17 @@ impl Source for Tar {
             let why = format!("it is packed with {kind}, which is not read; unpack it, or pack it as .tar or .tar.gz");
             return Err(Error::Layout { path: self.path.clone(), why });
         }
-        let (names, odd, read) = match is_gzip(&first) {
+        let (names, odd, ends, read) = match is_gzip(&first) {
             true => self.unpack(&mut budget)?,
             false => self.index()?,
         };
         let tree = Tree::of_archive(&self.path, names);
         let mut collection = class_folders(&tree, read)?;
+        if !ends {
+            let what =
+                "the block that ends an archive is missing: all its files are whole, but there may have been more";
+            collection.warnings.push(what.into());
+        }
         if let Some(first) = odd.first() {
             let count = odd.len();
             let what = "links, devices or paths that lead out of the archive and are ignored";
@@ -81,8 +86,8 @@ impl Source for Tar {
     }
 }
 
-/// What a listing finds: names of all files, those that are ignored, and how pictures are read.
-type Found = (BTreeSet<String>, Vec<String>, Reader);
+/// What a listing finds: names of all files, those that are ignored, whether the archive has its end, and how pictures are read.
+type Found = (BTreeSet<String>, Vec<String>, bool, Reader);
 
 impl Tar {
     /// Lists a plain archive.
@@ -97,7 +102,7 @@ impl Tar {
             Some(end) if end <= length => Ok((entry.raw_file_position(), entry.size())),
             _ => Err(io::Error::new(ErrorKind::UnexpectedEof, "its last file is cut")),
         });
-        members.check(listed, length).map_err(|error| broken(&self.path, error))?;
+        let ends = members.check(listed, length).map_err(|error| broken(&self.path, error))?;
         let (path, color, places) = (self.path.clone(), self.color, members.pictures);
         let read: Reader = Arc::new(move |name| {
             let unreadable = |source| Error::Read { path: path.clone(), source };
@@ -112,7 +117,7 @@ impl Tar {
             file.read_exact(&mut bytes).map_err(unreadable)?;
             decode(name, &bytes, color)
         });
-        Ok((members.names, members.odd, read))
+        Ok((members.names, members.odd, ends, read))
     }
 
     /// Unpacks a gzipped archive into memory.
@@ -136,10 +141,10 @@ impl Tar {
         if reader.count > reader.limit {
             return Err(budget.exceeded(&self.path));
         }
-        members.check(listed, reader.count).map_err(|error| broken(&self.path, error))?;
+        let ends = members.check(listed, reader.count).map_err(|error| broken(&self.path, error))?;
         let (color, pictures) = (self.color, members.pictures);
         let read: Reader = Arc::new(move |name| decode(name, pictures.get(name).ok_or_else(|| unknown(name))?, color));
-        Ok((members.names, members.odd, read))
+        Ok((members.names, members.odd, ends, read))
     }
 }
 
@@ -198,17 +203,19 @@ impl<T> Members<T> {
         Ok(())
     }
 
-    /// Whether the archive of `length` bytes was listed to its end, which is a block of zeros.
-    fn check(&self, listed: io::Result<()>, length: u64) -> io::Result<()> {
+    /// Whether the archive of `length` bytes has its end, a block of zeros, behind its last file; a file that is cut is an
+    /// error. Some programs leave the end away.
+    fn check(&self, listed: io::Result<()>, length: u64) -> io::Result<bool> {
+        let ends = length >= self.end.saturating_add(BLOCK);
+        let cut = |what: &str| Err(io::Error::new(ErrorKind::UnexpectedEof, what));
         match listed {
-            Ok(()) if length < self.end.saturating_add(BLOCK) => {
-                Err(io::Error::new(ErrorKind::UnexpectedEof, "the block that ends an archive is missing"))
-            }
+            Ok(()) if length < self.end => cut("its last file is cut"),
+            Ok(()) if self.end == 0 && !ends => cut("the block that ends an archive is missing"),
             // What `tar` says of half a header.
-            Err(error) if error.kind() == ErrorKind::Other && length < self.end.saturating_add(BLOCK) => {
+            Err(error) if error.kind() == ErrorKind::Other && !ends => {
                 Err(io::Error::new(ErrorKind::UnexpectedEof, error))
             }
-            listed => listed,
+            listed => listed.map(|()| ends),
         }
     }
 }

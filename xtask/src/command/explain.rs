@@ -11,10 +11,15 @@ use candle_core::Device;
 use data::Dataset;
 use eval::report::page::{Block, Page, Picture, Section};
 use eval::{Predictions, Run, ensemble};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// The page's name, where nobody gives another.
+const FILE: &str = "explain.html";
 
 pub fn run(args: &ExplainArgs) -> Result<()> {
     let run = Run::open(&args.run)?;
+    let place = place(&run, args.out.as_deref())?;
     let device = machine::start(&args.device.device, args.device.threads)?;
     let progress = Progress::new(args.device.quiet);
     let folds = Saved::folds(&run)?;
@@ -26,13 +31,29 @@ pub fn run(args: &ExplainArgs) -> Result<()> {
     let lead = "Where the network looked: bright places speak for the class (Grad-CAM).".into();
     let page = Page { title: format!("{name}: explained"), lead, figures: vec![], sections: vec![section] };
     let html = page.to_html();
-    let place = args.out.clone().unwrap_or_else(|| run.path("explain.html"));
     super::predict::write(&place, html.as_bytes())?;
     output::result(&format!("open {}", place.display()));
     match broken {
         0 => Ok(()),
         n => bail!("{n} pictures could not be read and are not explained"),
     }
+}
+
+/// Where the page goes: into a file, or into a folder under its own name. Looked at before minutes are spent on it.
+fn place(run: &Run, out: Option<&Path>) -> Result<PathBuf> {
+    let place = match out {
+        Some(out) if out.is_dir() => out.join(FILE),
+        Some(out) => out.to_path_buf(),
+        None => run.path(FILE),
+    };
+    let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        bail!("'{}' cannot be written: there is no folder '{}'", place.display(), folder.display());
+    }
+    if place.is_dir() {
+        bail!("'{}' cannot be written: it is a folder", place.display());
+    }
+    Ok(place)
 }
 
 /// The pictures that cost the run most, as its report shows them.
@@ -59,7 +80,7 @@ fn given(run: &Run, folds: usize, args: &ExplainArgs, device: &Device) -> Result
     let blocks =
         vec![Block::Gallery((0..said.len()).map(|i| picture(&eye, &dataset, &said, i)).collect::<Result<_>>()?)];
     let about = "The picture, then where the most probable class was seen, then the next one; probabilities are the mean of \
-                 all folds, heat is that of the first.";
+                 all folds, heat is that of the first; the picture is unchanged where no part speaks for the class.";
     Ok((Section { title: "Pictures".into(), about: about.into(), blocks }, broken))
 }
 

@@ -7,10 +7,15 @@ use crate::recipe::Recipe;
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
 use models::{Network, NetworkConfig};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-/// A part of the loader smaller than this is not worth a line.
+/// A part of the loader smaller than this is not worth a line, unless it is what the verdict names.
 const NOTABLE: f64 = 0.25;
+/// Fewer channels than this are not halved.
+const CHANNELS: u64 = 16;
+
+/// How the stages are called that bring pictures to the size of the input.
+const FIT: &str = "fit to ";
 
 /// What advice is drawn from.
 pub struct Facts<'a> {
@@ -56,22 +61,32 @@ impl Facts<'_> {
     }
 
     fn loader(&self) -> Vec<String> {
-        let inside: Vec<&Share> = self.verdict.shares.iter().filter(|s| s.stage.part == Part::Loader).collect();
-        let total: f64 = inside.iter().map(|share| share.seconds).sum();
-        let mut notable: Vec<(&Share, f64)> = inside
-            .into_iter()
-            .map(|share| (share, share.seconds / total.max(1e-12)))
-            .filter(|s| s.1 >= NOTABLE)
-            .collect();
-        notable.sort_by(|a, b| b.1.total_cmp(&a.1));
-        notable
-            .iter()
-            .flat_map(
-                |(share, part)| {
-                    if share.stage.name == DECODE { self.decoding() } else { vec![self.transform(share, *part)] }
-                },
-            )
-            .collect()
+        let inside = self.verdict.shares.iter().filter(|s| s.stage.part == Part::Loader);
+        let total: f64 = inside.clone().map(|share| share.seconds).sum();
+        // A transform that a recipe has several times is one cost; its most expensive stage stands for all.
+        let mut costs: Vec<(&Share, f64)> = vec![];
+        for share in inside {
+            let same = |(first, _): &(&Share, f64)| transform_of(&first.stage.name) == transform_of(&share.stage.name);
+            match costs.iter().position(same) {
+                Some(at) => {
+                    let (worst, seconds) = &mut costs[at];
+                    *seconds += share.seconds;
+                    if share.seconds > worst.seconds {
+                        *worst = share;
+                    }
+                }
+                None => costs.push((share, share.seconds)),
+            }
+        }
+        costs.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let parts = costs.into_iter().map(|(share, seconds)| (share, seconds / total.max(1e-12)));
+        let named = transform_of(&self.verdict.stage);
+        let notable = parts.filter(|(share, part)| *part >= NOTABLE || transform_of(&share.stage.name) == named);
+        let lines = notable.flat_map(|(share, part)| match share.stage.name.as_str() {
+            DECODE => self.decoding(),
+            _ => vec![self.transform(share, part)],
+        });
+        lines.collect()
     }
 
     /// Decoding: keep the pictures, or make them smaller.
@@ -102,14 +117,20 @@ impl Facts<'_> {
                 self.pictures.pixels / 1e6
             ));
         }
+        if lines.is_empty() {
+            lines.push("every picture is decoded once, in the only epoch: only more cores decode faster".into());
+        }
         lines
     }
 
     /// A transform that takes much of the loader.
     fn transform(&self, share: &Share, part: f64) -> String {
-        let (name, percent, size) = (&share.stage.name, 100.0 * part, self.recipe.preprocess.size);
+        let (percent, size) = (100.0 * part, self.recipe.preprocess.size);
+        let is_fit = share.stage.name.starts_with(FIT);
+        let name = if is_fit { share.stage.name.as_str() } else { transform_of(&share.stage.name) };
+        // Stacking does not work on single pictures.
         let area = share.stage.pixels.unwrap_or_default();
-        if area > 2.0 * (size * size) as f64 && share.stage.of == Of::Learned && !name.starts_with("fit") {
+        if area > 2.0 * (size * size) as f64 && share.stage.of == Of::Learned && !is_fit {
             let side = area.sqrt().round();
             return format!(
                 "'{name}' takes {percent:.0} % of the loader: it works on pictures as large as {side}×{side} for an input of \
@@ -119,9 +140,12 @@ impl Facts<'_> {
             );
         }
         match share.stage.of {
-            Of::Learned if !name.starts_with("fit") => format!(
+            Of::Learned if !is_fit => format!(
                 "'{name}' takes {percent:.0} % of the loader: leave it out of augment.transforms, or give it to fewer pictures \
                  with {{name=\"maybe\",p=0.3,of={{name=\"{name}\",…}}}}"
+            ),
+            _ if area <= (size * size) as f64 => format!(
+                "'{name}' takes {percent:.0} % of the loader, on pictures no larger than the input: there is little left to save"
             ),
             _ => format!(
                 "'{name}' takes {percent:.0} % of the loader: pictures come as large as {0}×{0}, smaller copies on disk would save it",
@@ -141,10 +165,10 @@ impl Facts<'_> {
                 100.0 * work
             ));
         }
-        if let Some(width) = model.params.get("width").and_then(Value::as_u64).filter(|width| *width >= 16) {
-            let half = width / 2;
-            lines.push(format!("half as many channels need about a quarter of the work: --set model.width={half}"));
-        }
+        lines.extend(
+            halved(&model.params)
+                .map(|set| format!("half as many channels need about a quarter of the work: --set {set}")),
+        );
         lines.extend(self.lighter().map(|(name, work)| {
             let percent = (100.0 * work).max(1.0);
             format!(
@@ -155,6 +179,9 @@ impl Facts<'_> {
         if self.host.device == "cpu" {
             let built = self.host.built_for.iter().find(|kind| **kind != "cpu");
             lines.extend(built.map(|kind| format!("this program was built for {kind}: --device {kind}")));
+        }
+        if lines.is_empty() {
+            lines.push("the model is small already: fewer epochs (train.epochs) are what saves time".into());
         }
         lines
     }
@@ -180,10 +207,14 @@ impl Facts<'_> {
         let Measured { judged, learned, .. } = self.measured;
         let mut lines = vec![format!("after every {learned} batches of training {judged} batches are judged")];
         match self.recipe.train.steps_per_epoch {
-            0 => {
-                let folds = (2 * self.measured.folds).max(5);
-                lines.push(format!("more folds judge fewer pictures each: --set data.folds={folds}"));
+            0 if self.measured.folds > 1 => lines.push(format!(
+                "a single fold, judged by a fifth of the pictures, takes the time of one of {}: --set data.folds=1",
+                self.measured.folds
+            )),
+            0 if self.recipe.data.folds == 0 => {
+                lines.push("the validation part that the data bring along is large: a smaller one is judged faster".into());
             }
+            0 => {}
             limit => lines.push(format!(
                 "longer epochs are judged less often: --set train.steps_per_epoch={}, with fewer epochs (--set train.epochs={})",
                 4 * limit,
@@ -194,7 +225,100 @@ impl Facts<'_> {
     }
 }
 
+/// What a stage's transform is called, whichever of several it is.
+fn transform_of(name: &str) -> &str {
+    if name.starts_with(FIT) { FIT } else { name.split(" (").next().unwrap_or(name) }
+}
+
+/// The option that halves a model's channels, where they are not few.
+fn halved(params: &Map<String, Value>) -> Option<String> {
+    if let Some(width) = params.get("width").and_then(Value::as_u64).filter(|width| *width >= CHANNELS) {
+        return Some(format!("model.width={}", width / 2));
+    }
+    let widths: Vec<u64> = params.get("widths")?.as_array()?.iter().filter_map(Value::as_u64).collect();
+    let halves: Vec<u64> = widths.iter().map(|width| width.div_ceil(2)).collect();
+    widths.iter().any(|width| *width >= CHANNELS).then(|| format!("'model.widths={halves:?}'"))
+}
+
 /// To the next hundred.
 fn round_up(mb: u64) -> u64 {
     mb.next_multiple_of(100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::verdict::Stage;
+    use super::*;
+
+    /// What is said of stages of 10 batches that are learned from and as many that judge.
+    fn advice(stages: &[(&str, Part, Of, f64)], folds: [usize; 2]) -> String {
+        let mut recipe = Recipe::load("default", &[]).unwrap();
+        let stage = |&(name, part, of, seconds): &(&str, Part, Of, f64)| {
+            let is_single = part == Part::Loader && name != DECODE && name != "stack";
+            Stage { name: name.into(), part, of, seconds, pixels: is_single.then_some(1e6) }
+        };
+        let measured = Measured {
+            stages: stages.iter().map(stage).collect(),
+            loader: 0.0,
+            batch: 8,
+            learned: 10,
+            judged: 10,
+            tested: 0,
+            epochs: 1,
+            folds: folds[1],
+            views: 1,
+            kept: 0.0,
+            overlaps: false,
+        };
+        recipe.data.folds = folds[0];
+        let host = Host {
+            cores: 2,
+            threads: 2,
+            simd: "avx2+fma",
+            memory_mib: None,
+            available_mib: None,
+            memory_limit_mib: None,
+            cpu_limit: None,
+            built_for: vec!["cpu"],
+            device: "cpu".into(),
+            warnings: vec![],
+        };
+        let verdict = measured.verdict();
+        let pictures = Pictures { bytes: 3000.0, pixels: 1000.0 };
+        let facts = Facts { recipe: &recipe, host: &host, pictures, rows: 100, measured: &measured, verdict: &verdict };
+        facts.advice().join("\n")
+    }
+
+    #[test]
+    fn a_transform_is_added_up_and_what_the_verdict_names_is_never_left_out() {
+        let loader = |name, seconds| (name, Part::Loader, Of::Learned, seconds);
+        let twice = [loader("rotate", 2.0), loader("flip", 3.0), loader("rotate (2)", 2.1), loader("cut", 2.9)];
+        let said = advice(&twice, [0, 1]);
+        assert!(said.starts_with("'rotate' takes 41 % of the loader") && said.contains("'flip' takes 30 %"), "{said}");
+        assert_eq!(said.lines().count(), 3, "{said}");
+        let names = ["a", "b", "c", "d", "e"];
+        let many: Vec<_> = names.into_iter().enumerate().map(|(i, name)| loader(name, 1.0 + 0.01 * i as f64)).collect();
+        let said = advice(&many, [0, 1]);
+        assert!(said.starts_with("'e' takes 20 %") && said.lines().count() == 1, "{said}");
+        let only = |name| advice(&[(name, Part::Loader, Of::Both, 1.0)], [0, 1]);
+        assert!(only("stack").contains("'stack' takes 100 % of the loader, on pictures no larger than the input"));
+        assert!(only(DECODE).contains("every picture is decoded once"), "{}", only(DECODE));
+    }
+
+    #[test]
+    fn less_judging_is_advised_only_where_it_saves_time() {
+        let of = |folds| advice(&[("predict", Part::Judging, Of::Judged, 1.0)], folds);
+        assert!(of([5, 5]).contains("--set data.folds=1") && of([0, 5]).contains("--set data.folds=1"));
+        assert!(of([0, 1]).contains("a smaller one is judged faster"));
+        assert_eq!(of([1, 1]), "after every 10 batches of training 10 batches are judged");
+    }
+
+    #[test]
+    fn channels_are_halved_under_either_name() {
+        let half = |params: Value| halved(params.as_object().unwrap());
+        assert_eq!(half(json!({"width": 64})), Some("model.width=32".into()));
+        assert_eq!(half(json!({"widths": [8, 33], "convs": 1})), Some("'model.widths=[4, 17]'".into()));
+        assert_eq!(half(json!({"widths": [8, 9]})), None);
+        assert_eq!(half(json!({"width": 8})), None);
+    }
 }

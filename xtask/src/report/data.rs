@@ -6,7 +6,7 @@ use data::source::Collection;
 use eval::report::chart::{self, Labels};
 use eval::report::page::{Block, Figure, Page, Picture, Section, Table};
 use rayon::prelude::*;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Pictures of the whole gallery of samples.
 const SAMPLES: usize = 60;
@@ -184,6 +184,9 @@ impl<'a> Look<'a> {
             let title = format!("Files that cannot be decoded: {}", report.corrupt.len());
             add(title, "They are left out.", vec![table(["file", "why"], rows)]);
         }
+        // Equal pictures with different labels have a heading of their own.
+        let conflicts: BTreeSet<&Vec<String>> = report.label_conflicts.iter().collect();
+        let agreed: Vec<Vec<String>> = report.duplicates.iter().filter(|g| !conflicts.contains(g)).cloned().collect();
         for (found, title, what) in [
             (
                 &report.label_conflicts,
@@ -191,7 +194,7 @@ impl<'a> Look<'a> {
                 "At least one label is wrong: none of them is used, unless data.clean.conflicts says otherwise.",
             ),
             (
-                &report.duplicates,
+                &agreed,
                 "Equal pictures",
                 "The pixels are the same: one of each is used, unless data.clean.duplicates says otherwise.",
             ),

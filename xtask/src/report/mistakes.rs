@@ -52,7 +52,8 @@ pub fn hard(run: &Run, prepared: &Prepared, oof: &Predictions, device: &Device) 
         });
     }
     let about = "The pictures that cost most, each judged by a network that has not seen it: the picture, then where the \
-                 class was seen that it was taken for, then where the labelled one was (Grad-CAM: bright places speak for it).";
+                 class was seen that it was taken for, then where the labelled one was (Grad-CAM: bright places speak for it; \
+                 unchanged where no part speaks for the class).";
     Ok(Section { title: "Hardest pictures".into(), about: about.into(), blocks: vec![Block::Gallery(pictures)] })
 }
 

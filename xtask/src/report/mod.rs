@@ -69,11 +69,15 @@ fn figures(of: &Material<'_>) -> Vec<Figure> {
     };
     let majority = format!("always the most frequent class: accuracy {}", number(&metrics["majority"]));
     let known = of.oof.len();
-    let (classes, folds) = (of.ending.prepared.classes().len(), of.ending.prepared.trained_folds);
+    let classes = of.ending.prepared.classes().len();
+    let folds = match of.ending.prepared.trained_folds {
+        1 => "1 fold".to_string(),
+        count => format!("{count} folds"),
+    };
     let seconds: f64 = of.ending.times.all().values().sum();
     let mut all = vec![
         figure(metrics["metric"].as_str().unwrap_or("score"), number(&metrics["score"]), interval),
-        figure("judged pictures", known.to_string(), format!("{classes} classes, {folds} folds; {majority}")),
+        figure("judged pictures", known.to_string(), format!("{classes} classes, {folds}; {majority}")),
         figure(
             "model",
             of.ending.recipe.model.name.clone(),

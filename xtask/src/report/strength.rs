@@ -65,9 +65,14 @@ pub fn folds(of: &Material<'_>) -> Section {
             "The validation part that the data bring along judges as it is; what it shares with the training part is listed \
                  among the leaks."
         }
-        false => "Every picture is judged by a network that has seen neither it nor any of its group.",
+        false => "Every judged picture was predicted by a network that has seen neither it nor any of its group.",
     };
-    Section { title: "Folds".into(), about: about.into(), blocks }
+    let known = rows.iter().filter(|row| row.part != Part::Test).count();
+    let rest = match judged.iter().map(Vec::len).sum::<usize>() {
+        count if count < known => format!(" {count} of {known} pictures are judged; the others only train."),
+        _ => String::new(),
+    };
+    Section { title: "Folds".into(), about: format!("{about}{rest}"), blocks }
 }
 
 /// What was logged while training.
@@ -118,8 +123,9 @@ pub fn scores(of: &Material<'_>) -> Result<Section> {
     let mut rows = vec![Interval { name: "all folds".into(), value: number_at(&of.metrics["score"]), low, high }];
     let draws = of.ending.recipe.eval.bootstrap.min(DRAWS);
     let fold = |(i, said): (usize, &Predictions)| {
+        let groups = of.ending.prepared.groups(&said.ids);
         // No draws, no interval.
-        let interval = bootstrap::interval(said, &*of.ending.parts.metric, draws, seed);
+        let interval = bootstrap::grouped_interval(said, &groups, &*of.ending.parts.metric, draws, seed);
         let [low, high] = interval.unwrap_or([f64::NAN; 2]);
         Interval { name: format!("fold {}", i + 1), value: number_at(&of.metrics["folds"][i]), low, high }
     };
@@ -143,8 +149,16 @@ pub fn scores(of: &Material<'_>) -> Result<Section> {
         cells
     });
     let blocks = vec![Block::Charts(vec![chart]), Block::Table(Table { columns, rows: rows.collect() })];
-    let about = "Intervals are those of a bootstrap over the pictures: how far a score would move with other pictures of the \
-                 same kind.";
+    let about = match of.ending.prepared.groups(&of.oof.ids).iter().any(Option::is_some) {
+        true => {
+            "Intervals are those of a bootstrap over the groups, each drawn as a whole: how far a score would move with other \
+             groups of the same kind."
+        }
+        false => {
+            "Intervals are those of a bootstrap over the pictures: how far a score would move with other pictures of the same \
+             kind."
+        }
+    };
     Ok(Section { title: "Scores".into(), about: about.into(), blocks })
 }
 

@@ -30,7 +30,7 @@ pub struct Comparison {
 /// How much more a run scores than the first one on the same samples.
 pub struct Difference {
     pub score: f64,
-    /// 95 % interval of the paired bootstrap, where the score can be resampled.
+    /// 95 % interval of the paired bootstrap, of whole groups where rows have one, where the score can be resampled.
     pub ci95: Option<[f64; 2]>,
 }
 
@@ -119,7 +119,8 @@ fn difference(a: &Finished, b: &Finished, place: &[usize]) -> Result<Option<Diff
     let (metric, said) = (a.scorer()?, b.oof.select(place));
     let (Ok(first), Ok(second)) = (metric.score(&a.oof), metric.score(&said)) else { return Ok(None) };
     let seed = sub_seed(0, "compare");
-    let ci95 = match bootstrap::difference(&a.oof, &said, &*metric, RESAMPLES, seed) {
+    let groups: Vec<Option<&str>> = a.oof.ids.iter().map(|id| a.groups.get(id).map(String::as_str)).collect();
+    let ci95 = match bootstrap::grouped_difference(&a.oof, &said, &groups, &*metric, RESAMPLES, seed) {
         Ok(interval) => Some(interval),
         Err(eval::Error::Undefined { .. }) => None,
         Err(error) => return Err(error.into()),

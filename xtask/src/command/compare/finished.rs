@@ -25,6 +25,8 @@ pub struct Finished {
     pub also: Vec<Spec>,
     /// Id, fold and target of every row that is not of the test part, sorted.
     pub folds: Vec<[String; 3]>,
+    /// The group of every such row that has one, by id.
+    pub groups: BTreeMap<String, String>,
     /// Out-of-fold predictions.
     pub oof: Predictions,
     pub environment: Environment,
@@ -98,7 +100,9 @@ impl Finished {
         };
         let (metric, also) = specs(&recipe["eval"]).map_err(|error| broken(run, "recipe.toml", error))?;
         let oof = Predictions::from_csv(&text(run, "oof.csv")?).map_err(|error| broken(run, "oof.csv", error))?;
-        let folds = folds(&text(run, "folds.csv")?).map_err(|error| broken(run, "folds.csv", error))?;
+        let table = text(run, "folds.csv")?;
+        let folds = folds(&table).map_err(|error| broken(run, "folds.csv", error))?;
+        let groups = groups(&table).map_err(|error| broken(run, "folds.csv", error))?;
         let size = recipe["preprocess"]["size"].as_u64().map(|size| size as usize);
         let cost = Cost {
             pictures: folds.len(),
@@ -112,6 +116,7 @@ impl Finished {
             metric,
             also,
             folds,
+            groups,
             oof,
             environment: json(run, "environment.json")?,
             cost,
@@ -162,6 +167,23 @@ fn folds(text: &str) -> Result<Vec<[String; 3]>> {
     let mut rows = table.records().map(row).collect::<Result<Vec<_>>>()?;
     rows.sort();
     Ok(rows)
+}
+
+/// The group of every row of `folds.csv` that has one, by id.
+fn groups(text: &str) -> Result<BTreeMap<String, String>> {
+    let mut table = csv::Reader::from_reader(text.as_bytes());
+    let header = table.headers()?.clone();
+    let column = |name: &str| header.iter().position(|h| h == name);
+    let (Some(id), Some(group)) = (column("id"), column("group")) else { return Ok(BTreeMap::new()) };
+    let mut groups = BTreeMap::new();
+    for record in table.records() {
+        let record = record?;
+        let cell = |column: usize| record.get(column).unwrap_or_default().to_string();
+        if !cell(group).is_empty() {
+            groups.insert(cell(id), cell(group));
+        }
+    }
+    Ok(groups)
 }
 
 fn text(run: &Run, name: &str) -> Result<String> {
