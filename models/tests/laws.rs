@@ -6,7 +6,7 @@ use candle_nn::VarMap;
 use sconce_models::{Grad, Network, NetworkConfig, Pass, init, models, resolve};
 use std::collections::BTreeSet;
 
-/// Published numbers of parameters for so many classes: torchvision, the paper's table 6, pytorch-cifar.
+/// Published numbers of parameters for so many classes: torchvision, the paper's table 6, pytorch-cifar, timm.
 const PARAMETERS: &[(&str, usize, usize)] = &[
     ("resnet18", 1000, 11_689_512),
     ("resnet34", 1000, 21_797_672),
@@ -17,6 +17,8 @@ const PARAMETERS: &[(&str, usize, usize)] = &[
     ("resnet56", 10, 853_018),
     ("resnet110", 10, 1_727_962),
     ("resnet18_cifar", 10, 11_173_962),
+    ("efficientnet_b0", 1000, 5_288_548),
+    ("mobilenetv2_100", 1000, 3_504_872),
 ];
 
 fn network(model: &str, classes: usize, seed: u64) -> (Network, VarMap) {
@@ -46,10 +48,17 @@ fn numbers_of_parameters_are_the_published_ones() {
     }
 }
 
-/// torchvision publishes 1.81, 3.66 and 4.09 billion multiply-adds at 224 pixels.
+/// Billions of multiply-adds at 224 pixels: torchvision's, and those of the papers on EfficientNet and MobileNetV2.
 #[test]
 fn multiply_adds_are_the_published_ones() {
-    for (model, billions) in [("resnet18", 1.81), ("resnet34", 3.66), ("resnet50", 4.09)] {
+    let published = [
+        ("resnet18", 1.81),
+        ("resnet34", 3.66),
+        ("resnet50", 4.09),
+        ("efficientnet_b0", 0.39),
+        ("mobilenetv2_100", 0.30),
+    ];
+    for (model, billions) in published {
         let ours = network(model, 1000, 0).0.summary((224, 224)).unwrap().multiply_adds() as f64 / 1e9;
         assert!((ours - billions).abs() < 0.01, "{model}: {ours}");
     }
@@ -150,6 +159,9 @@ fn wrong_names_and_values_are_clear_errors() {
     assert!(build("resnet18", serde_json::json!({"widht": 3})).contains("unknown field `widht`"));
     assert!(build("resnet18", serde_json::json!({"layers": []})).contains("at least one unit"));
     assert!(build("resnet50", serde_json::json!({"shortcut": "pad"})).contains("pad shortcuts need basic units"));
+    assert!(build("efficientnet_b0", serde_json::json!({"stages": []})).contains("one row of stages"));
+    assert!(build("efficientnet_b0", serde_json::json!({"width": -1})).contains("width must be above 0"));
+    assert!(build("mobilenetv2_100", serde_json::json!({"act": "swish"})).contains("unknown variant `swish`"));
     let resolved = resolve("resnet20", &serde_json::json!({"width": 8})).unwrap();
     assert_eq!((resolved["width"].as_u64(), resolved["stem"].as_str()), (Some(8), Some("cifar")));
     let (network, _) = network("resnet18", 2, 0);

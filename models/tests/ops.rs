@@ -152,11 +152,14 @@ fn relu_has_slope_zero_at_zero_and_keeps_nan() {
     assert_eq!(g.get(&x).unwrap().to_vec1::<f32>().unwrap(), [0.0, 0.0, 1.0, 1.0]);
 }
 
+const ACTS: [Act; 9] =
+    [Act::Relu, Act::Relu6, Act::Silu, Act::Sigmoid, Act::Gelu, Act::HardSwish, Act::HardSigmoid, Act::Mish, Act::Tanh];
+
 #[test]
 fn activations_and_linear() {
-    for f in [Act::Relu, Act::Silu, Act::Sigmoid, Act::Gelu] {
-        let x = values(&[3, 5], 10);
-        check(&format!("{f:?}"), &[x], &|t| ops::activate(&t[0], f), &|t| ops::activate(&t[0], f));
+    for f in ACTS {
+        let x = (values(&[3, 17], 10) * 7.0).unwrap();
+        check(&format!("{f:?}"), &[x], &|t| ops::activate(&t[0], f), &|t| twins::activate(&t[0], f));
     }
     let inputs = [values(&[4, 6], 11), values(&[3, 6], 12), values(&[3], 13)];
     check("linear", &inputs, &|t| ops::linear(&t[0], &t[1], Some(&t[2])), &|t| {

@@ -1,5 +1,5 @@
-//! Pointwise activations. ReLU is our own: candle's has slope 1 at zero, PyTorch's has 0, and zeros are common
-//! (zero-initialized last norms, padding); the others are candle's, whose gradients are right.
+//! Pointwise activations, forward and slope in one pass each over `x`; values and slopes at kinks, NaN and infinities are
+//! PyTorch's. candle's ReLU has slope 1 at zero, PyTorch's has 0, and zeros are common (zero-initialized last norms, padding).
 
 use super::element::Element;
 use super::kernel::{Kernel1, Kernel2, Op1, Op2, PIXELS_PER_TASK};
@@ -13,62 +13,240 @@ use serde::{Deserialize, Serialize};
 pub enum Act {
     /// `max(x, 0)`.
     Relu,
+    /// `min(max(x, 0), 6)` (Howard et al. 2017).
+    Relu6,
     /// `x · sigmoid(x)`, also called swish (Ramachandran et al. 2017).
     Silu,
     /// `1 / (1 + e^-x)`.
     Sigmoid,
     /// `x · Φ(x)` with the exact error function (Hendrycks & Gimpel 2016).
     Gelu,
+    /// `x · relu6(x + 3) / 6` (Howard et al. 2019).
+    HardSwish,
+    /// `relu6(x + 3) / 6` (Howard et al. 2019).
+    HardSigmoid,
+    /// `x · tanh(ln(1 + e^x))` (Misra 2019).
+    Mish,
+    /// Hyperbolic tangent.
+    Tanh,
 }
 
 /// Applies `f` to every element.
 pub fn activate(x: &Tensor, f: Act) -> Result<Tensor> {
-    match f {
-        Act::Relu => relu(x),
-        Act::Silu => x.silu(),
-        Act::Sigmoid => candle_nn::ops::sigmoid(x),
-        Act::Gelu => x.gelu_erf(),
-    }
+    if x.device().is_cpu() { x.contiguous()?.apply_op1(Op1(Pointwise(f))) } else { composed(x, f) }
 }
 
 /// `max(x, 0)` with slope 0 at 0; NaN stays NaN.
 pub fn relu(x: &Tensor) -> Result<Tensor> {
-    if x.device().is_cpu() { x.contiguous()?.apply_op1(Op1(Relu)) } else { x.mul(&x.gt(0.0)?.to_dtype(x.dtype())?) }
+    activate(x, Act::Relu)
+}
+
+/// The same from plain candle ops: the oracle of the tests, and the way on devices without a kernel.
+pub fn composed(x: &Tensor, f: Act) -> Result<Tensor> {
+    // candle's clamp has slope 1 at its bounds.
+    let between = |low: f64, high: f64| x.gt(low)?.mul(&x.lt(high)?)?.to_dtype(x.dtype());
+    match f {
+        Act::Relu => x.mul(&x.gt(0.0)?.to_dtype(x.dtype())?),
+        Act::Relu6 => x.mul(&between(0.0, 6.0)?)? + (x.ge(6.0)?.to_dtype(x.dtype())? * 6.0)?,
+        Act::Silu => x.silu(),
+        Act::Sigmoid => candle_nn::ops::sigmoid(x),
+        // The gradient of candle's own is right to six digits only.
+        Act::Gelu => (x * 0.5)?.mul(&((x * std::f64::consts::FRAC_1_SQRT_2)?.erf()? + 1.0)?),
+        Act::HardSwish => {
+            let curve = (x * ((x + 3.0)? / 6.0)?)?.mul(&between(-3.0, 3.0)?)?;
+            curve + x.mul(&x.ge(3.0)?.to_dtype(x.dtype())?)?
+        }
+        Act::HardSigmoid => ((x + 3.0)? / 6.0)?.mul(&between(-3.0, 3.0)?)? + x.ge(3.0)?.to_dtype(x.dtype())?,
+        Act::Mish => x.mul(&(x.exp()? + 1.0)?.log()?.tanh()?),
+        Act::Tanh => x.tanh(),
+    }
+}
+
+/// One activation: its value at `x`, and `dy` times its slope there (0 where it is flat, whatever `dy` is).
+trait Curve {
+    fn value<T: Element>(x: T) -> T;
+    fn grad<T: Element>(x: T, dy: T) -> T;
+}
+
+/// `x` held between two bounds; NaN stays.
+fn clamp<T: Element>(x: T, low: f64, high: f64) -> T {
+    let (low, high) = (T::of(low), T::of(high));
+    if x < low {
+        low
+    } else if x > high {
+        high
+    } else {
+        x
+    }
+}
+
+fn sigmoid<T: Element>(x: T) -> T {
+    T::ONE / (T::ONE + (T::ZERO - x).exp())
 }
 
 struct Relu;
-
-impl Kernel1 for Relu {
-    const NAME: &'static str = "relu";
-
-    fn run<T: Element>(&self, x: &[T], shape: &Shape) -> Result<(Vec<T>, Shape)> {
-        let mut y = vec![T::ZERO; x.len()];
-        let size = PIXELS_PER_TASK * 16;
-        y.par_chunks_mut(size).zip(x.par_chunks(size)).for_each(|(y, x)| {
-            y.iter_mut().zip(x).for_each(|(y, &x)| *y = if x < T::ZERO { T::ZERO } else { x });
-        });
-        Ok((y, shape.clone()))
+impl Curve for Relu {
+    fn value<T: Element>(x: T) -> T {
+        if x < T::ZERO { T::ZERO } else { x }
     }
-
-    fn grad(&self, _: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Tensor> {
-        y.apply_op2_no_bwd(dy, &Op2(ReluGrad))
+    fn grad<T: Element>(x: T, dy: T) -> T {
+        if x <= T::ZERO { T::ZERO } else { dy }
     }
 }
 
-struct ReluGrad;
+struct Relu6;
+impl Curve for Relu6 {
+    fn value<T: Element>(x: T) -> T {
+        clamp(x, 0.0, 6.0)
+    }
+    fn grad<T: Element>(x: T, dy: T) -> T {
+        if x <= T::ZERO || x >= T::of(6.0) { T::ZERO } else { dy }
+    }
+}
 
-impl Kernel2 for ReluGrad {
-    const NAME: &'static str = "relu_grad";
+struct Silu;
+impl Curve for Silu {
+    fn value<T: Element>(x: T) -> T {
+        x / (T::ONE + (T::ZERO - x).exp())
+    }
+    fn grad<T: Element>(x: T, dy: T) -> T {
+        let s = sigmoid(x);
+        dy * (s * (T::ONE + x * (T::ONE - s)))
+    }
+}
 
-    fn run<T: Element>(&self, y: &[T], shape: &Shape, dy: &[T], _: &Shape) -> Result<(Vec<T>, Shape)> {
-        let mut dx = vec![T::ZERO; y.len()];
-        let size = PIXELS_PER_TASK * 16;
-        dx.par_chunks_mut(size).zip(y.par_chunks(size).zip(dy.par_chunks(size))).for_each(|(dx, (y, dy))| {
-            // As PyTorch: no gradient where the output is at most 0; a NaN lets it pass.
-            dx.iter_mut().zip(y.iter().zip(dy)).for_each(|(dx, (&y, &dy))| {
-                *dx = if y <= T::ZERO { T::ZERO } else { dy };
-            });
-        });
-        Ok((dx, shape.clone()))
+struct Sigmoid;
+impl Curve for Sigmoid {
+    fn value<T: Element>(x: T) -> T {
+        sigmoid(x)
+    }
+    fn grad<T: Element>(x: T, dy: T) -> T {
+        let s = sigmoid(x);
+        dy * (s * (T::ONE - s))
+    }
+}
+
+struct Gelu;
+impl Gelu {
+    /// Φ(x), the normal distribution.
+    fn below<T: Element>(x: T) -> T {
+        T::of(0.5) * (T::ONE + (x * T::of(std::f64::consts::FRAC_1_SQRT_2)).erf())
+    }
+}
+impl Curve for Gelu {
+    fn value<T: Element>(x: T) -> T {
+        x * Self::below(x)
+    }
+    fn grad<T: Element>(x: T, dy: T) -> T {
+        // 1 / √(2π)
+        let density = (x * x * T::of(-0.5)).exp() * T::of(0.398_942_280_401_432_7);
+        dy * (Self::below(x) + x * density)
+    }
+}
+
+struct HardSwish;
+impl Curve for HardSwish {
+    fn value<T: Element>(x: T) -> T {
+        x * clamp(x + T::of(3.0), 0.0, 6.0) / T::of(6.0)
+    }
+    fn grad<T: Element>(x: T, dy: T) -> T {
+        if x <= T::of(-3.0) {
+            T::ZERO
+        } else if x < T::of(3.0) {
+            dy * (x / T::of(3.0) + T::of(0.5))
+        } else {
+            dy
+        }
+    }
+}
+
+struct HardSigmoid;
+impl Curve for HardSigmoid {
+    fn value<T: Element>(x: T) -> T {
+        clamp(x + T::of(3.0), 0.0, 6.0) / T::of(6.0)
+    }
+    fn grad<T: Element>(x: T, dy: T) -> T {
+        if x > T::of(-3.0) && x < T::of(3.0) { dy * T::of(1.0 / 6.0) } else { T::ZERO }
+    }
+}
+
+struct Mish;
+impl Curve for Mish {
+    fn value<T: Element>(x: T) -> T {
+        x * x.exp().ln_1p().tanh()
+    }
+    fn grad<T: Element>(x: T, dy: T) -> T {
+        let t = x.exp().ln_1p().tanh();
+        dy * (t + x * sigmoid(x) * (T::ONE - t * t))
+    }
+}
+
+struct Tanh;
+impl Curve for Tanh {
+    fn value<T: Element>(x: T) -> T {
+        x.tanh()
+    }
+    fn grad<T: Element>(x: T, dy: T) -> T {
+        let t = x.tanh();
+        dy * (T::ONE - t * t)
+    }
+}
+
+/// Calls `$f::<Curve, _>($args)` with the curve of `$act`.
+macro_rules! with_curve {
+    ($act:expr, $f:ident($($args:expr),*)) => {
+        match $act {
+            Act::Relu => $f::<Relu, _>($($args),*),
+            Act::Relu6 => $f::<Relu6, _>($($args),*),
+            Act::Silu => $f::<Silu, _>($($args),*),
+            Act::Sigmoid => $f::<Sigmoid, _>($($args),*),
+            Act::Gelu => $f::<Gelu, _>($($args),*),
+            Act::HardSwish => $f::<HardSwish, _>($($args),*),
+            Act::HardSigmoid => $f::<HardSigmoid, _>($($args),*),
+            Act::Mish => $f::<Mish, _>($($args),*),
+            Act::Tanh => $f::<Tanh, _>($($args),*),
+        }
+    };
+}
+
+const TASK: usize = PIXELS_PER_TASK * 16;
+
+fn values<C: Curve, T: Element>(x: &[T]) -> Vec<T> {
+    let mut y = vec![T::ZERO; x.len()];
+    y.par_chunks_mut(TASK).zip(x.par_chunks(TASK)).for_each(|(y, x)| {
+        y.iter_mut().zip(x).for_each(|(y, &x)| *y = C::value(x));
+    });
+    y
+}
+
+fn gradients<C: Curve, T: Element>(x: &[T], dy: &[T]) -> Vec<T> {
+    let mut dx = vec![T::ZERO; x.len()];
+    dx.par_chunks_mut(TASK).zip(x.par_chunks(TASK).zip(dy.par_chunks(TASK))).for_each(|(dx, (x, dy))| {
+        dx.iter_mut().zip(x.iter().zip(dy)).for_each(|(dx, (&x, &dy))| *dx = C::grad(x, dy));
+    });
+    dx
+}
+
+struct Pointwise(Act);
+
+impl Kernel1 for Pointwise {
+    const NAME: &'static str = "activation";
+
+    fn run<T: Element>(&self, x: &[T], shape: &Shape) -> Result<(Vec<T>, Shape)> {
+        Ok((with_curve!(self.0, values(x)), shape.clone()))
+    }
+
+    fn grad(&self, x: &Tensor, _: &Tensor, dy: &Tensor) -> Result<Tensor> {
+        x.apply_op2_no_bwd(dy, &Op2(PointwiseGrad(self.0)))
+    }
+}
+
+struct PointwiseGrad(Act);
+
+impl Kernel2 for PointwiseGrad {
+    const NAME: &'static str = "activation_grad";
+
+    fn run<T: Element>(&self, x: &[T], shape: &Shape, dy: &[T], _: &Shape) -> Result<(Vec<T>, Shape)> {
+        Ok((with_curve!(self.0, gradients(x, dy)), shape.clone()))
     }
 }

@@ -54,9 +54,13 @@ pub(crate) mod num {
         fn of(v: f64) -> Self;
         fn wide(self) -> f64;
         fn is_nan(self) -> bool;
+        fn exp(self) -> Self;
+        fn ln_1p(self) -> Self;
+        fn tanh(self) -> Self;
+        fn erf(self) -> Self;
     }
     macro_rules! float {
-        ($t:ty) => {
+        ($t:ty, $erf:path) => {
             impl Float for $t {
                 const ZERO: Self = 0.0;
                 const ONE: Self = 1.0;
@@ -70,11 +74,23 @@ pub(crate) mod num {
                 fn is_nan(self) -> bool {
                     <$t>::is_nan(self)
                 }
+                fn exp(self) -> Self {
+                    <$t>::exp(self)
+                }
+                fn ln_1p(self) -> Self {
+                    <$t>::ln_1p(self)
+                }
+                fn tanh(self) -> Self {
+                    <$t>::tanh(self)
+                }
+                fn erf(self) -> Self {
+                    $erf(self)
+                }
             }
         };
     }
-    float!(f32);
-    float!(f64);
+    float!(f32, candle_core::cpu::erf::erf_f32);
+    float!(f64, candle_core::cpu::erf::erf_f64);
 }
 
 /// The elements of a contiguous tensor.

@@ -34,6 +34,7 @@ pub use window::{Window, k};
 
 /// The ops from plain candle ops: oracles for tests, and the way on devices without a kernel.
 pub mod twins {
+    pub use super::activation::composed as activate;
     pub use super::batch_norm::{composed_eval as batch_norm_eval, composed_train as batch_norm_train};
     pub use super::conv2d::composed as conv2d;
     pub use super::pool::composed as pool;
