@@ -96,6 +96,7 @@ pub fn parts(recipe: &mut Recipe) -> Result<Parts> {
     recipe.eval.also = also;
     recipe.train.optimizer = optimizer;
     recipe.train.schedule = schedule;
+    models::ops::set_winograd(recipe.train.winograd);
     recipe.loss.params = table(loss);
     recipe.model.params = table(model);
     Ok(parts)

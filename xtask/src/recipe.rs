@@ -6,6 +6,7 @@
 use crate::demo::Demo;
 use crate::usage::{Usage, suggestion};
 use anyhow::{Context, Result, bail};
+use models::ops::Tile;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -282,6 +283,9 @@ pub struct Train {
     pub prefetch: usize,
     /// Megabytes of decoded pictures kept in memory.
     pub cache_mb: usize,
+    /// 3×3 convolutions on a CPU: `none` sums plainly, `two` computes 2×2 outputs at once with the same rounding error, `four`
+    /// 4×4 with a three to five times larger one.
+    pub winograd: Tile,
     /// The `--max-minutes` from which `epochs` was found; a record, it decides nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_minutes: Option<f64>,
@@ -307,6 +311,7 @@ impl Default for Train {
             log_every: 10,
             prefetch: 4,
             cache_mb: 1024,
+            winograd: Tile::Two,
             max_minutes: None,
         }
     }

@@ -16,9 +16,11 @@ pub struct Stage {
     pub blocks: Vec<(String, Program)>,
 }
 
-/// A backbone made of [`Stage`]s. Each stage runs as one program: what one block hands to the next stays inside.
+/// A backbone made of [`Stage`]s. It runs as one program, so that what one block hands to the next stays inside; stage by
+/// stage where someone looks in between, or where stages are to be run again on the way back.
 pub struct Convolutional {
     channels: usize,
+    whole: Block,
     stages: Vec<(String, Block)>,
 }
 
@@ -30,6 +32,7 @@ impl Convolutional {
     pub fn new(channels: usize, stages: Vec<Stage>, vb: VarBuilder<'_>) -> Result<Self> {
         let mut width = channels;
         let mut built = Vec::with_capacity(stages.len());
+        let mut programs = Vec::with_capacity(stages.len());
         for stage in stages {
             let program = chain(stage.blocks)?;
             let reads = program.channels.first().copied().unwrap_or(0);
@@ -37,9 +40,11 @@ impl Convolutional {
                 return Err(Error::Invalid(format!("stage '{}' reads {reads} channels, but gets {width}", stage.name)));
             }
             width = program.out_channels();
+            programs.push((String::new(), program.clone()));
             built.push((stage.name, Block::new(program, vb.clone())?));
         }
-        Ok(Self { channels, stages: built })
+        // The same variables by the same names.
+        Ok(Self { channels, whole: Block::new(chain(programs)?, vb)?, stages: built })
     }
 }
 
@@ -55,9 +60,13 @@ impl Backbone for Convolutional {
         }
         // Blocks speak [B, H, W, C]; pictures need no gradient here, and the last map is small.
         let mut x = x.permute((0, 2, 3, 1))?.contiguous()?;
-        for (name, stage) in &self.stages {
-            x = stage.forward(&x, pass)?;
-            pass.tap(name, &x);
+        if pass.taps.is_none() && !pass.recompute {
+            x = self.whole.forward(&x, pass)?;
+        } else {
+            for (name, stage) in &self.stages {
+                x = stage.forward(&x, pass)?;
+                pass.tap(name, &x);
+            }
         }
         x.permute((0, 3, 1, 2))
     }

@@ -43,8 +43,7 @@ impl Block {
             .iter()
             .map(|(name, c)| Ok([statistic(name, "running_mean", *c, 0.0)?, statistic(name, "running_var", *c, 1.0)?]));
         let stats = stats.collect::<Result<_>>()?;
-        // Every block's first parameter has a name of its own.
-        let site = name_hash(&format!("{}.{}", vb.prefix(), program.params.first().map_or("", |p| &p.name)));
+        let site = name_hash(&vb.prefix());
         let plan = Arc::new(Plan::new(&program));
         Ok(Self { program: Arc::new(program), plan, params, stats, site })
     }

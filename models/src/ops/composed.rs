@@ -48,7 +48,7 @@ pub(crate) fn run(
             Node::GlobalPool { x } => global_mean(v(x))?,
             Node::Scale { x, gate } => v(x).broadcast_mul(v(gate))?,
             Node::PadChannels { x, before, after } => v(x).pad_with_zeros(3, *before, *after)?,
-            Node::DropPath { x, p } if pass.train => drop_path(v(x), *p, pass.key, site.wrapping_add(id as u64))?,
+            Node::DropPath { x, p } if pass.train => drop_path(v(x), *p, pass.key, site ^ program.site(id))?,
             Node::DropPath { x, .. } => v(x).clone(),
             Node::Concat { xs } => Tensor::cat(&xs.iter().map(v).collect::<Vec<_>>(), 3)?,
             Node::Plain { x, f, params: own } => {

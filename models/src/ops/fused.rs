@@ -333,7 +333,7 @@ impl<'w> Walk<'w> {
                 }
                 Node::DropPath { x, p } => {
                     let mask = if self.train {
-                        let site = self.site.wrapping_add(id as u64);
+                        let site = self.site ^ program.site(id);
                         keep_mask(self.key, site, *p, samples)
                     } else {
                         vec![1.0; samples]

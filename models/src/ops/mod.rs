@@ -25,6 +25,7 @@ pub use activation::{Act, activate, relu};
 pub use batch_norm::{Statistics, batch_norm_eval, batch_norm_train};
 pub use block::Block;
 pub use conv2d::conv2d;
+pub use cpu::conv::{Tile, set_winograd, winograd};
 pub use cpu::simd::{Vectors, limit_vectors, vectors};
 pub use drop::{drop_path, dropout, keep_mask};
 pub use linear::linear;

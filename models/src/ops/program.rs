@@ -172,6 +172,15 @@ pub struct Program {
 }
 
 impl Program {
+    /// Tells the random choices of node `id` from those of others: a hash of the last parameter before it, so that a block is
+    /// the same alone and in a chain.
+    pub(crate) fn site(&self, id: Id) -> u64 {
+        let used = self.nodes[..id].iter().rev().find_map(|node| match node {
+            Node::Conv { weight, .. } | Node::Norm { weight, .. } => Some(*weight),
+            _ => None,
+        });
+        crate::init::name_hash(used.map_or("", |p| &self.params[p].name))
+    }
     /// Channels of the output.
     pub fn out_channels(&self) -> usize {
         self.channels.last().copied().unwrap_or(0)

@@ -11,6 +11,8 @@ pub(crate) enum Curve {
     Relu6,
     Silu,
     Sigmoid,
+    HardSwish,
+    HardSigmoid,
 }
 
 impl Curve {
@@ -22,6 +24,9 @@ impl Curve {
     pub(crate) fn of(f: Act) -> Option<Self> {
         Some(match f {
             Act::Relu => Self::Relu,
+            Act::Relu6 => Self::Relu6,
+            Act::HardSwish => Self::HardSwish,
+            Act::HardSigmoid => Self::HardSigmoid,
             Act::Silu => Self::Silu,
             Act::Sigmoid => Self::Sigmoid,
             _ => return None,
@@ -39,7 +44,16 @@ pub(crate) fn curve<S: Simd>(s: S, f: Curve, v: S::V) -> S::V {
         Curve::Relu6 => s.min(s.splat(6.0), s.max(s.zero(), v)),
         Curve::Silu => s.mul(v, s.sigmoid(v)),
         Curve::Sigmoid => s.sigmoid(v),
+        Curve::HardSwish => s.mul(v, hard(s, v)),
+        Curve::HardSigmoid => hard(s, v),
     }
+}
+
+/// `relu6(v + 3) / 6`.
+#[inline(always)]
+fn hard<S: Simd>(s: S, v: S::V) -> S::V {
+    let v = s.add(v, s.splat(3.0));
+    s.mul(s.min(s.splat(6.0), s.max(s.zero(), v)), s.splat(1.0 / 6.0))
 }
 
 /// `f'(v) · g`. As in PyTorch, slopes at corners are 0 and a value that is not a number lets the gradient pass.
@@ -60,6 +74,16 @@ pub(crate) fn slope<S: Simd>(s: S, f: Curve, v: S::V, g: S::V) -> S::V {
         Curve::Sigmoid => {
             let y = s.sigmoid(v);
             s.mul(g, s.mul(y, s.sub(s.splat(1.0), y)))
+        }
+        Curve::HardSwish => {
+            // 0 up to −3, 1 from 3 on, (2 v + 3) / 6 between.
+            let inner = s.mul(g, s.fma(v, s.splat(1.0 / 3.0), s.splat(0.5)));
+            let low = s.select(s.above(v, s.splat(-3.0)), inner, s.zero());
+            s.select(s.above(s.splat(3.0), v), low, g)
+        }
+        Curve::HardSigmoid => {
+            let inner = s.select(s.above(v, s.splat(-3.0)), s.mul(g, s.splat(1.0 / 6.0)), s.zero());
+            s.select(s.above(s.splat(3.0), v), inner, s.zero())
         }
     }
 }

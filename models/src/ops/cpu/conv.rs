@@ -7,6 +7,8 @@ use super::pointwise::{Gathered, Map, pointwise, pointwise_weights};
 use super::rows::{Sink, Source, Sums};
 use super::scratch::unwritten;
 use super::weight;
+use serde::{Deserialize, Serialize};
+use std::sync::atomic::{AtomicU8, Ordering};
 use super::windows::{Windows, window_weights};
 use super::winograd::{Winograd, winograd_weights};
 
@@ -22,6 +24,36 @@ pub(crate) enum Kernel {
     Direct,
 }
 
+/// Outputs of a side that 3×3 convolutions of stride 1 compute at a time: fewer multiplications, larger rounding errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Tile {
+    /// One: the plain sum.
+    None = 1,
+    /// F(2×2, 3×3), whose error is that of the plain sum.
+    Two = 2,
+    /// F(4×4, 3×3) where it pays; its error is three to five times that.
+    Four = 4,
+}
+
+/// A setting of the process.
+static TILE: AtomicU8 = AtomicU8::new(Tile::Two as u8);
+
+/// The largest tile in use.
+pub fn winograd() -> Tile {
+    match TILE.load(Ordering::Relaxed) {
+        4 => Tile::Four,
+        1 => Tile::None,
+        _ => Tile::Two,
+    }
+}
+
+/// Uses tiles up to this one from now on.
+pub fn set_winograd(largest: Tile) {
+    TILE.store(largest as u8, Ordering::Relaxed);
+}
+
 /// The kernel for a shape.
 pub(crate) fn kernel(g: &Geometry) -> Kernel {
     if g.pointwise() {
@@ -29,7 +61,13 @@ pub(crate) fn kernel(g: &Geometry) -> Kernel {
     } else if g.depthwise() {
         Kernel::Depthwise
     } else if g.dense3() && g.ci >= 8 && g.co >= 8 && g.oh >= 2 && g.ow >= 2 {
-        Kernel::Winograd2
+        match winograd() {
+            Tile::None => Kernel::Direct,
+            Tile::Two => Kernel::Winograd2,
+            // Beyond this the transformed weights cost more than they save.
+            Tile::Four if g.oh >= 4 && g.ow >= 4 && g.ci * g.co <= 256 * 512 => Kernel::Winograd4,
+            Tile::Four => Kernel::Winograd2,
+        }
     } else {
         Kernel::Direct
     }

@@ -83,6 +83,14 @@ macro_rules! by_curve {
                 const $constant: C = C::Sigmoid;
                 $body
             }
+            C::HardSwish => {
+                const $constant: C = C::HardSwish;
+                $body
+            }
+            C::HardSigmoid => {
+                const $constant: C = C::HardSigmoid;
+                $body
+            }
         }
     }};
 }

@@ -48,7 +48,7 @@ pub(crate) trait Simd: Copy {
     fn above(self, a: Self::V, b: Self::V) -> Self::M;
     /// `a` where the mask holds, else `b`.
     fn select(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V;
-    /// `v · 2^round(n)` for |n| ≤ 126, and `round(n)`.
+    /// `v · 2^n` for whole `n` up to 127; below −126 nearly 0.
     fn scale2(self, v: Self::V, n: Self::V) -> Self::V;
     /// To the nearest integer.
     fn round(self, v: Self::V) -> Self::V;
@@ -96,11 +96,30 @@ pub(crate) trait Simd: Copy {
         let p = self.fma(p, self.mul(r, r), self.add(r, c(1.0)));
         self.scale2(p, n)
     }
-    /// `1 / (1 + e^−x)`.
+    /// `1 / v` for 1 ≤ v, at most 2 ulp off.
+    #[inline(always)]
+    fn reciprocal(self, v: Self::V) -> Self::V {
+        self.div(self.splat(1.0), v)
+    }
+    /// `1 / (1 + e^−x)`: networks evaluate it more often than anything else but products, so without a division where the
+    /// machine has a first guess, and with Cephes' shorter polynomial for powers of two.
     #[inline(always)]
     fn sigmoid(self, x: Self::V) -> Self::V {
-        let one = self.splat(1.0);
-        self.div(one, self.add(one, self.exp(self.sub(self.zero(), x))))
+        let c = |v: f32| self.splat(v);
+        // NaN is the second operand and survives; e^87 is still a number.
+        let x = self.max(c(-87.0), x);
+        let n = self.round(self.mul(x, c(-std::f32::consts::LOG2_E)));
+        let f = self.fms(x, c(-std::f32::consts::LOG2_E), n);
+        let mut p = c(1.535_336_2e-4);
+        for coefficient in [1.339_887_4e-3, 9.618_437e-3, 5.550_332_6e-2, 0.240_226_48, 0.693_147_2, 1.0] {
+            p = self.fma(p, f, c(coefficient));
+        }
+        self.reciprocal(self.add(c(1.0), self.scale2(p, n)))
+    }
+    /// `a · b − c`.
+    #[inline(always)]
+    fn fms(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        self.fma(a, b, self.sub(self.zero(), c))
     }
 }
 
@@ -272,7 +291,7 @@ impl Simd for Portable {
     }
     #[inline(always)]
     fn scale2(self, v: Self::V, n: Self::V) -> Self::V {
-        each(v, n, |v, n| v * f32::from_bits(((n as i32 + 127) as u32) << 23))
+        each(v, n, |v, n| v * f32::from_bits(((n as i32).max(-126) + 127).cast_unsigned() << 23))
     }
     #[inline(always)]
     fn round(self, v: Self::V) -> Self::V {
@@ -341,6 +360,12 @@ mod x86 {
             div(a, b) = _mm512_div_ps(a, b);
             fma(a, b, c) = _mm512_fmadd_ps(a, b, c);
             fnma(a, b, c) = _mm512_fnmadd_ps(a, b, c);
+            fms(a, b, c) = _mm512_fmsub_ps(a, b, c);
+            reciprocal(v) = {
+                let guess = _mm512_rcp14_ps(v);
+                // One step of Newton's: guess · (2 − v · guess).
+                _mm512_fmadd_ps(guess, _mm512_fnmadd_ps(v, guess, _mm512_set1_ps(1.0)), guess)
+            };
             max(a, b) = _mm512_max_ps(a, b);
             min(a, b) = _mm512_min_ps(a, b);
             scale2(v, n) = _mm512_scalef_ps(v, n);
@@ -443,10 +468,16 @@ mod x86 {
             div(a, b) = _mm256_div_ps(a, b);
             fma(a, b, c) = _mm256_fmadd_ps(a, b, c);
             fnma(a, b, c) = _mm256_fnmadd_ps(a, b, c);
+            fms(a, b, c) = _mm256_fmsub_ps(a, b, c);
+            reciprocal(v) = {
+                let guess = _mm256_rcp_ps(v);
+                _mm256_fmadd_ps(guess, _mm256_fnmadd_ps(v, guess, _mm256_set1_ps(1.0)), guess)
+            };
             max(a, b) = _mm256_max_ps(a, b);
             min(a, b) = _mm256_min_ps(a, b);
             round(v) = _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(v);
             scale2(v, n) = {
+                let n = _mm256_max_ps(n, _mm256_set1_ps(-126.0));
                 let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
                 _mm256_mul_ps(v, _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent)))
             };

@@ -8,6 +8,7 @@ use candle_core::{DType, Tensor};
 use candle_nn::VarMap;
 use data::rng::stream;
 use losses::{CrossEntropy, Loss};
+use models::ops::{Tile, Vectors, limit_vectors, set_winograd};
 use models::{Network, NetworkConfig, Pass, init};
 use rand::Rng;
 use serde_json::json;
@@ -27,6 +28,24 @@ pub fn run(args: &StepArgs) -> Result<()> {
         "bf16" => DType::BF16,
         other => return Err(Usage::new(format!("unknown dtype '{other}', expected one of f32, bf16")).into()),
     };
+    let tile = match args.winograd.as_str() {
+        "none" => Tile::None,
+        "two" => Tile::Two,
+        "four" => Tile::Four,
+        other => {
+            return Err(Usage::new(format!("unknown winograd '{other}', expected one of none, two, four")).into());
+        }
+    };
+    let vectors = match args.vectors.as_str() {
+        "portable" => Vectors::Portable,
+        "avx2" => Vectors::Avx2,
+        "avx512" => Vectors::Avx512,
+        other => {
+            return Err(Usage::new(format!("unknown vectors '{other}', expected one of portable, avx2, avx512")).into());
+        }
+    };
+    set_winograd(tile);
+    let vectors = limit_vectors(vectors);
     let vars = VarMap::new();
     let config = NetworkConfig { model: args.model.clone(), classes: CLASSES, ..NetworkConfig::default() };
     let network = Network::new(&config, init::seeded(&vars, 0, DType::F32, &device)).context(Usage::command_line())?;
@@ -55,6 +74,11 @@ pub fn run(args: &StepArgs) -> Result<()> {
     }
     times.sort_by(f64::total_cmp);
     let speed = |seconds: f64| batch as f64 / seconds;
+    let conv = match tile {
+        Tile::None => "direct",
+        Tile::Two => "direct, winograd 2x2",
+        Tile::Four => "direct, winograd 4x4",
+    };
     output::result(
         &json!({
             "model": args.model,
@@ -64,7 +88,8 @@ pub fn run(args: &StepArgs) -> Result<()> {
             "images_per_s": speed(times[times.len() / 2]),
             "best_images_per_s": speed(times[0]),
             "peak_mib": machine::peak_mib(),
-            "conv": "im2col",
+            "conv": conv,
+            "vectors": format!("{vectors:?}").to_lowercase(),
             "first_loss": losses.first(),
             "last_loss": losses.last(),
         })
