@@ -1,6 +1,7 @@
 //! Pointwise activations. ReLU is our own: candle's has slope 1 at zero, PyTorch's has 0, and zeros are common
 //! (zero-initialized last norms, padding); the others are candle's, whose gradients are right.
 
+use super::cuda;
 use super::element::Element;
 use super::kernel::{Kernel1, Kernel2, Op1, Op2, PIXELS_PER_TASK};
 use candle_core::{Result, Shape, Tensor};
@@ -33,7 +34,11 @@ pub fn activate(x: &Tensor, f: Act) -> Result<Tensor> {
 
 /// `max(x, 0)` with slope 0 at 0; NaN stays NaN.
 pub fn relu(x: &Tensor) -> Result<Tensor> {
-    if x.device().is_cpu() { x.contiguous()?.apply_op1(Op1(Relu)) } else { x.mul(&x.gt(0.0)?.to_dtype(x.dtype())?) }
+    if x.device().is_cpu() || cuda::has_kernels(x) {
+        x.contiguous()?.apply_op1(Op1(Relu))
+    } else {
+        x.mul(&x.gt(0.0)?.to_dtype(x.dtype())?)
+    }
 }
 
 struct Relu;
@@ -48,6 +53,11 @@ impl Kernel1 for Relu {
             y.iter_mut().zip(x).for_each(|(y, &x)| *y = if x < T::ZERO { T::ZERO } else { x });
         });
         Ok((y, shape.clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, x: cuda::Input<'_>) -> Result<cuda::Output> {
+        cuda::launch(Self::NAME, &[x], x.1.shape(), None)
     }
 
     fn grad(&self, _: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Tensor> {
@@ -70,5 +80,10 @@ impl Kernel2 for ReluGrad {
             });
         });
         Ok((dx, shape.clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, y: cuda::Input<'_>, dy: cuda::Input<'_>) -> Result<cuda::Output> {
+        cuda::launch(Self::NAME, &[y, dy], y.1.shape(), None)
     }
 }

@@ -9,6 +9,7 @@ mod batch_norm;
 mod block;
 mod composed;
 mod conv2d;
+mod cuda;
 mod drop;
 mod element;
 mod gemm;
