@@ -39,8 +39,9 @@ fn cuda(index: usize) -> Result<Device> {
     if !cfg!(feature = "cuda") {
         return missing("cuda");
     }
-    // A machine without a driver makes the CUDA library panic rather than fail.
-    match std::panic::catch_unwind(|| Device::new_cuda(index)) {
+    // One stream for all threads: on the default one, which is another for each thread, a batch could be used before the
+    // loader's thread has copied it. A machine without a driver makes the CUDA library panic rather than fail.
+    match std::panic::catch_unwind(|| Device::new_cuda_with_stream(index)) {
         Ok(device) => Ok(device?),
         Err(_) => bail!("no CUDA driver was found; use --device cpu"),
     }
