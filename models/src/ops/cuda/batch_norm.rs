@@ -19,6 +19,37 @@ const MODE: sys::cudnnBatchNormMode_t = sys::cudnnBatchNormMode_t::CUDNN_BATCHNO
 
 /// `x` `[.., C]` normalized by its own statistics; more than one value a channel.
 pub(crate) fn train(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<(Tensor, Statistics)> {
+    match train_in_type(x, weight, bias, eps) {
+        Err(_) if is_half(x) => {
+            let (y, statistics) = train_in_type(&x.to_dtype(DType::F32)?, weight, bias, eps)?;
+            Ok((y.to_dtype(x.dtype())?, statistics))
+        }
+        done => done,
+    }
+}
+
+/// `x` `[.., C]` normalized by constant `mean` and `variance`. No gradient.
+pub(crate) fn inference(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    statistics: (&Tensor, &Tensor),
+    eps: f64,
+) -> Result<Tensor> {
+    match inference_in_type(x, weight, bias, statistics, eps) {
+        Err(_) if is_half(x) => {
+            inference_in_type(&x.to_dtype(DType::F32)?, weight, bias, statistics, eps)?.to_dtype(x.dtype())
+        }
+        done => done,
+    }
+}
+
+/// cuDNN has norms in BF16 from the Ampere generation on; elsewhere they are computed in F32.
+fn is_half(x: &Tensor) -> bool {
+    matches!(x.dtype(), DType::BF16 | DType::F16)
+}
+
+fn train_in_type(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<(Tensor, Statistics)> {
     let saved = Arc::new(Mutex::new(None));
     let [weight, bias] = [parameter(x, weight)?, parameter(x, bias)?];
     let y = x.contiguous()?.apply_op3(&weight, &bias, Train { eps, saved: saved.clone() })?;
@@ -28,8 +59,7 @@ pub(crate) fn train(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Res
     Ok((y, Statistics { mean, variance, count }))
 }
 
-/// `x` `[.., C]` normalized by constant `mean` and `variance`. No gradient.
-pub(crate) fn inference(
+fn inference_in_type(
     x: &Tensor,
     weight: &Tensor,
     bias: &Tensor,
