@@ -39,10 +39,19 @@ fn cuda(index: usize) -> Result<Device> {
     if !cfg!(feature = "cuda") {
         return missing("cuda");
     }
-    // A machine without a driver makes the CUDA library panic rather than fail.
-    match std::panic::catch_unwind(|| Device::new_cuda(index)) {
-        Ok(device) => Ok(device?),
-        Err(_) => bail!("no CUDA driver was found; use --device cpu"),
+    // A library that is not there makes `cudarc` panic rather than fail; what it prints then is said better below.
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    // One stream for all threads: on the default one, which is another for each thread, a batch could be used before the
+    // loader's thread has copied it.
+    let device = std::panic::catch_unwind(|| Device::new_cuda_with_stream(index));
+    std::panic::set_hook(hook);
+    match device {
+        Ok(device) => Ok(device.context("cannot open the CUDA device; use --device cpu")?),
+        Err(panic) => {
+            let said = panic.downcast_ref::<String>().and_then(|said| said.split(" - ").next());
+            bail!("{}; is NVIDIA's driver installed? use --device cpu", said.unwrap_or("no CUDA driver was found"))
+        }
     }
 }
 

@@ -117,6 +117,11 @@ fn unsafe_code_stays_where_it_is_explained() {
 }
 
 #[test]
+fn only_ops_know_of_cuda() {
+    assert_eq!(offenders(&CRATES, &["feature = \"cu"], &["models/src/ops"]), Vec::<String>::new());
+}
+
+#[test]
 fn files_have_names_that_say_something() {
     let forbidden = ["utils", "util", "helpers", "helper", "common", "base", "misc", "types", "core"];
     for name in CRATES.into_iter().chain(["xtask"]) {

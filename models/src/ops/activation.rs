@@ -1,6 +1,7 @@
 //! Pointwise activations, forward and slope in one pass each over `x`; values and slopes at kinks, NaN and infinities are
 //! PyTorch's. candle's ReLU has slope 1 at zero, PyTorch's has 0, and zeros are common (zero-initialized last norms, padding).
 
+use super::cuda;
 use super::element::Element;
 use super::kernel::{Kernel1, Kernel2, Op1, Op2, PIXELS_PER_TASK};
 use candle_core::{Result, Shape, Tensor};
@@ -33,7 +34,11 @@ pub enum Act {
 
 /// Applies `f` to every element.
 pub fn activate(x: &Tensor, f: Act) -> Result<Tensor> {
-    if x.device().is_cpu() { x.contiguous()?.apply_op1(Op1(Pointwise(f))) } else { composed(x, f) }
+    if x.device().is_cpu() || f == Act::Relu && cuda::has_kernels(x) {
+        x.contiguous()?.apply_op1(Op1(Pointwise(f)))
+    } else {
+        composed(x, f)
+    }
 }
 
 /// `max(x, 0)` with slope 0 at 0; NaN stays NaN.
@@ -236,6 +241,12 @@ impl Kernel1 for Pointwise {
         Ok((with_curve!(self.0, values(x)), shape.clone()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, x: cuda::Input<'_>) -> Result<cuda::Output> {
+        // Only ReLU comes here, see `activate`.
+        cuda::launch("relu", &[x], x.1.shape(), None)
+    }
+
     fn grad(&self, x: &Tensor, _: &Tensor, dy: &Tensor) -> Result<Tensor> {
         x.apply_op2_no_bwd(dy, &Op2(PointwiseGrad(self.0)))
     }
@@ -248,5 +259,11 @@ impl Kernel2 for PointwiseGrad {
 
     fn run<T: Element>(&self, x: &[T], shape: &Shape, dy: &[T], _: &Shape) -> Result<(Vec<T>, Shape)> {
         Ok((with_curve!(self.0, gradients(x, dy)), shape.clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, x: cuda::Input<'_>, dy: cuda::Input<'_>) -> Result<cuda::Output> {
+        // Only ReLU comes here, see `activate`.
+        cuda::launch("relu_grad", &[x, dy], x.1.shape(), None)
     }
 }

@@ -25,6 +25,10 @@ pub struct Statistics {
 /// A channel with a single value becomes its bias (PyTorch refuses such a batch).
 pub fn batch_norm_train(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<(Tensor, Statistics)> {
     let count = check(x, weight, bias)?;
+    #[cfg(feature = "cudnn")]
+    if x.device().is_cuda() && count > 1 {
+        return super::cuda::batch_norm::train(x, weight, bias, eps);
+    }
     if !x.device().is_cpu() {
         return composed_train(x, weight, bias, eps);
     }
@@ -48,6 +52,10 @@ pub fn batch_norm_eval(
     eps: f64,
 ) -> Result<Tensor> {
     check(x, weight, bias)?;
+    #[cfg(feature = "cudnn")]
+    if x.device().is_cuda() && !(x.track_op() || weight.track_op() || bias.track_op()) {
+        return super::cuda::batch_norm::inference(x, weight, bias, statistics, eps);
+    }
     if !x.device().is_cpu() {
         return composed_eval(x, weight, bias, statistics, eps);
     }

@@ -7,6 +7,7 @@ use super::cpu::conv::{forward, input_gradient, kernel, weight_gradient};
 use super::cpu::geometry;
 use super::cpu::rows::{Sink, Source};
 use super::cpu::scratch::unwritten;
+use super::cuda;
 use super::element::Element;
 use super::gemm::{Matrix, multiply};
 use super::kernel::{Kernel2, Op2, PIXELS_PER_TASK};
@@ -23,7 +24,7 @@ use rayon::prelude::*;
 pub fn conv2d(x: &Tensor, weight: &Tensor, at: Window) -> Result<Tensor> {
     Geometry::new(x.dims(), weight.dims(), at)?;
     let weight = &weight.to_dtype(x.dtype())?;
-    if x.device().is_cpu() {
+    if x.device().is_cpu() || cuda::has_cudnn(x) {
         x.contiguous()?.apply_op2(&weight.contiguous()?, Op2(Conv(at)))
     } else {
         composed(x, weight, at)
@@ -209,6 +210,11 @@ impl Kernel2 for Conv {
         Ok((y, shape.into()))
     }
 
+    #[cfg(feature = "cudnn")]
+    fn cuda(&self, x: cuda::Input<'_>, w: cuda::Input<'_>) -> Result<cuda::Output> {
+        cuda::conv2d::forward(self.0, x, w)
+    }
+
     fn grad(&self, x: &Tensor, w: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let dx = x.track_op().then(|| dy.apply_op2_no_bwd(w, &Op2(GradInput { x: x.shape().clone(), at: self.0 })));
         let dw = w.track_op().then(|| x.apply_op2_no_bwd(dy, &Op2(GradWeight { w: w.shape().clone(), at: self.0 })));
@@ -259,6 +265,11 @@ impl Kernel2 for GradInput {
             }
         });
         Ok((dx, self.x.clone()))
+    }
+
+    #[cfg(feature = "cudnn")]
+    fn cuda(&self, dy: cuda::Input<'_>, w: cuda::Input<'_>) -> Result<cuda::Output> {
+        cuda::conv2d::grad_input(self.at, &self.x, dy, w)
     }
 }
 
@@ -318,6 +329,11 @@ impl Kernel2 for GradWeight {
         // A depthwise sum is [taps, channels]; packed per group it would be [taps] for each channel in turn.
         let dw = if g.depthwise() { transposed(&dw, g.out) } else { g.unpacked(&dw) };
         Ok((dw, self.w.clone()))
+    }
+
+    #[cfg(feature = "cudnn")]
+    fn cuda(&self, x: cuda::Input<'_>, dy: cuda::Input<'_>) -> Result<cuda::Output> {
+        cuda::conv2d::grad_weight(self.at, &self.w, x, dy)
     }
 }
 

@@ -1,13 +1,18 @@
 //! A kernel over slices becomes a candle op: [`Kernel1`] and [`Kernel2`] are written once over [`Element`],
 //! [`Op1`] and [`Op2`] dispatch on the data type.
 
+use super::cuda::{Input, Output};
 use super::element::{Element, narrowed, slice, widened};
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CudaStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 /// A function of one tensor.
 pub(crate) trait Kernel1: Send + Sync {
     const NAME: &'static str;
     fn run<T: Element>(&self, x: &[T], shape: &Shape) -> Result<(Vec<T>, Shape)>;
+    /// The same on a CUDA device.
+    fn cuda(&self, _x: Input<'_>) -> Result<Output> {
+        no_cuda(Self::NAME)
+    }
     /// Gradient of the input from the input, the result and the result's gradient.
     fn grad(&self, _x: &Tensor, _y: &Tensor, _dy: &Tensor) -> Result<Tensor> {
         Err(candle_core::Error::BackwardNotSupported { op: Self::NAME })
@@ -18,10 +23,18 @@ pub(crate) trait Kernel1: Send + Sync {
 pub(crate) trait Kernel2: Send + Sync {
     const NAME: &'static str;
     fn run<T: Element>(&self, a: &[T], a_shape: &Shape, b: &[T], b_shape: &Shape) -> Result<(Vec<T>, Shape)>;
+    /// The same on a CUDA device.
+    fn cuda(&self, _a: Input<'_>, _b: Input<'_>) -> Result<Output> {
+        no_cuda(Self::NAME)
+    }
     /// Gradients of the inputs. Called with contiguous `dy`; compute only what [`Tensor::track_op`] asks for.
     fn grad(&self, _a: &Tensor, _b: &Tensor, _dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         Err(candle_core::Error::BackwardNotSupported { op: Self::NAME })
     }
+}
+
+fn no_cuda(name: &str) -> Result<Output> {
+    bail!("{name}: no CUDA kernel in this build; build with the features cuda and cudnn")
 }
 
 pub(crate) struct Op1<K>(pub K);
@@ -39,6 +52,9 @@ impl<K: Kernel1> CustomOp1 for Op1<K> {
         let (y, shape) = self.0.run(&widened(s, l)?, l.shape())?;
         Ok((narrowed(y, s), shape))
     }
+    fn cuda_fwd(&self, s: &CudaStorage, l: &Layout) -> Result<Output> {
+        self.0.cuda((s, l))
+    }
     fn bwd(&self, x: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         self.0.grad(x, y, &dy.contiguous()?).map(Some)
     }
@@ -55,6 +71,9 @@ impl<K: Kernel2> CustomOp2 for Op2<K> {
         }
         let (y, shape) = self.0.run(&widened(a, la)?, la.shape(), &widened(b, lb)?, lb.shape())?;
         Ok((narrowed(y, a), shape))
+    }
+    fn cuda_fwd(&self, a: &CudaStorage, la: &Layout, b: &CudaStorage, lb: &Layout) -> Result<Output> {
+        self.0.cuda((a, la), (b, lb))
     }
     fn bwd(&self, a: &Tensor, b: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         self.0.grad(a, b, &dy.contiguous()?)

@@ -10,6 +10,7 @@ mod block;
 mod composed;
 mod cpu;
 mod conv2d;
+mod cuda;
 mod drop;
 mod element;
 mod fused;

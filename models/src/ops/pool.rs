@@ -4,6 +4,7 @@
 //! of equal maxima the first one in row order gets the gradient.
 
 use super::cpu::pooling::Kind;
+use super::cuda;
 use super::element::Element;
 use super::kernel::{Kernel1, Kernel2, Op1, Op2};
 use super::window::{Sweep, Window};
@@ -36,7 +37,7 @@ impl Pool {
 /// When the window does not fit, or is all padding somewhere (`pad` more than half its size).
 pub fn pool(x: &Tensor, f: Pool, at: Window) -> Result<Tensor> {
     check(x, at)?;
-    match (x.device().is_cpu(), f) {
+    match (x.device().is_cpu() || cuda::has_kernels(x), f) {
         (true, Pool::Max) => x.contiguous()?.apply_op1(Op1(Max(at))),
         (true, Pool::Avg) => x.contiguous()?.apply_op1(Op1(Avg(at))),
         _ => composed(x, f, at),
@@ -121,7 +122,13 @@ impl Kernel1 for Max {
                 });
             }
         });
-        Ok((y, (s.batch, s.out_height, s.out_width, c).into()))
+        Ok((y, s.out_shape()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, x: cuda::Input<'_>) -> Result<cuda::Output> {
+        let s = Sweep::new(Self::NAME, x.1.dims(), self.0)?;
+        cuda::launch(Self::NAME, &[x], &s.out_shape(), Some(&s))
     }
 
     fn grad(&self, x: &Tensor, _: &Tensor, dy: &Tensor) -> Result<Tensor> {
@@ -162,6 +169,12 @@ impl Kernel2 for MaxGrad {
         });
         Ok((dx, shape.clone()))
     }
+
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, x: cuda::Input<'_>, dy: cuda::Input<'_>) -> Result<cuda::Output> {
+        let s = Sweep::new(Self::NAME, x.1.dims(), self.0)?;
+        cuda::launch(Self::NAME, &[x, dy], x.1.shape(), Some(&s))
+    }
 }
 
 struct Avg(Window);
@@ -183,7 +196,13 @@ impl Kernel1 for Avg {
                 y.iter_mut().for_each(|y| *y *= share);
             }
         });
-        Ok((y, (s.batch, s.out_height, s.out_width, c).into()))
+        Ok((y, s.out_shape()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, x: cuda::Input<'_>) -> Result<cuda::Output> {
+        let s = Sweep::new(Self::NAME, x.1.dims(), self.0)?;
+        cuda::launch(Self::NAME, &[x], &s.out_shape(), Some(&s))
     }
 
     fn grad(&self, x: &Tensor, _: &Tensor, dy: &Tensor) -> Result<Tensor> {
@@ -215,5 +234,11 @@ impl Kernel1 for AvgGrad {
             }
         });
         Ok((dx, self.x.clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, dy: cuda::Input<'_>) -> Result<cuda::Output> {
+        let s = Sweep::new(Self::NAME, self.x.dims(), self.at)?;
+        cuda::launch(Self::NAME, &[dy], &self.x, Some(&s))
     }
 }

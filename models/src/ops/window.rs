@@ -1,5 +1,6 @@
 //! The geometry of a sliding window, shared by convolutions and pools.
 
+use candle_core::Shape;
 use serde::{Deserialize, Serialize};
 
 /// Kernel size, stride, padding, dilation and groups of a square window. Build one with [`k`].
@@ -91,6 +92,11 @@ impl Sweep {
             )
         };
         Ok(Self { batch, height, width, channels, out_height, out_width, at })
+    }
+
+    /// `[B, H', W', C]`.
+    pub(crate) fn out_shape(&self) -> Shape {
+        (self.batch, self.out_height, self.out_width, self.channels).into()
     }
 
     /// Output pixels of the whole batch.
