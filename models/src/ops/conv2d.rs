@@ -82,7 +82,8 @@ impl Geometry {
     /// Whether the rows of `x` already are the windows.
     fn pointwise(&self) -> bool {
         let at = self.sweep.at;
-        at.size == 1 && at.stride == 1 && at.pad == 0 && at.groups == 1
+        let unpadded = self.sweep.out_pixels_each() == self.sweep.pixels_each();
+        at.size == 1 && at.stride == 1 && unpadded && at.groups == 1
     }
     /// Output pixels per task: rows of windows that stay in cache together.
     fn tile(&self) -> usize {

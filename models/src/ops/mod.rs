@@ -24,14 +24,14 @@ pub use block::Block;
 pub use conv2d::conv2d;
 pub use drop::{drop_path, dropout, keep_mask};
 pub use linear::linear;
-pub use pool::{Pool, pool};
+pub use pool::{Pool, adaptive_pool, global_pool, pool};
 pub use program::{Flow, Id, Node, Param, Plain, Program, block, concat};
-pub use window::{Window, k};
+pub use window::{Edge, Window, k};
 
 /// The ops from plain candle ops: oracles for tests, and the way on devices without a kernel.
 pub mod twins {
     pub use super::activation::composed as activate;
     pub use super::batch_norm::{composed_eval as batch_norm_eval, composed_train as batch_norm_train};
     pub use super::conv2d::composed as conv2d;
-    pub use super::pool::composed as pool;
+    pub use super::pool::{composed as pool, composed_adaptive as adaptive_pool, composed_global as global_pool};
 }
