@@ -68,6 +68,15 @@ fn programs() -> Vec<(&'static str, usize, Program)> {
         ("plain with biases", 3, block(3, |x| {
             x.conv("a", 9, k(3).bias()).relu().conv("b", 9, k(3).bias()).act(Act::Gelu).pool(Pool::Avg, k(2).pad(0).stride(2))
         })),
+        ("pools of every kind", 6, block(6, |x| {
+            let y = x.norm("n").relu().pool(Pool::Avg, k(3).stride(2).ceil());
+            let y = y.conv("a", 6, k(3).stride(2).same()).norm("m").act(Act::HardSwish).pool(Pool::Max, k(3).pads(0, 1));
+            y.pool(Pool::AvgInside, k(2).same()).act(Act::HardSigmoid)
+        })),
+        ("uneven padding", 16, block(16, |x| {
+            let y = x.conv("a", 16, k(3).pads(0, 2)).norm("n").act(Act::Relu6).depthwise("b", k(5).stride(2).same()).norm("m");
+            y.relu().conv("c", 8, k(1).pads(0, 1)).norm("o")
+        })),
         ("dense layers", 12, block(12, |x| {
             let a = x.norm("n1").relu().conv("c1", 6, k(3));
             let b = concat(x, &[a]).norm("n2").relu().conv("c2", 6, k(3));

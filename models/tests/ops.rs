@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Result, Tensor, Var};
-use sconce_models::ops::{self, Act, Pool, Window, k, twins};
+use proptest::prelude::*;
+use sconce_models::ops::{self, Act, Edge, Extent, Pool, Upsample, Window, k, twins};
 
 /// The kind of vectors is one for the whole process.
 static VECTORS: std::sync::RwLock<()> = std::sync::RwLock::new(());
@@ -83,6 +84,10 @@ fn convolutions() {
         ([1, 6, 5, 2], 2, k(2).pad(0).stride(2)),
         ([1, 4, 4, 3], 2, k(4).pad(0)),
         ([1, 5, 4, 2], 2, k(3).pad(4)),
+        ([2, 8, 7, 4], 4, k(3).stride(2).groups(4).same()),
+        ([1, 6, 5, 3], 2, k(4).stride(2).same()),
+        ([1, 6, 5, 3], 2, k(3).stride(2).pads(0, 1)),
+        ([1, 3, 4, 2], 3, k(1).pads(0, 1)),
     ];
     for (shape, out, at) in cases {
         let x = values(shape, 1);
@@ -92,6 +97,8 @@ fn convolutions() {
     }
 }
 
+const POOLS: [Pool; 3] = [Pool::Max, Pool::Avg, Pool::AvgInside];
+
 #[test]
 fn pools() {
     let cases = [
@@ -100,11 +107,175 @@ fn pools() {
         ([1, 6, 6, 4], k(3)),
         ([1, 5, 9, 1], k(1).stride(2)),
         ([2, 8, 5, 2], k(3).stride(2).pad(0)),
+        ([2, 6, 7, 2], k(3).stride(2).ceil()),
+        ([1, 8, 5, 2], k(2).pad(0).stride(3).ceil()),
+        ([2, 6, 7, 3], k(3).stride(2).same()),
+        ([1, 6, 5, 2], k(3).stride(2).pads(0, 1)),
+        ([1, 9, 8, 2], k(3).dilation(2).stride(2)),
     ];
     for (shape, at) in cases {
-        for f in [Pool::Max, Pool::Avg] {
+        for f in POOLS {
             let what = format!("{f:?} pool {shape:?} {at:?}");
             check(&what, &[values(&shape, 3)], &|t| ops::pool(&t[0], f, at), &|t| twins::pool(&t[0], f, at));
+        }
+    }
+}
+
+#[test]
+fn adaptive_and_global_pools() {
+    for f in POOLS {
+        let x = values(&[2, 7, 5, 3], 30);
+        for size in [(3, 2), (7, 5), (1, 4), (9, 11)] {
+            check(
+                &format!("{f:?} to {size:?}"),
+                std::slice::from_ref(&x),
+                &|t| ops::adaptive_pool(&t[0], f, size),
+                &|t| twins::adaptive_pool(&t[0], f, size),
+            );
+        }
+        check(&format!("global {f:?}"), &[x], &|t| ops::global_pool(&t[0], f), &|t| twins::global_pool(&t[0], f));
+    }
+}
+
+/// A picture of 65,536 equal pixels: a sum in f32 is off in the third digit.
+#[test]
+fn averages_of_large_pictures_are_exact() {
+    let y = ops::global_pool(&Tensor::full(0.1f32, (1, 256, 256, 1), &Device::Cpu).unwrap(), Pool::Avg).unwrap();
+    assert_eq!(y.flatten_all().unwrap().to_vec1::<f32>().unwrap(), [0.1]);
+}
+
+const RESAMPLINGS: [Upsample; 3] =
+    [Upsample::Nearest, Upsample::Bilinear { align_corners: false }, Upsample::Bilinear { align_corners: true }];
+
+#[test]
+fn resampling() {
+    let extents = [Extent::Size(8, 10), Extent::Size(7, 3), Extent::Size(1, 1), Extent::Factor(1.5, 2.7)];
+    for f in RESAMPLINGS {
+        for to in extents {
+            let what = format!("{f:?} {to:?}");
+            check(&what, &[values(&[2, 4, 5, 3], 31)], &|t| ops::upsample(&t[0], f, to), &|t| {
+                twins::upsample(&t[0], f, to)
+            });
+        }
+    }
+}
+
+#[test]
+fn volumes() {
+    let cases = [
+        ([2, 5, 6, 4, 2], 3, k(3), k(3)),
+        ([1, 6, 5, 5, 4], 2, k(3).stride(2), k(3).stride(2).groups(2)),
+        ([1, 4, 4, 5, 3], 3, k(1), k(3).groups(3)),
+        ([1, 7, 3, 3, 2], 2, k(3).dilation(2), k(1)),
+        ([2, 4, 5, 4, 2], 2, k(2).pad(0).stride(2), k(2).pad(0)),
+        ([1, 4, 6, 6, 1], 2, k(3).stride(2).same(), k(3).stride(2).same()),
+        ([1, 2, 3, 3, 2], 2, k(1).pad(2), k(3)),
+    ];
+    for (shape, out, depth, at) in cases {
+        let w = values(&[out, shape[4] / at.groups, depth.size, at.size, at.size], 33);
+        let what = format!("conv3d {shape:?} -> {out} {depth:?} {at:?}");
+        check(&what, &[values(&shape, 32), w], &|t| ops::conv3d(&t[0], &t[1], depth, at), &|t| {
+            twins::conv3d(&t[0], &t[1], depth, at)
+        });
+    }
+}
+
+#[test]
+fn layer_norms_and_softmaxes() {
+    let inputs = [values(&[3, 4, 7], 34), values(&[7], 35), values(&[7], 36)];
+    check("layer norm", &inputs, &|t| ops::layer_norm(&t[0], &t[1], &t[2], 1e-5), &|t| {
+        twins::layer_norm(&t[0], &t[1], &t[2], 1e-5)
+    });
+    let x = (values(&[4, 3, 9], 37) * 5.0).unwrap();
+    check("softmax", std::slice::from_ref(&x), &|t| ops::softmax(&t[0]), &|t| twins::softmax(&t[0]));
+    check("log softmax", &[x], &|t| ops::log_softmax(&t[0]), &|t| twins::log_softmax(&t[0]));
+}
+
+/// Large numbers do not overflow, and a row far from zero keeps its digits.
+#[test]
+fn rows_far_from_zero_are_exact() {
+    let x = Tensor::new(&[[1000f32, 1001.0, 999.0]], &Device::Cpu).unwrap();
+    let y = ops::softmax(&x).unwrap().to_vec2::<f32>().unwrap();
+    assert!((y[0][1] - 0.665_240_9).abs() < 1e-6, "{y:?}");
+    let x = (values(&[2, 64], 38) + 4096.0).unwrap();
+    let (one, zero) =
+        (Tensor::ones(64, DType::F64, &Device::Cpu).unwrap(), Tensor::zeros(64, DType::F64, &Device::Cpu).unwrap());
+    let single = |t: &Tensor| t.to_dtype(DType::F32).unwrap();
+    let exact = ops::layer_norm(&single(&x).to_dtype(DType::F64).unwrap(), &one, &zero, 1e-5).unwrap();
+    close("layer norm", &ops::layer_norm(&single(&x), &single(&one), &single(&zero), 1e-5).unwrap(), &exact, 1e-3);
+}
+
+/// Windows over small maps, whether they fit or not.
+fn windows() -> impl Strategy<Value = Window> {
+    let edge = prop_oneof![Just(Edge::Even), (0usize..4).prop_map(Edge::Far), Just(Edge::Ceil), Just(Edge::Same)];
+    let sizes = (1usize..6, 1usize..4, 0usize..4, 1usize..3);
+    (sizes, edge).prop_map(|((size, stride, pad, dilation), edge)| Window {
+        edge,
+        ..k(size).stride(stride).dilation(dilation).pad(pad)
+    })
+}
+
+/// `ours` and `twin` give the same output and gradients, or both say why not.
+fn same(what: &str, inputs: &[Tensor], ours: Op<'_>, twin: Op<'_>) {
+    let vars: Vec<Var> = inputs.iter().map(|t| Var::from_tensor(t).unwrap()).collect();
+    let tensors: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
+    let (a, b) = match (ours(&tensors), twin(&tensors)) {
+        (Ok(a), Ok(b)) => (a, b),
+        (a, b) => {
+            // Behind the first line candle may print where it happened.
+            let [a, b] = [a, b].map(|r| r.unwrap_err().to_string().lines().next().map(String::from));
+            return assert_eq!(a, b, "{what}");
+        }
+    };
+    close(&format!("{what}: output"), &a, &b, 1e-12);
+    let (ga, gb) = (scalar(&a).backward().unwrap(), scalar(&b).backward().unwrap());
+    for (i, var) in vars.iter().enumerate() {
+        close(&format!("{what}: gradient {i}"), ga.get(var).unwrap(), gb.get(var).unwrap(), 1e-10);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn any_convolution_is_its_twin(
+        at in windows(), batch in 1usize..3, height in 1usize..10, width in 1usize..10,
+        groups in 1usize..4, group_in in 1usize..4, group_out in 1usize..4,
+    ) {
+        let at = at.groups(groups);
+        let x = values(&[batch, height, width, groups * group_in], 40);
+        let w = values(&[groups * group_out, group_in, at.size, at.size], 41);
+        let what = format!("conv {:?} {:?} {at:?}", x.dims(), w.dims());
+        same(&what, &[x, w], &|t| ops::conv2d(&t[0], &t[1], at), &|t| twins::conv2d(&t[0], &t[1], at));
+    }
+
+    #[test]
+    fn any_pool_is_its_twin(
+        at in windows(), batch in 1usize..3, height in 1usize..10, width in 1usize..10, channels in 1usize..4,
+        to in (1usize..12, 1usize..12),
+    ) {
+        let x = values(&[batch, height, width, channels], 42);
+        for f in POOLS {
+            let what = format!("{f:?} {:?} {at:?}", x.dims());
+            // A maximum over padding only has no gradient to compare.
+            let fits = ops::pool(&x, f, at).map_or(true, |y| flat(&y).iter().all(|v| v.is_finite()));
+            if fits {
+                same(&what, std::slice::from_ref(&x), &|t| ops::pool(&t[0], f, at), &|t| twins::pool(&t[0], f, at));
+            }
+            let what = format!("{f:?} {:?} to {to:?}", x.dims());
+            same(&what, std::slice::from_ref(&x), &|t| ops::adaptive_pool(&t[0], f, to), &|t| twins::adaptive_pool(&t[0], f, to));
+        }
+    }
+
+    #[test]
+    fn any_resampling_is_its_twin(height in 1usize..9, width in 1usize..9, to in (1usize..20, 1usize..20)) {
+        let x = values(&[2, height, width, 2], 43);
+        let factor = Extent::Factor(to.0 as f64 / 5.0, to.1 as f64 / 3.0);
+        for f in RESAMPLINGS {
+            for to in [Extent::Size(to.0, to.1), factor] {
+                let what = format!("{f:?} {height}x{width} {to:?}");
+                same(&what, std::slice::from_ref(&x), &|t| ops::upsample(&t[0], f, to), &|t| twins::upsample(&t[0], f, to));
+            }
         }
     }
 }
@@ -188,6 +359,43 @@ fn half_precision_is_computed_in_f32() {
     }
 }
 
+/// The parameters' gradients of a norm are not rounded to the precision of its input.
+#[test]
+fn half_precision_maps_have_new_ops_too() {
+    let half = |t: &Tensor| t.to_dtype(DType::BF16).unwrap();
+    let wide = |t: &Tensor| t.to_dtype(DType::F32).unwrap();
+    let x = half(&values(&[2, 4, 4, 6], 50));
+    let all = |x: &Tensor| -> Vec<Tensor> {
+        let x5 = x.reshape((2, 4, 2, 2, 6)).unwrap();
+        let w = half(&values(&[3, 6, 3, 1, 1], 51)).to_dtype(x.dtype()).unwrap();
+        let mut all = vec![
+            ops::softmax(x).unwrap(),
+            ops::log_softmax(x).unwrap(),
+            ops::upsample(x, RESAMPLINGS[1], Extent::Size(7, 5)).unwrap(),
+            ops::adaptive_pool(x, Pool::Max, (3, 3)).unwrap(),
+            ops::global_pool(x, Pool::Avg).unwrap(),
+        ];
+        all.extend(ACTS.map(|f| ops::activate(x, f).unwrap()));
+        // Slices along the depth are added in the type of the map: one tap, so that nothing is.
+        all.push(ops::conv3d(&x5, &w.narrow(2, 1, 1).unwrap(), k(1), k(1)).unwrap());
+        all
+    };
+    for (i, (a, b)) in all(&x).iter().zip(&all(&wide(&x))).enumerate() {
+        assert_eq!(a.dtype(), DType::BF16);
+        close(&format!("half {i}"), a, &half(b), 0.0);
+    }
+    let [weight, bias] = [52, 53].map(|salt| Var::from_tensor(&wide(&values(&[6], salt))).unwrap());
+    let gradients = |x: &Tensor| {
+        let y = ops::layer_norm(x, &weight, &bias, 1e-5).unwrap();
+        assert_eq!(y.dtype(), x.dtype());
+        let store = y.to_dtype(DType::F32).unwrap().sum_all().unwrap().backward().unwrap();
+        [&weight, &bias].map(|v| store.get(v).unwrap().clone())
+    };
+    for (a, b) in gradients(&x).iter().zip(&gradients(&wide(&x))) {
+        close("layer norm's parameters", a, b, 1e-6);
+    }
+}
+
 #[test]
 fn mistakes_are_clear_errors() {
     let x = values(&[1, 4, 4, 3], 16);
@@ -200,6 +408,26 @@ fn mistakes_are_clear_errors() {
     assert!(message(ops::pool(&x, Pool::Max, k(2).pad(2))).contains("more than half"));
     let empty = Tensor::zeros((0, 4, 4, 3), DType::F32, &Device::Cpu).unwrap();
     assert!(message(ops::conv2d(&empty, &values(&[2, 3, 3, 3], 1), k(3))).contains("empty input"));
+    assert!(message(ops::pool(&empty, Pool::Max, k(3))).contains("empty input"));
+    assert!(message(ops::global_pool(&empty, Pool::Avg)).contains("empty input"));
+    assert!(message(ops::adaptive_pool(&x, Pool::Avg, (0, 2))).contains("size (0, 2)"));
+    assert!(message(ops::pool(&x, Pool::Max, k(5).pad(0))).contains("does not fit into 4x4"));
+    assert!(message(ops::pool(&x, Pool::Avg, k(3).pads(0, 2))).contains("padding 2 is more than half"));
+    assert!(message(ops::upsample(&empty, Upsample::Nearest, Extent::Size(2, 2))).contains("empty input"));
+    assert!(message(ops::upsample(&x, Upsample::Nearest, Extent::Factor(0.1, 2.0))).contains("result (0, 8)"));
+    assert!(message(ops::upsample(&x, Upsample::Nearest, Extent::Factor(f64::NAN, 2.0))).contains("positive"));
+    let (one, rows) = (values(&[4], 1), Tensor::zeros((0, 3), DType::F64, &Device::Cpu).unwrap());
+    assert!(message(ops::layer_norm(&x, &one, &one, 1e-5)).contains("3 channels, but weight [4]"));
+    let three = values(&[3], 1);
+    assert!(message(ops::layer_norm(&rows, &three, &three, 1e-5)).contains("empty input"));
+    assert!(message(ops::softmax(&rows)).contains("empty input") && message(ops::log_softmax(&rows)).contains("empty"));
+    let volume = values(&[1, 2, 4, 4, 3], 17);
+    assert!(
+        message(ops::conv3d(&volume, &values(&[2, 3, 5, 3, 3], 1), k(5).pad(0), k(3))).contains("5 slices does not")
+    );
+    assert!(message(ops::conv3d(&volume, &values(&[2, 3, 1, 5, 5], 1), k(1), k(5).pad(0))).contains("fit into 4x4"));
+    assert!(message(ops::conv3d(&volume, &values(&[2, 3, 3, 3, 3], 1), k(1), k(3))).contains("window of 1 slices"));
+    assert!(message(ops::conv3d(&x, &values(&[2, 3, 3, 3], 1), k(3), k(3))).contains("expected [B, D, H, W, C]"));
 }
 
 /// Sums are split by shape, never by the number of threads.
@@ -219,6 +447,29 @@ fn results_do_not_depend_on_threads() {
             let loss = y.sqr().unwrap().sum_all().unwrap();
             let store = loss.backward().unwrap();
             [&x, &w, &g, &b].map(|v| store.get(v).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap())
+        })
+    };
+    assert_eq!(run(1), run(3));
+}
+
+/// The same for layers whose sums run over rows, pictures and slices; in F64, since they sum in double precision.
+#[test]
+fn results_of_new_ops_do_not_depend_on_threads() {
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let var = |shape: &[usize], salt| Var::from_tensor(&values(shape, salt)).unwrap();
+            let (x, w) = (var(&[5, 3, 19, 17, 24], 17), var(&[32, 24, 3, 3, 3], 18));
+            let (g, b) = (var(&[32], 19), var(&[32], 20));
+            let y = ops::conv3d(&x, &w, k(3), k(3)).unwrap().flatten(0, 1).unwrap();
+            let y = ops::activate(&ops::layer_norm(&y, &g, &b, 1e-5).unwrap(), Act::Mish).unwrap();
+            let y = ops::pool(&y, Pool::AvgInside, k(3).stride(2).ceil()).unwrap();
+            let y = ops::upsample(&y, RESAMPLINGS[1], Extent::Size(23, 31)).unwrap();
+            let y = ops::log_softmax(&ops::softmax(&y).unwrap()).unwrap();
+            let y = ops::adaptive_pool(&y, Pool::Max, (5, 4)).unwrap();
+            let loss = (&y * ops::global_pool(&y, Pool::Avg).unwrap().broadcast_as(y.shape()).unwrap()).unwrap();
+            let store = loss.sum_all().unwrap().backward().unwrap();
+            [&x, &w, &g, &b].map(|v| store.get(v).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap())
         })
     };
     assert_eq!(run(1), run(3));

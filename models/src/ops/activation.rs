@@ -48,20 +48,20 @@ pub fn relu(x: &Tensor) -> Result<Tensor> {
 
 /// The same from plain candle ops: the oracle of the tests, and the way on devices without a kernel.
 pub fn composed(x: &Tensor, f: Act) -> Result<Tensor> {
-    // candle's clamp has slope 1 at its bounds.
-    let between = |low: f64, high: f64| x.gt(low)?.mul(&x.lt(high)?)?.to_dtype(x.dtype());
+    // Chosen, not multiplied by a mask, which would make NaN of infinities; candle's clamp has slope 1 at its bounds.
+    let zeros = x.zeros_like()?;
     match f {
-        Act::Relu => x.mul(&x.gt(0.0)?.to_dtype(x.dtype())?),
-        Act::Relu6 => x.mul(&between(0.0, 6.0)?)? + (x.ge(6.0)?.to_dtype(x.dtype())? * 6.0)?,
+        Act::Relu => x.le(0.0)?.where_cond(&zeros, x),
+        Act::Relu6 => x.le(0.0)?.where_cond(&zeros, &x.ge(6.0)?.where_cond(&(&zeros + 6.0)?, x)?),
         Act::Silu => x.silu(),
         Act::Sigmoid => candle_nn::ops::sigmoid(x),
         // The gradient of candle's own is right to six digits only.
         Act::Gelu => (x * 0.5)?.mul(&((x * std::f64::consts::FRAC_1_SQRT_2)?.erf()? + 1.0)?),
         Act::HardSwish => {
-            let curve = (x * ((x + 3.0)? / 6.0)?)?.mul(&between(-3.0, 3.0)?)?;
-            curve + x.mul(&x.ge(3.0)?.to_dtype(x.dtype())?)?
+            let curve = x.mul(&((x + 3.0)? / 6.0)?)?;
+            x.le(-3.0)?.where_cond(&zeros, &x.ge(3.0)?.where_cond(x, &curve)?)
         }
-        Act::HardSigmoid => ((x + 3.0)? / 6.0)?.mul(&between(-3.0, 3.0)?)? + x.ge(3.0)?.to_dtype(x.dtype())?,
+        Act::HardSigmoid => composed(&(x + 3.0)?, Act::Relu6)? / 6.0,
         Act::Mish => x.mul(&(x.exp()? + 1.0)?.log()?.tanh()?),
         Act::Tanh => x.tanh(),
     }
@@ -105,7 +105,7 @@ impl Curve for Relu6 {
         clamp(x, 0.0, 6.0)
     }
     fn grad<T: Element>(x: T, dy: T) -> T {
-        if x <= T::ZERO || x >= T::of(6.0) { T::ZERO } else { dy }
+        if x > T::ZERO && x < T::of(6.0) { dy } else { T::ZERO }
     }
 }
 
@@ -157,10 +157,10 @@ impl Curve for HardSwish {
     fn grad<T: Element>(x: T, dy: T) -> T {
         if x <= T::of(-3.0) {
             T::ZERO
-        } else if x < T::of(3.0) {
-            dy * (x / T::of(3.0) + T::of(0.5))
-        } else {
+        } else if x >= T::of(3.0) {
             dy
+        } else {
+            dy * (x / T::of(3.0) + T::of(0.5))
         }
     }
 }

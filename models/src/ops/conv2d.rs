@@ -96,8 +96,8 @@ impl Geometry {
             stride: at.stride,
             dilation: at.dilation,
             groups: at.groups,
-            top: at.pad,
-            left: at.pad,
+            top: s.top,
+            left: s.left,
         }
     }
     fn depthwise(&self) -> bool {
@@ -106,7 +106,8 @@ impl Geometry {
     /// Whether the rows of `x` already are the windows.
     fn pointwise(&self) -> bool {
         let at = self.sweep.at;
-        at.size == 1 && at.stride == 1 && at.pad == 0 && at.groups == 1
+        let unpadded = self.sweep.out_pixels_each() == self.sweep.pixels_each();
+        at.size == 1 && at.stride == 1 && unpadded && at.groups == 1
     }
     /// Output pixels per task: rows of windows that stay in cache together.
     fn tile(&self) -> usize {

@@ -15,6 +15,7 @@ use super::cpu::rows::{Sink, Source, Sums, moments, totals};
 use super::cpu::scratch::unwritten;
 use super::drop::keep_mask;
 use super::plan::Plan;
+use super::pool::Pool;
 use super::program::{Id, Node, Program};
 use super::window::Window;
 use candle_core::{Device, Result, Tensor, Var, bail};
@@ -209,8 +210,8 @@ impl<'w> Walk<'w> {
             stride: at.stride,
             dilation: at.dilation,
             groups: at.groups,
-            top: at.pad,
-            left: at.pad,
+            top: at.near(h),
+            left: at.near(w),
         }
     }
 
@@ -295,7 +296,8 @@ impl<'w> Walk<'w> {
                 }
                 Node::Pool { x, f, at } => {
                     let g = self.geometry(&saved, id, *x, *at);
-                    let (y, which) = pooling::forward(f.kind(), &g, self.source(&saved, ends, *x));
+                    let shares = shares(*f, *at, &g);
+                    let (y, which) = pooling::forward(f.kind(), &g, &shares, self.source(&saved, ends, *x));
                     saved.masks[id] = which;
                     y
                 }
@@ -527,8 +529,10 @@ impl<'w> Walk<'w> {
                 Node::Pool { x, f, at } => {
                     let g = self.geometry(&saved, id, *x, *at);
                     let d = self.dense(&saved, ends, id, slope);
-                    let which = &saved.masks[id];
-                    let backward = |sink: Sink<'_>, dx: &mut [f32]| pooling::backward(f.kind(), &g, &d, which, sink, dx);
+                    let (which, shares) = (&saved.masks[id], shares(*f, *at, &g));
+                    let backward = |sink: Sink<'_>, dx: &mut [f32]| {
+                        pooling::backward(f.kind(), &g, &shares, &d, which, sink, dx)
+                    };
                     let before = std::mem::replace(&mut slopes[*x], Slope::None);
                     slopes[*x] = self.into_input(&saved, ends, *x, before, backward);
                 }
@@ -788,6 +792,14 @@ impl Affine {
         });
         [self.scale.clone(), b, c.collect()]
     }
+}
+
+/// What each row and each column of windows of a pool weighs in its averages.
+fn shares(f: Pool, at: Window, g: &Geometry) -> [Vec<f32>; 2] {
+    let axis = |side: usize, outs: usize| {
+        (0..outs).map(|o| 1.0 / at.counted(o, side, f == Pool::AvgInside).max(1) as f32).collect()
+    };
+    [axis(g.h, g.oh), axis(g.w, g.ow)]
 }
 
 /// `Σ` over all pixels of all samples.

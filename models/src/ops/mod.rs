@@ -10,34 +10,46 @@ mod block;
 mod composed;
 mod cpu;
 mod conv2d;
+mod conv3d;
 mod cuda;
 mod drop;
 mod element;
 mod fused;
 mod gemm;
 mod kernel;
+mod layer_norm;
 mod linear;
 mod plan;
 mod pool;
 mod program;
+mod softmax;
+mod upsample;
 mod window;
 
 pub use activation::{Act, activate, relu};
 pub use batch_norm::{Statistics, batch_norm_eval, batch_norm_train};
 pub use block::Block;
 pub use conv2d::conv2d;
+pub use conv3d::conv3d;
 pub use cpu::conv::{Tile, set_winograd, winograd};
 pub use cpu::simd::{Vectors, limit_vectors, vectors};
 pub use drop::{drop_path, dropout, keep_mask};
+pub use layer_norm::layer_norm;
 pub use linear::linear;
-pub use pool::{Pool, pool};
+pub use pool::{Pool, adaptive_pool, global_pool, pool};
 pub use program::{Flow, Id, Node, Param, Plain, Program, block, chain, concat};
-pub use window::{Window, k};
+pub use softmax::{log_softmax, softmax};
+pub use upsample::{Extent, Upsample, upsample};
+pub use window::{Edge, Window, k};
 
 /// The ops from plain candle ops: oracles for tests, and the way on devices without a kernel.
 pub mod twins {
     pub use super::activation::composed as activate;
     pub use super::batch_norm::{composed_eval as batch_norm_eval, composed_train as batch_norm_train};
     pub use super::conv2d::composed as conv2d;
-    pub use super::pool::composed as pool;
+    pub use super::conv3d::composed as conv3d;
+    pub use super::layer_norm::composed as layer_norm;
+    pub use super::pool::{composed as pool, composed_adaptive as adaptive_pool, composed_global as global_pool};
+    pub use super::softmax::{composed as softmax, composed_log as log_softmax};
+    pub use super::upsample::composed as upsample;
 }

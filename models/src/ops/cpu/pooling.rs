@@ -15,7 +15,7 @@ use std::ops::Range;
 pub(crate) enum Kind {
     /// The first largest value in row order; not a number, if there is one.
     Max,
-    /// The mean, zeros beyond the edges included.
+    /// The mean.
     Avg,
 }
 
@@ -38,7 +38,9 @@ fn seen(at: usize, g: &Geometry, before: usize, outs: usize) -> impl Iterator<It
 }
 
 /// The pooled map, and for maxima the number of the tap of every one.
-pub(crate) fn forward(kind: Kind, g: &Geometry, x: Source<'_>) -> (Vec<f32>, Vec<f32>) {
+///
+/// `shares`: what a window's row and column weigh in its mean.
+pub(crate) fn forward(kind: Kind, g: &Geometry, shares: &[Vec<f32>; 2], x: Source<'_>) -> (Vec<f32>, Vec<f32>) {
     let len = g.samples * g.oh * g.ow * g.ci;
     let mut y = unwritten(len);
     let mut which = if kind == Kind::Max { unwritten(len) } else { vec![] };
@@ -46,13 +48,14 @@ pub(crate) fn forward(kind: Kind, g: &Geometry, x: Source<'_>) -> (Vec<f32>, Vec
     let values = strips(&mut y, g.samples, g.oh, g.ow * g.ci, each);
     let mut places = if kind == Kind::Max { strips(&mut which, g.samples, g.oh, g.ow * g.ci, each) } else { vec![] }.into_iter();
     let tasks: Vec<_> = values.into_iter().map(|v| (v, places.next())).collect();
-    run(tasks, len * 16, |(values, places), room| dispatch(Forward { kind, g: *g, x, values, places, room }));
+    run(tasks, len * 16, |(values, places), room| dispatch(Forward { kind, g: *g, shares, x, values, places, room }));
     (y, which)
 }
 
 struct Forward<'a, 'r> {
     kind: Kind,
     g: Geometry,
+    shares: &'a [Vec<f32>; 2],
     x: Source<'a>,
     values: Strip<'r>,
     places: Option<Strip<'r>>,
@@ -64,7 +67,6 @@ impl Work for Forward<'_, '_> {
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
         let (g, c) = (&self.g, self.g.ci);
-        let share = s.splat(1.0 / (g.size * g.size) as f32);
         let sample = self.values.sample;
         // Rows of the map that this strip's windows see.
         let first = (self.values.first * g.stride).saturating_sub(g.top).min(g.h);
@@ -106,7 +108,7 @@ impl Work for Forward<'_, '_> {
                         }
                     }
                     if self.kind == Kind::Avg {
-                        best = s.mul(best, share);
+                        best = s.mul(best, s.splat(self.shares[0][oy] * self.shares[1][ox]));
                     }
                     s.write(&mut self.values.out[to + i..], n, best);
                     if let Some(places) = &mut self.places {
@@ -120,17 +122,26 @@ impl Work for Forward<'_, '_> {
 }
 
 /// The gradient of the map from that of the pooled one, through `sink`.
-pub(crate) fn backward(kind: Kind, g: &Geometry, dy: &[f32], which: &[f32], sink: Sink<'_>, dx: &mut [f32]) -> Vec<Sums> {
+pub(crate) fn backward(
+    kind: Kind,
+    g: &Geometry,
+    shares: &[Vec<f32>; 2],
+    dy: &[f32],
+    which: &[f32],
+    sink: Sink<'_>,
+    dx: &mut [f32],
+) -> Vec<Sums> {
     let each = share(g.h, 32usize.div_ceil(g.samples)).max(g.h.min(4));
     let cost = dx.len() * 16;
     run(strips(dx, g.samples, g.h, g.w * g.ci, each), cost, |strip, room| {
-        dispatch(Backward { kind, g: *g, dy, which, sink, strip, room })
+        dispatch(Backward { kind, g: *g, shares, dy, which, sink, strip, room })
     })
 }
 
 struct Backward<'a, 'r> {
     kind: Kind,
     g: Geometry,
+    shares: &'a [Vec<f32>; 2],
     dy: &'a [f32],
     which: &'a [f32],
     sink: Sink<'a>,
@@ -143,7 +154,6 @@ impl Work for Backward<'_, '_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> Sums {
         let (g, c) = (&self.g, self.g.ci);
-        let share = s.splat(1.0 / (g.size * g.size) as f32);
         let mut sums = self.sink.sums(c);
         let row = self.room.a.resize(g.w * c);
         let sample = self.strip.sample;
@@ -158,7 +168,8 @@ impl Work for Backward<'_, '_> {
                             let at = ((sample * g.oh + oy) * g.ow + ox) * c + i;
                             let d = s.read(&self.dy[at..], n);
                             if self.kind == Kind::Avg {
-                                sum = s.fma(d, share, sum);
+                                let share = self.shares[0][oy] * self.shares[1][ox];
+                                sum = s.fma(d, s.splat(share), sum);
                                 continue;
                             }
                             let (place, tap) = (s.read(&self.which[at..], n), s.splat((ky * g.size + kx) as f32));

@@ -1,0 +1,201 @@
+//! Nearest and bilinear resampling of maps `[B, H, W, C]` to any size, exact gradients.
+//!
+//! As PyTorch's `interpolate` without antialiasing, both ways (a smaller size just skips pixels). candle's nearest one
+//! takes whole factors only and loses gradients, its bilinear one has none.
+
+use super::element::Element;
+use super::kernel::{Kernel1, Op1};
+use candle_core::{Device, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// How pixels are made from their neighbours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Upsample {
+    /// The pixel at `⌊i · scale⌋`.
+    Nearest,
+    /// The four neighbours of `(i + ½) · scale − ½`; with `align_corners` the first and last pixels stay where they are.
+    Bilinear {
+        /// Whether corners map to corners.
+        align_corners: bool,
+    },
+}
+
+/// How large the result is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Extent {
+    /// Height and width in pixels.
+    Size(usize, usize),
+    /// Factors of height and width, rounded down; coordinates follow the factor, not the rounded size.
+    Factor(f64, f64),
+}
+
+/// `x` `[B, H, W, C]` → `[B, H', W', C]`.
+///
+/// # Errors
+/// When the input or the result is empty, or a factor is not a positive number.
+pub fn upsample(x: &Tensor, f: Upsample, to: Extent) -> Result<Tensor> {
+    let plan = Plan::new(x, f, to)?;
+    if x.device().is_cpu() { x.contiguous()?.apply_op1(Op1(Resample(Arc::new(plan)))) } else { plan.composed(x) }
+}
+
+/// The same from plain candle ops: a product with a matrix of weights along each axis.
+pub fn composed(x: &Tensor, f: Upsample, to: Extent) -> Result<Tensor> {
+    Plan::new(x, f, to)?.composed(x)
+}
+
+/// Where an output coordinate comes from: `(1 − share) · low + share · high`.
+#[derive(Clone, Copy)]
+struct Source {
+    low: usize,
+    high: usize,
+    share: f64,
+}
+
+struct Plan {
+    height: usize,
+    width: usize,
+    channels: usize,
+    rows: Vec<Source>,
+    cols: Vec<Source>,
+    nearest: bool,
+}
+
+impl Plan {
+    fn new(x: &Tensor, f: Upsample, to: Extent) -> Result<Self> {
+        let (batch, height, width, channels) = x.dims4()?;
+        let (out, factors) = match to {
+            Extent::Size(h, w) => ((h, w), (None, None)),
+            Extent::Factor(h, w) if h > 0.0 && w > 0.0 && h.is_finite() && w.is_finite() => {
+                (((height as f64 * h) as usize, (width as f64 * w) as usize), (Some(h), Some(w)))
+            }
+            Extent::Factor(h, w) => bail!("upsample: factors must be positive, got {h} and {w}"),
+        };
+        if batch * height * width * channels * out.0 * out.1 == 0 {
+            bail!("upsample: empty input {:?} or result {out:?}", x.dims())
+        }
+        let axis = |side: usize, out: usize, factor: Option<f64>| match f {
+            Upsample::Nearest => nearest(side, out, factor),
+            Upsample::Bilinear { align_corners } => bilinear(side, out, factor, align_corners),
+        };
+        let (rows, cols) = (axis(height, out.0, factors.0), axis(width, out.1, factors.1));
+        Ok(Self { height, width, channels, rows, cols, nearest: f == Upsample::Nearest })
+    }
+
+    fn composed(&self, x: &Tensor) -> Result<Tensor> {
+        let (b, h, w, c) = x.dims4()?;
+        let rows = matrix(&self.rows, h, x.device())?.to_dtype(x.dtype())?;
+        let cols = matrix(&self.cols, w, x.device())?.to_dtype(x.dtype())?;
+        let y = rows.broadcast_matmul(&x.reshape((b, h, w * c))?)?;
+        let y = cols.broadcast_matmul(&y.reshape((b * self.rows.len(), w, c))?)?;
+        y.reshape((b, self.rows.len(), self.cols.len(), c))
+    }
+}
+
+/// PyTorch computes in single precision here, and which pixel is nearest depends on that.
+fn nearest(side: usize, out: usize, factor: Option<f64>) -> Vec<Source> {
+    let scale = factor.map_or(side as f32 / out as f32, |f| (1.0 / f) as f32);
+    let source = |i: usize| match () {
+        () if out == side => i,
+        () if out == 2 * side => i / 2,
+        () => ((i as f32 * scale) as usize).min(side - 1),
+    };
+    (0..out).map(source).map(|i| Source { low: i, high: i, share: 0.0 }).collect()
+}
+
+fn bilinear(side: usize, out: usize, factor: Option<f64>, align_corners: bool) -> Vec<Source> {
+    let at = |i: usize| match align_corners {
+        true if out == 1 => 0.0,
+        true => i as f64 * ((side - 1) as f64 / (out - 1) as f64),
+        false => {
+            let scale = factor.map_or(side as f64 / out as f64, |f| 1.0 / f);
+            ((i as f64 + 0.5) * scale - 0.5).max(0.0)
+        }
+    };
+    let source = |at: f64| {
+        let low = (at as usize).min(side - 1);
+        Source { low, high: (low + 1).min(side - 1), share: (at - low as f64).min(1.0) }
+    };
+    (0..out).map(at).map(source).collect()
+}
+
+/// `[out, side]`, the weight of each input coordinate in each output coordinate.
+fn matrix(axis: &[Source], side: usize, device: &Device) -> Result<Tensor> {
+    let mut weights = vec![0f64; axis.len() * side];
+    for (row, source) in weights.chunks_exact_mut(side).zip(axis) {
+        row[source.low] += 1.0 - source.share;
+        row[source.high] += source.share;
+    }
+    Tensor::from_vec(weights, (axis.len(), side), device)
+}
+
+struct Resample(Arc<Plan>);
+
+impl Kernel1 for Resample {
+    const NAME: &'static str = "upsample";
+
+    fn run<T: Element>(&self, x: &[T], shape: &Shape) -> Result<(Vec<T>, Shape)> {
+        let (p, c) = (&self.0, self.0.channels);
+        let (out_height, line) = (p.rows.len(), p.width * c);
+        let out: Shape = (shape.dims4()?.0, out_height, p.cols.len(), c).into();
+        let mut y = vec![T::ZERO; out.elem_count()];
+        y.par_chunks_mut(p.cols.len() * c).enumerate().for_each(|(i, y)| {
+            let row = p.rows[i % out_height];
+            let of = |y: usize| &x[(i / out_height * p.height + y) * line..][..line];
+            let (low, high) = (of(row.low), of(row.high));
+            for (y, col) in y.chunks_exact_mut(c).zip(&p.cols) {
+                if p.nearest {
+                    y.copy_from_slice(&low[col.low * c..][..c]);
+                    continue;
+                }
+                let [v, u] = [row.share, col.share].map(T::of);
+                let mix = |a: T, b: T, share: T| a * (T::ONE - share) + b * share;
+                for (i, y) in y.iter_mut().enumerate() {
+                    let (a, b) = (col.low * c + i, col.high * c + i);
+                    *y = mix(mix(low[a], low[b], u), mix(high[a], high[b], u), v);
+                }
+            }
+        });
+        Ok((y, out))
+    }
+
+    fn grad(&self, x: &Tensor, _: &Tensor, dy: &Tensor) -> Result<Tensor> {
+        dy.apply_op1_no_bwd(&Op1(ResampleGrad { plan: self.0.clone(), x: x.shape().clone() }))
+    }
+}
+
+/// Gives every output's gradient back to its neighbours; one task a picture, because they overlap.
+struct ResampleGrad {
+    plan: Arc<Plan>,
+    x: Shape,
+}
+
+impl Kernel1 for ResampleGrad {
+    const NAME: &'static str = "upsample_grad";
+
+    fn run<T: Element>(&self, dy: &[T], shape: &Shape) -> Result<(Vec<T>, Shape)> {
+        let (p, c) = (&self.plan, self.plan.channels);
+        let mut dx = vec![T::ZERO; self.x.elem_count()];
+        let picture = shape.elem_count() / shape.dims4()?.0;
+        dx.par_chunks_mut(p.height * p.width * c).zip(dy.par_chunks(picture)).for_each(|(dx, dy)| {
+            let mut give = |y: usize, x: usize, share: f64, dy: &[T]| {
+                let share = T::of(share);
+                dx[(y * p.width + x) * c..][..c].iter_mut().zip(dy).for_each(|(dx, &dy)| *dx += dy * share);
+            };
+            let pixels = p.rows.iter().flat_map(|row| p.cols.iter().map(move |col| (row, col)));
+            for ((row, col), dy) in pixels.zip(dy.chunks_exact(c)) {
+                if p.nearest {
+                    give(row.low, col.low, 1.0, dy);
+                    continue;
+                }
+                for (y, v) in [(row.low, 1.0 - row.share), (row.high, row.share)] {
+                    give(y, col.low, v * (1.0 - col.share), dy);
+                    give(y, col.high, v * col.share, dy);
+                }
+            }
+        });
+        Ok((dx, self.x.clone()))
+    }
+}
