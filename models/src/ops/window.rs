@@ -1,6 +1,5 @@
 //! The geometry of a sliding window, shared by convolutions and pools.
 
-use candle_core::Shape;
 use serde::{Deserialize, Serialize};
 
 /// How far windows go beyond a picture's far sides, the lower and the right one.
@@ -175,7 +174,7 @@ impl Sweep {
 
     /// `[B, H', W', C]`.
     #[cfg(feature = "cuda")]
-    pub(crate) fn out_shape(&self) -> Shape {
+    pub(crate) fn out_shape(&self) -> candle_core::Shape {
         (self.batch, self.out_height, self.out_width, self.channels).into()
     }
 

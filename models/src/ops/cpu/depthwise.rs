@@ -119,8 +119,9 @@ impl Depthwise {
 
 /// Channels (whole vectors) whose strips of `rows` rows of `width` pixels fit into scratch memory.
 fn chunk<S: Simd>(channels: usize, rows: usize, width: usize) -> usize {
-    let most = channels.next_multiple_of(S::LANES);
-    (ROOM / (rows * width).max(1) / S::LANES * S::LANES).clamp(2 * S::LANES.min(most / 2).max(S::LANES), most.max(S::LANES))
+    // Two vectors at least: what is read from memory comes in lines.
+    let fits = ROOM / (rows * width).max(1) / S::LANES * S::LANES;
+    fits.max(2 * S::LANES).min(channels.next_multiple_of(S::LANES))
 }
 
 struct Forward<'a, 'r> {
