@@ -60,7 +60,13 @@ pub(crate) fn program_layers(
             Node::Plain { params, .. } => ("plain", "plain", params.iter().map(|p| count(*p)).sum(), 0),
             _ => continue,
         };
-        layers.push(Layer { name: own.to_string(), kind, output: [program.channels[id], h, w], parameters, multiply_adds });
+        layers.push(Layer {
+            name: own.to_string(),
+            kind,
+            output: [program.channels[id], h, w],
+            parameters,
+            multiply_adds,
+        });
     }
     Ok(sizes.last().copied().unwrap_or(size))
 }

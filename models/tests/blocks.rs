@@ -32,72 +32,154 @@ fn se<'a>(x: Flow<'a>, c: usize) -> Flow<'a> {
 
 fn programs() -> Vec<(&'static str, usize, Program)> {
     let plan: Vec<(&'static str, usize, sconce_models::Result<Program>)> = vec![
-        ("basic", 16, block(16, |x| {
-            let y = x.conv("a", 16, k(3)).norm("an").relu().conv("b", 16, k(3)).norm("bn");
-            (y + x).relu()
-        })),
-        ("basic, stride 2", 16, block(16, |x| {
-            let y = x.conv("a", 24, k(3).stride(2)).norm("an").relu().conv("b", 24, k(3)).norm("bn");
-            (y + x.conv("d", 24, k(1).stride(2)).norm("dn")).relu()
-        })),
-        ("basic, padded shortcut", 8, block(8, |x| {
-            let y = x.conv("a", 16, k(3).stride(2)).norm("an").relu().conv("b", 16, k(3)).norm("bn");
-            (y.drop_path(0.4) + x.pool(Pool::Avg, k(1).stride(2)).pad_channels(4, 4)).relu()
-        })),
-        ("bottleneck", 32, block(32, |x| {
-            let y = x.conv("a", 8, k(1)).norm("an").relu().conv("b", 8, k(3)).norm("bn").relu();
-            (y.conv("c", 32, k(1)).norm("cn") + x).relu()
-        })),
-        ("resnext, stride 2", 24, block(24, |x| {
-            let y = x.conv("a", 16, k(1)).norm("an").relu().conv("b", 16, k(3).groups(4).stride(2)).norm("bn").relu();
-            (y.conv("c", 48, k(1)).norm("cn") + x.conv("d", 48, k(1).stride(2)).norm("dn")).relu()
-        })),
-        ("mbconv", 20, block(20, |x| {
-            let y = x.conv("pw", 60, k(1)).norm("n1").silu().depthwise("dw", k(5)).norm("n2").silu();
-            se(y, 5).conv("pwl", 20, k(1)).norm("n3").drop_path(0.3) + x
-        })),
-        ("mbconv, stride 2", 20, block(20, |x| {
-            let y = x.conv("pw", 36, k(1)).norm("n1").silu().depthwise("dw", k(3).stride(2)).norm("n2").silu();
-            se(y, 5).conv("pwl", 28, k(1)).norm("n3")
-        })),
-        ("inverted residual", 16, block(16, |x| {
-            let y = x.conv("pw", 48, k(1)).norm("n1").relu().depthwise("dw", k(3)).norm("n2").relu();
-            y.conv("pwl", 16, k(1)).norm("n3") + x
-        })),
+        (
+            "basic",
+            16,
+            block(16, |x| {
+                let y = x.conv("a", 16, k(3)).norm("an").relu().conv("b", 16, k(3)).norm("bn");
+                (y + x).relu()
+            }),
+        ),
+        (
+            "basic, stride 2",
+            16,
+            block(16, |x| {
+                let y = x.conv("a", 24, k(3).stride(2)).norm("an").relu().conv("b", 24, k(3)).norm("bn");
+                (y + x.conv("d", 24, k(1).stride(2)).norm("dn")).relu()
+            }),
+        ),
+        (
+            "basic, padded shortcut",
+            8,
+            block(8, |x| {
+                let y = x.conv("a", 16, k(3).stride(2)).norm("an").relu().conv("b", 16, k(3)).norm("bn");
+                (y.drop_path(0.4) + x.pool(Pool::Avg, k(1).stride(2)).pad_channels(4, 4)).relu()
+            }),
+        ),
+        (
+            "bottleneck",
+            32,
+            block(32, |x| {
+                let y = x.conv("a", 8, k(1)).norm("an").relu().conv("b", 8, k(3)).norm("bn").relu();
+                (y.conv("c", 32, k(1)).norm("cn") + x).relu()
+            }),
+        ),
+        (
+            "resnext, stride 2",
+            24,
+            block(24, |x| {
+                let y =
+                    x.conv("a", 16, k(1)).norm("an").relu().conv("b", 16, k(3).groups(4).stride(2)).norm("bn").relu();
+                (y.conv("c", 48, k(1)).norm("cn") + x.conv("d", 48, k(1).stride(2)).norm("dn")).relu()
+            }),
+        ),
+        (
+            "mbconv",
+            20,
+            block(20, |x| {
+                let y = x.conv("pw", 60, k(1)).norm("n1").silu().depthwise("dw", k(5)).norm("n2").silu();
+                se(y, 5).conv("pwl", 20, k(1)).norm("n3").drop_path(0.3) + x
+            }),
+        ),
+        (
+            "mbconv, stride 2",
+            20,
+            block(20, |x| {
+                let y = x.conv("pw", 36, k(1)).norm("n1").silu().depthwise("dw", k(3).stride(2)).norm("n2").silu();
+                se(y, 5).conv("pwl", 28, k(1)).norm("n3")
+            }),
+        ),
+        (
+            "inverted residual",
+            16,
+            block(16, |x| {
+                let y = x.conv("pw", 48, k(1)).norm("n1").relu().depthwise("dw", k(3)).norm("n2").relu();
+                y.conv("pwl", 16, k(1)).norm("n3") + x
+            }),
+        ),
         ("stem", 3, block(3, |x| x.conv("c", 12, k(7).stride(2)).norm("n").relu().pool(Pool::Max, k(3).stride(2)))),
-        ("plain with biases", 3, block(3, |x| {
-            x.conv("a", 9, k(3).bias()).relu().conv("b", 9, k(3).bias()).act(Act::Gelu).pool(Pool::Avg, k(2).pad(0).stride(2))
-        })),
-        ("pools of every kind", 6, block(6, |x| {
-            let y = x.norm("n").relu().pool(Pool::Avg, k(3).stride(2).ceil());
-            let y = y.conv("a", 6, k(3).stride(2).same()).norm("m").act(Act::HardSwish).pool(Pool::Max, k(3).pads(0, 1));
-            y.pool(Pool::AvgInside, k(2).same()).act(Act::HardSigmoid)
-        })),
-        ("uneven padding", 16, block(16, |x| {
-            let y = x.conv("a", 16, k(3).pads(0, 2)).norm("n").act(Act::Relu6).depthwise("b", k(5).stride(2).same()).norm("m");
-            y.relu().conv("c", 8, k(1).pads(0, 1)).norm("o")
-        })),
-        ("dense layers", 12, block(12, |x| {
-            let a = x.norm("n1").relu().conv("c1", 6, k(3));
-            let b = concat(x, &[a]).norm("n2").relu().conv("c2", 6, k(3));
-            concat(x, &[a, b])
-        })),
-        ("pre-activation", 16, block(16, |x| {
-            let pre = x.norm("n1").relu();
-            pre.conv("a", 16, k(3)).norm("n2").relu().conv("b", 16, k(3)) + pre.conv("d", 16, k(1))
-        })),
-        ("sum of itself", 5, block(5, |x| {
-            let y = x.conv("a", 5, k(3)).norm("n");
-            (y + y).relu()
-        })),
-        ("shared norm", 6, block(6, |x| {
-            let y = x.conv("a", 6, k(1)).norm("n");
-            y.relu().conv("b", 6, k(3)) + y.silu()
-        })),
+        (
+            "plain with biases",
+            3,
+            block(3, |x| {
+                x.conv("a", 9, k(3).bias())
+                    .relu()
+                    .conv("b", 9, k(3).bias())
+                    .act(Act::Gelu)
+                    .pool(Pool::Avg, k(2).pad(0).stride(2))
+            }),
+        ),
+        (
+            "pools of every kind",
+            6,
+            block(6, |x| {
+                let y = x.norm("n").relu().pool(Pool::Avg, k(3).stride(2).ceil());
+                let y = y
+                    .conv("a", 6, k(3).stride(2).same())
+                    .norm("m")
+                    .act(Act::HardSwish)
+                    .pool(Pool::Max, k(3).pads(0, 1));
+                y.pool(Pool::AvgInside, k(2).same()).act(Act::HardSigmoid)
+            }),
+        ),
+        (
+            "uneven padding",
+            16,
+            block(16, |x| {
+                let y = x
+                    .conv("a", 16, k(3).pads(0, 2))
+                    .norm("n")
+                    .act(Act::Relu6)
+                    .depthwise("b", k(5).stride(2).same())
+                    .norm("m");
+                y.relu().conv("c", 8, k(1).pads(0, 1)).norm("o")
+            }),
+        ),
+        (
+            "dense layers",
+            12,
+            block(12, |x| {
+                let a = x.norm("n1").relu().conv("c1", 6, k(3));
+                let b = concat(x, &[a]).norm("n2").relu().conv("c2", 6, k(3));
+                concat(x, &[a, b])
+            }),
+        ),
+        (
+            "pre-activation",
+            16,
+            block(16, |x| {
+                let pre = x.norm("n1").relu();
+                pre.conv("a", 16, k(3)).norm("n2").relu().conv("b", 16, k(3)) + pre.conv("d", 16, k(1))
+            }),
+        ),
+        (
+            "sum of itself",
+            5,
+            block(5, |x| {
+                let y = x.conv("a", 5, k(3)).norm("n");
+                (y + y).relu()
+            }),
+        ),
+        (
+            "shared norm",
+            6,
+            block(6, |x| {
+                let y = x.conv("a", 6, k(1)).norm("n");
+                y.relu().conv("b", 6, k(3)) + y.silu()
+            }),
+        ),
         ("gate of a stored value", 6, block(6, |x| se(x.conv("a", 6, k(3).bias()), 3) + x)),
-        ("candle code", 6, block(6, |x| {
-            x.conv("a", 6, k(3)).norm("n").relu().plain(6, &[("s", vec![1], candle_nn::Init::Const(0.7))], |x, p| x[0].sin()?.broadcast_mul(&p[0])).relu()
-        })),
+        (
+            "candle code",
+            6,
+            block(6, |x| {
+                x.conv("a", 6, k(3))
+                    .norm("n")
+                    .relu()
+                    .plain(6, &[("s", vec![1], candle_nn::Init::Const(0.7))], |x, p| x[0].sin()?.broadcast_mul(&p[0]))
+                    .relu()
+            }),
+        ),
     ];
     plan.into_iter().map(|(name, c, p)| (name, c, p.unwrap())).collect()
 }

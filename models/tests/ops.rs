@@ -528,8 +528,14 @@ fn single_precision_kernels_agree_with_double_precision() {
             let (ours, exact) = (gradients(DType::F32), gradients(DType::F64));
             for (what, (a, b)) in ["y", "dx", "dw"].iter().zip(ours.iter().zip(&exact)) {
                 let scale = flat(b).iter().fold(0.0, |m: f64, v| m.max(v.abs()));
-                let error = flat(a).iter().zip(flat(b)).fold(0.0, |m: f64, (a, b)| if a.is_nan() { f64::NAN } else { m.max((a - b).abs()) });
-                assert!(error < 1e-5 * scale.max(1.0), "{used:?} {shape:?} -> {out} {at:?}: {what} is off by {error} of {scale}");
+                let error = flat(a)
+                    .iter()
+                    .zip(flat(b))
+                    .fold(0.0, |m: f64, (a, b)| if a.is_nan() { f64::NAN } else { m.max((a - b).abs()) });
+                assert!(
+                    error < 1e-5 * scale.max(1.0),
+                    "{used:?} {shape:?} -> {out} {at:?}: {what} is off by {error} of {scale}"
+                );
             }
         }
     }

@@ -68,7 +68,7 @@ impl Block {
         &self,
         x: &Tensor,
         pass: &Pass<'_>,
-        interpreter: fn(&Self, &[Tensor], &Tensor, &Pass<'_>) -> Result<(Tensor, Vec<Option<Statistics>>)>,
+        interpreter: fn(&Self, &[Tensor], &Tensor, &Pass<'_>) -> Result<Output>,
     ) -> Result<Tensor> {
         let detached: Vec<Tensor>;
         let params = if pass.grad == Grad::All {
@@ -85,13 +85,13 @@ impl Block {
         Ok(y)
     }
 
-    fn nodes(&self, params: &[Tensor], x: &Tensor, pass: &Pass<'_>) -> Result<(Tensor, Vec<Option<Statistics>>)> {
+    fn nodes(&self, params: &[Tensor], x: &Tensor, pass: &Pass<'_>) -> Result<Output> {
         let running: Vec<[Tensor; 2]> =
             self.stats.iter().map(|s| [s[0].as_detached_tensor(), s[1].as_detached_tensor()]).collect();
         composed::run(&self.program, params, &running, x, pass, self.site)
     }
 
-    fn fused(&self, params: &[Tensor], x: &Tensor, pass: &Pass<'_>) -> Result<(Tensor, Vec<Option<Statistics>>)> {
+    fn fused(&self, params: &[Tensor], x: &Tensor, pass: &Pass<'_>) -> Result<Output> {
         if x.elem_count() == 0 {
             bail!("a block got an empty batch: {:?}", x.dims())
         }
@@ -152,6 +152,9 @@ impl Block {
         Ok(())
     }
 }
+
+/// The map, and the batch statistics of every norm in training.
+type Output = (Tensor, Vec<Option<Statistics>>);
 
 /// A lock whose holder panicked still holds good data or none.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

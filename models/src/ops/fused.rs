@@ -122,11 +122,22 @@ enum Slope<'a> {
     None,
     Dense(Numbers<'a>),
     /// Of a norm's result, with `Σ t` and `Σ t · (y − mean)`.
-    Summed { t: Numbers<'a>, one: Vec<f64>, two: Vec<f64> },
+    Summed {
+        t: Numbers<'a>,
+        one: Vec<f64>,
+        two: Vec<f64>,
+    },
     /// Of what a norm reads: `a · t + b · y + c`.
-    Normed { t: Numbers<'a>, abc: [Vec<f32>; 3] },
+    Normed {
+        t: Numbers<'a>,
+        abc: [Vec<f32>; 3],
+    },
     /// `t · times + plus`, both `[B, C]`.
-    Gated { t: Numbers<'a>, times: Vec<f32>, plus: Vec<f32> },
+    Gated {
+        t: Numbers<'a>,
+        times: Vec<f32>,
+        plus: Vec<f32>,
+    },
 }
 
 /// Gradients of the input and of every wanted parameter.
@@ -314,7 +325,9 @@ impl<'w> Walk<'w> {
                         let (one, zero) = (vec![1.0; c], vec![0.0; c]);
                         let gate = Some(self.value(&saved, ends, *gate));
                         let source = match self.source(&saved, ends, *x) {
-                            Source::Described { x, scale, shift, f, .. } => Source::Described { x, scale, shift, f, gate },
+                            Source::Described { x, scale, shift, f, .. } => {
+                                Source::Described { x, scale, shift, f, gate }
+                            }
                             _ => {
                                 let x = self.value(&saved, ends, *x);
                                 Source::Described { x, scale: &one, shift: &zero, f: Curve::Identity, gate }
@@ -372,6 +385,7 @@ impl<'w> Walk<'w> {
     }
 
     /// Candle code on `[B, C, H, W]`, kept with its own small graph.
+    #[allow(clippy::too_many_arguments)]
     fn inner(
         &self,
         saved: &mut Saved,
@@ -437,19 +451,23 @@ impl<'w> Walk<'w> {
                     if let Some(bias) = bias.filter(|b| wants[*b]) {
                         grads[bias] = Some(column_sums(dy, size));
                     }
-                    if wants[*weight] {
-                        grads[*weight] = Some(conv::weight_gradient(kernel(&g), &g, self.source(&saved, ends, *x), dy));
+                    let (w, source) = (self.params[*weight], self.source(&saved, ends, *x));
+                    let gradient = || conv::weight_gradient(kernel(&g), &g, source, dy);
+                    if !needs[*x] {
+                        grads[*weight] = wants[*weight].then(gradient);
+                        continue;
                     }
-                    if needs[*x] {
-                        let before = std::mem::replace(&mut slopes[*x], Slope::None);
-                        slopes[*x] = {
-                            let weight = self.params[*weight];
-                            let back = |sink: Sink<'_>, dx: &mut [f32]| {
-                                conv::input_gradient(kernel(&g), &g, dy, weight, sink, dx)
-                            };
-                            self.into_input(&saved, ends, *x, before, back)
-                        };
-                    }
+                    let before = std::mem::replace(&mut slopes[*x], Slope::None);
+                    let mut dw = None;
+                    slopes[*x] = self.back_to_input(&saved, ends, *x, before, |sink, dx| {
+                        if !wants[*weight] {
+                            return conv::input_gradient(kernel(&g), &g, dy, w, sink, dx);
+                        }
+                        let (sums, own) = conv::gradients(kernel(&g), &g, (source, dy), w, sink, dx);
+                        dw = Some(own);
+                        sums
+                    });
+                    grads[*weight] = dw;
                 }
                 Node::Norm { x, weight, bias, .. } => {
                     let Some(affine) = &saved.affine[id] else { bail!("a norm has no statistics") };
@@ -462,7 +480,8 @@ impl<'w> Walk<'w> {
                             (t, one, two)
                         }
                     };
-                    let dweight: Vec<f32> = two.iter().zip(&affine.inverse).map(|(t, i)| (t * f64::from(*i)) as f32).collect();
+                    let dweight: Vec<f32> =
+                        two.iter().zip(&affine.inverse).map(|(t, i)| (t * f64::from(*i)) as f32).collect();
                     let abc = affine.back(&one, &two);
                     if wants[*weight] {
                         grads[*weight] = Some(dweight);
@@ -486,7 +505,7 @@ impl<'w> Walk<'w> {
                     let z = self.value(&saved, ends, id);
                     let f = plan.closes[*x].map_or(Curve::Identity, |c| c.0);
                     if let Node::Add { a, b } = &program.nodes[*x] {
-                        self.into_sum(&saved, ends, &mut slopes, &needs, (d, z, f), (*a, *b), size);
+                        self.back_to_terms(&saved, ends, &mut slopes, &needs, (d, z, f), (*a, *b), size);
                     }
                 }
                 // Whoever read the activation has masked its gradient already.
@@ -519,22 +538,23 @@ impl<'w> Walk<'w> {
                             }
                         }
                     }
-                    (None, Some(inner)) => self.into_inner(&saved, ends, &mut slopes, (id, *x), inner, slope, &[], &mut grads)?,
+                    (None, Some(inner)) => {
+                        self.back_through_candle(&saved, ends, &mut slopes, (id, *x), inner, slope, &[], &mut grads)?
+                    }
                     (None, None) => bail!("an activation was not kept"),
                 },
                 Node::Add { a, b } => {
                     let d = self.dense(&saved, ends, id, slope);
-                    self.into_sum(&saved, ends, &mut slopes, &needs, (d, &[], Curve::Identity), (*a, *b), size);
+                    self.back_to_terms(&saved, ends, &mut slopes, &needs, (d, &[], Curve::Identity), (*a, *b), size);
                 }
                 Node::Pool { x, f, at } => {
                     let g = self.geometry(&saved, id, *x, *at);
                     let d = self.dense(&saved, ends, id, slope);
                     let (which, shares) = (&saved.masks[id], shares(*f, *at, &g));
-                    let backward = |sink: Sink<'_>, dx: &mut [f32]| {
-                        pooling::backward(f.kind(), &g, &shares, &d, which, sink, dx)
-                    };
+                    let backward =
+                        |sink: Sink<'_>, dx: &mut [f32]| pooling::backward(f.kind(), &g, &shares, &d, which, sink, dx);
                     let before = std::mem::replace(&mut slopes[*x], Slope::None);
-                    slopes[*x] = self.into_input(&saved, ends, *x, before, backward);
+                    slopes[*x] = self.back_to_input(&saved, ends, *x, before, backward);
                 }
                 Node::GlobalPool { x } => {
                     let d = self.dense(&saved, ends, id, slope);
@@ -602,7 +622,7 @@ impl<'w> Walk<'w> {
                 }
                 Node::Plain { x, params, .. } => {
                     let Some(inner) = saved.inner[id].take() else { bail!("candle code was not kept") };
-                    self.into_inner(&saved, ends, &mut slopes, (id, *x), inner, slope, params, &mut grads)?;
+                    self.back_through_candle(&saved, ends, &mut slopes, (id, *x), inner, slope, params, &mut grads)?;
                 }
             }
             // What only this node and later ones read is free now.
@@ -672,13 +692,13 @@ impl<'w> Walk<'w> {
     }
 
     /// The gradient that a window's node hands to what it reads, added to what that has already.
-    fn into_input<'a>(
+    fn back_to_input<'a>(
         &self,
         saved: &Saved,
         ends: Ends<'a>,
         x: Id,
         before: Slope<'a>,
-        backward: impl Fn(Sink<'_>, &mut [f32]) -> Vec<Sums>,
+        mut backward: impl FnMut(Sink<'_>, &mut [f32]) -> Vec<Sums>,
     ) -> Slope<'a> {
         if !matches!(before, Slope::None) {
             let mut dx = self.dense(saved, ends, x, before).take();
@@ -688,7 +708,8 @@ impl<'w> Walk<'w> {
         let mut dx = unwritten(self.size(saved, x).len());
         // The only reader of a described value also masks its gradient, and sums what the norm needs.
         let described = self.plan.single(x).then(|| self.source(saved, ends, x));
-        if let (Some(Source::Described { x: y, scale, shift, f, gate: None }), Some((norm, _))) = (described, self.norm_of(x))
+        if let (Some(Source::Described { x: y, scale, shift, f, gate: None }), Some((norm, _))) =
+            (described, self.norm_of(x))
             && let Some(affine) = &saved.affine[norm]
         {
             let sink = Sink::Mask { x: y, scale, shift, mean: &affine.mean, f };
@@ -701,7 +722,7 @@ impl<'w> Walk<'w> {
 
     /// The gradient `d` of `z = f(a + b)` on its way to both terms.
     #[allow(clippy::too_many_arguments)]
-    fn into_sum<'a>(
+    fn back_to_terms<'a>(
         &self,
         saved: &Saved,
         ends: Ends<'a>,
@@ -734,7 +755,7 @@ impl<'w> Walk<'w> {
 
     /// Through a piece of candle's graph.
     #[allow(clippy::too_many_arguments)]
-    fn into_inner<'a>(
+    fn back_through_candle<'a>(
         &self,
         saved: &Saved,
         ends: Ends<'a>,
@@ -787,9 +808,8 @@ impl Affine {
             -f64::from(self.scale[c]) * inverse * inverse * two[c] / count
         };
         let b = channels.clone().map(|c| slope(c) as f32).collect();
-        let c = channels.map(|c| {
-            (-f64::from(self.scale[c]) * one[c] / count - slope(c) * f64::from(self.mean[c])) as f32
-        });
+        let c =
+            channels.map(|c| (-f64::from(self.scale[c]) * one[c] / count - slope(c) * f64::from(self.mean[c])) as f32);
         [self.scale.clone(), b, c.collect()]
     }
 }

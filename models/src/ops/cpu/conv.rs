@@ -3,14 +3,14 @@
 use super::depthwise::{Depthwise, depthwise_weights};
 use super::geometry::Geometry;
 use super::matmul::Panels;
-use super::pointwise::{Gathered, Map, pointwise, pointwise_weights};
+use super::pointwise::{Gathered, Map, pointwise, pointwise_both, pointwise_weights};
 use super::rows::{Sink, Source, Sums};
 use super::scratch::unwritten;
 use super::weight;
-use serde::{Deserialize, Serialize};
-use std::sync::atomic::{AtomicU8, Ordering};
 use super::windows::{Windows, window_weights};
 use super::winograd::{Winograd, winograd_weights};
+use serde::{Deserialize, Serialize};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// A way to convolve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,14 @@ pub(crate) fn kernel(g: &Geometry) -> Kernel {
 }
 
 /// `y = x ∗ w` through `sink`; `w` is `[O, C/groups, k, k]`.
-pub(crate) fn forward(kernel: Kernel, g: &Geometry, x: Source<'_>, w: &[f32], sink: Sink<'_>, y: &mut [f32]) -> Vec<Sums> {
+pub(crate) fn forward(
+    kernel: Kernel,
+    g: &Geometry,
+    x: Source<'_>,
+    w: &[f32],
+    sink: Sink<'_>,
+    y: &mut [f32],
+) -> Vec<Sums> {
     match kernel {
         Kernel::Pointwise => {
             let panels = Panels::new(g.ci, g.co, |columns, out, width| {
@@ -90,19 +97,50 @@ pub(crate) fn forward(kernel: Kernel, g: &Geometry, x: Source<'_>, w: &[f32], si
 }
 
 /// The gradient of `x` from that of `y`, through `sink`.
-pub(crate) fn input_gradient(kernel: Kernel, g: &Geometry, dy: Source<'_>, w: &[f32], sink: Sink<'_>, dx: &mut [f32]) -> Vec<Sums> {
+pub(crate) fn input_gradient(
+    kernel: Kernel,
+    g: &Geometry,
+    dy: Source<'_>,
+    w: &[f32],
+    sink: Sink<'_>,
+    dx: &mut [f32],
+) -> Vec<Sums> {
     match kernel {
-        Kernel::Pointwise => {
-            let panels = Panels::new(g.co, g.ci, |columns, out, width| {
-                weight::backward_panel(w, (g.co, g.ci, 1), &[0], columns, out, width);
-            });
-            pointwise(map(g, g.co), dy, panels.factor(), sink, dx)
-        }
+        Kernel::Pointwise => pointwise(map(g, g.co), dy, backward_panels(g, w).factor(), sink, dx),
         Kernel::Depthwise => Depthwise::backward(g, w).run(dy, sink, dx),
         Kernel::Winograd2 => Winograd::<2>::backward(g, w).run(dy, sink, dx),
         Kernel::Winograd4 => Winograd::<4>::backward(g, w).run(dy, sink, dx),
         Kernel::Direct => Windows::backward(g, w).run(dy, sink, dx),
     }
+}
+
+/// Both gradients: that of `x` through `sink`, and that of `w`.
+pub(crate) fn gradients(
+    kernel: Kernel,
+    g: &Geometry,
+    (x, dy): (Source<'_>, Source<'_>),
+    w: &[f32],
+    sink: Sink<'_>,
+    dx: &mut [f32],
+) -> (Vec<Sums>, Vec<f32>) {
+    if kernel == Kernel::Pointwise {
+        let panels = backward_panels(g, w);
+        if let Some((sums, gathered)) = pointwise_both(map(g, g.ci), x, dy, panels.factor(), sink, dx) {
+            let mut dw = unwritten(g.co * g.ci);
+            weight::outputs_first(&gathered.data, g.co, g.ci, 1, gathered.step, &mut dw);
+            return (sums, dw);
+        }
+        let sums = pointwise(map(g, g.co), dy, panels.factor(), sink, dx);
+        return (sums, weight_gradient(kernel, g, x, dy));
+    }
+    (input_gradient(kernel, g, dy, w, sink, dx), weight_gradient(kernel, g, x, dy))
+}
+
+/// The right factor that takes a gradient back through a 1×1 convolution.
+fn backward_panels(g: &Geometry, w: &[f32]) -> Panels {
+    Panels::new(g.co, g.ci, |columns, out, width| {
+        weight::backward_panel(w, (g.co, g.ci, 1), &[0], columns, out, width);
+    })
 }
 
 /// The gradient of `w`, `[O, C/groups, k, k]`.

@@ -179,7 +179,18 @@ impl Work for Forward<'_, '_> {
                 let range = (first_channel, take);
                 if every == 1 {
                     let at = self.sample * oh * ow + first * ow;
-                    self.sink.drain(s, channels, range, result, layout, count * columns, self.out, channels, (at, 1), &mut sums);
+                    self.sink.drain(
+                        s,
+                        channels,
+                        range,
+                        result,
+                        layout,
+                        count * columns,
+                        self.out,
+                        channels,
+                        (at, 1),
+                        &mut sums,
+                    );
                     continue;
                 }
                 for r in 0..count {
@@ -211,7 +222,10 @@ fn correlate<S: Simd>(
 ) {
     let rows = out.len() / (columns * S::LANES);
     let reach = taps.iter().map(|t| t.0).max().unwrap_or(0);
-    assert!((((rows - 1) * width + (columns - 1)) * step) * S::LANES + reach + S::LANES <= plane.len(), "plane of a depthwise convolution");
+    assert!(
+        (((rows - 1) * width + (columns - 1)) * step) * S::LANES + reach + S::LANES <= plane.len(),
+        "plane of a depthwise convolution"
+    );
     assert!(taps.iter().all(|t| t.1 + S::LANES <= weights.len()), "weights of a depthwise convolution");
     let pace = step * S::LANES;
     for row in 0..rows {
@@ -226,10 +240,24 @@ fn correlate<S: Simd>(
                 let at = (from, pace, weights.as_ptr(), to);
                 match count {
                     TILE => tile::<S, TILE>(s, at, taps),
-                    8..TILE => { tile::<S, 8>(s, at, taps); for i in 8..count { tile::<S, 1>(s, shift::<S>(at, i), taps) } }
+                    8..TILE => {
+                        tile::<S, 8>(s, at, taps);
+                        for i in 8..count {
+                            tile::<S, 1>(s, shift::<S>(at, i), taps)
+                        }
+                    }
                     7 => tile::<S, 7>(s, at, taps),
-                    4..7 => { tile::<S, 4>(s, at, taps); for i in 4..count { tile::<S, 1>(s, shift::<S>(at, i), taps) } }
-                    _ => for i in 0..count { tile::<S, 1>(s, shift::<S>(at, i), taps) },
+                    4..7 => {
+                        tile::<S, 4>(s, at, taps);
+                        for i in 4..count {
+                            tile::<S, 1>(s, shift::<S>(at, i), taps)
+                        }
+                    }
+                    _ => {
+                        for i in 0..count {
+                            tile::<S, 1>(s, shift::<S>(at, i), taps)
+                        }
+                    }
                 }
             }
             x += count;
@@ -357,11 +385,26 @@ impl Plane<'_> {
             // taps that exist.
             unsafe {
                 match (g.size, g.dilation) {
-                    (3, 1) => { self.taps::<S, 3, 3>(s, (y, 0), tap, sum, wide); tap += 9; }
-                    (5, 1) if left >= 2 => { self.taps::<S, 2, 5>(s, (y, 0), tap, sum, wide); tap += 10; }
-                    (5, 1) => { self.taps::<S, 1, 5>(s, (y, 0), tap, sum, wide); tap += 5; }
-                    (7, 1) => { self.taps::<S, 1, 7>(s, (y, 0), tap, sum, wide); tap += 7; }
-                    _ => { self.taps::<S, 1, 1>(s, (y * g.dilation, x * g.dilation), tap, sum, wide); tap += 1; }
+                    (3, 1) => {
+                        self.taps::<S, 3, 3>(s, (y, 0), tap, sum, wide);
+                        tap += 9;
+                    }
+                    (5, 1) if left >= 2 => {
+                        self.taps::<S, 2, 5>(s, (y, 0), tap, sum, wide);
+                        tap += 10;
+                    }
+                    (5, 1) => {
+                        self.taps::<S, 1, 5>(s, (y, 0), tap, sum, wide);
+                        tap += 5;
+                    }
+                    (7, 1) => {
+                        self.taps::<S, 1, 7>(s, (y, 0), tap, sum, wide);
+                        tap += 7;
+                    }
+                    _ => {
+                        self.taps::<S, 1, 1>(s, (y * g.dilation, x * g.dilation), tap, sum, wide);
+                        tap += 1;
+                    }
                 }
             }
         }

@@ -22,7 +22,13 @@ pub(crate) struct Geometry {
 impl Geometry {
     /// Whether the window is one pixel and every pixel has one.
     pub(crate) fn pointwise(&self) -> bool {
-        self.size == 1 && self.stride == 1 && self.groups == 1 && self.top == 0 && self.left == 0 && self.oh == self.h && self.ow == self.w
+        self.size == 1
+            && self.stride == 1
+            && self.groups == 1
+            && self.top == 0
+            && self.left == 0
+            && self.oh == self.h
+            && self.ow == self.w
     }
     /// Whether every channel is convolved by itself.
     pub(crate) fn depthwise(&self) -> bool {

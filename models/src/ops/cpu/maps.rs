@@ -151,36 +151,44 @@ impl Work for Residual<'_, '_> {
         let start = (self.strip.sample * self.size.pixels + self.strip.first) * c;
         let count = self.strip.last - self.strip.first;
         let out = self.strip.out;
-        by_curve!(self.f, F, sweep::<S>(
-            c,
-            count,
-            #[inline(always)]
-            |i, n, first, last| {
-                let mut one = s.read(&sums[i..], n);
-                let mut two = [s.read(&sums[c + i..], n), s.read(&sums[2 * c + i..], n)];
-                let mut means = [s.zero(); 2];
-                for (mean, branch) in means.iter_mut().zip(&self.branches) {
-                    if let Some(branch) = branch {
-                        *mean = s.read(&branch.mean[i..], n);
-                    }
-                }
-                for p in first..last {
-                    let at = p * c + i;
-                    let d = s.read(&self.d[start + at..], n);
-                    let t = if matches!(F, Curve::Identity) { d } else { slope(s, F, s.read(&self.z[start + at..], n), d) };
-                    s.write(&mut out[at..], n, t);
-                    one = s.add(one, t);
-                    for ((two, mean), branch) in two.iter_mut().zip(&means).zip(&self.branches) {
+        by_curve!(
+            self.f,
+            F,
+            sweep::<S>(
+                c,
+                count,
+                #[inline(always)]
+                |i, n, first, last| {
+                    let mut one = s.read(&sums[i..], n);
+                    let mut two = [s.read(&sums[c + i..], n), s.read(&sums[2 * c + i..], n)];
+                    let mut means = [s.zero(); 2];
+                    for (mean, branch) in means.iter_mut().zip(&self.branches) {
                         if let Some(branch) = branch {
-                            *two = s.fma(t, s.sub(s.read(&branch.y[start + at..], n), *mean), *two);
+                            *mean = s.read(&branch.mean[i..], n);
                         }
                     }
-                }
-                s.write(&mut sums[i..], n, one);
-                s.write(&mut sums[c + i..], n, two[0]);
-                s.write(&mut sums[2 * c + i..], n, two[1]);
-            },
-        ));
+                    for p in first..last {
+                        let at = p * c + i;
+                        let d = s.read(&self.d[start + at..], n);
+                        let t = if matches!(F, Curve::Identity) {
+                            d
+                        } else {
+                            slope(s, F, s.read(&self.z[start + at..], n), d)
+                        };
+                        s.write(&mut out[at..], n, t);
+                        one = s.add(one, t);
+                        for ((two, mean), branch) in two.iter_mut().zip(&means).zip(&self.branches) {
+                            if let Some(branch) = branch {
+                                *two = s.fma(t, s.sub(s.read(&branch.y[start + at..], n), *mean), *two);
+                            }
+                        }
+                    }
+                    s.write(&mut sums[i..], n, one);
+                    s.write(&mut sums[c + i..], n, two[0]);
+                    s.write(&mut sums[2 * c + i..], n, two[1]);
+                },
+            )
+        );
         sums
     }
 }

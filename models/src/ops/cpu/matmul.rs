@@ -128,7 +128,11 @@ pub(crate) fn product<S: Simd>(
                     let c_at = c.data.as_mut_ptr().add(to + row * c.step + column);
                     let left = Rows { at: a_at, step: a.step, runs: a.runs, len: a.len };
                     let out = Out { at: c_at, step: c.step, valid, add: false };
-                    if valid > S::LANES { tile::<S, 2>(s, m, left, panel.as_ptr(), out) } else { tile::<S, 1>(s, m, left, panel.as_ptr(), out) }
+                    if valid > S::LANES {
+                        tile::<S, 2>(s, m, left, panel.as_ptr(), out)
+                    } else {
+                        tile::<S, 1>(s, m, left, panel.as_ptr(), out)
+                    }
                 }
                 row += m;
             }
@@ -276,6 +280,7 @@ pub(crate) struct Column<'a> {
 }
 
 /// `c (+)= Σ a_kᵀ · b_k` over the `count` rows of each of `lines` (start in `a`, start in `b`). `b` is read in whole vectors.
+#[allow(clippy::too_many_arguments)]
 #[inline(always)]
 pub(crate) fn transposed<S: Simd>(
     s: S,
@@ -327,6 +332,7 @@ struct Walk {
 
 /// # Safety
 /// `m` numbers of `a` and `N` vectors of `b` are readable in each of `count` rows of each line; the tile of `c` is writable.
+#[allow(clippy::too_many_arguments)]
 #[inline(always)]
 unsafe fn walk<S: Simd, const N: usize>(
     s: S,

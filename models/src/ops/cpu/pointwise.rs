@@ -30,7 +30,13 @@ fn block(width: usize, rows: usize) -> usize {
 }
 
 /// `source` `[pixels, C]` times `weights` `[C, N]`, through `sink` into `out` `[pixels, N]`.
-pub(crate) fn pointwise(map: Map, source: Source<'_>, weights: Factor<'_>, sink: Sink<'_>, out: &mut [f32]) -> Vec<Sums> {
+pub(crate) fn pointwise(
+    map: Map,
+    source: Source<'_>,
+    weights: Factor<'_>,
+    sink: Sink<'_>,
+    out: &mut [f32],
+) -> Vec<Sums> {
     let map = map.merged(&source);
     let n = weights.columns;
     assert_eq!(out.len(), map.samples * map.pixels * n, "result of a 1x1 convolution");
@@ -40,7 +46,17 @@ pub(crate) fn pointwise(map: Map, source: Source<'_>, weights: Factor<'_>, sink:
     let cost = map.samples * map.pixels * n * map.channels;
     run(tasks, cost, |task, room| {
         let first = task.sample * map.pixels + task.first;
-        dispatch(Forward { channels: map.channels, source, weights, sink, block, first, sample: task.sample, out: task.out, room })
+        dispatch(Forward {
+            channels: map.channels,
+            source,
+            weights,
+            sink,
+            block,
+            first,
+            sample: task.sample,
+            out: task.out,
+            room,
+        })
     })
 }
 
@@ -93,10 +109,84 @@ pub(crate) fn pointwise_weights(map: Map, x: Source<'_>, dy: Source<'_>, n: usiz
     let map = map.merged(&x);
     let parts = Parts::new(map.samples * map.pixels, 1, map.channels, n, false);
     let cost = map.samples * map.pixels * n * map.channels;
-    let sums = run(parts.tasks(), cost, |(pixels, columns), room| {
-        dispatch(Gradient { map, x, dy, n, pixels, columns, room })
-    });
+    let sums =
+        run(parts.tasks(), cost, |(pixels, columns), room| dispatch(Gradient { map, x, dy, n, pixels, columns, room }));
     parts.gather(sums)
+}
+
+/// Both gradients at once, so that a described `dy` is computed once: that of the input, through `sink` into `dx`, and that of
+/// the weight, if the weight is small enough for a partial sum a task. `weights` is `[N, C]`.
+pub(crate) fn pointwise_both(
+    map: Map,
+    x: Source<'_>,
+    dy: Source<'_>,
+    weights: Factor<'_>,
+    sink: Sink<'_>,
+    dx: &mut [f32],
+) -> Option<(Vec<Sums>, Gathered)> {
+    let (c, n) = (map.channels, weights.depth);
+    let pixels = map.samples * map.pixels;
+    let parts = Parts { pixel_parts: (pixels / 256).clamp(1, 16), column_parts: 1, pixels, depth: c, columns: n };
+    if dy.dense().is_some() || parts.pixel_parts < 4 || parts.pixel_parts * c * n > 1 << 20 {
+        return None;
+    }
+    let mut rest = dx;
+    let mut tasks = vec![];
+    for (range, _) in parts.tasks() {
+        let (own, behind) = rest.split_at_mut((range.1 - range.0) * c);
+        tasks.push((range, own));
+        rest = behind;
+    }
+    let done = run(tasks, 2 * pixels * c * n, |(pixels, out), room| {
+        dispatch(Both { map, x, dy, weights, sink, pixels, out, room })
+    });
+    let (sums, gradients) = done.into_iter().unzip();
+    Some((sums, parts.gather(gradients)))
+}
+
+struct Both<'a, 'r> {
+    map: Map,
+    x: Source<'a>,
+    dy: Source<'a>,
+    weights: Factor<'a>,
+    sink: Sink<'a>,
+    pixels: (usize, usize),
+    out: &'r mut [f32],
+    room: &'r mut Room,
+}
+
+impl Work for Both<'_, '_> {
+    type Out = (Sums, Vec<f32>);
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> Self::Out {
+        let (c, n) = (self.map.channels, self.weights.depth);
+        let (c_padded, n_padded) = (c.next_multiple_of(S::LANES), n.next_multiple_of(S::LANES));
+        let (x_step, dy_step) = (apart(c_padded), apart(n_padded));
+        let mut gradient = unwritten(c * n_padded);
+        let mut sums = self.sink.sums(c);
+        let block = block(c + n, 12).min(120);
+        let mut at = self.pixels.0;
+        while at < self.pixels.1 {
+            let sample = at / self.map.pixels;
+            let end = (at + block).min(self.pixels.1).min((sample + 1) * self.map.pixels);
+            let count = end - at;
+            let x = self.room.a.resize(block * x_step);
+            self.x.fill(s, c, (0, c), at, count, sample, x, Layout::pixels(c, x_step, S::LANES));
+            let dy = self.room.b.resize(block * dy_step);
+            self.dy.fill(s, n, (0, n), at, count, sample, dy, Layout::pixels(n, dy_step, S::LANES));
+            let columns = (Column { data: x, step: x_step, width: c }, Column { data: dy, step: dy_step, width: n });
+            let into = Right { data: &mut gradient, step: n_padded };
+            transposed(s, columns.0, columns.1, into, count, &[(0, 0)], at > self.pixels.0);
+            let left = Left { data: dy, step: dy_step, runs: &[0], len: n };
+            let result = self.room.c.resize(block * c_padded);
+            product(s, left, self.weights, Right { data: result, step: c_padded }, count, std::iter::once((0, 0)));
+            let out = &mut self.out[(at - self.pixels.0) * c..];
+            let layout = Layout::pixels(c, c_padded, S::LANES);
+            self.sink.drain(s, c, (0, c), result, layout, count, out, c, (at, 1), &mut sums);
+            at = end;
+        }
+        (sums, gradient)
+    }
 }
 
 /// How a sum over pixels is cut: by pixels, whose parts are added in order, and by columns of the result.
@@ -158,7 +248,11 @@ impl Parts {
             let width = (to - from).next_multiple_of(lanes);
             for (row, part) in data.chunks_exact_mut(step).zip(part.chunks_exact(width)) {
                 let row = &mut row[from..from + width];
-                if i % whole == 0 { row.copy_from_slice(part) } else { row.iter_mut().zip(part).for_each(|(sum, v)| *sum += v) }
+                if i % whole == 0 {
+                    row.copy_from_slice(part)
+                } else {
+                    row.iter_mut().zip(part).for_each(|(sum, v)| *sum += v)
+                }
             }
         }
         Gathered { data, step }
@@ -197,7 +291,8 @@ impl Work for Gradient<'_, '_> {
             let dy = self.room.b.resize(block * dy_step);
             let layout = Layout::pixels(to - from, dy_step, S::LANES);
             self.dy.fill(s, n, (from, to - from), at, count, sample, dy, layout);
-            let (x, dy) = (Column { data: x, step: wide, width: c }, Column { data: dy, step: dy_step, width: to - from });
+            let (x, dy) =
+                (Column { data: x, step: wide, width: c }, Column { data: dy, step: dy_step, width: to - from });
             let out = Right { data: &mut sum, step: width };
             transposed(s, x, dy, out, count, &[(0, 0)], at > self.pixels.0);
             at = end;

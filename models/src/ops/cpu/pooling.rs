@@ -46,7 +46,8 @@ pub(crate) fn forward(kind: Kind, g: &Geometry, shares: &[Vec<f32>; 2], x: Sourc
     let mut which = if kind == Kind::Max { unwritten(len) } else { vec![] };
     let each = share(g.oh, 32usize.div_ceil(g.samples)).max(g.oh.min(4));
     let values = strips(&mut y, g.samples, g.oh, g.ow * g.ci, each);
-    let mut places = if kind == Kind::Max { strips(&mut which, g.samples, g.oh, g.ow * g.ci, each) } else { vec![] }.into_iter();
+    let mut places =
+        if kind == Kind::Max { strips(&mut which, g.samples, g.oh, g.ow * g.ci, each) } else { vec![] }.into_iter();
     let tasks: Vec<_> = values.into_iter().map(|v| (v, places.next())).collect();
     run(tasks, len * 16, |(values, places), room| dispatch(Forward { kind, g: *g, shares, x, values, places, room }));
     (y, which)
@@ -70,7 +71,10 @@ impl Work for Forward<'_, '_> {
         let sample = self.values.sample;
         // Rows of the map that this strip's windows see.
         let first = (self.values.first * g.stride).saturating_sub(g.top).min(g.h);
-        let last = ((self.values.last - 1) * g.stride + (g.size - 1) * g.dilation + 1).saturating_sub(g.top).min(g.h).max(first);
+        let last = ((self.values.last - 1) * g.stride + (g.size - 1) * g.dilation + 1)
+            .saturating_sub(g.top)
+            .min(g.h)
+            .max(first);
         let x = match self.x.dense() {
             Some(x) => &x[(sample * g.h + first) * g.w * c..],
             None => {
@@ -122,6 +126,7 @@ impl Work for Forward<'_, '_> {
 }
 
 /// The gradient of the map from that of the pooled one, through `sink`.
+#[allow(clippy::too_many_arguments)]
 pub(crate) fn backward(
     kind: Kind,
     g: &Geometry,

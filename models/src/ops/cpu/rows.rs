@@ -138,27 +138,41 @@ impl<'a> Source<'a> {
                     }
                 },
             ),
-            Self::Described { x, scale, shift, f, gate } => by_curve!(f, F, sweep::<S>(
-                channels,
-                count,
-                #[inline(always)]
-                |c, n, first, last| {
-                    let (scale, shift) = (s.read(&scale[from + c..], n), s.read(&shift[from + c..], n));
-                    let gate = gate.map(#[inline(always)] |gate| s.read(&gate[sample * all + from + c..], n));
-                    for p in first..last {
-                        let v = s.read(&x[(at + p) * all + from + c..], n);
-                        let v = curve(s, F, s.fma(v, scale, shift));
-                        let v = match gate { Some(gate) => s.mul(v, gate), None => v };
-                        s.write(&mut out[p * layout.pixel + place(c)..], wide(n), v);
-                    }
-                },
-            )),
+            Self::Described { x, scale, shift, f, gate } => by_curve!(
+                f,
+                F,
+                sweep::<S>(
+                    channels,
+                    count,
+                    #[inline(always)]
+                    |c, n, first, last| {
+                        let (scale, shift) = (s.read(&scale[from + c..], n), s.read(&shift[from + c..], n));
+                        let gate = gate.map(
+                            #[inline(always)]
+                            |gate| s.read(&gate[sample * all + from + c..], n),
+                        );
+                        for p in first..last {
+                            let v = s.read(&x[(at + p) * all + from + c..], n);
+                            let v = curve(s, F, s.fma(v, scale, shift));
+                            let v = match gate {
+                                Some(gate) => s.mul(v, gate),
+                                None => v,
+                            };
+                            s.write(&mut out[p * layout.pixel + place(c)..], wide(n), v);
+                        }
+                    },
+                )
+            ),
             Self::Normed { t, y, abc } => sweep::<S>(
                 channels,
                 count,
                 #[inline(always)]
                 |c, n, first, last| {
-                    let [ka, kb, kc] = [s.read(&abc[0][from + c..], n), s.read(&abc[1][from + c..], n), s.read(&abc[2][from + c..], n)];
+                    let [ka, kb, kc] = [
+                        s.read(&abc[0][from + c..], n),
+                        s.read(&abc[1][from + c..], n),
+                        s.read(&abc[2][from + c..], n),
+                    ];
                     for p in first..last {
                         let i = (at + p) * all + from + c;
                         let v = s.fma(s.read(&y[i..], n), kb, kc);
@@ -194,8 +208,16 @@ impl Sink<'_> {
     pub(crate) fn sums(&self, channels: usize) -> Sums {
         match self {
             Self::Store | Self::Add => Sums::default(),
-            Self::Moments => Sums { count: 0, begun: 0, origin: vec![0.0; channels], one: vec![0.0; channels], two: vec![0.0; channels] },
-            Self::Mask { .. } => Sums { count: 0, begun: 0, origin: vec![], one: vec![0.0; channels], two: vec![0.0; channels] },
+            Self::Moments => Sums {
+                count: 0,
+                begun: 0,
+                origin: vec![0.0; channels],
+                one: vec![0.0; channels],
+                two: vec![0.0; channels],
+            },
+            Self::Mask { .. } => {
+                Sums { count: 0, begun: 0, origin: vec![], one: vec![0.0; channels], two: vec![0.0; channels] }
+            }
         }
     }
 
@@ -271,25 +293,33 @@ impl Sink<'_> {
                     },
                 );
             }
-            Self::Mask { x, scale, shift, mean, f } => by_curve!(f, F, sweep::<S>(
-                channels,
-                count,
-                #[inline(always)]
-                |c, n, first, last| {
-                    let [scale, shift, mean] = [s.read(&scale[start + c..], n), s.read(&shift[start + c..], n), s.read(&mean[start + c..], n)];
-                    let (mut one, mut two) = (s.read(&sums.one[start + c..], n), s.read(&sums.two[start + c..], n));
-                    for p in first..last {
-                        let v = s.read(&from[p * layout.pixel + place(c)..], n);
-                        let x = s.read(&x[(at + p * every) * all + start + c..], n);
-                        let v = slope(s, F, s.fma(x, scale, shift), v);
-                        s.write(&mut to[p * step + start + c..], n, v);
-                        one = s.add(one, v);
-                        two = s.fma(v, s.sub(x, mean), two);
-                    }
-                    s.write(&mut sums.one[start + c..], n, one);
-                    s.write(&mut sums.two[start + c..], n, two);
-                },
-            )),
+            Self::Mask { x, scale, shift, mean, f } => by_curve!(
+                f,
+                F,
+                sweep::<S>(
+                    channels,
+                    count,
+                    #[inline(always)]
+                    |c, n, first, last| {
+                        let [scale, shift, mean] = [
+                            s.read(&scale[start + c..], n),
+                            s.read(&shift[start + c..], n),
+                            s.read(&mean[start + c..], n),
+                        ];
+                        let (mut one, mut two) = (s.read(&sums.one[start + c..], n), s.read(&sums.two[start + c..], n));
+                        for p in first..last {
+                            let v = s.read(&from[p * layout.pixel + place(c)..], n);
+                            let x = s.read(&x[(at + p * every) * all + start + c..], n);
+                            let v = slope(s, F, s.fma(x, scale, shift), v);
+                            s.write(&mut to[p * step + start + c..], n, v);
+                            one = s.add(one, v);
+                            two = s.fma(v, s.sub(x, mean), two);
+                        }
+                        s.write(&mut sums.one[start + c..], n, one);
+                        s.write(&mut sums.two[start + c..], n, two);
+                    },
+                )
+            ),
         }
     }
 }
@@ -337,9 +367,8 @@ pub(crate) fn moments(parts: &[Sums], channels: usize) -> (Vec<f64>, Vec<f64>) {
 pub(crate) fn totals(parts: &[Sums], channels: usize) -> [Vec<f64>; 2] {
     let mut total = [vec![0.0; channels], vec![0.0; channels]];
     for part in parts.iter().filter(|p| !p.one.is_empty()) {
-        for c in 0..channels {
-            total[0][c] += f64::from(part.one[c]);
-            total[1][c] += f64::from(part.two[c]);
+        for (total, sums) in total.iter_mut().zip([&part.one, &part.two]) {
+            total.iter_mut().zip(sums).for_each(|(total, &sum)| *total += f64::from(sum));
         }
     }
     total

@@ -95,7 +95,7 @@ pub(crate) trait Simd: Copy {
         let n = self.round(self.mul(x, c(-std::f32::consts::LOG2_E)));
         let f = self.fms(x, c(-std::f32::consts::LOG2_E), n);
         let mut p = c(1.535_336_2e-4);
-        for coefficient in [1.339_887_4e-3, 9.618_437e-3, 5.550_332_6e-2, 0.240_226_48, 0.693_147_2, 1.0] {
+        for coefficient in [1.339_887_4e-3, 9.618_437e-3, 5.550_332_6e-2, 0.240_226_48, std::f32::consts::LN_2, 1.0] {
             p = self.fma(p, f, c(coefficient));
         }
         self.reciprocal(self.add(c(1.0), self.scale2(p, n)))
@@ -261,7 +261,7 @@ impl Simd for Portable {
     fn above(self, a: Self::V, b: Self::V) -> Self::M {
         let mut out = [false; 8];
         for i in 0..8 {
-            out[i] = !(a[i] <= b[i]);
+            out[i] = a[i] > b[i] || a[i].is_nan() || b[i].is_nan();
         }
         out
     }
@@ -283,10 +283,9 @@ impl Simd for Portable {
     }
     #[inline(always)]
     fn transpose(self, m: &mut [Self::V; 16]) {
-        for i in 0..8 {
-            for j in 0..i {
-                (m[i][j], m[j][i]) = (m[j][i], m[i][j]);
-            }
+        let from = *m;
+        for (j, row) in m.iter_mut().enumerate().take(8) {
+            *row = std::array::from_fn(|i| from[i][j]);
         }
     }
     #[inline(always)]

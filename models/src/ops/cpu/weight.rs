@@ -31,7 +31,14 @@ pub(crate) fn turn<S: Simd>(
 }
 
 /// Rows `(tap, i)` of outputs `columns`, `width` apart: a panel for going forward, from `w` `[O, I, taps]`.
-pub(crate) fn forward_panel(w: &[f32], inputs: usize, taps: usize, columns: Range<usize>, out: &mut [f32], width: usize) {
+pub(crate) fn forward_panel(
+    w: &[f32],
+    inputs: usize,
+    taps: usize,
+    columns: Range<usize>,
+    out: &mut [f32],
+    width: usize,
+) {
     struct Panel<'a>(&'a [f32], usize, usize, Range<usize>, &'a mut [f32], usize);
     impl Work for Panel<'_> {
         type Out = ();

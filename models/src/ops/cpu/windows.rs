@@ -187,7 +187,10 @@ impl Work for Forward<'_, '_> {
                     for (i, weights) in phase.weights.iter().enumerate() {
                         let left = Left { data: &strip[i * (c / groups)..], step: step * c, runs: &runs, len };
                         let right = Right { data: &mut result[i * group..], step: padded };
-                        let lines = (0..count).map(#[inline(always)] |r| (r * step * width * c, r * columns * padded));
+                        let lines = (0..count).map(
+                            #[inline(always)]
+                            |r| (r * step * width * c, r * columns * padded),
+                        );
                         product(s, left, weights.factor(), right, columns, lines);
                     }
                 }
@@ -220,6 +223,7 @@ pub(crate) struct Bordered {
 }
 
 /// Copies a strip of `sample`, channels `take.0..take.0 + take.1`, zeros beyond the edges.
+#[allow(clippy::too_many_arguments)]
 #[inline(always)]
 pub(crate) fn fill_strip<S: Simd>(
     s: S,
@@ -269,9 +273,8 @@ pub(crate) fn window_weights(g: &Geometry, x: Source<'_>, dy: Source<'_>) -> Gat
     let (ci, co) = (g.ci / g.groups, g.co / g.groups);
     let parts = Parts::new(g.samples * g.oh, g.ow, taps * g.ci, co, g.groups > 1);
     let cost = g.samples * g.oh * g.ow * taps * ci * g.co;
-    let sums = run(parts.tasks(), cost, |(rows, columns), room| {
-        dispatch(Gradient { g: *g, x, dy, rows, columns, room })
-    });
+    let sums =
+        run(parts.tasks(), cost, |(rows, columns), room| dispatch(Gradient { g: *g, x, dy, rows, columns, room }));
     parts.gather(sums)
 }
 

@@ -3,7 +3,8 @@
 //! times the rounding error.
 //!
 //! Tiles of a few rows are transformed into scratch memory, multiplied there matrix by matrix, and transformed back.
-#![allow(unsafe_code)]
+// Small matrices are walked by row and column.
+#![allow(unsafe_code, clippy::needless_range_loop)]
 
 use super::geometry::Geometry;
 use super::matmul::{Column, Factor, Left, Right, lanes, product, transposed};
@@ -50,12 +51,7 @@ fn outputs<S: Simd, const M: usize>(s: S, m: [S::V; 6]) -> [S::V; 4] {
         return [s.add(m[0], s1), s.add(d1, m[3]), m[0], m[0]];
     }
     let (s2, d2) = (s.add(m[3], m[4]), s.sub(m[3], m[4]));
-    [
-        s.add(m[0], s.add(s1, s2)),
-        s.fma(c(2.0), d2, d1),
-        s.fma(c(4.0), s2, s1),
-        s.add(s.fma(c(8.0), d2, d1), m[5]),
-    ]
+    [s.add(m[0], s.add(s1, s2)), s.fma(c(2.0), d2, d1), s.fma(c(4.0), s2, s1), s.add(s.fma(c(8.0), d2, d1), m[5])]
 }
 
 /// `G g` for three weights.
@@ -138,14 +134,7 @@ impl<const M: usize> Winograd<M> {
     }
 
     /// `w` is `[outputs, inputs, 9]`, or, turned, `[inputs, outputs, 9]`.
-    fn new(
-        samples: usize,
-        from: [usize; 3],
-        to: [usize; 3],
-        before: (usize, usize),
-        w: &[f32],
-        turned: bool,
-    ) -> Self {
+    fn new(samples: usize, from: [usize; 3], to: [usize; 3], before: (usize, usize), w: &[f32], turned: bool) -> Self {
         let (ci, co) = (from[2], to[2]);
         let wide = co.next_multiple_of(lanes());
         // A line more: matrices a power of two apart would fall on each other in the cache.
@@ -155,7 +144,11 @@ impl<const M: usize> Winograd<M> {
         let task = |first: usize| dispatch(Filter::<M> { w, ci, co, turned, first, each, out });
         // A task transforms a vector of outputs for all inputs.
         let blocks = (0..co).step_by(lanes()).collect::<Vec<_>>();
-        if ci * co < 1 << 12 { blocks.into_iter().for_each(task) } else { blocks.into_par_iter().for_each(task) }
+        if ci * co < 1 << 12 {
+            blocks.into_iter().for_each(task)
+        } else {
+            blocks.into_par_iter().for_each(task)
+        }
         Self { samples, from, to, before, weights: data, each }
     }
 
@@ -322,7 +315,14 @@ impl<const M: usize> Work for Forward<'_, '_, M> {
                 let size = Bordered { map: (h, w), channels: ci, at: corner, height, width };
                 fill_strip(s, &self.source, sample, size, strip, Layout::pixels(ci, ci_wide, S::LANES), (0, ci));
                 let first = (at - line) * lines.across;
-                into::<S, M>(s, strip, (count, lines.across), (ci_wide, ci_wide), &mut values[first * ci_wide..], v_each);
+                into::<S, M>(
+                    s,
+                    strip,
+                    (count, lines.across),
+                    (ci_wide, ci_wide),
+                    &mut values[first * ci_wide..],
+                    v_each,
+                );
                 at += count;
             }
             let products = self.room.b.resize(side * side * m_each);
@@ -367,7 +367,10 @@ fn into<S: Simd, const M: usize>(
     let side = M + 2;
     let row = (across * M + 2) * channels;
     assert!((down * M + 2) * row <= strip.len());
-    assert!((side * side - 1) * each + (down * across - 1) * apart + channels <= values.len() && channels.is_multiple_of(S::LANES));
+    assert!(
+        (side * side - 1) * each + (down * across - 1) * apart + channels <= values.len()
+            && channels.is_multiple_of(S::LANES)
+    );
     for tile in 0..down * across {
         let (y, x) = (tile / across, tile % across);
         for c in (0..channels).step_by(S::LANES) {
@@ -544,7 +547,14 @@ impl<const M: usize> Work for Gradient<'_, '_, M> {
                 let size = Bordered { map: (g.oh, g.ow), channels: g.co, at: ((y * M) as isize, 0), height, width };
                 let layout = Layout::pixels(to - from, co, S::LANES);
                 fill_strip(s, &self.dy, sample, size, strip, layout, (from, to - from));
-                slope_tiles::<S, M>(s, strip, (count, lines.across), (co, y_step), &mut slopes[first * y_step..], y_each);
+                slope_tiles::<S, M>(
+                    s,
+                    strip,
+                    (count, lines.across),
+                    (co, y_step),
+                    &mut slopes[first * y_step..],
+                    y_each,
+                );
                 at += count;
             }
             for xi in 0..side * side {
@@ -572,7 +582,10 @@ fn slope_tiles<S: Simd, const M: usize>(
     let side = M + 2;
     let row = across * M * channels;
     assert!(down * M * row <= strip.len());
-    assert!((side * side - 1) * each + (down * across - 1) * apart + channels <= values.len() && channels.is_multiple_of(S::LANES));
+    assert!(
+        (side * side - 1) * each + (down * across - 1) * apart + channels <= values.len()
+            && channels.is_multiple_of(S::LANES)
+    );
     for tile in 0..down * across {
         let (y, x) = (tile / across, tile % across);
         for c in (0..channels).step_by(S::LANES) {
