@@ -3,7 +3,7 @@
 use crate::backbone::{self, Backbone};
 use crate::error::{Error, Result};
 use crate::init::name_hash;
-use crate::ops::{dropout, linear};
+use crate::ops::{Pool, dropout, global_pool, linear};
 use crate::pass::{Grad, Pass};
 use crate::summary::{Layer, Summary};
 use candle_core::{DType, ModuleT, Tensor, bail};
@@ -87,7 +87,8 @@ impl Network {
 
     /// `[B, F, h, w]` → `[B, F]`, the mean over the map.
     pub fn embed(&self, features: &Tensor) -> candle_core::Result<Tensor> {
-        features.flatten_from(2)?.mean(2)
+        // Back to the layout in which blocks wrote it: no copy.
+        global_pool(&features.permute((0, 2, 3, 1))?, Pool::Avg)?.flatten_from(1)
     }
 
     /// `[B, F]` and `[B, M]` → logits `[B, K]`.

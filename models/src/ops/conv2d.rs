@@ -1,7 +1,7 @@
 //! Two-dimensional convolution on `[B, H, W, C]`: any size, stride, padding, dilation and number of groups, exact gradients.
 //!
-//! The CPU kernel gathers windows into rows (im2col) and multiplies matrices; depthwise convolutions are direct loops
-//! over channels. candle's own convolution loses non-square inputs and is slow in groups, see the crate's notes.
+//! F32 on a CPU runs on the kernels of [`super::cpu`]; F64 gathers windows into rows (im2col) and multiplies matrices, the
+//! exact way that tests compare with. candle's own convolution loses non-square inputs and is slow in groups.
 
 use super::cpu::conv::{forward, input_gradient, kernel, weight_gradient};
 use super::cpu::geometry;

@@ -1,6 +1,6 @@
 //! Which kernel a convolution takes: a function of its shape.
 
-use super::depthwise::{Depthwise, depthwise_weights};
+use super::depthwise::{Depthwise, depthwise_both, depthwise_weights};
 use super::geometry::Geometry;
 use super::matmul::Panels;
 use super::pointwise::{Gathered, Map, pointwise, pointwise_both, pointwise_weights};
@@ -132,6 +132,13 @@ pub(crate) fn gradients(
         }
         let sums = pointwise(map(g, g.co), dy, panels.factor(), sink, dx);
         return (sums, weight_gradient(kernel, g, x, dy));
+    }
+    if kernel == Kernel::Depthwise
+        && let Some((sums, gathered)) = depthwise_both(g, x, dy, w, sink, dx)
+    {
+        let mut dw = unwritten(g.co * g.size * g.size);
+        weight::outputs_first(&gathered.data, g.co, 1, g.size * g.size, gathered.step, &mut dw);
+        return (sums, dw);
     }
     (input_gradient(kernel, g, dy, w, sink, dx), weight_gradient(kernel, g, x, dy))
 }

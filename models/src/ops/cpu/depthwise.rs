@@ -296,6 +296,94 @@ unsafe fn tile<S: Simd, const N: usize>(s: S, (from, pace, weights, to): At, tap
     }
 }
 
+/// Both gradients at once, so that a described `dy` is computed once: that of the input, through `sink` into `dx`, and that of
+/// the weight `w`. For windows at every pixel that keep the map's size.
+pub(crate) fn depthwise_both(
+    g: &Geometry,
+    x: Source<'_>,
+    dy: Source<'_>,
+    w: &[f32],
+    sink: Sink<'_>,
+    dx: &mut [f32],
+) -> Option<(Vec<Sums>, Gathered)> {
+    if g.stride * g.dilation != 1 || (g.oh, g.ow) != (g.h, g.w) || g.top.max(g.left) >= g.size || dy.dense().is_some() {
+        return None;
+    }
+    let back = Depthwise::backward(g, w);
+    let each = share(g.h, 32usize.div_ceil(g.samples)).max(g.h.min(8));
+    let cost = g.samples * g.h * g.w * g.ci * (2 * g.size * g.size + 8);
+    let done = run(strips(dx, g.samples, g.h, g.w * g.ci, each), cost, |strip, room| {
+        let rows = (strip.first, strip.last);
+        dispatch(Both { g: *g, back: &back, x, dy, sink, sample: strip.sample, rows, out: strip.out, room })
+    });
+    let (sums, gradients): (Vec<Sums>, Vec<Vec<f32>>) = done.into_iter().unzip();
+    let mut gradients = gradients.into_iter();
+    let mut data = gradients.next().unwrap_or_default();
+    for part in gradients {
+        data.iter_mut().zip(part).for_each(|(sum, v)| *sum += v);
+    }
+    Some((sums, Gathered { data, step: g.ci.next_multiple_of(lanes()) }))
+}
+
+struct Both<'a, 'r> {
+    g: Geometry,
+    back: &'a Depthwise,
+    x: Source<'a>,
+    dy: Source<'a>,
+    sink: Sink<'a>,
+    sample: usize,
+    rows: (usize, usize),
+    out: &'r mut [f32],
+    room: &'r mut Room,
+}
+
+impl Work for Both<'_, '_> {
+    type Out = (Sums, Vec<f32>);
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> Self::Out {
+        let (g, wide) = (&self.g, self.g.ci.next_multiple_of(S::LANES));
+        let mut gradient = vec![0.0; g.size * g.size * wide];
+        let mut sums = self.sink.sums(g.ci);
+        let count = self.rows.1 - self.rows.0;
+        // Both strips have the same size: a border of `size − 1` pixels, shared between the sides.
+        let (height, width) = (count + g.size - 1, g.w + g.size - 1);
+        let each = height * width * S::LANES;
+        let (above, before) = (g.size - 1 - g.top, g.size - 1 - g.left);
+        let tap = |t: &(usize, usize, usize)| ((t.0 * width + t.1) * S::LANES, t.2 * wide);
+        let taps: Vec<(usize, usize)> = self.back.phases.iter().flat_map(|p| &p.taps).map(tap).collect();
+        let chunk = chunk::<S>(g.ci, height, width);
+        for first in (0..g.ci).step_by(chunk) {
+            let take = chunk.min(g.ci - first);
+            let vectors = take.div_ceil(S::LANES);
+            let layout = Layout::planes(height * width, S::LANES);
+            let size = |above: usize, before: usize| Bordered {
+                map: (g.h, g.w),
+                channels: g.ci,
+                at: (self.rows.0 as isize - above as isize, -(before as isize)),
+                height,
+                width,
+            };
+            let x = self.room.a.resize(vectors * each);
+            fill_strip(s, &self.x, self.sample, size(g.top, g.left), x, layout, (first, take));
+            let dy = self.room.b.resize(vectors * each);
+            fill_strip(s, &self.dy, self.sample, size(above, before), dy, layout, (first, take));
+            let result = self.room.c.resize(vectors * count * g.w * S::LANES);
+            for v in 0..vectors {
+                let (x, dy) = (&x[v * each..][..each], &dy[v * each..][..each]);
+                let out = &mut result[v * count * g.w * S::LANES..][..count * g.w * S::LANES];
+                correlate(s, dy, width, &self.back.weights[first + v * S::LANES..], &taps, 1, out, g.w);
+                let dy = &dy[(above * width + before) * S::LANES..];
+                let plane = Plane { x, dy, width, columns: g.w, dy_width: width, rows: count, step: 1 };
+                plane.add(s, g, &mut gradient[first + v * S::LANES..], wide);
+            }
+            let at = (self.sample * g.h + self.rows.0) * g.w;
+            let layout = Layout::planes(count * g.w, S::LANES);
+            self.sink.drain(s, g.ci, (first, take), result, layout, count * g.w, self.out, g.ci, (at, 1), &mut sums);
+        }
+        (sums, gradient)
+    }
+}
+
 /// `Σ windows(x) · dy`: `[taps, C]`.
 pub(crate) fn depthwise_weights(g: &Geometry, x: Source<'_>, dy: Source<'_>) -> Gathered {
     let taps = g.size * g.size;
@@ -346,6 +434,8 @@ impl Work for Gradient<'_, '_> {
                         dy: &dy[v * pixels * S::LANES..][..pixels * S::LANES],
                         width,
                         columns: g.ow,
+                        dy_width: g.ow,
+                        rows: count,
                         step: g.stride,
                     };
                     plane.add(s, g, &mut sum[first + v * S::LANES..], wide);
@@ -364,8 +454,11 @@ struct Plane<'a> {
     dy: &'a [f32],
     /// Pixels in a row of `x`.
     width: usize,
-    /// Pixels in a row of `dy`.
+    /// Pixels in a row of `dy`, and from one to the next.
     columns: usize,
+    dy_width: usize,
+    /// Rows of `dy`.
+    rows: usize,
     step: usize,
 }
 
@@ -373,9 +466,9 @@ impl Plane<'_> {
     /// Adds every tap's sum to `sum[tap · wide..]`.
     #[inline(always)]
     fn add<S: Simd>(&self, s: S, g: &Geometry, sum: &mut [f32], wide: usize) {
-        let rows = self.dy.len() / (self.columns * S::LANES);
         let span = (g.size - 1) * g.dilation;
-        let last = ((rows - 1) * self.step + span) * self.width + (self.columns - 1) * self.step + span;
+        assert!(((self.rows - 1) * self.dy_width + self.columns) * S::LANES <= self.dy.len());
+        let last = ((self.rows - 1) * self.step + span) * self.width + (self.columns - 1) * self.step + span;
         assert!((last + 1) * S::LANES <= self.x.len() && (g.size * g.size - 1) * wide + S::LANES <= sum.len());
         let mut tap = 0;
         while tap < g.size * g.size {
@@ -421,13 +514,12 @@ impl Plane<'_> {
         sum: &mut [f32],
         wide: usize,
     ) {
-        let rows = self.dy.len() / (self.columns * S::LANES);
         let mut acc = [[s.zero(); K]; R];
-        for row in 0..rows {
+        for row in 0..self.rows {
             // SAFETY: the caller's promise.
             unsafe {
                 let mut x = self.x.as_ptr().add(((row * self.step + at.0) * self.width + at.1) * S::LANES);
-                let mut dy = self.dy.as_ptr().add(row * self.columns * S::LANES);
+                let mut dy = self.dy.as_ptr().add(row * self.dy_width * S::LANES);
                 for _ in 0..self.columns {
                     let d = s.load(dy);
                     for (r, acc) in acc.iter_mut().enumerate() {
