@@ -4,7 +4,7 @@ use super::activation::activate;
 use super::batch_norm::{Statistics, batch_norm_eval, batch_norm_train};
 use super::conv2d::conv2d;
 use super::drop::drop_path;
-use super::pool::pool;
+use super::pool::{Pool, global_pool, pool};
 use super::program::{Node, Program};
 use crate::pass::Pass;
 use candle_core::{Result, Tensor};
@@ -45,7 +45,7 @@ pub(crate) fn run(
             Node::Act { x, f } => activate(v(x), *f)?,
             Node::Add { a, b } => (v(a) + v(b))?,
             Node::Pool { x, f, at } => pool(v(x), *f, *at)?,
-            Node::GlobalPool { x } => global_mean(v(x))?,
+            Node::GlobalPool { x } => global_pool(v(x), Pool::Avg)?,
             Node::Scale { x, gate } => v(x).broadcast_mul(v(gate))?,
             Node::PadChannels { x, before, after } => v(x).pad_with_zeros(3, *before, *after)?,
             Node::DropPath { x, p } if pass.train => drop_path(v(x), *p, pass.key, site ^ program.site(id))?,
@@ -61,10 +61,4 @@ pub(crate) fn run(
     }
     let Some(y) = values.pop() else { candle_core::bail!("empty program") };
     Ok((y, seen))
-}
-
-/// `[B, H, W, C]` → `[B, 1, 1, C]`.
-fn global_mean(x: &Tensor) -> Result<Tensor> {
-    let (b, h, w, c) = x.dims4()?;
-    x.reshape((b, h * w, c))?.mean(1)?.reshape((b, 1, 1, c))
 }

@@ -317,12 +317,7 @@ pub(crate) fn depthwise_both(
         dispatch(Both { g: *g, back: &back, x, dy, sink, sample: strip.sample, rows, out: strip.out, room })
     });
     let (sums, gradients): (Vec<Sums>, Vec<Vec<f32>>) = done.into_iter().unzip();
-    let mut gradients = gradients.into_iter();
-    let mut data = gradients.next().unwrap_or_default();
-    for part in gradients {
-        data.iter_mut().zip(part).for_each(|(sum, v)| *sum += v);
-    }
-    Some((sums, Gathered { data, step: g.ci.next_multiple_of(lanes()) }))
+    Some((sums, Gathered::sum(gradients, g.ci.next_multiple_of(lanes()))))
 }
 
 struct Both<'a, 'r> {

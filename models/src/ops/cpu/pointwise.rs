@@ -204,6 +204,18 @@ pub(crate) struct Gathered {
     pub step: usize,
 }
 
+impl Gathered {
+    /// The sum of parts that are whole, in their order.
+    pub(crate) fn sum(parts: Vec<Vec<f32>>, step: usize) -> Self {
+        let mut parts = parts.into_iter();
+        let mut data = parts.next().unwrap_or_default();
+        for part in parts {
+            data.iter_mut().zip(part).for_each(|(sum, v)| *sum += v);
+        }
+        Self { data, step }
+    }
+}
+
 impl Parts {
     /// `pixels` may be rows of `each` pixels, if these must not be cut; `whole`: nor may the columns.
     pub(crate) fn new(pixels: usize, each: usize, depth: usize, columns: usize, whole: bool) -> Self {
@@ -235,12 +247,7 @@ impl Parts {
         let tasks = self.tasks();
         let whole = tasks.iter().take_while(|t| t.1 == tasks[0].1).count();
         if whole == tasks.len() {
-            let mut sums = sums.into_iter();
-            let mut data = sums.next().unwrap_or_default();
-            for part in sums {
-                data.iter_mut().zip(part).for_each(|(sum, v)| *sum += v);
-            }
-            return Gathered { data, step };
+            return Gathered::sum(sums, step);
         }
         let mut data = unwritten(self.depth * step);
         for (i, (task, part)) in tasks.iter().zip(&sums).enumerate() {
