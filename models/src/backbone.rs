@@ -14,6 +14,15 @@ pub trait Backbone: Send + Sync {
     fn features(&self, x: &Tensor, pass: &mut Pass<'_>) -> candle_core::Result<Tensor>;
     /// F.
     fn width(&self) -> usize;
+    /// What the family does between the pooled map `[B, F]` and the head, → `[B, E]`: a norm, one more layer. Most do
+    /// nothing.
+    fn neck(&self, pooled: &Tensor, _pass: &mut Pass<'_>) -> candle_core::Result<Tensor> {
+        Ok(pooled.clone())
+    }
+    /// E: what the head reads.
+    fn embedding(&self) -> usize {
+        self.width()
+    }
     /// Names of the stages from input to output and the variables of each: the unit of freezing and of differential learning rates.
     fn stages(&self) -> Vec<(String, Vec<String>)>;
     /// Every layer for pictures of `size` (height, width), for summaries.
@@ -25,6 +34,8 @@ pub type Preset<F> = (&'static str, &'static str, F);
 
 /// A family of backbones: its configuration is the only thing a user writes.
 pub trait Family: Serialize + DeserializeOwned {
+    /// What the reference implementation calls the head: where its pretrained weights have the classifier.
+    const HEAD: &'static str;
     /// The sizes of the paper.
     fn presets() -> Vec<Preset<Self>>;
     /// A backbone that reads `channels` channels, with its variables under `vb`'s path.
@@ -33,6 +44,7 @@ pub trait Family: Serialize + DeserializeOwned {
 
 /// A line of the table of families.
 pub struct Entry {
+    head: &'static str,
     presets: fn() -> Vec<Preset<Value>>,
     build: BuildFn,
 }
@@ -59,7 +71,7 @@ impl Entry {
             let family: F = serde_json::from_value(config).map_err(BuildError::Parameter)?;
             family.build(channels, vb).map_err(BuildError::Other)
         }
-        Self { presets: presets::<F>, build: build::<F> }
+        Self { head: F::HEAD, presets: presets::<F>, build: build::<F> }
     }
 }
 
@@ -87,6 +99,14 @@ pub fn build(name: &str, overrides: &Value, channels: usize, vb: VarBuilder<'_>)
         BuildError::Parameter(source) => Error::Parameter { name: name.into(), source },
         BuildError::Other(error) => error,
     })
+}
+
+/// What the reference implementation of model `name` calls the head.
+///
+/// # Errors
+/// [`Error::UnknownModel`] for an unknown name.
+pub(crate) fn head(name: &str) -> Result<&'static str> {
+    find(name, &Value::Null).map(|(entry, _)| entry.head)
 }
 
 fn find(name: &str, overrides: &Value) -> Result<(&'static Entry, Value)> {

@@ -66,7 +66,7 @@ impl Network {
             return Err(Error::Invalid(format!("dropout must be in 0..1, got {}", config.dropout)));
         }
         let backbone = backbone::build(&config.model, &config.params, config.channels, vb.pp("backbone"))?;
-        let features = backbone.width() + config.meta;
+        let features = backbone.embedding() + config.meta;
         let bound = 1.0 / (features as f64).sqrt();
         let init = Init::Uniform { lo: -bound, up: bound };
         let weight = vb.get_with_hints((config.classes, features), "head.weight", init)?;
@@ -77,7 +77,7 @@ impl Network {
     /// Logits `[B, K]` F32 (F64 for F64 pictures) from pictures `[B, C, H, W]` and tabular features `[B, M]`.
     pub fn forward(&self, images: &Tensor, meta: Option<&Tensor>, pass: &mut Pass<'_>) -> candle_core::Result<Tensor> {
         let features = self.features(images, pass)?;
-        self.classify(&self.embed(&features)?, meta, pass)
+        self.classify(&self.embed(&features, pass)?, meta, pass)
     }
 
     /// The last feature map `[B, F, h, w]`; Grad-CAM starts here.
@@ -85,13 +85,14 @@ impl Network {
         self.backbone.features(images, pass)
     }
 
-    /// `[B, F, h, w]` → `[B, F]`, the mean over the map.
-    pub fn embed(&self, features: &Tensor) -> candle_core::Result<Tensor> {
+    /// `[B, F, h, w]` → `[B, E]`: the mean over the map, and what the family does behind it.
+    pub fn embed(&self, features: &Tensor, pass: &mut Pass<'_>) -> candle_core::Result<Tensor> {
         // Back to the layout in which blocks wrote it: no copy.
-        global_pool(&features.permute((0, 2, 3, 1))?, Pool::Avg)?.flatten_from(1)
+        let pooled = global_pool(&features.permute((0, 2, 3, 1))?, Pool::Avg)?.flatten_from(1)?;
+        self.backbone.neck(&pooled, pass)
     }
 
-    /// `[B, F]` and `[B, M]` → logits `[B, K]`.
+    /// `[B, E]` and `[B, M]` → logits `[B, K]`.
     pub fn classify(
         &self,
         embedding: &Tensor,

@@ -46,7 +46,9 @@ impl<'a> Eye<'a> {
         let batch = loader.epoch(0).next().context("a loader of one row gives one batch")??;
         let network = &self.trained.network;
         let features = network.features(&batch.images, &mut Pass::eval())?;
-        let classify = |x: &Tensor| network.classify(&network.embed(x)?, batch.meta.as_ref(), &mut Pass::explain());
+        let classify = |x: &Tensor| {
+            network.classify(&network.embed(x, &mut Pass::explain())?, batch.meta.as_ref(), &mut Pass::explain())
+        };
         let shown = predict::loader(&self.enlarged(), one, 1, self.device)?.sample(0, 0)?;
         let shown = visible(&shown)?;
         let size = [shown.height(), shown.width()];

@@ -36,6 +36,8 @@ impl Default for Baseline {
 }
 
 impl Family for Baseline {
+    const HEAD: &str = "head";
+
     fn presets() -> Vec<Preset<Self>> {
         vec![("baseline", "Plain convolutions with batch norm, ReLU and max-pools, four stages.", Self::default())]
     }

@@ -92,6 +92,8 @@ impl Default for EfficientNet {
 }
 
 impl Family for EfficientNet {
+    const HEAD: &str = "classifier";
+
     fn presets() -> Vec<Preset<Self>> {
         let mobile = table(&[
             (1, 3, 1, 16, 1),

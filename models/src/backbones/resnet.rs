@@ -86,6 +86,8 @@ impl Default for ResNet {
 }
 
 impl Family for ResNet {
+    const HEAD: &str = "fc";
+
     fn presets() -> Vec<Preset<Self>> {
         let imagenet = |unit, layers: [usize; 4]| Self { unit, layers: layers.into(), ..Self::default() };
         let cifar =

@@ -1,0 +1,45 @@
+//! Logits of the presets against timm's and torchvision's on the same weights (`xtask/fixtures/parity.py`).
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod common;
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarMap;
+use common::formula;
+use sconce_models::{Network, NetworkConfig, Pass, init};
+use serde_json::Value;
+
+#[test]
+fn presets_say_what_the_reference_says() {
+    let golden: Value = serde_json::from_str(include_str!("golden/parity.json")).unwrap();
+    let classes = golden["classes"].as_u64().unwrap() as usize;
+    let mut wrong = vec![];
+    for (model, row) in golden["networks"].as_object().unwrap() {
+        let vars = VarMap::new();
+        let config = NetworkConfig { model: model.clone(), classes, ..NetworkConfig::default() };
+        let network = Network::new(&config, init::seeded(&vars, 0, DType::F32, &Device::Cpu)).unwrap();
+        let mut parameters = 0;
+        for (name, var) in vars.data().lock().unwrap().iter() {
+            let value = formula(0, name, var.dims(), DType::F32);
+            parameters += if name.contains("running") { 0 } else { value.elem_count() };
+            var.set(&if name.ends_with("running_var") { (value + 1.0).unwrap() } else { value }).unwrap();
+        }
+        let number = |key: &str| row[key].as_u64().unwrap() as usize;
+        if parameters != number("parameters") {
+            wrong.push(format!("{model}: {parameters} parameters, the reference has {}", number("parameters")));
+        }
+        let (batch, size) = (number("batch"), number("size"));
+        let images = formula(0, "images", &[batch, 3, size, size], DType::F32);
+        let logits = network.forward(&images, None, &mut Pass::eval()).unwrap();
+        let ours = logits.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let want: Vec<f64> = row["logits"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+        assert_eq!(ours.len(), want.len(), "{model}");
+        let norm = want.iter().map(|v| v * v).sum::<f64>().sqrt();
+        let off = ours.iter().zip(&want).map(|(&a, b)| (f64::from(a) - b).powi(2)).sum::<f64>().sqrt() / norm;
+        println!("{model}: relative distance {off:.1e} from {}", row["reference"]);
+        if off.is_nan() || off > 1e-4 {
+            wrong.push(format!("{model}: relative distance {off:.1e} from {}", row["reference"]));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
