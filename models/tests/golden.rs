@@ -6,6 +6,7 @@ mod common;
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{VarMap, loss::cross_entropy};
 use common::formula;
+use sconce_models::backbones::whitening;
 use sconce_models::{Grad, Network, NetworkConfig, Pass, init};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -123,6 +124,17 @@ const RESNET18: &str = include_str!("golden/resnet18.json");
 const EFFICIENTNET: &str = include_str!("golden/efficientnet_b0.json");
 const MOBILENET: &str = include_str!("golden/mobilenetv2_100.json");
 
+/// Small networks of the plain families.
+const PLAIN: [&str; 7] = [
+    include_str!("golden/vgg11.json"),
+    include_str!("golden/vgg11_bn.json"),
+    include_str!("golden/densenet100_cifar.json"),
+    include_str!("golden/squeezenet1_1.json"),
+    include_str!("golden/xception.json"),
+    include_str!("golden/airbench94.json"),
+    include_str!("golden/baseline.json"),
+];
+
 #[test]
 fn resnet20_step_in_f32() {
     one_step(RESNET20, DType::F32, 1e-4);
@@ -183,4 +195,31 @@ fn inverted_residuals_follow_pytorch_for_twenty_steps() {
 fn whole_networks_of_inverted_residuals_say_what_timm_s_do() {
     whole(EFFICIENTNET);
     whole(MOBILENET);
+}
+
+#[test]
+fn steps_of_plain_families_in_f32() {
+    PLAIN.iter().for_each(|golden| one_step(golden, DType::F32, 1e-4));
+}
+
+#[test]
+fn steps_of_plain_families_in_f64() {
+    PLAIN.iter().for_each(|golden| one_step(golden, DType::F64, 1e-9));
+}
+
+#[test]
+fn plain_families_follow_pytorch_for_twenty_steps() {
+    PLAIN.iter().for_each(|golden| twenty_steps(golden));
+}
+
+#[test]
+fn whitening_filters_are_numpy_s() {
+    let golden: Value = serde_json::from_str(include_str!("golden/whitening.json")).unwrap();
+    let want: Vec<f64> = golden["filters"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+    let filters = whitening(&formula(0, "images", &[2, 3, 9, 7], DType::F64), 2).unwrap();
+    assert_eq!(filters.dims(), [24, 3, 2, 2]);
+    let ours = filters.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+    let worst = ours.iter().zip(&want).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(ours.len() == want.len() && worst <= 1e-9, "{worst:e}");
+    println!("whitening: worst difference {worst:.2e}");
 }

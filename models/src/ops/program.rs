@@ -14,7 +14,7 @@
 //! ```
 
 use super::activation::Act;
-use super::pool::Pool;
+use super::pool::{Pool, adaptive_pool};
 use super::window::Window;
 use crate::error::{Error, Result};
 use candle_core::Tensor;
@@ -28,6 +28,9 @@ pub type Id = usize;
 
 /// Candle code on `[B, C, H, W]` inputs and its own parameters → `[B, C', H', W']`.
 pub type Plain = Arc<dyn Fn(&[Tensor], &[Tensor]) -> candle_core::Result<Tensor> + Send + Sync>;
+
+/// (height, width) in → (height, width) out.
+pub type Resize = Arc<dyn Fn((usize, usize)) -> (usize, usize) + Send + Sync>;
 
 /// One step of a block. Values are maps `[B, H, W, C]`.
 #[derive(Clone)]
@@ -111,6 +114,13 @@ pub enum Node {
         /// Probability to drop a sample.
         p: f64,
     },
+    /// Dropout of single values.
+    Dropout {
+        /// What it reads.
+        x: Id,
+        /// Probability to drop a value.
+        p: f64,
+    },
     /// Channels one behind the other.
     Concat {
         /// What it reads.
@@ -124,6 +134,8 @@ pub enum Node {
         f: Plain,
         /// Indices into [`Program::params`].
         params: Vec<usize>,
+        /// What it does to the map's size.
+        size: Resize,
     },
 }
 
@@ -139,6 +151,7 @@ impl Node {
             | Self::GlobalPool { x }
             | Self::PadChannels { x, .. }
             | Self::DropPath { x, .. }
+            | Self::Dropout { x, .. }
             | Self::Plain { x, .. } => vec![*x],
             Self::Add { a, b } | Self::Scale { x: a, gate: b } => vec![*a, *b],
             Self::Concat { xs } => xs.clone(),
@@ -172,14 +185,21 @@ pub struct Program {
 }
 
 impl Program {
-    /// Tells the random choices of node `id` from those of others: a hash of the last parameter before it, so that a block is
-    /// the same alone and in a chain.
+    /// Tells the random choices of node `id` from those of others: a hash of the last parameter before it, so that a block
+    /// is the same alone and in a chain, and how many choices came between the two.
     pub(crate) fn site(&self, id: Id) -> u64 {
-        let used = self.nodes[..id].iter().rev().find_map(|node| match node {
-            Node::Conv { weight, .. } | Node::Norm { weight, .. } => Some(*weight),
-            _ => None,
-        });
-        crate::init::name_hash(used.map_or("", |p| &self.params[p].name))
+        let (mut name, mut earlier) = ("", 0);
+        for node in self.nodes[..id].iter().rev() {
+            match node {
+                Node::Conv { weight, .. } | Node::Norm { weight, .. } => {
+                    name = &self.params[*weight].name;
+                    break;
+                }
+                Node::DropPath { .. } | Node::Dropout { .. } => earlier += 1,
+                _ => {}
+            }
+        }
+        crate::init::name_hash(name).wrapping_add(earlier)
     }
     /// Channels of the output.
     pub fn out_channels(&self) -> usize {
@@ -189,7 +209,7 @@ impl Program {
     pub fn parameters(&self) -> usize {
         self.params.iter().map(|p| p.shape.iter().product::<usize>()).sum()
     }
-    /// `(height, width)` of every node for an input of `(height, width)`; code in [`Node::Plain`] counts as keeping its size.
+    /// `(height, width)` of every node for an input of `(height, width)`.
     ///
     /// # Errors
     /// When a window does not fit.
@@ -213,11 +233,22 @@ impl Program {
                 | Node::Scale { x, .. }
                 | Node::PadChannels { x, .. }
                 | Node::DropPath { x, .. }
-                | Node::Plain { x, .. } => sizes[*x],
+                | Node::Dropout { x, .. } => sizes[*x],
+                Node::Plain { x, size, .. } => size(sizes[*x]),
             };
             sizes.push(size);
         }
         Ok(sizes)
+    }
+    /// The same with every convolution started from `weight` and its bias at 0.
+    pub(crate) fn started(mut self, weight: Init) -> Self {
+        for node in &self.nodes {
+            if let Node::Conv { weight: at, bias, .. } = node {
+                self.params[*at].init = weight;
+                bias.iter().for_each(|bias| self.params[*bias].init = Init::Const(0.0));
+            }
+        }
+        self
     }
 }
 
@@ -268,7 +299,8 @@ impl Program {
                 | Node::Pool { x, .. }
                 | Node::GlobalPool { x }
                 | Node::PadChannels { x, .. }
-                | Node::DropPath { x, .. } => moved(x),
+                | Node::DropPath { x, .. }
+                | Node::Dropout { x, .. } => moved(x),
                 Node::Add { a, b } | Node::Scale { x: a, gate: b } => {
                     moved(a);
                     moved(b);
@@ -310,7 +342,7 @@ pub fn block(channels: usize, f: impl FnOnce(Flow<'_>) -> Flow<'_>) -> Result<Pr
 }
 
 /// He et al. 2015, fan-out, as torchvision and timm start convolutions.
-const CONV_INIT: Init =
+pub(crate) const CONV_INIT: Init =
     Init::Kaiming { dist: NormalOrUniform::Normal, fan: FanInOut::FanOut, non_linearity: NonLinearity::ReLU };
 
 impl<'a> Flow<'a> {
@@ -411,7 +443,27 @@ impl<'a> Flow<'a> {
         }
         if p == 0.0 { self } else { self.keep(Node::DropPath { x: self.id, p }) }
     }
-    /// Candle code in the middle of a block, `channels` out; `params` are (name, shape, start).
+    /// Dropout of single values (Srivastava et al. 2014); `p` = 0 writes nothing.
+    pub fn dropout(self, p: f64) -> Self {
+        if !(0.0..1.0).contains(&p) {
+            self.fail(format!("dropout: p must be in 0..1, got {p}"));
+        }
+        if p == 0.0 { self } else { self.keep(Node::Dropout { x: self.id, p }) }
+    }
+    /// A map of at least `side × side` pixels, as PyTorch's adaptive average makes it: what lies behind may read so many.
+    /// Larger maps stay as they are.
+    pub fn at_least(self, side: usize) -> Self {
+        let size = move |(h, w): (usize, usize)| (h.max(side), w.max(side));
+        let spread = move |x: &[Tensor], _: &[Tensor]| {
+            let (_, _, h, w) = x[0].dims4()?;
+            if size((h, w)) == (h, w) {
+                return Ok(x[0].clone());
+            }
+            adaptive_pool(&x[0].permute((0, 2, 3, 1))?, Pool::Avg, size((h, w)))?.permute((0, 3, 1, 2))
+        };
+        self.keep(Node::Plain { x: self.id, f: Arc::new(spread), params: vec![], size: Arc::new(size) })
+    }
+    /// Candle code in the middle of a block that keeps the map's size, `channels` out; `params` are (name, shape, start).
     pub fn plain(
         self,
         channels: usize,
@@ -419,7 +471,10 @@ impl<'a> Flow<'a> {
         f: impl Fn(&[Tensor], &[Tensor]) -> candle_core::Result<Tensor> + Send + Sync + 'static,
     ) -> Self {
         let params = params.iter().map(|(n, s, i)| self.param((*n).into(), s.clone(), *i)).collect();
-        self.push(Node::Plain { x: self.id, f: Arc::new(f), params }, channels)
+        self.push(
+            Node::Plain { x: self.id, f: Arc::new(f), params, size: Arc::new(|size: (usize, usize)| size) },
+            channels,
+        )
     }
 }
 
@@ -461,9 +516,19 @@ mod tests {
     }
 
     #[test]
+    fn every_random_choice_has_a_site_of_its_own() {
+        let program = block(4, |x| x.conv("a", 4, k(1)).dropout(0.5).relu().dropout(0.5).drop_path(0.5)).unwrap();
+        let sites = [2, 4, 5].map(|id| program.site(id));
+        assert!(sites[0] != sites[1] && sites[1] != sites[2] && sites[0] != sites[2]);
+        assert_eq!(sites[0], crate::init::name_hash("a.weight"));
+    }
+
+    #[test]
     fn sizes_follow_windows() {
         let program = block(3, |x| x.conv("a", 8, k(7).stride(2)).pool(Pool::Max, k(3).stride(2)).global_pool());
         let sizes = program.unwrap().sizes((33, 20)).unwrap();
         assert_eq!(sizes, [(33, 20), (17, 10), (9, 5), (1, 1)]);
+        let program = block(3, |x| x.at_least(7).conv("a", 8, k(7).pad(0))).unwrap();
+        assert_eq!(program.sizes((3, 9)).unwrap()[1..], [(7, 9), (1, 3)]);
     }
 }
