@@ -64,8 +64,7 @@ pub(crate) fn kernel(g: &Geometry) -> Kernel {
         match winograd() {
             Tile::None => Kernel::Direct,
             Tile::Two => Kernel::Winograd2,
-            // Beyond this the transformed weights cost more than they save.
-            Tile::Four if g.oh >= 4 && g.ow >= 4 && g.ci * g.co <= 256 * 512 => Kernel::Winograd4,
+            Tile::Four if g.oh >= 4 && g.ow >= 4 => Kernel::Winograd4,
             Tile::Four => Kernel::Winograd2,
         }
     } else {
