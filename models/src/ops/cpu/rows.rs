@@ -139,6 +139,7 @@ impl<'a> Source<'a> {
                 #[inline(always)]
                 |c, n, first, last| {
                     for p in first..last {
+                        ahead(s, x, (at + p) * all + from + c, all);
                         let v = s.read(&x[(at + p) * all + from + c..], n);
                         s.write(&mut out[p * layout.pixel + place(c)..], wide(n), v);
                     }
@@ -292,6 +293,7 @@ impl Sink<'_> {
                         let (mut one, mut two) = (s.read(&sums.one[start + c..], n), s.read(&sums.two[start + c..], n));
                         for p in first..last {
                             let v = s.read(&from[p * layout.pixel + place(c)..], n);
+                            ahead(s, to, p * step + start + c, step);
                             s.write(&mut to[p * step + start + c..], n, v);
                             let d = s.sub(v, origin);
                             one = s.add(one, d);
@@ -321,6 +323,7 @@ impl Sink<'_> {
                             ahead(s, x, (at + p * every) * all + start + c, every * all);
                             let x = s.read(&x[(at + p * every) * all + start + c..], n);
                             let v = slope(s, F, s.fma(x, scale, shift), v);
+                            ahead(s, to, p * step + start + c, step);
                             s.write(&mut to[p * step + start + c..], n, v);
                             one = s.add(one, v);
                             two = s.fma(v, s.sub(x, mean), two);
