@@ -124,10 +124,8 @@ pub(crate) fn gradients(
 ) -> (Vec<Sums>, Vec<f32>) {
     if kernel == Kernel::Pointwise {
         let panels = backward_panels(g, w);
-        if let Some((sums, gathered)) = pointwise_both(map(g, g.ci), x, dy, panels.factor(), sink, dx) {
-            let mut dw = unwritten(g.co * g.ci);
-            weight::outputs_first(&gathered.data, g.co, g.ci, 1, gathered.step, &mut dw);
-            return (sums, dw);
+        if let Some(both) = pointwise_both(map(g, g.ci), x, dy, panels.factor(), sink, dx) {
+            return both;
         }
         let sums = pointwise(map(g, g.co), dy, panels.factor(), sink, dx);
         return (sums, weight_gradient(kernel, g, x, dy));
@@ -161,7 +159,7 @@ pub(crate) fn weight_gradient(kernel: Kernel, g: &Geometry, x: Source<'_>, dy: S
         }
     };
     match kernel {
-        Kernel::Pointwise => order(&pointwise_weights(map(g, g.ci), x, dy, g.co), 1, ci, co, &mut dw),
+        Kernel::Pointwise => pointwise_weights(map(g, g.ci), x, dy, &mut dw),
         Kernel::Depthwise => order(&depthwise_weights(g, x, dy), 1, 1, g.co, &mut dw),
         Kernel::Winograd2 => winograd_weights::<2>(g, x, dy, &mut dw),
         Kernel::Winograd4 => winograd_weights::<4>(g, x, dy, &mut dw),
