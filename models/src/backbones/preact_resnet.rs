@@ -3,8 +3,8 @@
 //!
 //! Norm and activation stand before the convolutions, nothing on the way past; where a unit changes the shape, its 1×1
 //! convolution reads the activated input. Reference implementations: szagoruyko/wide-residual-networks and
-//! kuangliu/pytorch-cifar, whose variable names these are. What differs: kuangliu's networks lack the norm and the activation
-//! behind the last unit, which both papers have; the stride of a bottleneck sits in its 3×3 convolution, as in `ResNet`.
+//! kuangliu/pytorch-cifar, whose variable names these are. What differs: kuangliu's networks lack the norm and the
+//! activation behind the last unit, which both papers have; the stride of a bottleneck sits in its 3×3 convolution.
 
 use super::convolutional::{Convolutional, Stage};
 use super::resnet::Unit;
@@ -64,7 +64,7 @@ impl Family for PreActResNet {
     fn presets() -> Vec<Preset<Self>> {
         let deep = |unit, n| Self { unit, layers: vec![n; 3], width: 16, stem: 16, ..Self::default() };
         // Depth 6n + 4; a factor k of all widths but the stem's.
-        let wide = |depth, k| Self { width: 16 * k, ..deep(Unit::Basic, (depth - 4) / 6) };
+        let wide = |depth: usize, k: usize| Self { width: 16 * k, ..deep(Unit::Basic, (depth - 4) / 6) };
         vec![
             ("preact_resnet18", "Pre-activation ResNet-18 for 32-pixel pictures.", Self::default()),
             ("preact_resnet110", "The paper's pre-activation ResNet-110 for 32-pixel pictures.", deep(Unit::Basic, 18)),

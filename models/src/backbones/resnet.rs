@@ -1,5 +1,5 @@
-//! Residual networks: He et al., "Deep residual learning for image recognition", 2015 (arXiv 1512.03385), and the relatives
-//! that differ in a knob:
+//! Residual networks: He et al., "Deep residual learning for image recognition", 2015 (arXiv 1512.03385), and the
+//! relatives that differ in a knob:
 //!
 //! - ResNeXt, grouped 3×3 convolutions: Xie et al. 2017 (arXiv 1611.05431), `cardinality` and `base_width`;
 //! - Wide ResNet for ImageNet, a wider bottleneck: Zagoruyko & Komodakis 2016 (arXiv 1605.07146), `base_width`;
@@ -8,10 +8,10 @@
 //!   `shortcut`;
 //! - anti-aliased strides: Zhang 2019, "Making convolutional networks shift-invariant again" (arXiv 1904.11486), `blur`.
 //!
-//! Reference implementations: torchvision 0.26 `resnet18..152`, `resnext*` and `wide_resnet*_2` ("v1.5": the stride sits in the
-//! 3×3 convolution of the bottleneck), timm 1.0 `resnet50d`, `seresnet50`, `resnetblur50`; the variable names are those of both;
-//! for CIFAR the paper's §4.2 networks with parameter-free shortcuts (option A) as in akamaster/pytorch_resnet_cifar10, and
-//! kuangliu/pytorch-cifar's ResNet-18 with projections.
+//! Reference implementations: torchvision 0.26 `resnet18` to `resnet152`, `resnext*` and `wide_resnet*_2` ("v1.5": the
+//! stride sits in the 3×3 convolution of the bottleneck), timm 1.0 `resnet50d`, `seresnet50`, `resnetblur50`; the variable
+//! names are those of both. For CIFAR the paper's §4.2 networks with parameter-free shortcuts (option A) as in
+//! akamaster/pytorch_resnet_cifar10, and kuangliu/pytorch-cifar's ResNet-18 with projections.
 
 use super::convolutional::{Convolutional, Stage};
 use crate::backbone::{Backbone, Family, Preset};
@@ -286,8 +286,8 @@ impl ResNet {
     }
 }
 
-/// Every other pixel of the map blurred by 1-2-1 in both directions and reflected at its edges: a mean of two pixels of a
-/// mean of two. Beyond an edge the inner means repeat their outermost one, so there it stands for both.
+/// Every other pixel of the map blurred by 1-2-1 in both directions and reflected at its edges: a mean of two pixels of
+/// a mean of two. Beyond an edge the inner means repeat their outermost one, so there it stands for both.
 fn blurred(x: Flow<'_>) -> Flow<'_> {
     x.pool(Pool::Avg, k(2).pad(0)).pool(Pool::AvgInside, k(2).stride(2))
 }
