@@ -153,6 +153,25 @@ fn programs() -> Vec<(&'static str, usize, Program)> {
             }),
         ),
         (
+            "wide residual",
+            12,
+            block(12, |x| {
+                let pre = x.norm("n1").relu();
+                let y = pre.conv("a", 16, k(3).stride(2)).norm("n2").relu().dropout(0.3).conv("b", 16, k(3));
+                y.dropout(0.1).drop_path(0.4) + pre.conv("d", 16, k(1).stride(2))
+            }),
+        ),
+        (
+            "blurred stride, squeeze and excitation",
+            8,
+            block(8, |x| {
+                let y = x.conv("a", 8, k(3).groups(2)).norm("n1").silu();
+                let y = y.pool(Pool::Avg, k(2).pad(0)).pool(Pool::AvgInside, k(2).stride(2));
+                let past = x.pool(Pool::AvgInside, k(2).pad(0).stride(2).ceil()).conv("d", 12, k(1)).norm("dn");
+                (se(y.conv("b", 12, k(1)).norm("n2"), 8).drop_path(0.2) + past).silu()
+            }),
+        ),
+        (
             "sum of itself",
             5,
             block(5, |x| {

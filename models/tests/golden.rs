@@ -120,6 +120,9 @@ fn whole(golden: &str) {
 
 const RESNET20: &str = include_str!("golden/resnet20.json");
 const RESNET18: &str = include_str!("golden/resnet18.json");
+/// All relatives in one: grouped, squeezed, anti-aliased, with a deep stem and averaging shortcuts.
+const RESNET50D: &str = include_str!("golden/resnet50d.json");
+const WIDE_RESNET: &str = include_str!("golden/wide_resnet16_4.json");
 const EFFICIENTNET: &str = include_str!("golden/efficientnet_b0.json");
 const MOBILENET: &str = include_str!("golden/mobilenetv2_100.json");
 
@@ -141,6 +144,24 @@ fn resnet18_step_in_f32() {
 #[test]
 fn resnet18_step_in_f64() {
     one_step(RESNET18, DType::F64, 1e-9);
+}
+
+#[test]
+fn relatives_of_resnet_step_in_f32() {
+    one_step(RESNET50D, DType::F32, 1e-4);
+    one_step(WIDE_RESNET, DType::F32, 1e-4);
+}
+
+#[test]
+fn relatives_of_resnet_step_in_f64() {
+    one_step(RESNET50D, DType::F64, 1e-9);
+    one_step(WIDE_RESNET, DType::F64, 1e-9);
+}
+
+#[test]
+fn relatives_of_resnet_follow_pytorch_for_twenty_steps() {
+    twenty_steps(RESNET50D);
+    twenty_steps(WIDE_RESNET);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor};
-use candle_nn::VarMap;
+use candle_nn::{VarBuilder, VarMap};
 use sconce_models::{Grad, Network, NetworkConfig, Pass, init, models, resolve};
 use std::collections::BTreeSet;
 
@@ -11,15 +11,58 @@ const PARAMETERS: &[(&str, usize, usize)] = &[
     ("resnet18", 1000, 11_689_512),
     ("resnet34", 1000, 21_797_672),
     ("resnet50", 1000, 25_557_032),
+    ("resnet101", 1000, 44_549_160),
+    ("resnet152", 1000, 60_192_808),
+    ("resnet50d", 1000, 25_576_264),
+    ("resnext50_32x4d", 1000, 25_028_904),
+    ("resnext101_32x8d", 1000, 88_791_336),
+    ("seresnet50", 1000, 28_088_024),
+    ("seresnext50_32x4d", 1000, 27_559_896),
+    ("wide_resnet50_2", 1000, 68_883_240),
+    ("wide_resnet101_2", 1000, 126_886_696),
+    ("resnetblur50", 1000, 25_557_032),
     ("resnet20", 10, 269_722),
     ("resnet32", 10, 464_154),
     ("resnet44", 10, 658_586),
     ("resnet56", 10, 853_018),
     ("resnet110", 10, 1_727_962),
     ("resnet18_cifar", 10, 11_173_962),
+    ("wide_resnet16_4", 10, 2_748_890),
+    ("wide_resnet16_8", 10, 10_961_370),
+    ("wide_resnet28_2", 10, 1_467_610),
+    ("wide_resnet28_10", 10, 36_479_194),
+    ("wide_resnet40_1", 10, 563_930),
+    ("wide_resnet40_2", 10, 2_243_546),
+    ("wide_resnet40_4", 10, 8_949_210),
     ("efficientnet_b0", 1000, 5_288_548),
     ("mobilenetv2_100", 1000, 3_504_872),
 ];
+
+/// Models that take long and only repeat the blocks of a smaller one, which stands for them where a network has to run.
+const REPEATS: &[(&str, &str)] = &[
+    ("resnet101", "resnet50"),
+    ("resnet152", "resnet50"),
+    ("resnext101_32x8d", "resnext50_32x4d"),
+    ("wide_resnet50_2", "resnext50_32x4d"),
+    ("wide_resnet101_2", "resnext50_32x4d"),
+    ("resnet110", "resnet56"),
+    ("preact_resnet110", "wide_resnet40_1"),
+    ("wide_resnet16_8", "wide_resnet16_4"),
+    ("wide_resnet28_10", "wide_resnet16_4"),
+    ("wide_resnet40_4", "wide_resnet40_2"),
+];
+
+/// All models but [`REPEATS`].
+fn originals() -> Vec<&'static str> {
+    let repeats = |model: &str| REPEATS.iter().any(|(repeats, _)| *repeats == model);
+    models().into_iter().map(|(model, _)| model).filter(|model| !repeats(model)).collect()
+}
+
+/// A network without values, for counting.
+fn outline(model: &str, classes: usize) -> Network {
+    let config = NetworkConfig { model: model.into(), classes, ..NetworkConfig::default() };
+    Network::new(&config, VarBuilder::zeros(DType::F32, &Device::Cpu)).unwrap()
+}
 
 fn network(model: &str, classes: usize, seed: u64) -> (Network, VarMap) {
     let vars = VarMap::new();
@@ -39,12 +82,16 @@ fn rows(t: &Tensor) -> Vec<Vec<f32>> {
 
 #[test]
 fn numbers_of_parameters_are_the_published_ones() {
+    let originals = originals();
     for (model, classes, parameters) in PARAMETERS {
-        let (network, vars) = network(model, *classes, 0);
+        assert_eq!(outline(model, *classes).summary((64, 64)).unwrap().parameters(), *parameters, "{model}");
+        if !originals.contains(model) {
+            continue;
+        }
+        let (_, vars) = network(model, *classes, 0);
         let trainable =
             |(name, var): (&String, &candle_core::Var)| if name.contains("running") { 0 } else { var.elem_count() };
         assert_eq!(vars.data().lock().unwrap().iter().map(trainable).sum::<usize>(), *parameters, "{model}");
-        assert_eq!(network.summary((64, 64)).unwrap().parameters(), *parameters, "{model}");
     }
 }
 
@@ -55,18 +102,24 @@ fn multiply_adds_are_the_published_ones() {
         ("resnet18", 1.81),
         ("resnet34", 3.66),
         ("resnet50", 4.09),
+        ("resnet101", 7.80),
+        ("resnet152", 11.51),
+        ("resnext50_32x4d", 4.23),
+        ("resnext101_32x8d", 16.41),
+        ("wide_resnet50_2", 11.40),
+        ("wide_resnet101_2", 22.75),
         ("efficientnet_b0", 0.39),
         ("mobilenetv2_100", 0.30),
     ];
     for (model, billions) in published {
-        let ours = network(model, 1000, 0).0.summary((224, 224)).unwrap().multiply_adds() as f64 / 1e9;
+        let ours = outline(model, 1000).summary((224, 224)).unwrap().multiply_adds() as f64 / 1e9;
         assert!((ours - billions).abs() < 0.01, "{model}: {ours}");
     }
 }
 
 #[test]
 fn every_parameter_learns_and_training_differs_from_evaluation() {
-    for (model, _) in models().into_iter().filter(|(m, _)| *m != "resnet110") {
+    for model in originals() {
         let (network, vars) = network(model, 5, 1);
         for (height, width) in [(32, 32), (48, 40)] {
             let x = pictures(3, height, width);
@@ -89,6 +142,11 @@ fn every_parameter_learns_and_training_differs_from_evaluation() {
 fn a_seed_gives_the_same_network_and_stages_name_every_variable_once() {
     for (model, doc) in models() {
         assert!(doc.ends_with('.'), "{model}: '{doc}' is not a sentence");
+    }
+    for (repeats, original) in REPEATS {
+        assert!(originals().contains(original) && models().iter().any(|(m, _)| m == repeats), "{repeats}, {original}");
+    }
+    for model in originals() {
         let ((a, vars), (b, _), (c, _)) = (network(model, 3, 7), network(model, 3, 7), network(model, 3, 8));
         let x = pictures(1, 32, 32);
         let logits = |n: &Network| rows(&n.forward(&x, None, &mut Pass::eval()).unwrap());
@@ -160,6 +218,8 @@ fn wrong_names_and_values_are_clear_errors() {
     assert!(build("resnet18", serde_json::json!({"widht": 3})).contains("unknown field `widht`"));
     assert!(build("resnet18", serde_json::json!({"layers": []})).contains("at least one unit"));
     assert!(build("resnet50", serde_json::json!({"shortcut": "pad"})).contains("pad shortcuts need basic units"));
+    assert!(build("resnet18", serde_json::json!({"cardinality": 8})).contains("need bottleneck units"));
+    assert!(build("wide_resnet16_4", serde_json::json!({"dropout": 1})).contains("dropout must be in 0..1"));
     assert!(build("efficientnet_b0", serde_json::json!({"stages": []})).contains("one row of stages"));
     assert!(build("efficientnet_b0", serde_json::json!({"width": -1})).contains("width must be above 0"));
     assert!(build("mobilenetv2_100", serde_json::json!({"act": "swish"})).contains("unknown variant `swish`"));

@@ -3,14 +3,17 @@
 mod baseline;
 mod convolutional;
 mod efficientnet;
+mod preact_resnet;
 mod resnet;
 
 pub use baseline::Baseline;
 pub use convolutional::{Convolutional, Stage};
 pub use efficientnet::{EfficientNet, StageRow};
+pub use preact_resnet::PreActResNet;
 pub use resnet::{ResNet, Shortcut, Stem, Unit};
 
 use crate::backbone::Entry;
 
 /// All families, in the order in which their models are listed.
-pub const FAMILIES: &[Entry] = &[Entry::of::<Baseline>(), Entry::of::<ResNet>(), Entry::of::<EfficientNet>()];
+pub const FAMILIES: &[Entry] =
+    &[Entry::of::<Baseline>(), Entry::of::<ResNet>(), Entry::of::<PreActResNet>(), Entry::of::<EfficientNet>()];

@@ -3,7 +3,7 @@
 use super::activation::activate;
 use super::batch_norm::{Statistics, batch_norm_eval, batch_norm_train};
 use super::conv2d::conv2d;
-use super::drop::drop_path;
+use super::drop::{drop_path, dropout};
 use super::pool::{Pool, global_pool, pool};
 use super::program::{Node, Program};
 use crate::pass::Pass;
@@ -49,7 +49,8 @@ pub(crate) fn run(
             Node::Scale { x, gate } => v(x).broadcast_mul(v(gate))?,
             Node::PadChannels { x, before, after } => v(x).pad_with_zeros(3, *before, *after)?,
             Node::DropPath { x, p } if pass.train => drop_path(v(x), *p, pass.key, site ^ program.site(id))?,
-            Node::DropPath { x, .. } => v(x).clone(),
+            Node::Dropout { x, p } if pass.train => dropout(v(x), *p, pass.key, site ^ program.site(id))?,
+            Node::DropPath { x, .. } | Node::Dropout { x, .. } => v(x).clone(),
             Node::Concat { xs } => Tensor::cat(&xs.iter().map(v).collect::<Vec<_>>(), 3)?,
             Node::Plain { x, f, params: own } => {
                 let x = v(x).permute((0, 3, 1, 2))?.contiguous()?;

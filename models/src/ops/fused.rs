@@ -13,7 +13,7 @@ use super::cpu::maps::{self, Branch, Gate, Size};
 use super::cpu::pooling;
 use super::cpu::rows::{Sink, Source, Sums, moments, totals};
 use super::cpu::scratch::unwritten;
-use super::drop::keep_mask;
+use super::drop::{drop_in_place, keep_mask};
 use super::plan::Plan;
 use super::pool::Pool;
 use super::program::{Id, Node, Program};
@@ -360,6 +360,13 @@ impl<'w> Walk<'w> {
                     saved.masks[id] = mask;
                     y
                 }
+                Node::Dropout { x, p } => {
+                    let mut y = maps::materialize(self.source(&saved, ends, *x), size);
+                    if self.train {
+                        drop_in_place(&mut y, *p, self.key, self.site ^ program.site(id));
+                    }
+                    y
+                }
                 Node::Concat { xs } => {
                     let mut y = unwritten(size.len());
                     let mut first = 0;
@@ -602,6 +609,13 @@ impl<'w> Walk<'w> {
                     let mut d = self.dense(&saved, ends, id, slope).take();
                     for (d, m) in d.chunks_exact_mut(size.pixels * c).zip(&saved.masks[id]) {
                         d.iter_mut().for_each(|d| *d *= m);
+                    }
+                    self.give(&saved, ends, &mut slopes, *x, Numbers::own(d));
+                }
+                Node::Dropout { x, p } => {
+                    let mut d = self.dense(&saved, ends, id, slope).take();
+                    if self.train {
+                        drop_in_place(&mut d, *p, self.key, self.site ^ program.site(id));
                     }
                     self.give(&saved, ends, &mut slopes, *x, Numbers::own(d));
                 }

@@ -48,7 +48,7 @@ impl Plan {
             let reads = |user: &Id| match node(*user) {
                 Node::Conv { .. } => true,
                 Node::Pool { .. } => !gate,
-                Node::Add { .. } | Node::GlobalPool { .. } | Node::DropPath { .. } => !gate,
+                Node::Add { .. } | Node::GlobalPool { .. } | Node::DropPath { .. } | Node::Dropout { .. } => !gate,
                 Node::Act { f, .. } => matches!(node(id), Node::Norm { .. }) && Curve::of(*f).is_some(),
                 Node::Scale { x, gate: other } => !gate && *x == id && *other != id,
                 _ => false,

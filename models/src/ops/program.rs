@@ -111,6 +111,13 @@ pub enum Node {
         /// Probability to drop a sample.
         p: f64,
     },
+    /// Dropout of single values.
+    Dropout {
+        /// What it reads.
+        x: Id,
+        /// Probability to drop a value.
+        p: f64,
+    },
     /// Channels one behind the other.
     Concat {
         /// What it reads.
@@ -139,6 +146,7 @@ impl Node {
             | Self::GlobalPool { x }
             | Self::PadChannels { x, .. }
             | Self::DropPath { x, .. }
+            | Self::Dropout { x, .. }
             | Self::Plain { x, .. } => vec![*x],
             Self::Add { a, b } | Self::Scale { x: a, gate: b } => vec![*a, *b],
             Self::Concat { xs } => xs.clone(),
@@ -172,14 +180,21 @@ pub struct Program {
 }
 
 impl Program {
-    /// Tells the random choices of node `id` from those of others: a hash of the last parameter before it, so that a block is
-    /// the same alone and in a chain.
+    /// Tells the random choices of node `id` from those of others: a hash of the last parameter before it, so that a block
+    /// is the same alone and in a chain, and how many choices came between the two.
     pub(crate) fn site(&self, id: Id) -> u64 {
-        let used = self.nodes[..id].iter().rev().find_map(|node| match node {
-            Node::Conv { weight, .. } | Node::Norm { weight, .. } => Some(*weight),
-            _ => None,
-        });
-        crate::init::name_hash(used.map_or("", |p| &self.params[p].name))
+        let (mut name, mut earlier) = ("", 0);
+        for node in self.nodes[..id].iter().rev() {
+            match node {
+                Node::Conv { weight, .. } | Node::Norm { weight, .. } => {
+                    name = &self.params[*weight].name;
+                    break;
+                }
+                Node::DropPath { .. } | Node::Dropout { .. } => earlier += 1,
+                _ => {}
+            }
+        }
+        crate::init::name_hash(name).wrapping_add(earlier)
     }
     /// Channels of the output.
     pub fn out_channels(&self) -> usize {
@@ -213,6 +228,7 @@ impl Program {
                 | Node::Scale { x, .. }
                 | Node::PadChannels { x, .. }
                 | Node::DropPath { x, .. }
+                | Node::Dropout { x, .. }
                 | Node::Plain { x, .. } => sizes[*x],
             };
             sizes.push(size);
@@ -268,7 +284,8 @@ impl Program {
                 | Node::Pool { x, .. }
                 | Node::GlobalPool { x }
                 | Node::PadChannels { x, .. }
-                | Node::DropPath { x, .. } => moved(x),
+                | Node::DropPath { x, .. }
+                | Node::Dropout { x, .. } => moved(x),
                 Node::Add { a, b } | Node::Scale { x: a, gate: b } => {
                     moved(a);
                     moved(b);
@@ -411,6 +428,13 @@ impl<'a> Flow<'a> {
         }
         if p == 0.0 { self } else { self.keep(Node::DropPath { x: self.id, p }) }
     }
+    /// Dropout of single values (Srivastava et al. 2014); `p` = 0 writes nothing.
+    pub fn dropout(self, p: f64) -> Self {
+        if !(0.0..1.0).contains(&p) {
+            self.fail(format!("dropout: p must be in 0..1, got {p}"));
+        }
+        if p == 0.0 { self } else { self.keep(Node::Dropout { x: self.id, p }) }
+    }
     /// Candle code in the middle of a block, `channels` out; `params` are (name, shape, start).
     pub fn plain(
         self,
@@ -458,6 +482,14 @@ mod tests {
             }))
             .contains("last value")
         );
+    }
+
+    #[test]
+    fn every_random_choice_has_a_site_of_its_own() {
+        let program = block(4, |x| x.conv("a", 4, k(1)).dropout(0.5).relu().dropout(0.5).drop_path(0.5)).unwrap();
+        let sites = [2, 4, 5].map(|id| program.site(id));
+        assert!(sites[0] != sites[1] && sites[1] != sites[2] && sites[0] != sites[2]);
+        assert_eq!(sites[0], crate::init::name_hash("a.weight"));
     }
 
     #[test]
