@@ -3,11 +3,13 @@
 mod baseline;
 mod convolutional;
 mod efficientnet;
+mod mbconv;
 mod resnet;
 
 pub use baseline::Baseline;
 pub use convolutional::{Convolutional, Stage};
-pub use efficientnet::{EfficientNet, StageRow};
+pub use efficientnet::EfficientNet;
+pub use mbconv::{BlockKind, Excite, StageRow};
 pub use resnet::{ResNet, Shortcut, Stem, Unit};
 
 use crate::backbone::Entry;
