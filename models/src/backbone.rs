@@ -38,6 +38,10 @@ pub trait Family: Serialize + DeserializeOwned {
     const HEAD: &'static str;
     /// The sizes of the paper.
     fn presets() -> Vec<Preset<Self>>;
+    /// The side in pixels of the pictures that preset `name` was made for; none where it takes any equally well.
+    fn picture_size(_name: &str) -> Option<usize> {
+        None
+    }
     /// A backbone that reads `channels` channels, with its variables under `vb`'s path.
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>>;
 }
@@ -46,6 +50,7 @@ pub trait Family: Serialize + DeserializeOwned {
 pub struct Entry {
     head: &'static str,
     presets: fn() -> Vec<Preset<Value>>,
+    picture_size: fn(&str) -> Option<usize>,
     build: BuildFn,
 }
 
@@ -71,7 +76,7 @@ impl Entry {
             let family: F = serde_json::from_value(config).map_err(BuildError::Parameter)?;
             family.build(channels, vb).map_err(BuildError::Other)
         }
-        Self { head: F::HEAD, presets: presets::<F>, build: build::<F> }
+        Self { head: F::HEAD, presets: presets::<F>, picture_size: F::picture_size, build: build::<F> }
     }
 }
 
@@ -99,6 +104,14 @@ pub fn build(name: &str, overrides: &Value, channels: usize, vb: VarBuilder<'_>)
         BuildError::Parameter(source) => Error::Parameter { name: name.into(), source },
         BuildError::Other(error) => error,
     })
+}
+
+/// The side in pixels of the pictures that model `name` was made for, if there is one; it takes others, too.
+///
+/// # Errors
+/// [`Error::UnknownModel`] for an unknown name.
+pub fn picture_size(name: &str) -> Result<Option<usize>> {
+    find(name, &Value::Null).map(|(entry, _)| (entry.picture_size)(name))
 }
 
 /// What the reference implementation of model `name` calls the head.

@@ -33,7 +33,7 @@ pub mod ops;
 mod pass;
 mod summary;
 
-pub use backbone::{Backbone, Entry, Family, Preset, build, models, resolve};
+pub use backbone::{Backbone, Entry, Family, Preset, build, models, picture_size, resolve};
 pub use error::{Error, Result};
 pub use network::{Network, NetworkConfig};
 pub use pass::{Grad, Pass, Tap};

@@ -125,6 +125,13 @@ const RESNET50D: &str = include_str!("golden/resnet50d.json");
 const WIDE_RESNET: &str = include_str!("golden/wide_resnet16_4.json");
 const EFFICIENTNET: &str = include_str!("golden/efficientnet_b0.json");
 const MOBILENET: &str = include_str!("golden/mobilenetv2_100.json");
+/// Separable convolutions; squeeze and excitation with hard gates and a head behind the pooling; fused blocks, TensorFlow's
+/// padding and norms.
+const DEPTHWISE: [&str; 3] = [
+    include_str!("golden/mobilenetv1_100.json"),
+    include_str!("golden/mobilenetv3_small_100.json"),
+    include_str!("golden/tf_efficientnetv2_s.json"),
+];
 
 #[test]
 fn resnet20_step_in_f32() {
@@ -192,6 +199,26 @@ fn mobilenet_step_in_f32() {
 #[test]
 fn mobilenet_step_in_f64() {
     one_step(MOBILENET, DType::F64, 1e-9);
+}
+
+#[test]
+fn depthwise_networks_steps_in_f32() {
+    DEPTHWISE.iter().for_each(|golden| one_step(golden, DType::F32, 1e-4));
+}
+
+#[test]
+fn depthwise_networks_steps_in_f64() {
+    DEPTHWISE.iter().for_each(|golden| one_step(golden, DType::F64, 1e-9));
+}
+
+#[test]
+fn depthwise_networks_follow_pytorch_for_twenty_steps() {
+    DEPTHWISE.iter().for_each(|golden| twenty_steps(golden));
+}
+
+#[test]
+fn whole_depthwise_networks_say_what_timm_s_do() {
+    DEPTHWISE.iter().for_each(|golden| whole(golden));
 }
 
 #[test]

@@ -3,12 +3,14 @@
 mod baseline;
 mod convolutional;
 mod efficientnet;
+mod mbconv;
 mod preact_resnet;
 mod resnet;
 
 pub use baseline::Baseline;
 pub use convolutional::{Convolutional, Stage};
-pub use efficientnet::{EfficientNet, StageRow};
+pub use efficientnet::EfficientNet;
+pub use mbconv::{BlockKind, Excite, StageRow};
 pub use preact_resnet::PreActResNet;
 pub use resnet::{ResNet, Shortcut, Stem, Unit};
 

@@ -11,7 +11,7 @@ use super::cuda;
 use super::element::Element;
 use super::gemm::{Matrix, multiply};
 use super::kernel::{Kernel2, Op2, PIXELS_PER_TASK};
-use super::window::{Sweep, Window};
+use super::window::{Edge, Sweep, Window};
 use candle_core::{Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
@@ -24,11 +24,23 @@ use rayon::prelude::*;
 pub fn conv2d(x: &Tensor, weight: &Tensor, at: Window) -> Result<Tensor> {
     Geometry::new(x.dims(), weight.dims(), at)?;
     let weight = &weight.to_dtype(x.dtype())?;
-    if x.device().is_cpu() || cuda::has_cudnn(x) {
-        x.contiguous()?.apply_op2(&weight.contiguous()?, Op2(Conv(at)))
+    let run = |x: &Tensor, at| x.contiguous()?.apply_op2(&weight.contiguous()?, Op2(Conv(at)));
+    if x.device().is_cpu() || cuda::has_cudnn(x) && at.edge == Edge::Even {
+        run(x, at)
+    } else if cuda::has_cudnn(x) {
+        // cuDNN pads both sides alike.
+        let (x, at) = padded(x, at)?;
+        run(&x, at)
     } else {
         composed(x, weight, at)
     }
+}
+
+/// `x` with its padding written down, and the window that adds none.
+fn padded(x: &Tensor, at: Window) -> Result<(Tensor, Window)> {
+    let (_, h, w, _) = x.dims4()?;
+    let x = x.pad_with_zeros(1, at.near(h), at.far(h))?.pad_with_zeros(2, at.near(w), at.far(w))?;
+    Ok((x, Window { pad: 0, edge: Edge::Even, ..at }))
 }
 
 /// The same from plain candle ops, one shifted view per tap: the oracle of the tests, and the way on devices without a kernel.
@@ -380,5 +392,28 @@ fn depthwise_grad_weight<T: Element>(g: &Geometry, x: &[T], dy: &[T], pixels: st
                 sum.iter_mut().zip(dy.iter().zip(x)).for_each(|(sum, (&dy, &x))| *sum += dy * x);
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::window::k;
+    use super::*;
+    use candle_core::Device;
+
+    /// What cuDNN is given instead of TensorFlow's padding, over even and odd sides.
+    #[test]
+    fn padding_written_down_is_the_same_convolution() {
+        let numbers = |shape: &[usize]| {
+            let values: Vec<f64> = (0..shape.iter().product()).map(|i: usize| ((i * 37) % 23) as f64 - 11.0).collect();
+            Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+        };
+        for (at, side) in [(k(3).stride(2).same(), 8), (k(5).stride(2).same(), 7), (k(1).stride(2).same(), 6)] {
+            let (x, w) = (numbers(&[2, side, 9, 3]), numbers(&[4, 3, at.size, at.size]));
+            let (wider, bare) = padded(&x, at).unwrap();
+            let [a, b] = [conv2d(&x, &w, at), conv2d(&wider, &w, bare)].map(|y| y.unwrap());
+            assert_eq!(a.dims(), b.dims());
+            assert_eq!(a.flatten_all().unwrap().to_vec1::<f64>().unwrap(), b.flatten_all().unwrap().to_vec1::<f64>().unwrap());
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Passes over whole maps: what is left when convolutions take norms and activations along.
 
 use super::act::{Curve, slope};
-use super::rows::{ahead, Layout, Sink, Source, Sums, by_curve, sweep};
+use super::rows::{Layout, Sink, Source, Sums, ahead, by_curve, sweep};
 use super::scratch::unwritten;
 use super::simd::{Simd, Work, dispatch};
 use super::tasks::{Room, Strip, run, share, strips};

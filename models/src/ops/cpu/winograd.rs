@@ -194,7 +194,9 @@ impl<'a, const M: usize> Winograd<'a, M> {
         });
         let rows = share(self.samples * oh, 32);
         let strips = out.chunks_mut(rows * ow * co).enumerate().collect();
-        run(strips, cost, |(i, out), _| dispatch(Drain { sink, planes: &planes, pixels, co, first: i * rows * ow, out }))
+        run(strips, cost, |(i, out), _| {
+            dispatch(Drain { sink, planes: &planes, pixels, co, first: i * rows * ow, out })
+        })
     }
 }
 
