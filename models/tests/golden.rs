@@ -122,6 +122,8 @@ const RESNET20: &str = include_str!("golden/resnet20.json");
 const RESNET18: &str = include_str!("golden/resnet18.json");
 const EFFICIENTNET: &str = include_str!("golden/efficientnet_b0.json");
 const MOBILENET: &str = include_str!("golden/mobilenetv2_100.json");
+const CONVNEXT: &str = include_str!("golden/convnext_tiny.json");
+const VIT: &str = include_str!("golden/vit_tiny_patch16_224.json");
 
 #[test]
 fn resnet20_step_in_f32() {
@@ -171,6 +173,32 @@ fn mobilenet_step_in_f32() {
 #[test]
 fn mobilenet_step_in_f64() {
     one_step(MOBILENET, DType::F64, 1e-9);
+}
+
+#[test]
+fn convnext_step_in_f32() {
+    one_step(CONVNEXT, DType::F32, 1e-4);
+}
+
+#[test]
+fn convnext_step_in_f64() {
+    one_step(CONVNEXT, DType::F64, 1e-9);
+}
+
+#[test]
+fn vision_transformer_step_in_f32() {
+    one_step(VIT, DType::F32, 1e-4);
+}
+
+#[test]
+fn vision_transformer_step_in_f64() {
+    one_step(VIT, DType::F64, 1e-9);
+}
+
+#[test]
+fn networks_of_layer_norms_follow_pytorch_for_twenty_steps() {
+    twenty_steps(CONVNEXT);
+    twenty_steps(VIT);
 }
 
 #[test]

@@ -16,20 +16,26 @@ pub struct Stage {
     pub blocks: Vec<(String, Program)>,
 }
 
-/// A backbone made of [`Stage`]s. It runs as one program, so that what one block hands to the next stays inside; stage by
+impl Stage {
+    /// A stage of one block whose variables have no prefix.
+    pub(crate) fn of(name: &str, block: Program) -> Self {
+        Self { name: name.into(), blocks: vec![(String::new(), block)] }
+    }
+}
+
+/// [`Stage`]s one behind the other. They run as one program, so that what one block hands to the next stays inside; stage by
 /// stage where someone looks in between, or where stages are to be run again on the way back.
-pub struct Convolutional {
-    channels: usize,
+pub(crate) struct Sequence {
     whole: Block,
     stages: Vec<(String, Block)>,
 }
 
-impl Convolutional {
+impl Sequence {
     /// Takes or makes the variables of all blocks under `vb`'s path; the first block reads `channels` channels.
     ///
     /// # Errors
     /// When a block does not read what the one before writes, or a variable has another shape.
-    pub fn new(channels: usize, stages: Vec<Stage>, vb: VarBuilder<'_>) -> Result<Self> {
+    pub(crate) fn new(channels: usize, stages: Vec<Stage>, vb: VarBuilder<'_>) -> Result<Self> {
         let mut width = channels;
         let mut built = Vec::with_capacity(stages.len());
         let mut programs = Vec::with_capacity(stages.len());
@@ -44,38 +50,29 @@ impl Convolutional {
             built.push((stage.name, Block::new(program, vb.clone())?));
         }
         // The same variables by the same names.
-        Ok(Self { channels, whole: Block::new(chain(programs)?, vb)?, stages: built })
+        Ok(Self { whole: Block::new(chain(programs)?, vb)?, stages: built })
     }
-}
 
-impl Backbone for Convolutional {
-    fn features(&self, x: &Tensor, pass: &mut Pass<'_>) -> candle_core::Result<Tensor> {
-        let (_, c, ..) = x.dims4()?;
-        if c != self.channels {
-            candle_core::bail!(
-                "the network reads {} channels, but the pictures have {c}: {:?}",
-                self.channels,
-                x.dims()
-            )
-        }
-        // Blocks speak [B, H, W, C]; pictures need no gradient here, and the last map is small.
-        let mut x = x.permute((0, 2, 3, 1))?.contiguous()?;
+    /// `[B, H, W, C]` → `[B, H', W', F]`.
+    pub(crate) fn forward(&self, x: &Tensor, pass: &mut Pass<'_>) -> candle_core::Result<Tensor> {
         if pass.taps.is_none() && !pass.recompute {
-            x = self.whole.forward(&x, pass)?;
-        } else {
-            for (name, stage) in &self.stages {
-                x = stage.forward(&x, pass)?;
-                pass.tap(name, &x);
-            }
+            return self.whole.forward(x, pass);
         }
-        x.permute((0, 3, 1, 2))
+        let mut x = x.clone();
+        for (name, stage) in &self.stages {
+            x = stage.forward(&x, pass)?;
+            pass.tap(name, &x);
+        }
+        Ok(x)
     }
 
-    fn width(&self) -> usize {
-        self.stages.last().map_or(self.channels, |(_, stage)| stage.program().out_channels())
+    /// F.
+    pub(crate) fn width(&self) -> usize {
+        self.whole.program().out_channels()
     }
 
-    fn stages(&self) -> Vec<(String, Vec<String>)> {
+    /// Names of the stages and the variables of each.
+    pub(crate) fn stages(&self) -> Vec<(String, Vec<String>)> {
         let variables = |stage: &Block| {
             let program = stage.program();
             let stats = program.stats.iter();
@@ -85,11 +82,86 @@ impl Backbone for Convolutional {
         self.stages.iter().map(|(name, stage)| (name.clone(), variables(stage))).collect()
     }
 
-    fn layers(&self, mut size: (usize, usize)) -> Result<Vec<Layer>> {
+    /// Appends all layers for a map of `size` and returns the size of the last one's.
+    pub(crate) fn layers(&self, size: (usize, usize), layers: &mut Vec<Layer>) -> Result<(usize, usize)> {
+        self.stages.iter().try_fold(size, |size, (_, stage)| program_layers(stage.program(), size, layers))
+    }
+}
+
+/// A backbone made of [`Stage`]s.
+pub struct Convolutional {
+    channels: usize,
+    body: Sequence,
+    neck: Option<Sequence>,
+}
+
+impl Convolutional {
+    /// Takes or makes the variables of all blocks under `vb`'s path; the first block reads `channels` channels.
+    ///
+    /// # Errors
+    /// When a block does not read what the one before writes, or a variable has another shape.
+    pub fn new(channels: usize, stages: Vec<Stage>, vb: VarBuilder<'_>) -> Result<Self> {
+        Ok(Self { channels, body: Sequence::new(channels, stages, vb)?, neck: None })
+    }
+
+    /// With a stage behind the global average, which it reads as a map of one pixel.
+    ///
+    /// # Errors
+    /// When it does not read what the last stage writes, or a variable has another shape.
+    pub fn with_neck(mut self, neck: Stage, vb: VarBuilder<'_>) -> Result<Self> {
+        self.neck = Some(Sequence::new(self.body.width(), vec![neck], vb)?);
+        Ok(self)
+    }
+}
+
+impl Backbone for Convolutional {
+    fn features(&self, x: &Tensor, pass: &mut Pass<'_>) -> candle_core::Result<Tensor> {
+        // Blocks speak [B, H, W, C]; pictures need no gradient here, and the last map is small.
+        self.body.forward(&pixels_first(x, self.channels)?, pass)?.permute((0, 3, 1, 2))
+    }
+
+    fn width(&self) -> usize {
+        self.body.width()
+    }
+
+    fn neck(&self, pooled: &Tensor, pass: &mut Pass<'_>) -> candle_core::Result<Tensor> {
+        match &self.neck {
+            Some(neck) => on_vectors(neck, pooled, pass),
+            None => Ok(pooled.clone()),
+        }
+    }
+
+    fn embedding(&self) -> usize {
+        self.neck.as_ref().map_or(self.width(), Sequence::width)
+    }
+
+    fn stages(&self) -> Vec<(String, Vec<String>)> {
+        let mut stages = self.body.stages();
+        stages.extend(self.neck.iter().flat_map(Sequence::stages));
+        stages
+    }
+
+    fn layers(&self, size: (usize, usize)) -> Result<Vec<Layer>> {
         let mut layers = vec![];
-        for (_, stage) in &self.stages {
-            size = program_layers(stage.program(), size, &mut layers)?;
+        self.body.layers(size, &mut layers)?;
+        if let Some(neck) = &self.neck {
+            neck.layers((1, 1), &mut layers)?;
         }
         Ok(layers)
     }
+}
+
+/// Pictures `[B, C, H, W]` as `[B, H, W, C]`.
+pub(crate) fn pixels_first(x: &Tensor, channels: usize) -> candle_core::Result<Tensor> {
+    let (_, c, ..) = x.dims4()?;
+    if c != channels {
+        candle_core::bail!("the network reads {channels} channels, but the pictures have {c}: {:?}", x.dims())
+    }
+    x.permute((0, 2, 3, 1))?.contiguous()
+}
+
+/// Runs blocks on `[B, F]`, as on maps of one pixel.
+pub(crate) fn on_vectors(blocks: &Sequence, x: &Tensor, pass: &mut Pass<'_>) -> candle_core::Result<Tensor> {
+    let (b, f) = x.dims2()?;
+    blocks.forward(&x.reshape((b, 1, 1, f))?, pass)?.flatten_from(1)
 }
