@@ -189,6 +189,28 @@ fn programs() -> Vec<(&'static str, usize, Program)> {
         ),
         ("gate of a stored value", 6, block(6, |x| se(x.conv("a", 6, k(3).bias()), 3) + x)),
         (
+            "convnext",
+            20,
+            block(20, |x| {
+                let y = x.depthwise("dw", k(7).bias()).layer_norm("n", 1e-6).linear("a", 40).gelu();
+                y.linear("b", 20).layer_scale("gamma", 0.1).drop_path(0.3) + x
+            }),
+        ),
+        (
+            "convnext, downsampling",
+            8,
+            block(8, |x| x.layer_norm("n", 1e-6).conv("c", 13, k(2).pad(0).stride(2).bias()).norm("m").gelu()),
+        ),
+        (
+            "transformer",
+            24,
+            block(24, |x| {
+                let y = x.layer_norm("n1", 1e-6).linear("qkv", 72).attention(3).linear("proj", 24);
+                let x = y.drop_path(0.2) + x;
+                x.layer_norm("n2", 1e-6).linear("fc1", 30).gelu().linear("fc2", 24) + x
+            }),
+        ),
+        (
             "candle code",
             6,
             block(6, |x| {
@@ -215,7 +237,7 @@ fn run(program: &Program, dtype: DType, size: (usize, usize, usize), fused: bool
         let fan = var.elem_count() / var.dim(0).unwrap();
         let v = match name {
             n if n.ends_with("running_var") => (v.abs().unwrap() + 0.5).unwrap(),
-            _ if var.rank() == 4 => (v * (3.0 / fan as f64).sqrt()).unwrap(),
+            _ if var.rank() >= 2 => (v * (3.0 / fan as f64).sqrt()).unwrap(),
             n => ((v * 0.3).unwrap() + if n.ends_with("weight") { 1.0 } else { 0.1 }).unwrap(),
         };
         var.set(&v).unwrap();

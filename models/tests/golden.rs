@@ -132,6 +132,8 @@ const DEPTHWISE: [&str; 3] = [
     include_str!("golden/mobilenetv3_small_100.json"),
     include_str!("golden/tf_efficientnetv2_s.json"),
 ];
+const CONVNEXT: &str = include_str!("golden/convnext_tiny.json");
+const VIT: &str = include_str!("golden/vit_tiny_patch16_224.json");
 
 #[test]
 fn resnet20_step_in_f32() {
@@ -219,6 +221,32 @@ fn depthwise_networks_follow_pytorch_for_twenty_steps() {
 #[test]
 fn whole_depthwise_networks_say_what_timm_s_do() {
     DEPTHWISE.iter().for_each(|golden| whole(golden));
+}
+
+#[test]
+fn convnext_step_in_f32() {
+    one_step(CONVNEXT, DType::F32, 1e-4);
+}
+
+#[test]
+fn convnext_step_in_f64() {
+    one_step(CONVNEXT, DType::F64, 1e-9);
+}
+
+#[test]
+fn vision_transformer_step_in_f32() {
+    one_step(VIT, DType::F32, 1e-4);
+}
+
+#[test]
+fn vision_transformer_step_in_f64() {
+    one_step(VIT, DType::F64, 1e-9);
+}
+
+#[test]
+fn networks_of_layer_norms_follow_pytorch_for_twenty_steps() {
+    twenty_steps(CONVNEXT);
+    twenty_steps(VIT);
 }
 
 #[test]

@@ -53,6 +53,19 @@ const PARAMETERS: &[(&str, usize, usize)] = &[
     ("mobilenetv3_small_050", 1000, 1_593_224),
     ("mobilenetv3_small_100", 1000, 2_542_856),
     ("mobilenetv3_large_100", 1000, 5_483_032),
+    ("convnext_atto", 1000, 3_695_520),
+    ("convnext_femto", 1000, 5_217_784),
+    ("convnext_pico", 1000, 9_045_672),
+    ("convnext_nano", 1000, 15_593_560),
+    ("convnext_tiny", 1000, 28_589_128),
+    ("convnext_small", 1000, 50_223_688),
+    ("convnext_base", 1000, 88_591_464),
+    ("vit_tiny_patch16_224", 1000, 5_717_416),
+    ("vit_small_patch16_224", 1000, 22_050_664),
+    ("vit_base_patch16_224", 1000, 86_567_656),
+    ("deit_tiny_patch16_224", 1000, 5_717_416),
+    ("deit_small_patch16_224", 1000, 22_050_664),
+    ("deit_base_patch16_224", 1000, 86_567_656),
 ];
 
 /// Models that take long and only repeat the blocks of a smaller one, which stands for them where a network has to run.
@@ -82,6 +95,11 @@ const REPEATS: &[(&str, &str)] = &[
     ("tf_efficientnet_b6", "tf_efficientnet_b0"),
     ("tf_efficientnet_b7", "tf_efficientnet_b0"),
     ("tf_efficientnetv2_s", "efficientnetv2_s"),
+    ("convnext_tiny", "convnext_nano"),
+    ("convnext_small", "convnext_nano"),
+    ("convnext_base", "convnext_nano"),
+    ("vit_base_patch16_224", "vit_small_patch16_224"),
+    ("deit_base_patch16_224", "deit_small_patch16_224"),
 ];
 
 /// All models but [`REPEATS`].
@@ -97,8 +115,12 @@ fn outline(model: &str, classes: usize) -> Network {
 }
 
 fn network(model: &str, classes: usize, seed: u64) -> (Network, VarMap) {
+    network_with(model, classes, seed, serde_json::Value::Null)
+}
+
+fn network_with(model: &str, classes: usize, seed: u64, params: serde_json::Value) -> (Network, VarMap) {
     let vars = VarMap::new();
-    let config = NetworkConfig { model: model.into(), classes, ..NetworkConfig::default() };
+    let config = NetworkConfig { model: model.into(), classes, params, ..NetworkConfig::default() };
     let network = Network::new(&config, init::seeded(&vars, seed, DType::F32, &Device::Cpu)).unwrap();
     (network, vars)
 }
@@ -152,6 +174,8 @@ fn multiply_adds_are_the_published_ones() {
         ("mobilenetv2_100", 224, 0.301),
         ("mobilenetv3_small_100", 224, 0.057),
         ("mobilenetv3_large_100", 224, 0.217),
+        ("convnext_tiny", 224, 4.46),
+        ("vit_base_patch16_224", 224, 17.56),
     ];
     for (model, side, billions) in published {
         let ours = outline(model, 1000).summary((side, side)).unwrap().multiply_adds() as f64 / 1e9;
@@ -202,7 +226,11 @@ fn activations_can_be_swapped() {
 #[test]
 fn every_parameter_learns_and_training_differs_from_evaluation() {
     for model in originals() {
-        let (network, vars) = network(model, 5, 1);
+        let (mut network, mut vars) = network(model, 5, 1);
+        if !vars.data().lock().unwrap().keys().any(|name| name.contains("running")) {
+            // Without batch norms, stochastic depth is all that tells training from evaluation.
+            (network, vars) = network_with(model, 5, 1, serde_json::json!({"drop_path": 0.1}));
+        }
         for (height, width) in [(32, 32), (48, 40)] {
             let x = pictures(3, height, width);
             let logits = network.forward(&x, None, &mut Pass::train(1)).unwrap();
@@ -307,6 +335,9 @@ fn wrong_names_and_values_are_clear_errors() {
     assert!(build("mobilenetv3_small_100", serde_json::json!({"head": 0})).contains("pooled_head needs a head"));
     assert!(build("tf_efficientnet_b0", serde_json::json!({"eps": 0})).contains("eps must be above 0"));
     assert!(build("mobilenetv2_100", serde_json::json!({"act": "swish"})).contains("unknown variant `swish`"));
+    assert!(build("convnext_atto", serde_json::json!({"depths": [1]})).contains("as many depths as dims"));
+    assert!(build("vit_tiny_patch16_224", serde_json::json!({"size": 225})).contains("whole patches (16)"));
+    assert!(build("vit_tiny_patch16_224", serde_json::json!({"mlp": 0})).contains("at least one channel"));
     let resolved = resolve("resnet20", &serde_json::json!({"width": 8})).unwrap();
     assert_eq!((resolved["width"].as_u64(), resolved["stem"].as_str()), (Some(8), Some("cifar")));
     let (network, _) = network("resnet18", 2, 0);

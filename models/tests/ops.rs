@@ -189,6 +189,11 @@ fn layer_norms_and_softmaxes() {
     let x = (values(&[4, 3, 9], 37) * 5.0).unwrap();
     check("softmax", std::slice::from_ref(&x), &|t| ops::softmax(&t[0]), &|t| twins::softmax(&t[0]));
     check("log softmax", &[x], &|t| ops::log_softmax(&t[0]), &|t| twins::log_softmax(&t[0]));
+    // The second one has more queries than are looked at together.
+    for (shape, heads) in [([2, 5, 24], 2), ([1, 70, 6], 1)] {
+        let x = (values(&shape, 37) * 2.0).unwrap();
+        check("attention", &[x], &|t| ops::attention(&t[0], heads), &|t| twins::attention(&t[0], heads));
+    }
 }
 
 /// Large numbers do not overflow, and a row far from zero keeps its digits.
@@ -336,6 +341,8 @@ fn activations_and_linear() {
     check("linear", &inputs, &|t| ops::linear(&t[0], &t[1], Some(&t[2])), &|t| {
         t[0].matmul(&t[1].t()?)?.broadcast_add(&t[2])
     });
+    let inputs = [values(&[2, 4, 6], 11), values(&[3, 6], 12)];
+    check("linear", &inputs, &|t| ops::linear(&t[0], &t[1], None), &|t| t[0].broadcast_matmul(&t[1].t()?));
 }
 
 #[test]
@@ -371,6 +378,7 @@ fn half_precision_maps_have_new_ops_too() {
         let mut all = vec![
             ops::softmax(x).unwrap(),
             ops::log_softmax(x).unwrap(),
+            ops::attention(&x.flatten(1, 2).unwrap(), 2).unwrap(),
             ops::upsample(x, RESAMPLINGS[1], Extent::Size(7, 5)).unwrap(),
             ops::adaptive_pool(x, Pool::Max, (3, 3)).unwrap(),
             ops::global_pool(x, Pool::Avg).unwrap(),
@@ -420,6 +428,7 @@ fn mistakes_are_clear_errors() {
     assert!(message(ops::layer_norm(&x, &one, &one, 1e-5)).contains("3 channels, but weight [4]"));
     let three = values(&[3], 1);
     assert!(message(ops::layer_norm(&rows, &three, &three, 1e-5)).contains("empty input"));
+    assert!(message(ops::attention(&values(&[2, 3, 8], 1), 2)).contains("8 channels are not queries"));
     assert!(message(ops::softmax(&rows)).contains("empty input") && message(ops::log_softmax(&rows)).contains("empty"));
     let volume = values(&[1, 2, 4, 4, 3], 17);
     assert!(
@@ -473,6 +482,65 @@ fn results_of_new_ops_do_not_depend_on_threads() {
         })
     };
     assert_eq!(run(1), run(3));
+}
+
+/// Layers of rows and curves on every kind of vectors against the same in f64.
+#[test]
+fn single_precision_rows_and_curves_agree_with_double_precision() {
+    let _alone = VECTORS.write().unwrap();
+    let single = |t: &Tensor| t.to_dtype(DType::F32).unwrap().to_dtype(DType::F64).unwrap();
+    for vectors in [ops::Vectors::Portable, ops::Vectors::Avx2, ops::Vectors::Avx512] {
+        ops::limit_vectors(vectors);
+        for c in [1, 7, 16, 30, 96, 197] {
+            let x = single(&(values(&[5, 13, c], 80) * 4.0).unwrap());
+            let (w, b) = (single(&values(&[c], 81)), single(&values(&[c], 82)));
+            let y = |what: &str, inputs: &[Tensor], f: Op<'_>| {
+                let run = |dtype| {
+                    let of = |t: &Tensor| Var::from_tensor(&t.to_dtype(dtype).unwrap()).unwrap();
+                    let vars: Vec<Var> = inputs.iter().map(of).collect();
+                    let tensors: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
+                    let y = f(&tensors).unwrap();
+                    let store = scalar(&y.to_dtype(DType::F64).unwrap()).backward().unwrap();
+                    let mut all = vec![y];
+                    all.extend(vars.iter().map(|v| store.get(v).unwrap().clone()));
+                    all
+                };
+                for (a, b) in run(DType::F32).iter().zip(&run(DType::F64)) {
+                    close(&format!("{what} of {c} {vectors:?}"), a, b, 1e-5);
+                }
+            };
+            y("softmax", std::slice::from_ref(&x), &|t| ops::softmax(&t[0]));
+            y("log softmax", std::slice::from_ref(&x), &|t| ops::log_softmax(&t[0]));
+            if c > 1 {
+                y("layer norm", &[x.clone(), w, b], &|t| ops::layer_norm(&t[0], &t[1], &t[2], 1e-5));
+            }
+            if usize::is_multiple_of(c, 3) {
+                y("attention", std::slice::from_ref(&x), &|t| ops::attention(&t[0], 1));
+            }
+            for f in ACTS {
+                y(&format!("{f:?}"), std::slice::from_ref(&x), &|t| ops::activate(&t[0], f));
+            }
+        }
+    }
+    ops::limit_vectors(ops::Vectors::Avx512);
+}
+
+/// Limits at infinities, and what is not a number, as in PyTorch's F64.
+#[test]
+fn curves_of_infinities_are_pytorch_s() {
+    let x = Tensor::new(&[f32::NEG_INFINITY, -1000.0, 1000.0, f32::INFINITY, f32::NAN], &Device::Cpu).unwrap();
+    let (nan, inf) = (f32::NAN, f32::INFINITY);
+    let want: [(Act, [f32; 5]); 5] = [
+        (Act::Silu, [nan, 0.0, 1000.0, inf, nan]),
+        (Act::Sigmoid, [0.0, 0.0, 1.0, 1.0, nan]),
+        (Act::Gelu, [nan, 0.0, 1000.0, inf, nan]),
+        (Act::Mish, [nan, 0.0, 1000.0, inf, nan]),
+        (Act::Tanh, [-1.0, -1.0, 1.0, 1.0, nan]),
+    ];
+    for (f, want) in want {
+        let ours = ops::activate(&x, f).unwrap().to_vec1::<f32>().unwrap();
+        assert!(ours.iter().zip(&want).all(|(a, b)| a == b || a.is_nan() && b.is_nan()), "{f:?}: {ours:?}");
+    }
 }
 
 /// The f32 kernels, on every kind of vectors, against the same convolution in f64.

@@ -1,9 +1,11 @@
 //! The composed interpreter: a program run node by node over the ops of this module.
 
 use super::activation::activate;
+use super::attention::attention;
 use super::batch_norm::{Statistics, batch_norm_eval, batch_norm_train};
 use super::conv2d::conv2d;
 use super::drop::{drop_path, dropout};
+use super::layer_norm::layer_norm;
 use super::pool::{Pool, global_pool, pool};
 use super::program::{Node, Program};
 use crate::pass::Pass;
@@ -25,7 +27,8 @@ pub(crate) fn run(
         let y = match node {
             Node::Input => x.clone(),
             Node::Conv { x, at, weight, bias } => {
-                let y = conv2d(v(x), &params[*weight], *at)?;
+                let weight = &params[*weight];
+                let y = conv2d(v(x), &weight.reshape((weight.dim(0)?, (), at.size, at.size))?, *at)?;
                 match bias {
                     Some(bias) => y.broadcast_add(&params[*bias].to_dtype(y.dtype())?)?,
                     None => y,
@@ -41,6 +44,11 @@ pub(crate) fn run(
                     let [mean, variance] = &running[*stats];
                     batch_norm_eval(v(x), weight, bias, (mean, variance), *eps)?
                 }
+            }
+            Node::LayerNorm { x, eps, weight, bias } => layer_norm(v(x), &params[*weight], &params[*bias], *eps)?,
+            Node::Attention { x, heads } => {
+                let (b, h, w, c) = v(x).dims4()?;
+                attention(&v(x).reshape((b, h * w, c))?, *heads)?.reshape((b, h, w, c / 3))?
             }
             Node::Act { x, f } => activate(v(x), *f)?,
             Node::Add { a, b } => (v(a) + v(b))?,

@@ -6,6 +6,7 @@
 //! of the forms of [`Slope`].
 
 use super::activation::activate;
+use super::attention::{self, Heads};
 use super::cpu::act::Curve;
 use super::cpu::conv::{self, kernel};
 use super::cpu::geometry::Geometry;
@@ -14,6 +15,7 @@ use super::cpu::pooling;
 use super::cpu::rows::{Sink, Source, Sums, moments, totals};
 use super::cpu::scratch::unwritten;
 use super::drop::{drop_in_place, keep_mask};
+use super::layer_norm;
 use super::plan::Plan;
 use super::pool::Pool;
 use super::program::{Id, Node, Program};
@@ -286,6 +288,13 @@ impl<'w> Walk<'w> {
                         maps::materialize(self.description(&saved, ends, id), size)
                     }
                 }
+                Node::LayerNorm { x, eps, weight, bias } => {
+                    layer_norm::forward(self.value(&saved, ends, *x), self.params[*weight], self.params[*bias], *eps)
+                }
+                Node::Attention { x, heads } => attention::forward(
+                    self.value(&saved, ends, *x),
+                    Heads { tokens: size.pixels, width: c, heads: *heads },
+                ),
                 Node::Act { x, f } => {
                     if plan.described[id] {
                         vec![]
@@ -507,6 +516,22 @@ impl<'w> Walk<'w> {
                         }
                     }
                 }
+                Node::LayerNorm { x, eps, weight, bias } => {
+                    let dy = self.dense(&saved, ends, id, slope);
+                    let x_value = self.value(&saved, ends, *x);
+                    let [dx, dweight, dbias] = layer_norm::backward(x_value, &dy, self.params[*weight], *eps);
+                    grads[*weight] = wants[*weight].then_some(dweight);
+                    grads[*bias] = wants[*bias].then_some(dbias);
+                    if needs[*x] {
+                        self.give(&saved, ends, &mut slopes, *x, Numbers::own(dx));
+                    }
+                }
+                Node::Attention { x, heads } => {
+                    let dy = self.dense(&saved, ends, id, slope);
+                    let heads = Heads { tokens: size.pixels, width: c, heads: *heads };
+                    let dx = attention::backward(self.value(&saved, ends, *x), &dy, heads);
+                    self.give(&saved, ends, &mut slopes, *x, Numbers::own(dx));
+                }
                 Node::Act { x, .. } if plan.closes[*x].is_some() => {
                     let d = self.dense(&saved, ends, id, slope);
                     let z = self.value(&saved, ends, id);
@@ -657,7 +682,9 @@ impl<'w> Walk<'w> {
         for node in &self.program.nodes[1..] {
             let own = match node {
                 Node::Conv { weight, bias, .. } => wants[*weight] || bias.is_some_and(|b| wants[b]),
-                Node::Norm { weight, bias, .. } => wants[*weight] || wants[*bias],
+                Node::Norm { weight, bias, .. } | Node::LayerNorm { weight, bias, .. } => {
+                    wants[*weight] || wants[*bias]
+                }
                 Node::Plain { params, .. } => params.iter().any(|p| wants[*p]),
                 _ => false,
             };

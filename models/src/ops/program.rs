@@ -15,7 +15,7 @@
 
 use super::activation::Act;
 use super::pool::Pool;
-use super::window::Window;
+use super::window::{Window, k};
 use crate::error::{Error, Result};
 use candle_core::Tensor;
 use candle_nn::init::{FanInOut, Init, NonLinearity, NormalOrUniform};
@@ -40,7 +40,7 @@ pub enum Node {
         x: Id,
         /// Geometry.
         at: Window,
-        /// `[O, C/groups, k, k]`.
+        /// `[O, C/groups, k, k]`, or the same numbers in another shape: `[O, C]` of a linear layer, `[C]` of a layer scale.
         weight: usize,
         /// `[O]`.
         bias: Option<usize>,
@@ -59,6 +59,24 @@ pub enum Node {
         bias: usize,
         /// Index into [`Program::stats`].
         stats: usize,
+    },
+    /// Layer normalization: every pixel by the mean and the variance of its channels.
+    LayerNorm {
+        /// What it reads.
+        x: Id,
+        /// Added to the variance.
+        eps: f64,
+        /// `[C]`.
+        weight: usize,
+        /// `[C]`.
+        bias: usize,
+    },
+    /// Attention of all pixels to each other; it reads queries, keys and values, 3 · C channels.
+    Attention {
+        /// What it reads.
+        x: Id,
+        /// Groups of channels that attend by themselves.
+        heads: usize,
     },
     /// Pointwise activation.
     Act {
@@ -141,6 +159,8 @@ impl Node {
             Self::Input => vec![],
             Self::Conv { x, .. }
             | Self::Norm { x, .. }
+            | Self::LayerNorm { x, .. }
+            | Self::Attention { x, .. }
             | Self::Act { x, .. }
             | Self::Pool { x, .. }
             | Self::GlobalPool { x }
@@ -186,7 +206,7 @@ impl Program {
         let (mut name, mut earlier) = ("", 0);
         for node in self.nodes[..id].iter().rev() {
             match node {
-                Node::Conv { weight, .. } | Node::Norm { weight, .. } => {
+                Node::Conv { weight, .. } | Node::Norm { weight, .. } | Node::LayerNorm { weight, .. } => {
                     name = &self.params[*weight].name;
                     break;
                 }
@@ -223,6 +243,8 @@ impl Program {
                 Node::GlobalPool { .. } => (1, 1),
                 Node::Concat { xs } => xs.first().map_or((0, 0), |x| sizes[*x]),
                 Node::Norm { x, .. }
+                | Node::LayerNorm { x, .. }
+                | Node::Attention { x, .. }
                 | Node::Act { x, .. }
                 | Node::Add { a: x, .. }
                 | Node::Scale { x, .. }
@@ -280,7 +302,13 @@ impl Program {
                     *bias += params;
                     *own += stats;
                 }
+                Node::LayerNorm { x, weight, bias, .. } => {
+                    moved(x);
+                    *weight += params;
+                    *bias += params;
+                }
                 Node::Act { x, .. }
+                | Node::Attention { x, .. }
                 | Node::Pool { x, .. }
                 | Node::GlobalPool { x }
                 | Node::PadChannels { x, .. }
@@ -374,6 +402,38 @@ impl<'a> Flow<'a> {
         let channels = self.channels();
         self.conv(name, channels, at.groups(channels))
     }
+    /// The same linear layer at every pixel: a 1×1 convolution with a bias whose weight is `[out, C]`. It starts as PyTorch's.
+    pub fn linear(self, name: &str, out: usize) -> Self {
+        let channels = self.channels();
+        let bound = 1.0 / (channels as f64).sqrt();
+        let start = Init::Uniform { lo: -bound, up: bound };
+        let weight = self.param(format!("{name}.weight"), vec![out, channels], start);
+        let bias = Some(self.param(format!("{name}.bias"), vec![out], start));
+        self.push(Node::Conv { x: self.id, at: k(1).bias(), weight, bias }, out)
+    }
+    /// Every channel multiplied by a number of its own that starts at `start` (Touvron et al. 2021, "Going deeper with image
+    /// transformers"): a depthwise convolution of one pixel.
+    pub fn layer_scale(self, name: &str, start: f64) -> Self {
+        let channels = self.channels();
+        let weight = self.param(name.into(), vec![channels], Init::Const(start));
+        self.push(Node::Conv { x: self.id, at: k(1).groups(channels), weight, bias: None }, channels)
+    }
+    /// Layer norm over the channels of each pixel, weight 1, bias 0.
+    pub fn layer_norm(self, name: &str, eps: f64) -> Self {
+        let channels = self.channels();
+        let weight = self.param(format!("{name}.weight"), vec![channels], Init::Const(1.0));
+        let bias = self.param(format!("{name}.bias"), vec![channels], Init::Const(0.0));
+        self.keep(Node::LayerNorm { x: self.id, eps, weight, bias })
+    }
+    /// Attention of all pixels to each other; this value holds queries, keys and values, one third of its channels each.
+    pub fn attention(self, heads: usize) -> Self {
+        let channels = self.channels();
+        if heads == 0 || !channels.is_multiple_of(3 * heads) {
+            self.fail(format!("attention: {channels} channels are not queries, keys and values of {heads} heads"));
+            return self;
+        }
+        self.push(Node::Attention { x: self.id, heads }, channels / 3)
+    }
     /// Batch norm with PyTorch's defaults (eps 1e-5, momentum 0.1), weight 1, bias 0.
     pub fn norm(self, name: &str) -> Self {
         self.norm_from(name, 1.0)
@@ -401,6 +461,10 @@ impl<'a> Flow<'a> {
     /// SiLU (swish).
     pub fn silu(self) -> Self {
         self.act(Act::Silu)
+    }
+    /// GELU.
+    pub fn gelu(self) -> Self {
+        self.act(Act::Gelu)
     }
     /// Max or average pool.
     pub fn pool(self, f: Pool, at: Window) -> Self {
@@ -466,7 +530,6 @@ pub fn concat<'a>(first: Flow<'a>, rest: &[Flow<'a>]) -> Flow<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::window::k;
     use super::*;
 
     #[test]
@@ -475,6 +538,7 @@ mod tests {
         assert!(message(block(8, |x| x.conv("a", 8, k(3).groups(3)))).contains("a: 8 -> 8 channels"));
         assert!(message(block(8, |x| x.conv("a", 8, k(3)).conv("a", 8, k(3)))).contains("'a.weight'"));
         assert!(message(block(8, |x| x + x.conv("a", 4, k(1)))).contains("8 and 4"));
+        assert!(message(block(8, |x| x.linear("qkv", 24).attention(3))).contains("24 channels are not queries"));
         assert!(
             message(block(8, |x| {
                 x.relu();

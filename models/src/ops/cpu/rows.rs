@@ -97,6 +97,10 @@ macro_rules! by_curve {
                 const $constant: C = C::HardSigmoid;
                 $body
             }
+            C::Gelu => {
+                const $constant: C = C::Gelu;
+                $body
+            }
         }
     }};
 }
