@@ -106,8 +106,15 @@ fn running_statistics_move_only_when_asked() {
     let (network, vars) = network("baseline", 2, 0);
     let read = || vars.data().lock().unwrap()["backbone.stage1.bn0.running_mean"].to_vec1::<f32>().unwrap();
     let start = read();
-    let pass =
-        |update_stats, train| Pass { train, update_stats, grad: Grad::None, key: 0, recompute: false, taps: None };
+    let pass = |update_stats, train| Pass {
+        train,
+        update_stats,
+        grad: Grad::None,
+        key: 0,
+        recompute: false,
+        taps: None,
+        layers: None,
+    };
     network.forward(&pictures(2, 32, 32), None, &mut pass(false, true)).unwrap();
     network.forward(&pictures(2, 32, 32), None, &mut pass(true, false)).unwrap();
     assert_eq!(read(), start);

@@ -26,10 +26,14 @@ pub(crate) fn run(
             Node::Input => x.clone(),
             Node::Conv { x, at, weight, bias } => {
                 let y = conv2d(v(x), &params[*weight], *at)?;
-                match bias {
+                let y = match bias {
                     Some(bias) => y.broadcast_add(&params[*bias].to_dtype(y.dtype())?)?,
                     None => y,
+                };
+                if let Some(see) = pass.layers {
+                    see(&program.params[*weight].name, &y);
                 }
+                y
             }
             Node::Norm { x, eps, weight, bias, stats, .. } => {
                 let (weight, bias) = (&params[*weight], &params[*bias]);
