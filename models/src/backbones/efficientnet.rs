@@ -44,7 +44,7 @@ pub struct StageRow {
 /// | `width` | 1 | above 0, factor of all channels, which are rounded to multiples of 8 |
 /// | `depth` | 1 | above 0, factor of all repeats, which are rounded up |
 /// | `stem` | 32 | channels of the first convolution, before scaling |
-/// | `head` | 1280 | channels of the last convolution, before scaling; a `width` below 1 leaves it alone |
+/// | `features` | 1280 | channels of the last convolution, before scaling; a `width` below 1 leaves it alone |
 /// | `act` | silu | a name of [`Act`] |
 /// | `squeeze` | 0.25 | 0..=1, channels of the squeeze as a share of those a block reads; 0 for none (Hu et al. 2018) |
 /// | `drop_path` | 0 | 0..1, probability of dropping a block, rising linearly from 0 (Huang et al. 2016) |
@@ -60,6 +60,8 @@ pub struct EfficientNet {
     /// Channels of the first convolution.
     pub stem: usize,
     /// Channels of the last convolution.
+    // A recipe's `head` is the network's.
+    #[serde(rename = "features")]
     pub head: usize,
     /// Activation.
     pub act: Act,

@@ -20,7 +20,7 @@ pub use mlp::Mlp;
 pub use multi_sample_dropout::MultiSampleDropout;
 pub use trajectory::{Trajectory, modes};
 
-use crate::parts::{Entry, Table};
+use crate::parts::{Choice, Entry, Table};
 use crate::pass::Pass;
 use candle_core::{Result, Tensor};
 
@@ -63,10 +63,8 @@ pub const HEADS: Table<dyn Head, Sizes> = Table(
     ],
 );
 
-/// Whether head `name` says one logit per class, so that every loss and every score takes it.
-///
-/// # Errors
-/// [`Error::UnknownPart`](crate::Error::UnknownPart) for an unknown name.
-pub fn says_classes(name: &str) -> crate::Result<bool> {
-    HEADS.find(name).map(|head| !["coral", "trajectory"].contains(&head.name))
+/// Whether the head says one logit per class, so that every loss and every score takes it.
+pub fn says_classes(head: &Choice) -> bool {
+    let mean = head.params.get("mean").is_some_and(|mean| mean == true);
+    !["coral", "trajectory"].contains(&head.name.as_str()) && !mean
 }
