@@ -146,7 +146,10 @@ impl Network {
     pub fn features(&self, images: &Tensor, pass: &mut Pass<'_>) -> candle_core::Result<Tensor> {
         match images.dims() {
             &[_, views, _, _, _] if views == self.views => self.backbone.features(&images.flatten(0, 1)?, pass),
-            dims @ [_, _, _, _, _] => bail!("the network takes {} views of a sample, but got {dims:?}", self.views),
+            dims if dims.len() == 5 => bail!("the network takes {} views of a sample, but got {dims:?}", self.views),
+            dims if !dims.first().is_some_and(|count| count.is_multiple_of(self.views)) => {
+                bail!("{dims:?} are no whole number of samples of {} views", self.views)
+            }
             _ => self.backbone.features(images, pass),
         }
     }
@@ -198,9 +201,6 @@ impl Network {
     /// `[B·V, N]` → `[B, V, N]`.
     fn by_sample(&self, rows: &Tensor) -> candle_core::Result<Tensor> {
         let (count, width) = rows.dims2()?;
-        if count % self.views != 0 {
-            bail!("{count} pictures are no whole number of samples of {} views", self.views)
-        }
         rows.reshape((count / self.views, self.views, width))
     }
 

@@ -95,7 +95,7 @@ impl<P: ?Sized, S> Entry<P, S> {
 /// A kind of parts: what one of them is called, and its table.
 pub struct Table<P: ?Sized + 'static, S: 'static>(pub &'static str, pub &'static [Entry<P, S>]);
 
-impl<P: ?Sized, S> Table<P, S> {
+impl<P: ?Sized + 'static, S: 'static> Table<P, S> {
     /// Builds the part that `choice` names.
     ///
     /// # Errors

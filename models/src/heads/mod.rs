@@ -23,6 +23,7 @@ pub use trajectory::{Trajectory, modes};
 use crate::parts::{Choice, Entry, Table};
 use crate::pass::Pass;
 use candle_core::{Result, Tensor};
+use serde_json::Value;
 
 /// Says something of each row.
 pub trait Head: Send + Sync {
@@ -65,6 +66,6 @@ pub const HEADS: Table<dyn Head, Sizes> = Table(
 
 /// Whether the head says one logit per class, so that every loss and every score takes it.
 pub fn says_classes(head: &Choice) -> bool {
-    let mean = head.params.get("mean").is_some_and(|mean| mean == true);
-    !["coral", "trajectory"].contains(&head.name.as_str()) && !mean
+    let mean = head.params.get("mean").and_then(Value::as_bool);
+    !["coral", "trajectory"].contains(&head.name.as_str()) && mean != Some(true)
 }

@@ -63,10 +63,10 @@ impl Head for Built {
             return self.layer.forward(x, pass);
         }
         let MultiSampleDropout { samples, dropout } = self.config;
-        let mut mean = vec![0f32; x.elem_count()];
+        let mut mean = vec![0f64; x.elem_count()];
         for i in 0..samples {
             let mask = keep_mask(pass.key, name_hash(&format!("head.sample.{i}")), dropout, mean.len());
-            mean.iter_mut().zip(mask).for_each(|(mean, keep)| *mean += keep / samples as f32);
+            mean.iter_mut().zip(mask).for_each(|(mean, keep)| *mean += f64::from(keep) / samples as f64);
         }
         let mask = Tensor::from_vec(mean, x.shape(), x.device())?.to_dtype(x.dtype())?;
         self.layer.forward(&x.mul(&mask)?, pass)

@@ -59,8 +59,8 @@ pub fn lsuv(network: &Network, vars: &VarMap, images: &Tensor) -> Result<Vec<(St
 
 /// One pass over `images` that `see` watches.
 fn look(network: &Network, images: &Tensor, see: &dyn Fn(&str, &Tensor)) -> Result<()> {
-    let pass = Pass { update_stats: false, grad: Grad::None, layers: Some(see), ..Pass::train(0) };
-    network.features(images, &mut { pass })?;
+    let mut pass = Pass { update_stats: false, grad: Grad::None, layers: Some(see), ..Pass::train(0) };
+    network.features(images, &mut pass)?;
     Ok(())
 }
 

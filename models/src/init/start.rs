@@ -21,7 +21,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI, SQRT_2};
 /// | `dirac` | `groups` 1 | a convolution that hands its input on (Zagoruyko & Komodakis 2017) |
 /// | `prior` | `probability` 0.01 | −log((1 − π) / π): what a final bias says before it has learned (Lin et al. 2017) |
 /// | `descending` | | (n − i) / n of n values + 1: thresholds in order, as coral-pytorch's |
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Start {
     /// All alike.
@@ -317,7 +317,7 @@ fn dirac(dims: &[usize], groups: usize) -> candle_core::Result<Vec<f64>> {
 }
 
 /// Which variables start how: `{ at = "backbone.*.weight", name = "orthogonal" }`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Rule {
     /// Names of variables; `*` stands for anything.
     pub at: String,
@@ -370,7 +370,7 @@ pub fn restart(vars: &VarMap, seed: u64, rules: &[Rule]) -> Result<()> {
         }
         if let Some(rule) = last {
             let vb = seeded(&VarMap::new(), seed, var.dtype(), var.device());
-            var.set(&rule.start.make(&vb, name, var.shape())?)?;
+            var.set(&rule.start.make(&vb, name, var.shape().clone())?)?;
         }
     }
     match rules.iter().zip(used).find(|(_, used)| !used) {
