@@ -274,8 +274,15 @@ fn running_statistics_move_only_when_asked() {
     let (network, vars) = network("baseline", 2, 0);
     let read = || vars.data().lock().unwrap()["backbone.stage1.bn0.running_mean"].to_vec1::<f32>().unwrap();
     let start = read();
-    let pass =
-        |update_stats, train| Pass { train, update_stats, grad: Grad::None, key: 0, recompute: false, taps: None };
+    let pass = |update_stats, train| Pass {
+        train,
+        update_stats,
+        grad: Grad::None,
+        key: 0,
+        recompute: false,
+        taps: None,
+        layers: None,
+    };
     network.forward(&pictures(2, 32, 32), None, &mut pass(false, true)).unwrap();
     network.forward(&pictures(2, 32, 32), None, &mut pass(true, false)).unwrap();
     assert_eq!(read(), start);
@@ -332,7 +339,7 @@ fn wrong_names_and_values_are_clear_errors() {
     assert!(build("wide_resnet16_4", serde_json::json!({"dropout": 1})).contains("dropout must be in 0..1"));
     assert!(build("efficientnet_b0", serde_json::json!({"stages": []})).contains("one row of stages"));
     assert!(build("efficientnet_b0", serde_json::json!({"width": -1})).contains("width must be above 0"));
-    assert!(build("mobilenetv3_small_100", serde_json::json!({"head": 0})).contains("pooled_head needs a head"));
+    assert!(build("mobilenetv3_small_100", serde_json::json!({"features": 0})).contains("pooled_head needs features"));
     assert!(build("tf_efficientnet_b0", serde_json::json!({"eps": 0})).contains("eps must be above 0"));
     assert!(build("mobilenetv2_100", serde_json::json!({"act": "swish"})).contains("unknown variant `swish`"));
     assert!(build("convnext_atto", serde_json::json!({"depths": [1]})).contains("as many depths as dims"));

@@ -55,6 +55,8 @@ pub enum Command {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Kind {
     Models,
+    Pools,
+    Heads,
     Losses,
     Augment,
     Optimizers,

@@ -70,6 +70,7 @@ pub fn parts(recipe: &mut Recipe) -> Result<Parts> {
     let loss = losses::resolve(&recipe.loss.name, Value::Object(recipe.loss.params.clone())).at(recipe, "loss")?;
     let model = models::resolve(&recipe.model.name, &Value::Object(recipe.model.params.clone())).at(recipe, "model")?;
     check_input(recipe, &model)?;
+    let (pool, head) = network_parts(recipe)?;
 
     recipe.preprocess.steps = steps;
     let evaluation = evaluation_steps(recipe);
@@ -99,6 +100,8 @@ pub fn parts(recipe: &mut Recipe) -> Result<Parts> {
     models::ops::set_winograd(recipe.train.winograd);
     recipe.loss.params = table(loss);
     recipe.model.params = table(model);
+    recipe.model.pool = pool;
+    recipe.model.head = head;
     Ok(parts)
 }
 
@@ -160,10 +163,30 @@ fn check(recipe: &Recipe) -> Result<()> {
         _ if !finite(train.warmup) => wrong("train.warmup must be at least 0 epochs"),
         _ if !finite(train.clip_norm) => wrong("train.clip_norm must be at least 0"),
         _ if !(0.0..1.0).contains(&recipe.model.dropout) => wrong("model.dropout must be in 0..1"),
+        _ if recipe.model.meta_hidden.contains(&0) => {
+            wrong("model.meta_hidden: every layer needs at least one feature")
+        }
         _ if eval.bootstrap > 100_000 => wrong("eval.bootstrap must be at most 100000"),
         _ if !(0.0..=1.0).contains(&recipe.data.clean.max_broken) => wrong("data.clean.max_broken must be in 0..=1"),
         _ => Ok(()),
     }
+}
+
+/// Pool and head with every default written out.
+fn network_parts(recipe: &Recipe) -> Result<(Spec, Spec)> {
+    let model = &recipe.model;
+    let pool = models::pools::POOLS.resolve(&model.pool.part()).at(recipe, "model.pool")?;
+    let head = models::heads::HEADS.resolve(&model.head.part()).at(recipe, "model.head")?;
+    for rule in &model.init {
+        rule.check().at(recipe, "model.init")?;
+    }
+    if !models::heads::says_classes(&head) {
+        let why =
+            anyhow!("'{}' says other numbers than a logit per class, which no loss of `list losses` takes", head.name);
+        return Err(why).at(recipe, "model.head");
+    }
+    let written = |part: models::parts::Choice| Spec::new(&part.name).with(Value::Object(part.params));
+    Ok((written(pool), written(head)))
 }
 
 /// Whether the network takes pictures of this size and the statistics fit, as far as is known before anything is read.

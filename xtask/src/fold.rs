@@ -84,8 +84,12 @@ impl Training<'_> {
             params: Value::Object(recipe.model.params.clone()),
             classes: prepared.classes().len(),
             channels: prepared.report.mean.len(),
+            pool: recipe.model.pool.part(),
             meta: encoder.width(),
+            meta_hidden: recipe.model.meta_hidden.clone(),
             dropout: recipe.model.dropout,
+            head: recipe.model.head.part(),
+            ..NetworkConfig::default()
         };
         let saved = Saved {
             network,
@@ -97,7 +101,9 @@ impl Training<'_> {
             views: recipe.eval.views,
         };
         let seed = sub_seed(recipe.seed, &format!("fold{number}"));
-        let trained = saved.build(sub_seed(seed, "weights"), self.device)?;
+        let weights = sub_seed(seed, "weights");
+        let trained = saved.build(weights, self.device)?;
+        models::init::restart(&trained.vars, weights, &recipe.model.init).context("model.init")?;
         let loss = assemble::loss(recipe, &prepared.class_counts(&learn))?;
 
         let size = recipe.train.batch_size;

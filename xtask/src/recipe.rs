@@ -34,6 +34,10 @@ impl Spec {
     pub fn value(&self) -> Value {
         Value::Object(self.params.clone())
     }
+    /// The same as a part of a network.
+    pub fn part(&self) -> models::parts::Choice {
+        models::parts::Choice { name: self.name.clone(), params: self.params.clone() }
+    }
     /// The same technique with these parameters.
     pub fn with(&self, params: Value) -> Self {
         Self { name: self.name.clone(), params: table(params) }
@@ -203,6 +207,14 @@ pub struct Model {
     pub dropout: f64,
     /// Whether the table's extra columns join the head.
     pub meta: bool,
+    /// Widths of layers that these columns go through before.
+    pub meta_hidden: Vec<usize>,
+    /// A name of `list pools` with its parameters.
+    pub pool: Spec,
+    /// A name of `list heads` with its parameters.
+    pub head: Spec,
+    /// Variables that start otherwise than the model says, by patterns of their names; the last one that fits counts.
+    pub init: Vec<models::init::Rule>,
     /// Overrides of the model's configuration.
     #[serde(flatten)]
     pub params: Map<String, Value>,
@@ -210,7 +222,16 @@ pub struct Model {
 
 impl Default for Model {
     fn default() -> Self {
-        Self { name: "baseline".into(), dropout: 0.0, meta: true, params: Map::new() }
+        Self {
+            name: "baseline".into(),
+            dropout: 0.0,
+            meta: true,
+            meta_hidden: vec![],
+            pool: Spec::new("mean"),
+            head: Spec::new("linear"),
+            init: vec![],
+            params: Map::new(),
+        }
     }
 }
 
@@ -437,7 +458,7 @@ fn merge(base: &mut toml::Table, over: toml::Table) {
 }
 
 /// Keys of `[model]` and `[loss]` that belong to no technique.
-const KEPT: &[&str] = &["dropout", "meta", "class_weights"];
+const KEPT: &[&str] = &["dropout", "meta", "meta_hidden", "pool", "head", "init", "class_weights"];
 
 /// A technique of another name does not inherit the parameters of the old one; what the recipe itself says stays.
 fn rename(technique: &mut toml::Table, name: &toml::Value) {

@@ -27,8 +27,8 @@ use serde::{Deserialize, Serialize};
 /// | `width` | 1 | above 0, factor of all channels, which are rounded to multiples of 8 |
 /// | `depth` | 1 | above 0, factor of all repeats, which are rounded up |
 /// | `stem` | 32 | channels of the first convolution, before scaling |
-/// | `head` | 1280 | channels of the last convolution, before scaling, which only adds; 0 leaves it out |
-/// | `fixed_ends` | false | whether scaling leaves stem, head and the repeats of the first and the last row alone |
+/// | `features` | 1280 | channels of the last convolution, before scaling, which only adds; 0 leaves it out |
+/// | `fixed_ends` | false | whether scaling leaves stem, last convolution and the repeats of the first and the last row alone |
 /// | `pooled_head` | false | whether the last convolution stands behind the global average, with a bias, unscaled (MobileNetV3) |
 /// | `act` | silu | a name of [`Act`], where a row has no other |
 /// | `squeeze` | 0.25 | 0..=1, channels of the squeeze as a share of those a block reads; 0 for none (Hu et al. 2018) |
@@ -48,7 +48,8 @@ pub struct EfficientNet {
     /// Channels of the first convolution.
     pub stem: usize,
     /// Channels of the last convolution.
-    pub head: usize,
+    // Not `head`: that is the network's in a recipe.
+    pub features: usize,
     /// Whether both ends stay as they are when the network is scaled.
     pub fixed_ends: bool,
     /// Whether the last convolution stands behind the global average.
@@ -83,7 +84,7 @@ impl Default for EfficientNet {
             width: 1.0,
             depth: 1.0,
             stem: 32,
-            head: 1280,
+            features: 1280,
             fixed_ends: false,
             pooled_head: false,
             act: Act::Silu,
@@ -188,7 +189,7 @@ fn mobilenet_v1() -> EfficientNet {
         separable(3, 2, 512, 6),
         separable(3, 2, 1024, 2),
     ];
-    EfficientNet { stages, head: 0, act: Act::Relu6, ..EfficientNet::default() }
+    EfficientNet { stages, features: 0, act: Act::Relu6, ..EfficientNet::default() }
 }
 
 /// MobileNetV2: table 2.
@@ -205,9 +206,9 @@ fn mobilenet_v2() -> EfficientNet {
     EfficientNet { stages, act: Act::Relu6, squeeze: 0.0, ..EfficientNet::default() }
 }
 
-fn mobilenet_v3(head: usize, stages: Vec<StageRow>) -> EfficientNet {
+fn mobilenet_v3(features: usize, stages: Vec<StageRow>) -> EfficientNet {
     let (act, excite) = (Act::HardSwish, Excite::Hard);
-    EfficientNet { stages, stem: 16, head, pooled_head: true, act, excite, ..EfficientNet::default() }
+    EfficientNet { stages, stem: 16, features, pooled_head: true, act, excite, ..EfficientNet::default() }
 }
 
 /// MobileNetV3-Large: table 1.
@@ -279,7 +280,7 @@ impl EfficientNet {
                 stages.push(Stage { name, blocks: std::mem::take(&mut blocks) });
             }
         }
-        if self.head > 0 {
+        if self.features > 0 {
             stages.push(Stage::of("conv_head", self.finished(self.last(reads)?)));
         }
         Ok(stages)
@@ -288,9 +289,9 @@ impl EfficientNet {
     /// The last convolution.
     fn last(&self, reads: usize) -> Result<Program> {
         if self.pooled_head {
-            return block(reads, |x| x.conv("conv_head", self.head, k(1).bias()).act(self.act));
+            return block(reads, |x| x.conv("conv_head", self.features, k(1).bias()).act(self.act));
         }
-        let head = if self.fixed_ends { self.head } else { self.head.max(self.wide(self.head)) };
+        let head = if self.fixed_ends { self.features } else { self.features.max(self.wide(self.features)) };
         block(reads, |x| x.conv("conv_head", head, k(1)).norm("bn2").act(self.act))
     }
 
@@ -303,8 +304,8 @@ impl EfficientNet {
                     .into(),
             ));
         }
-        if self.pooled_head && self.head == 0 {
-            return Err(Error::Invalid("efficientnet: pooled_head needs a head of at least one channel".into()));
+        if self.pooled_head && self.features == 0 {
+            return Err(Error::Invalid("efficientnet: pooled_head needs features of at least one channel".into()));
         }
         for (name, factor) in [("width", self.width), ("depth", self.depth), ("eps", self.eps)] {
             if !(factor > 0.0 && factor.is_finite()) {
@@ -342,7 +343,7 @@ mod tests {
     fn scaling_gives_the_sizes_of_the_paper() {
         let scale = |width, depth| {
             let net = EfficientNet { width, depth, ..EfficientNet::default() };
-            let channels = [net.stem].into_iter().chain(net.stages.iter().map(|r| r.channels)).chain([net.head]);
+            let channels = [net.stem].into_iter().chain(net.stages.iter().map(|r| r.channels)).chain([net.features]);
             let channels: Vec<usize> = channels.map(|c| net.wide(c)).collect();
             (channels, (0..7).map(|i| net.repeats(i)).collect::<Vec<_>>())
         };

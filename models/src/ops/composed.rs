@@ -27,12 +27,16 @@ pub(crate) fn run(
         let y = match node {
             Node::Input => x.clone(),
             Node::Conv { x, at, weight, bias } => {
-                let weight = &params[*weight];
-                let y = conv2d(v(x), &weight.reshape((weight.dim(0)?, (), at.size, at.size))?, *at)?;
-                match bias {
+                let w = &params[*weight];
+                let y = conv2d(v(x), &w.reshape((w.dim(0)?, (), at.size, at.size))?, *at)?;
+                let y = match bias {
                     Some(bias) => y.broadcast_add(&params[*bias].to_dtype(y.dtype())?)?,
                     None => y,
+                };
+                if let Some(see) = pass.layers {
+                    see(&program.params[*weight].name, &y);
                 }
+                y
             }
             Node::Norm { x, eps, weight, bias, stats, .. } => {
                 let (weight, bias) = (&params[*weight], &params[*bias]);
