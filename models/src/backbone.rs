@@ -1,6 +1,7 @@
 //! The part of a network that sees, and the families it comes from.
 
 use crate::error::{Error, Result};
+use crate::onnx::{self, Graph};
 use crate::pass::Pass;
 use crate::summary::Layer;
 use candle_core::Tensor;
@@ -27,6 +28,22 @@ pub trait Backbone: Send + Sync {
     fn stages(&self) -> Vec<(String, Vec<String>)>;
     /// Every layer for pictures of `size` (height, width), for summaries.
     fn layers(&self, size: (usize, usize)) -> Result<Vec<Layer>>;
+    /// Folds batch norms into the convolutions before them: the same map in evaluation. Training and [`Backbone::stages`] have
+    /// no meaning afterwards. Families without batch norm have nothing to do.
+    ///
+    /// # Errors
+    /// Those of tensors.
+    fn fold(&mut self) -> Result<()> {
+        Ok(())
+    }
+    /// Writes what evaluation does into `graph`, from pictures `[batch, C, height, width]` of `size` (height, width) to what
+    /// the head reads, `[batch, E, 1, 1]`: features, their mean, the neck.
+    ///
+    /// # Errors
+    /// When the family cannot be written, or the pictures are too small.
+    fn onnx(&self, _graph: &mut Graph, _images: &onnx::Value, _size: (usize, usize)) -> Result<onnx::Value> {
+        Err(Error::Invalid("this family cannot be exported to ONNX yet; export it as safetensors".into()))
+    }
 }
 
 /// A named size of a family: its name, one sentence, and the configuration.
@@ -98,6 +115,19 @@ pub fn build(name: &str, overrides: &Value, channels: usize, vb: VarBuilder<'_>)
     (entry.build)(config, channels, vb).map_err(|error| match error {
         BuildError::Parameter(source) => Error::Parameter { name: name.into(), source },
         BuildError::Other(error) => error,
+    })
+}
+
+/// What the reference implementation of model `name` calls `variable` of a [`Network`](crate::Network): timm and torchvision
+/// know no `backbone.`, and have a name of their own for the head.
+///
+/// # Errors
+/// [`Error::UnknownModel`] for an unknown name.
+pub fn reference_name(name: &str, variable: &str) -> Result<String> {
+    let head = head(name)?;
+    Ok(match variable.strip_prefix("head.") {
+        Some(rest) => format!("{head}.{rest}"),
+        None => variable.strip_prefix("backbone.").unwrap_or(variable).into(),
     })
 }
 

@@ -20,6 +20,7 @@
 //! |---|---|
 //! | [`backbones`] | one family a file; [`models()`] lists all names |
 //! | [`ops`] | layers with exact gradients, block programs and their interpreter |
+//! | [`onnx`] | networks for elsewhere |
 //! | [`init`] | variables as functions of (seed, name) |
 //! | [`Pass`] | how to go forward: training or not, which gradients, which random key |
 //! | [`Summary`] | layers, shapes, parameters, multiply-adds |
@@ -29,11 +30,12 @@ pub mod backbones;
 mod error;
 pub mod init;
 mod network;
+pub mod onnx;
 pub mod ops;
 mod pass;
 mod summary;
 
-pub use backbone::{Backbone, Entry, Family, Preset, build, models, resolve};
+pub use backbone::{Backbone, Entry, Family, Preset, build, models, reference_name, resolve};
 pub use error::{Error, Result};
 pub use network::{Network, NetworkConfig};
 pub use pass::{Grad, Pass, Tap};

@@ -3,6 +3,7 @@
 use crate::backbone::{self, Backbone};
 use crate::error::{Error, Result};
 use crate::init::name_hash;
+use crate::onnx::{Attribute, Graph};
 use crate::ops::{Pool, dropout, global_pool, linear};
 use crate::pass::{Grad, Pass};
 use crate::summary::{Layer, Summary};
@@ -49,6 +50,7 @@ pub struct Network {
     backbone: Box<dyn Backbone>,
     weight: Tensor,
     bias: Tensor,
+    channels: usize,
     meta: usize,
     dropout: f64,
 }
@@ -71,7 +73,8 @@ impl Network {
         let init = Init::Uniform { lo: -bound, up: bound };
         let weight = vb.get_with_hints((config.classes, features), "head.weight", init)?;
         let bias = vb.get_with_hints(config.classes, "head.bias", init)?;
-        Ok(Self { backbone, weight, bias, meta: config.meta, dropout: config.dropout })
+        let &NetworkConfig { channels, meta, dropout, .. } = config;
+        Ok(Self { backbone, weight, bias, channels, meta, dropout })
     }
 
     /// Logits `[B, K]` F32 (F64 for F64 pictures) from pictures `[B, C, H, W]` and tabular features `[B, M]`.
@@ -140,6 +143,37 @@ impl Network {
             multiply_adds: classes * features,
         });
         Ok(Summary { layers })
+    }
+
+    /// Folds batch norms into the convolutions before them: the same logits in evaluation, up to rounding. The network does
+    /// not follow its variables any more and cannot be trained.
+    ///
+    /// # Errors
+    /// Those of tensors.
+    pub fn fold(&mut self) -> Result<()> {
+        self.backbone.fold()
+    }
+
+    /// The network in evaluation as a file in ONNX (opset 17, F32), with `metadata` as its properties. It reads `images`
+    /// `[batch, C, height, width]` of `size` (height, width), normalized, and `features` `[batch, M]` where it takes tabular
+    /// ones, and says `logits` `[batch, K]`.
+    ///
+    /// # Errors
+    /// When the family cannot be written, the pictures are too small, or the file would be larger than the format can be.
+    pub fn onnx(&self, size: (usize, usize), metadata: &[(&str, String)]) -> Result<Vec<u8>> {
+        let mut graph = Graph::default();
+        let images = graph.input("images", &[self.channels, size.0, size.1]);
+        let embedding = self.backbone.onnx(&mut graph, &images, size)?;
+        let mut embedding = graph.node("Flatten", &[&embedding], &[("axis", Attribute::Int(1))]);
+        if self.meta > 0 {
+            let features = graph.input("features", &[self.meta]);
+            embedding = graph.node("Concat", &[&embedding, &features], &[("axis", Attribute::Int(1))]);
+        }
+        let weight = graph.tensor("head.weight", &self.weight)?;
+        let bias = graph.tensor("head.bias", &self.bias)?;
+        let logits = graph.node("Gemm", &[&embedding, &weight, &bias], &[("transB", Attribute::Int(1))]);
+        graph.output("logits", &logits, &[self.weight.dim(0)?]);
+        graph.model(metadata)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::backbone::Backbone;
 use crate::error::{Error, Result};
+use crate::onnx::{Graph, Value};
 use crate::ops::{Block, Program, chain};
 use crate::pass::Pass;
 use crate::summary::{Layer, program_layers};
@@ -32,7 +33,6 @@ impl Convolutional {
     pub fn new(channels: usize, stages: Vec<Stage>, vb: VarBuilder<'_>) -> Result<Self> {
         let mut width = channels;
         let mut built = Vec::with_capacity(stages.len());
-        let mut programs = Vec::with_capacity(stages.len());
         for stage in stages {
             let program = chain(stage.blocks)?;
             let reads = program.channels.first().copied().unwrap_or(0);
@@ -40,11 +40,10 @@ impl Convolutional {
                 return Err(Error::Invalid(format!("stage '{}' reads {reads} channels, but gets {width}", stage.name)));
             }
             width = program.out_channels();
-            programs.push((String::new(), program.clone()));
             built.push((stage.name, Block::new(program, vb.clone())?));
         }
-        // The same variables by the same names.
-        Ok(Self { channels, whole: Block::new(chain(programs)?, vb)?, stages: built })
+        let whole = Block::joined(built.iter().map(|(_, stage)| stage))?;
+        Ok(Self { channels, whole, stages: built })
     }
 }
 
@@ -91,5 +90,18 @@ impl Backbone for Convolutional {
             size = program_layers(stage.program(), size, &mut layers)?;
         }
         Ok(layers)
+    }
+
+    fn fold(&mut self) -> Result<()> {
+        for (_, stage) in &mut self.stages {
+            *stage = stage.folded()?;
+        }
+        self.whole = Block::joined(self.stages.iter().map(|(_, stage)| stage))?;
+        Ok(())
+    }
+
+    fn onnx(&self, graph: &mut Graph, images: &Value, size: (usize, usize)) -> Result<Value> {
+        let (map, _) = graph.block(&self.whole, images, size)?;
+        Ok(graph.mean(&map))
     }
 }

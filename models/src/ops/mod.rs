@@ -14,6 +14,7 @@ mod cpu;
 mod cuda;
 mod drop;
 mod element;
+mod fold;
 mod fused;
 mod gemm;
 mod kernel;
