@@ -1,6 +1,7 @@
 //! The part of a network that sees, and the families it comes from.
 
 use crate::error::{Error, Result};
+use crate::onnx::{self, Graph};
 use crate::pass::Pass;
 use crate::summary::Layer;
 use candle_core::Tensor;
@@ -27,6 +28,29 @@ pub trait Backbone: Send + Sync {
     fn stages(&self) -> Vec<(String, Vec<String>)>;
     /// Every layer for pictures of `size` (height, width), for summaries.
     fn layers(&self, size: (usize, usize)) -> Result<Vec<Layer>>;
+    /// Folds batch norms into the convolutions before them: the same map in evaluation. Training and [`Backbone::stages`] have
+    /// no meaning afterwards. Families without batch norm have nothing to do.
+    ///
+    /// # Errors
+    /// Those of tensors.
+    fn fold(&mut self) -> Result<()> {
+        Ok(())
+    }
+    /// Writes what [`Backbone::features`] does in evaluation into `graph`, for pictures `[batch, C, height, width]` of `size`
+    /// (height, width).
+    ///
+    /// # Errors
+    /// When the family cannot be written, or the pictures are too small.
+    fn onnx(&self, _graph: &mut Graph, _images: &onnx::Value, _size: (usize, usize)) -> Result<onnx::Value> {
+        Err(Error::Invalid("this family cannot be exported to ONNX yet; export it as safetensors".into()))
+    }
+    /// Writes what [`Backbone::neck`] does in evaluation, `[batch, F, 1, 1]` → `[batch, E, 1, 1]`.
+    ///
+    /// # Errors
+    /// Those of tensors.
+    fn neck_onnx(&self, _graph: &mut Graph, pooled: &onnx::Value) -> Result<onnx::Value> {
+        Ok(pooled.clone())
+    }
 }
 
 /// A named size of a family: its name, one sentence, and the configuration.
@@ -112,6 +136,19 @@ pub fn build(name: &str, overrides: &Value, channels: usize, vb: VarBuilder<'_>)
 /// [`Error::UnknownModel`] for an unknown name.
 pub fn picture_size(name: &str) -> Result<Option<usize>> {
     find(name, &Value::Null).map(|(entry, _)| (entry.picture_size)(name))
+}
+
+/// What the reference implementation of model `name` calls `variable` of a [`Network`](crate::Network): timm and torchvision
+/// know no `backbone.`, and have a name of their own for the head.
+///
+/// # Errors
+/// [`Error::UnknownModel`] for an unknown name.
+pub fn reference_name(name: &str, variable: &str) -> Result<String> {
+    let head = head(name)?;
+    Ok(match variable.strip_prefix("head.") {
+        Some(rest) => format!("{head}.{rest}"),
+        None => variable.strip_prefix("backbone.").unwrap_or(variable).into(),
+    })
 }
 
 /// What the reference implementation of model `name` calls the head.

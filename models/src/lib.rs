@@ -22,6 +22,7 @@
 //! | [`pools`], [`joins`], [`heads`] | what stands behind it, one a file, each kind with its table |
 //! | [`parts`], [`layers`] | how these are chosen by name, and what they are made of |
 //! | [`ops`] | layers with exact gradients, block programs and their interpreter |
+//! | [`onnx`] | networks for elsewhere |
 //! | [`init`] | variables as functions of (seed, name) |
 //! | [`Pass`] | how to go forward: training or not, which gradients, which random key |
 //! | [`Summary`] | layers, shapes, parameters, multiply-adds |
@@ -34,13 +35,14 @@ pub mod init;
 pub mod joins;
 pub mod layers;
 mod network;
+pub mod onnx;
 pub mod ops;
 pub mod parts;
 mod pass;
 pub mod pools;
 mod summary;
 
-pub use backbone::{Backbone, Entry, Family, Preset, build, models, picture_size, resolve};
+pub use backbone::{Backbone, Entry, Family, Preset, build, models, picture_size, reference_name, resolve};
 pub use error::{Error, Result};
 pub use network::{Network, NetworkConfig};
 pub use pass::{Grad, LayerTap, Pass, Tap};

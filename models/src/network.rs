@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::heads::{self, HEADS, Head};
 use crate::joins::{self, JOINS, Join};
 use crate::layers::{Branch, Variables, dropped};
+use crate::onnx::{Attribute, Graph};
 use crate::parts::Choice;
 use crate::pass::Pass;
 use crate::pools::{POOLS, Pooling};
@@ -87,6 +88,7 @@ pub struct Network {
     /// Name, kind, width, trainable numbers and multiply-adds of what stands behind the backbone and counts.
     parts: Vec<(&'static str, &'static str, usize, usize, usize)>,
     views: usize,
+    channels: usize,
     meta: usize,
     dropout: f64,
 }
@@ -132,7 +134,7 @@ impl Network {
         let mut vars = Variables::new("head", &vb);
         let head = HEADS.build(&config.head, heads::Sizes { inputs: features + tabular, classes }, &mut vars)?;
         keep("head", HEADS.find(&config.head.name)?.name, head.outputs(), vars);
-        Ok(Self { backbone, pool, join, branch, head, behind, parts, views, meta, dropout })
+        Ok(Self { backbone, pool, join, branch, head, behind, parts, channels, views, meta, dropout })
     }
 
     /// What the head says, `[B, K]` in most cases, F32 (F64 for F64 pictures), from pictures `[B, C, H, W]`, or
@@ -240,6 +242,53 @@ impl Network {
             layers.push(Layer { name: name.into(), kind, output, parameters, multiply_adds: rows * multiply_adds });
         }
         Ok(Summary { layers })
+    }
+
+    /// Folds batch norms into the convolutions before them: the same logits in evaluation, up to rounding. The network does
+    /// not follow its variables any more and cannot be trained.
+    ///
+    /// # Errors
+    /// Those of tensors.
+    pub fn fold(&mut self) -> Result<()> {
+        self.backbone.fold()
+    }
+
+    /// The network in evaluation as a file in ONNX (opset 17, F32), with `metadata` as its properties. It reads `images`
+    /// `[batch, C, height, width]` of `size` (height, width), normalized, and `features` `[batch, M]` where it takes tabular
+    /// ones, and says `logits` `[batch, K]`.
+    ///
+    /// # Errors
+    /// When the family, the pool or the head cannot be written, the pictures are too small, or the file would be larger than the format can be.
+    pub fn onnx(&self, size: (usize, usize), metadata: &[(&str, String)]) -> Result<Vec<u8>> {
+        let unknown = |what: &str| {
+            Err(Error::Invalid(format!("{what} cannot be exported to ONNX yet; export the network as safetensors")))
+        };
+        let Some((weight, bias)) = self.head.linear() else { return unknown("this head") };
+        if self.views > 1 {
+            return unknown("a network of several views");
+        }
+        if self.parts.iter().any(|part| part.0 == "meta") {
+            return unknown("layers for tabular features");
+        }
+        const AXIS: (&str, Attribute) = ("axis", Attribute::Int(1));
+        let mut graph = Graph::default();
+        let images = graph.input("images", &[self.channels, size.0, size.1]);
+        let map = self.backbone.onnx(&mut graph, &images, size)?;
+        let mut rows = vec![];
+        for pooled in self.pool.onnx(&mut graph, &map)? {
+            rows.push(self.backbone.neck_onnx(&mut graph, &pooled)?);
+        }
+        let rows: Vec<_> = rows.iter().map(|row| graph.node("Flatten", &[row], &[AXIS])).collect();
+        let mut all: Vec<_> = rows.iter().collect();
+        let features = (self.meta > 0).then(|| graph.input("features", &[self.meta]));
+        all.extend(&features);
+        let joined = if all.len() > 1 { graph.node("Concat", &all, &[AXIS]) } else { all[0].clone() };
+        let matrix = graph.tensor("head.weight", weight)?;
+        let added = bias.map(|bias| graph.tensor("head.bias", bias)).transpose()?;
+        let inputs: Vec<_> = [&joined, &matrix].into_iter().chain(&added).collect();
+        let logits = graph.node("Gemm", &inputs, &[("transB", Attribute::Int(1))]);
+        graph.output("logits", &logits, &[weight.dim(0)?]);
+        graph.model(metadata)
     }
 }
 

@@ -29,6 +29,8 @@ pub enum Command {
     Predict(PredictArgs),
     /// Where a finished run looked, in given pictures or in its hardest ones
     Explain(ExplainArgs),
+    /// The networks of a finished run for elsewhere: weights by timm's names, or ONNX; a file a fold
+    Export(ExportArgs),
     /// Finished runs side by side: scores, cost, and the settings in which they differ
     Compare(CompareArgs),
     /// What there is: one name a line with one sentence
@@ -173,6 +175,31 @@ pub struct PredictArgs {
     pub json: bool,
     #[command(flatten)]
     pub device: DeviceArgs,
+}
+
+/// How `export` writes.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Format {
+    /// Weights by the names of timm and torchvision
+    Safetensors,
+    /// The whole network for pictures of the run's size, any number at a time
+    Onnx,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// The run's folder
+    pub run: PathBuf,
+    /// What to write
+    #[arg(long, value_enum)]
+    pub format: Format,
+    /// Where to [default: `export` in the run's folder]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// The result as one JSON object on stdout
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `compare`.

@@ -10,10 +10,11 @@
 use super::convolutional::{Sequence, Stage, on_vectors, pixels_first};
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
+use crate::onnx::{Graph, Value};
 use crate::ops::{Node, Program, block, k, linear};
 use crate::pass::{Grad, Pass};
 use crate::summary::Layer;
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use candle_nn::{Init, VarBuilder};
 use serde::{Deserialize, Serialize};
 
@@ -199,6 +200,38 @@ impl Backbone for Transformer {
 
     fn neck(&self, pooled: &Tensor, pass: &mut Pass<'_>) -> candle_core::Result<Tensor> {
         on_vectors(&self.norm, pooled, pass)
+    }
+
+    fn onnx(&self, graph: &mut Graph, images: &Value, (height, width): (usize, usize)) -> Result<Value> {
+        let (c, patch) = (self.config.width, self.config.patch);
+        let (h, w) = (height.div_ceil(patch), width.div_ceil(patch));
+        let far = [h * patch - height, w * patch - width].map(|side| side as i64);
+        let mut x = images.clone();
+        if far != [0, 0] {
+            let pads = graph.ints(&[0, 0, 0, 0, 0, 0, far[0], far[1]]);
+            x = graph.node("Pad", &[&x, &pads], &[]);
+        }
+        let map = self.embed.onnx(graph, &x, (h * patch, w * patch))?;
+        let map = graph.reshape(&map, &[0, c as i64, 1, (h * w) as i64]);
+        // All that is added to the tokens, the class token with it, in front of which the map has a zero.
+        let zeros = Tensor::zeros((1, h, w, c), DType::F32, &Device::Cpu)?;
+        let places = self.tokens(&zeros, Grad::None)?.t()?.contiguous()?.reshape((1, c, 1, 1 + h * w))?;
+        let places = graph.tensor("pos_embed", &places)?;
+        let pads = graph.ints(&[0, 0, 0, 1, 0, 0, 0, 0]);
+        let tokens = graph.node("Pad", &[&map, &pads], &[]);
+        let tokens = graph.node("Add", &[&tokens, &places], &[]);
+        let tokens = self.blocks.onnx(graph, &tokens, (1, 1 + h * w))?;
+        Ok(match self.config.pooling {
+            Pooling::Token => graph.slice(&tokens, 3, 0, 1),
+            Pooling::Mean => {
+                let map = graph.slice(&tokens, 3, 1, 1 + h * w);
+                graph.reshape(&map, &[0, c as i64, h as i64, w as i64])
+            }
+        })
+    }
+
+    fn neck_onnx(&self, graph: &mut Graph, pooled: &Value) -> Result<Value> {
+        self.norm.onnx(graph, pooled, (1, 1))
     }
 
     fn stages(&self) -> Vec<(String, Vec<String>)> {

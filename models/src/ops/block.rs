@@ -7,9 +7,10 @@
 
 use super::batch_norm::Statistics;
 use super::composed;
+use super::fold::{Numbered, fold};
 use super::fused::{Batch, Ends, Saved, Walk};
 use super::plan::Plan;
-use super::program::{Node, Program};
+use super::program::{Node, Program, chain};
 use crate::init::name_hash;
 use crate::pass::{Grad, Pass};
 use candle_core::{CpuStorage, CustomOp2, DType, Device, Layout, Result, Shape, Storage, Tensor, Var, bail};
@@ -43,9 +44,44 @@ impl Block {
             .iter()
             .map(|(name, c)| Ok([statistic(name, "running_mean", *c, 0.0)?, statistic(name, "running_var", *c, 1.0)?]));
         let stats = stats.collect::<Result<_>>()?;
-        let site = name_hash(&vb.prefix());
+        Ok(Self::of(Numbered { program, params, stats }, name_hash(&vb.prefix())))
+    }
+
+    fn of(numbered: Numbered, site: u64) -> Self {
+        let Numbered { program, params, stats } = numbered;
         let plan = Arc::new(Plan::new(&program));
-        Ok(Self { program: Arc::new(program), plan, params, stats, site })
+        Self { program: Arc::new(program), plan, params, stats, site }
+    }
+
+    /// Blocks one behind the other as one, with the variables of each.
+    ///
+    /// # Errors
+    /// When a block does not read what the one before writes, or there is none.
+    pub(crate) fn joined<'a>(blocks: impl Iterator<Item = &'a Self> + Clone) -> crate::Result<Self> {
+        let program = chain(blocks.clone().map(|b| (String::new(), b.program().clone())).collect())?;
+        let params = blocks.clone().flat_map(|b| b.params.clone()).collect();
+        let stats = blocks.clone().flat_map(|b| b.stats.clone()).collect();
+        let site = blocks.clone().next().map_or(0, |b| b.site);
+        Ok(Self::of(Numbered { program, params, stats }, site))
+    }
+
+    /// The same map in evaluation with batch norms folded into the convolutions before them. Its numbers are copies: it does
+    /// not follow the variables, and cannot be trained.
+    ///
+    /// # Errors
+    /// Those of tensors.
+    pub fn folded(&self) -> Result<Self> {
+        Ok(Self::of(fold(&self.program, &self.params, &self.stats)?, self.site))
+    }
+
+    /// Parameters in the order of [`Program::params`].
+    pub(crate) fn params(&self) -> &[Tensor] {
+        &self.params
+    }
+
+    /// Running mean and variance of every norm, in the order of [`Program::stats`].
+    pub(crate) fn stats(&self) -> &[[Var; 2]] {
+        &self.stats
     }
 
     /// The block as data.

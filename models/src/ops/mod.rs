@@ -15,6 +15,7 @@ mod cpu;
 mod cuda;
 mod drop;
 mod element;
+mod fold;
 mod fused;
 mod gemm;
 mod kernel;

@@ -172,6 +172,44 @@ impl Node {
             Self::Concat { xs } => xs.clone(),
         }
     }
+    /// The same, to be changed.
+    pub(crate) fn inputs_mut(&mut self) -> Vec<&mut Id> {
+        match self {
+            Self::Input => vec![],
+            Self::Conv { x, .. }
+            | Self::Norm { x, .. }
+            | Self::LayerNorm { x, .. }
+            | Self::Attention { x, .. }
+            | Self::Act { x, .. }
+            | Self::Pool { x, .. }
+            | Self::GlobalPool { x }
+            | Self::PadChannels { x, .. }
+            | Self::DropPath { x, .. }
+            | Self::Dropout { x, .. }
+            | Self::Plain { x, .. } => vec![x],
+            Self::Add { a, b } | Self::Scale { x: a, gate: b } => vec![a, b],
+            Self::Concat { xs } => xs.iter_mut().collect(),
+        }
+    }
+    /// Its indices into [`Program::params`].
+    pub(crate) fn params_mut(&mut self) -> Vec<&mut usize> {
+        match self {
+            Self::Conv { weight, bias, .. } => std::iter::once(weight).chain(bias).collect(),
+            Self::Norm { weight, bias, .. } | Self::LayerNorm { weight, bias, .. } => vec![weight, bias],
+            Self::Plain { params, .. } => params.iter_mut().collect(),
+            Self::Input
+            | Self::Attention { .. }
+            | Self::Act { .. }
+            | Self::Add { .. }
+            | Self::Pool { .. }
+            | Self::GlobalPool { .. }
+            | Self::Scale { .. }
+            | Self::PadChannels { .. }
+            | Self::DropPath { .. }
+            | Self::Dropout { .. }
+            | Self::Concat { .. } => vec![],
+        }
+    }
 }
 
 /// A trainable parameter of a program.
@@ -288,41 +326,10 @@ impl Program {
         self.params.extend(block.params.into_iter().map(|p| Param { name: path(p.name), ..p }));
         self.stats.extend(block.stats.into_iter().map(|(name, c)| (path(name), c)));
         for mut node in block.nodes.into_iter().skip(1) {
-            let moved = |x: &mut Id| *x += nodes;
-            match &mut node {
-                Node::Input => {}
-                Node::Conv { x, weight, bias, .. } => {
-                    moved(x);
-                    *weight += params;
-                    bias.iter_mut().for_each(|b| *b += params);
-                }
-                Node::Norm { x, weight, bias, stats: own, .. } => {
-                    moved(x);
-                    *weight += params;
-                    *bias += params;
-                    *own += stats;
-                }
-                Node::LayerNorm { x, weight, bias, .. } => {
-                    moved(x);
-                    *weight += params;
-                    *bias += params;
-                }
-                Node::Act { x, .. }
-                | Node::Attention { x, .. }
-                | Node::Pool { x, .. }
-                | Node::GlobalPool { x }
-                | Node::PadChannels { x, .. }
-                | Node::DropPath { x, .. }
-                | Node::Dropout { x, .. } => moved(x),
-                Node::Add { a, b } | Node::Scale { x: a, gate: b } => {
-                    moved(a);
-                    moved(b);
-                }
-                Node::Concat { xs } => xs.iter_mut().for_each(moved),
-                Node::Plain { x, params: own, .. } => {
-                    moved(x);
-                    own.iter_mut().for_each(|p| *p += params);
-                }
+            node.inputs_mut().into_iter().for_each(|x| *x += nodes);
+            node.params_mut().into_iter().for_each(|p| *p += params);
+            if let Node::Norm { stats: own, .. } = &mut node {
+                *own += stats;
             }
             self.nodes.push(node);
         }

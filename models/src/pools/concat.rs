@@ -3,6 +3,7 @@
 use super::Pooling;
 use crate::error::Result;
 use crate::layers::Variables;
+use crate::onnx::{Graph, Value};
 use crate::ops::{Pool, global_pool};
 use crate::parts::Part;
 use crate::pass::Pass;
@@ -27,5 +28,9 @@ impl Pooling for Concat {
 
     fn parts(&self) -> usize {
         2
+    }
+
+    fn onnx(&self, graph: &mut Graph, map: &Value) -> candle_core::Result<Vec<Value>> {
+        Ok(vec![graph.mean(map), graph.node("GlobalMaxPool", &[map], &[])])
     }
 }

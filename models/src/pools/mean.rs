@@ -3,6 +3,7 @@
 use super::Pooling;
 use crate::error::Result;
 use crate::layers::Variables;
+use crate::onnx::{Graph, Value};
 use crate::ops::{Pool, global_pool};
 use crate::parts::Part;
 use crate::pass::Pass;
@@ -23,5 +24,9 @@ impl Part<dyn Pooling, usize> for Mean {
 impl Pooling for Mean {
     fn forward(&self, map: &Tensor, _: &Pass<'_>) -> candle_core::Result<Tensor> {
         global_pool(map, Pool::Avg)?.flatten_from(1)
+    }
+
+    fn onnx(&self, graph: &mut Graph, map: &Value) -> candle_core::Result<Vec<Value>> {
+        Ok(vec![graph.mean(map)])
     }
 }

@@ -26,6 +26,7 @@ pub use max::Max;
 pub use mean::Mean;
 pub use token::Token;
 
+use crate::onnx;
 use crate::parts::{Entry, Table};
 use crate::pass::Pass;
 use candle_core::{DType, Result, Tensor};
@@ -37,6 +38,13 @@ pub trait Pooling: Send + Sync {
     /// How many rows of F stand side by side in P.
     fn parts(&self) -> usize {
         1
+    }
+    /// The same in the operators of ONNX, `[batch, F, height, width]` → its rows, each `[batch, F, 1, 1]`.
+    ///
+    /// # Errors
+    /// When the pool cannot be written.
+    fn onnx(&self, _graph: &mut onnx::Graph, _map: &onnx::Value) -> Result<Vec<onnx::Value>> {
+        candle_core::bail!("this pool cannot be exported to ONNX yet; export the network as safetensors")
     }
 }
 

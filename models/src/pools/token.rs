@@ -4,6 +4,7 @@
 use super::Pooling;
 use crate::error::Result;
 use crate::layers::Variables;
+use crate::onnx::{Graph, Value};
 use crate::parts::Part;
 use crate::pass::Pass;
 use candle_core::Tensor;
@@ -23,5 +24,10 @@ impl Part<dyn Pooling, usize> for Token {
 impl Pooling for Token {
     fn forward(&self, map: &Tensor, _: &Pass<'_>) -> candle_core::Result<Tensor> {
         map.narrow(1, 0, 1)?.narrow(2, 0, 1)?.flatten_from(1)
+    }
+
+    fn onnx(&self, graph: &mut Graph, map: &Value) -> candle_core::Result<Vec<Value>> {
+        let row = graph.slice(map, 2, 0, 1);
+        Ok(vec![graph.slice(&row, 3, 0, 1)])
     }
 }
