@@ -413,7 +413,10 @@ mod tests {
             let (wider, bare) = padded(&x, at).unwrap();
             let [a, b] = [conv2d(&x, &w, at), conv2d(&wider, &w, bare)].map(|y| y.unwrap());
             assert_eq!(a.dims(), b.dims());
-            assert_eq!(a.flatten_all().unwrap().to_vec1::<f64>().unwrap(), b.flatten_all().unwrap().to_vec1().unwrap());
+            assert_eq!(
+                a.flatten_all().unwrap().to_vec1::<f64>().unwrap(),
+                b.flatten_all().unwrap().to_vec1::<f64>().unwrap()
+            );
         }
     }
 }
