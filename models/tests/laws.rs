@@ -210,9 +210,9 @@ fn models_name_the_pictures_that_they_were_made_for() {
 /// A network of depthwise convolutions takes any activation, and each makes it another network.
 #[test]
 fn activations_can_be_swapped() {
-    let x = pictures(1, 32, 32);
+    let x = pictures(4, 32, 32);
     let mut seen = vec![];
-    for act in ["relu", "relu6", "silu", "gelu", "hard_swish", "mish", "tanh"] {
+    for act in ["relu", "silu", "gelu", "hard_swish", "mish", "tanh"] {
         let (model, params) = ("mobilenetv3_small_050".into(), serde_json::json!({"act": act}));
         let config = NetworkConfig { model, params, ..NetworkConfig::default() };
         let vb = init::seeded(&VarMap::new(), 0, DType::F32, &Device::Cpu);

@@ -19,8 +19,10 @@ fn presets_say_what_the_reference_says() {
         let config = NetworkConfig { model: model.clone(), classes, ..NetworkConfig::default() };
         let network = Network::new(&config, init::seeded(&vars, 0, DType::F32, &Device::Cpu)).unwrap();
         let mut parameters = 0;
+        let gain = row["gain"].as_f64().unwrap_or(1.0);
         for (name, var) in vars.data().lock().unwrap().iter() {
             let value = formula(0, name, var.dims(), DType::F32);
+            let value = if var.rank() == 4 { (value * gain).unwrap() } else { value };
             parameters += if name.contains("running") { 0 } else { value.elem_count() };
             var.set(&if name.ends_with("running_var") { (value + 1.0).unwrap() } else { value }).unwrap();
         }
