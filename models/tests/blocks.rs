@@ -3,7 +3,7 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::VarMap;
-use sconce_models::ops::{Act, Block, Flow, Pool, Program, Vectors, block, concat, k, limit_vectors};
+use sconce_models::ops::{Act, Block, Flow, Pool, Program, Vectors, block, concat, k, limit_vectors, rect};
 use sconce_models::{Pass, init};
 
 /// The kind of vectors is one for the whole process.
@@ -120,6 +120,15 @@ fn programs() -> Vec<(&'static str, usize, Program)> {
                     .act(Act::HardSwish)
                     .pool(Pool::Max, k(3).pads(0, 1));
                 y.pool(Pool::AvgInside, k(2).same()).act(Act::HardSigmoid)
+            }),
+        ),
+        (
+            "windows that are not square",
+            12,
+            block(12, |x| {
+                let y = x.conv("a", 16, rect(1, 7)).norm("an").relu().conv("b", 12, rect(7, 1)).norm("bn").relu();
+                let z = y.pool(Pool::Max, rect(3, 1)).conv("c", 12, rect(3, 1).stride(2)).norm("cn").relu();
+                z.pool(Pool::Avg, rect(1, 3))
             }),
         ),
         (

@@ -209,6 +209,7 @@ impl<'w> Walk<'w> {
 
     fn geometry(&self, saved: &Saved, id: Id, x: Id, at: Window) -> Geometry {
         let ((h, w), (oh, ow)) = (saved.sizes[x], saved.sizes[id]);
+        let [down, across] = at.axes();
         Geometry {
             samples: saved.samples,
             h,
@@ -217,12 +218,13 @@ impl<'w> Walk<'w> {
             oh,
             ow,
             co: self.program.channels[id],
-            size: at.size,
+            size: down.size,
+            across: across.size,
             stride: at.stride,
             dilation: at.dilation,
             groups: at.groups,
-            top: at.near(h),
-            left: at.near(w),
+            top: down.near(h),
+            left: across.near(w),
         }
     }
 
@@ -816,10 +818,11 @@ impl Affine {
 
 /// What each row and each column of windows of a pool weighs in its averages.
 fn shares(f: Pool, at: Window, g: &Geometry) -> [Vec<f32>; 2] {
-    let axis = |side: usize, outs: usize| {
+    let [down, across] = at.axes();
+    let axis = |at: Window, side: usize, outs: usize| {
         (0..outs).map(|o| 1.0 / at.counted(o, side, f == Pool::AvgInside).max(1) as f32).collect()
     };
-    [axis(g.h, g.oh), axis(g.w, g.ow)]
+    [axis(down, g.h, g.oh), axis(across, g.w, g.ow)]
 }
 
 /// `Σ` over all pixels of all samples.

@@ -40,7 +40,7 @@ pub enum Node {
         x: Id,
         /// Geometry.
         at: Window,
-        /// `[O, C/groups, k, k]`.
+        /// `[O, C/groups, kh, kw]`.
         weight: usize,
         /// `[O]`.
         bias: Option<usize>,
@@ -200,9 +200,8 @@ impl Program {
                 Node::Input => input,
                 Node::Conv { x, at, .. } | Node::Pool { x, at, .. } => {
                     let (h, w) = sizes[*x];
-                    let fits = at.out(h).zip(at.out(w));
-                    fits.ok_or_else(|| {
-                        Error::Invalid(format!("a window of {} pixels does not fit into a map of {h}x{w}", at.span()))
+                    at.fit((h, w)).ok_or_else(|| {
+                        Error::Invalid(format!("a window of {} pixels does not fit into a map of {h}x{w}", at.spans()))
                     })?
                 }
                 Node::GlobalPool { .. } => (1, 1),
@@ -345,8 +344,9 @@ impl<'a> Flow<'a> {
             self.fail(format!("{name}: {channels} -> {out} channels do not divide into {} groups", at.groups));
             return self;
         }
-        let shape = vec![out, channels / at.groups, at.size, at.size];
-        let bound = 1.0 / ((shape[1] * at.size * at.size) as f64).sqrt();
+        let [height, width] = at.sides();
+        let shape = vec![out, channels / at.groups, height, width];
+        let bound = 1.0 / ((shape[1] * at.taps()) as f64).sqrt();
         let weight = self.param(format!("{name}.weight"), shape, CONV_INIT);
         let start = Init::Uniform { lo: -bound, up: bound };
         let bias = at.bias.then(|| self.param(format!("{name}.bias"), vec![out], start));
