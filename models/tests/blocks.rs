@@ -3,7 +3,7 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::VarMap;
-use sconce_models::ops::{Act, Block, Flow, Pool, Program, Vectors, block, concat, k, limit_vectors, rect};
+use sconce_models::ops::{Act, Block, Flow, Pool, Program, Upsample, Vectors, block, concat, k, limit_vectors, rect};
 use sconce_models::{Pass, init};
 
 /// The kind of vectors is one for the whole process.
@@ -178,6 +178,25 @@ fn programs() -> Vec<(&'static str, usize, Program)> {
             }),
         ),
         ("gate of a stored value", 6, block(6, |x| se(x.conv("a", 6, k(3).bias()), 3) + x)),
+        (
+            "mask and trunk",
+            8,
+            block(8, |x| {
+                let trunk = x.conv("a", 8, k(3)).norm("an").relu();
+                let small = x.pool(Pool::Max, k(3).stride(2)).conv("b", 8, k(3)).norm("bn");
+                let mask = small.upsample(Upsample::Bilinear { align_corners: true }, trunk) + trunk;
+                let mask = mask.conv("c", 8, k(1)).act(Act::Sigmoid);
+                (mask * trunk + trunk).norm("dn").relu().conv("d", 8, k(1)) * x
+            }),
+        ),
+        (
+            "nearest, and a square",
+            4,
+            block(4, |x| {
+                let y = x.conv("a", 4, k(3).stride(2)).norm("n").upsample(Upsample::Nearest, x);
+                (y * y).norm("m").relu()
+            }),
+        ),
         (
             "candle code",
             6,

@@ -76,13 +76,7 @@ impl Backbone for Convolutional {
     }
 
     fn stages(&self) -> Vec<(String, Vec<String>)> {
-        let variables = |stage: &Block| {
-            let program = stage.program();
-            let stats = program.stats.iter();
-            let stats = stats.flat_map(|(n, _)| [format!("{n}.running_mean"), format!("{n}.running_var")]);
-            program.params.iter().map(|p| p.name.clone()).chain(stats).collect()
-        };
-        self.stages.iter().map(|(name, stage)| (name.clone(), variables(stage))).collect()
+        self.stages.iter().map(|(name, stage)| (name.clone(), stage.program().variables())).collect()
     }
 
     fn layers(&self, mut size: (usize, usize)) -> Result<Vec<Layer>> {

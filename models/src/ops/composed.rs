@@ -6,6 +6,7 @@ use super::conv2d::conv2d;
 use super::drop::drop_path;
 use super::pool::{Pool, global_pool, pool};
 use super::program::{Node, Program};
+use super::upsample::{Extent, upsample};
 use crate::pass::Pass;
 use candle_core::{Result, Tensor};
 
@@ -44,6 +45,8 @@ pub(crate) fn run(
             }
             Node::Act { x, f } => activate(v(x), *f)?,
             Node::Add { a, b } => (v(a) + v(b))?,
+            Node::Mul { a, b } => (v(a) * v(b))?,
+            Node::Upsample { x, f, like } => upsample(v(x), *f, Extent::Size(v(like).dim(1)?, v(like).dim(2)?))?,
             Node::Pool { x, f, at } => pool(v(x), *f, *at)?,
             Node::GlobalPool { x } => global_pool(v(x), Pool::Avg)?,
             Node::Scale { x, gate } => v(x).broadcast_mul(v(gate))?,

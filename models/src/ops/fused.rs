@@ -17,6 +17,7 @@ use super::drop::keep_mask;
 use super::plan::Plan;
 use super::pool::Pool;
 use super::program::{Id, Node, Program};
+use super::upsample;
 use super::window::Window;
 use candle_core::{Device, Result, Tensor, Var, bail};
 use std::sync::Arc;
@@ -338,6 +339,14 @@ impl<'w> Walk<'w> {
                         maps::materialize(source, size)
                     }
                 }
+                Node::Mul { a, b } => {
+                    let factors = [self.value(&saved, ends, *a), self.value(&saved, ends, *b)];
+                    factors[0].iter().zip(factors[1]).map(|(a, b)| a * b).collect()
+                }
+                Node::Upsample { x, f, .. } => {
+                    let plan = upsample::Plan::sized((saved.sizes[*x], c), *f, saved.sizes[id]);
+                    plan.forward(self.value(&saved, ends, *x))
+                }
                 Node::PadChannels { x, before, after } => {
                     let x = self.value(&saved, ends, *x);
                     let mut y = Vec::with_capacity(size.len());
@@ -591,6 +600,21 @@ impl<'w> Walk<'w> {
                         }
                     }
                 }
+                Node::Mul { a, b } => {
+                    let d = self.dense(&saved, ends, id, slope);
+                    for (x, other) in [(*a, *b), (*b, *a)].into_iter().filter(|(x, _)| needs[*x]) {
+                        let other = self.value(&saved, ends, other);
+                        let dx = d.iter().zip(other).map(|(d, other)| d * other).collect();
+                        self.give(&saved, ends, &mut slopes, x, Numbers::own(dx));
+                    }
+                }
+                Node::Upsample { x, f, .. } if needs[*x] => {
+                    let d = self.dense(&saved, ends, id, slope);
+                    let plan = upsample::Plan::sized((saved.sizes[*x], c), *f, saved.sizes[id]);
+                    self.give(&saved, ends, &mut slopes, *x, Numbers::own(plan.backward(&d)));
+                }
+                // Of the other map only the size counts.
+                Node::Upsample { .. } => {}
                 Node::PadChannels { x, before, .. } => {
                     let d = self.dense(&saved, ends, id, slope);
                     let own = program.channels[*x];

@@ -65,7 +65,12 @@ impl Plan {
         let reads_back = |user: Id| {
             matches!(
                 node(user),
-                Node::Conv { .. } | Node::Norm { .. } | Node::Act { .. } | Node::Scale { .. } | Node::Pool { .. }
+                Node::Conv { .. }
+                    | Node::Norm { .. }
+                    | Node::Act { .. }
+                    | Node::Mul { .. }
+                    | Node::Scale { .. }
+                    | Node::Pool { .. }
             )
         };
         let kept = (0..count).map(|id| {

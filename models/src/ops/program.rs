@@ -15,12 +15,13 @@
 
 use super::activation::Act;
 use super::pool::Pool;
+use super::upsample::Upsample;
 use super::window::Window;
 use crate::error::{Error, Result};
 use candle_core::Tensor;
 use candle_nn::init::{FanInOut, Init, NonLinearity, NormalOrUniform};
 use std::cell::RefCell;
-use std::ops::Add;
+use std::ops::{Add, Mul};
 use std::sync::Arc;
 
 /// Index of a node in its program.
@@ -95,6 +96,22 @@ pub enum Node {
         /// The gates.
         gate: Id,
     },
+    /// Product of two maps of one shape.
+    Mul {
+        /// One.
+        a: Id,
+        /// The other.
+        b: Id,
+    },
+    /// A map resampled to the size of another one.
+    Upsample {
+        /// What it reads.
+        x: Id,
+        /// How.
+        f: Upsample,
+        /// The map whose height and width it takes.
+        like: Id,
+    },
     /// Zero channels before and after (the parameter-free shortcut of CIFAR ResNets).
     PadChannels {
         /// What it reads.
@@ -140,7 +157,10 @@ impl Node {
             | Self::PadChannels { x, .. }
             | Self::DropPath { x, .. }
             | Self::Plain { x, .. } => vec![*x],
-            Self::Add { a, b } | Self::Scale { x: a, gate: b } => vec![*a, *b],
+            Self::Add { a, b }
+            | Self::Mul { a, b }
+            | Self::Scale { x: a, gate: b }
+            | Self::Upsample { x: a, like: b, .. } => vec![*a, *b],
             Self::Concat { xs } => xs.clone(),
         }
     }
@@ -189,6 +209,11 @@ impl Program {
     pub fn parameters(&self) -> usize {
         self.params.iter().map(|p| p.shape.iter().product::<usize>()).sum()
     }
+    /// Names of all variables: parameters, then running statistics.
+    pub fn variables(&self) -> Vec<String> {
+        let stats = self.stats.iter().flat_map(|(n, _)| [format!("{n}.running_mean"), format!("{n}.running_var")]);
+        self.params.iter().map(|p| p.name.clone()).chain(stats).collect()
+    }
     /// `(height, width)` of every node for an input of `(height, width)`; code in [`Node::Plain`] counts as keeping its size.
     ///
     /// # Errors
@@ -209,6 +234,8 @@ impl Program {
                 Node::Norm { x, .. }
                 | Node::Act { x, .. }
                 | Node::Add { a: x, .. }
+                | Node::Mul { a: x, .. }
+                | Node::Upsample { like: x, .. }
                 | Node::Scale { x, .. }
                 | Node::PadChannels { x, .. }
                 | Node::DropPath { x, .. }
@@ -268,7 +295,10 @@ impl Program {
                 | Node::GlobalPool { x }
                 | Node::PadChannels { x, .. }
                 | Node::DropPath { x, .. } => moved(x),
-                Node::Add { a, b } | Node::Scale { x: a, gate: b } => {
+                Node::Add { a, b }
+                | Node::Mul { a, b }
+                | Node::Scale { x: a, gate: b }
+                | Node::Upsample { x: a, like: b, .. } => {
                     moved(a);
                     moved(b);
                 }
@@ -283,7 +313,7 @@ impl Program {
     }
 }
 
-/// A value while a program is written down. Copy: use it as often as you like; `+` adds maps.
+/// A value while a program is written down. Copy: use it as often as you like; `+` adds maps, `*` multiplies them.
 #[derive(Clone, Copy)]
 pub struct Flow<'a> {
     draft: &'a RefCell<Program>,
@@ -309,7 +339,7 @@ pub fn block(channels: usize, f: impl FnOnce(Flow<'_>) -> Flow<'_>) -> Result<Pr
 }
 
 /// He et al. 2015, fan-out, as torchvision and timm start convolutions.
-const CONV_INIT: Init =
+pub(crate) const CONV_INIT: Init =
     Init::Kaiming { dist: NormalOrUniform::Normal, fan: FanInOut::FanOut, non_linearity: NonLinearity::ReLU };
 
 impl<'a> Flow<'a> {
@@ -400,6 +430,10 @@ impl<'a> Flow<'a> {
         }
         self.keep(Node::Scale { x: self.id, gate: gate.id })
     }
+    /// Resampled to the height and width of `like`.
+    pub fn upsample(self, f: Upsample, like: Self) -> Self {
+        self.keep(Node::Upsample { x: self.id, f, like: like.id })
+    }
     /// Zero channels before and after.
     pub fn pad_channels(self, before: usize, after: usize) -> Self {
         self.push(Node::PadChannels { x: self.id, before, after }, self.channels() + before + after)
@@ -430,6 +464,16 @@ impl Add for Flow<'_> {
             self.fail(format!("add: {} and {} channels", self.channels(), other.channels()));
         }
         self.keep(Node::Add { a: self.id, b: other.id })
+    }
+}
+
+impl Mul for Flow<'_> {
+    type Output = Self;
+    fn mul(self, other: Self) -> Self {
+        if other.channels() != self.channels() {
+            self.fail(format!("product: {} and {} channels", self.channels(), other.channels()));
+        }
+        self.keep(Node::Mul { a: self.id, b: other.id })
     }
 }
 
