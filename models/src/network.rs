@@ -80,6 +80,11 @@ impl Network {
         self.classify(&self.embed(&features, pass)?, meta, pass)
     }
 
+    /// Axes of the input: 4 for pictures `[B, C, H, W]`, 5 for volumes `[B, C, D, H, W]`.
+    pub fn rank(&self) -> usize {
+        self.backbone.rank()
+    }
+
     /// The last feature map `[B, F, h, w]`; Grad-CAM starts here.
     pub fn features(&self, images: &Tensor, pass: &mut Pass<'_>) -> candle_core::Result<Tensor> {
         self.backbone.features(images, pass)

@@ -46,6 +46,11 @@ impl Pass<'_> {
     pub fn explain() -> Self {
         Self { grad: Grad::Input, ..Self::eval() }
     }
+    /// The same pass, but nobody looks in.
+    pub(crate) fn untapped<'b>(&self) -> Pass<'b> {
+        let Self { train, update_stats, grad, key, recompute, .. } = *self;
+        Pass { train, update_stats, grad, key, recompute, taps: None }
+    }
     pub(crate) fn tap(&mut self, name: &str, x: &Tensor) {
         if let Some(tap) = &mut self.taps {
             tap(name, x);

@@ -29,7 +29,9 @@ fn setup(golden: Value, dtype: DType) -> Setup {
     for (name, var) in vars.iter().filter(|(name, _)| !name.contains("running")) {
         var.set(&formula(seed, name, var.dims(), dtype)).unwrap();
     }
-    let images = Var::from_tensor(&formula(seed, "images", &[batch, 3, size, size], dtype)).unwrap();
+    let depth = golden["depth"].as_u64().map(|depth| depth as usize);
+    let shape: Vec<usize> = [batch, 3].into_iter().chain(depth).chain([size, size]).collect();
+    let images = Var::from_tensor(&formula(seed, "images", &shape, dtype)).unwrap();
     let labels: Vec<u32> = (0..batch).map(|i| ((3 * i + 1) % classes) as u32).collect();
     Setup { golden, network, vars, images, labels: Tensor::new(labels, &Device::Cpu).unwrap() }
 }
@@ -108,20 +110,29 @@ fn whole(golden: &str) {
     whole["model"] = golden["model"].clone();
     let s = setup(whole, DType::F64);
     for (key, mut pass) in [("train", Pass { grad: Grad::None, ..Pass::train(0) }), ("eval", Pass::eval())] {
-        let ours =
-            s.network.forward(&s.images, None, &mut pass).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
-        let want: Vec<f64> = s.golden[key].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
-        assert_eq!(ours.len(), want.len());
-        let norm = want.iter().map(|v| v * v).sum::<f64>().sqrt();
-        let distance = ours.iter().zip(&want).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt() / norm;
+        let distance = distance(&s.network.forward(&s.images, None, &mut pass).unwrap(), &s.golden[key]);
         assert!(distance <= 1e-9, "{} {key}: relative distance {distance:e}", s.golden["model"]);
     }
+}
+
+fn distance(ours: &Tensor, want: &Value) -> f64 {
+    let ours = ours.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+    let want: Vec<f64> = want.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+    assert_eq!(ours.len(), want.len());
+    let norm = want.iter().map(|v| v * v).sum::<f64>().sqrt();
+    ours.iter().zip(&want).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt() / norm
 }
 
 const RESNET20: &str = include_str!("golden/resnet20.json");
 const RESNET18: &str = include_str!("golden/resnet18.json");
 const EFFICIENTNET: &str = include_str!("golden/efficientnet_b0.json");
 const MOBILENET: &str = include_str!("golden/mobilenetv2_100.json");
+const INCEPTION: &str = include_str!("golden/inception_v3.json");
+const ATTENTION: &str = include_str!("golden/attention.json");
+const ATTENTION_CHANNEL: &str = include_str!("golden/attention_channel.json");
+const ATTENTION_SPATIAL: &str = include_str!("golden/attention_spatial.json");
+const R3D: &str = include_str!("golden/r3d_18.json");
+const R2PLUS1D: &str = include_str!("golden/r2plus1d_18.json");
 
 #[test]
 fn resnet20_step_in_f32() {
@@ -183,4 +194,58 @@ fn inverted_residuals_follow_pytorch_for_twenty_steps() {
 fn whole_networks_of_inverted_residuals_say_what_timm_s_do() {
     whole(EFFICIENTNET);
     whole(MOBILENET);
+}
+
+#[test]
+fn inception_step() {
+    one_step(INCEPTION, DType::F64, 1e-9);
+    // PyTorch's own float32 is off by 1e-4 here.
+    one_step(INCEPTION, DType::F32, 1e-3);
+}
+
+/// The auxiliary head speaks in training where somebody listens, and learns from what is said there.
+#[test]
+fn auxiliary_logits_of_inception_are_torchvision_s() {
+    let golden: Value = serde_json::from_str(INCEPTION).unwrap();
+    let mut spec = golden["auxiliary"].clone();
+    spec["model"] = golden["model"].clone();
+    let s = setup(spec, DType::F64);
+    let tapped = |pass: Pass<'_>| {
+        let mut seen = BTreeMap::new();
+        let mut tap = |name: &str, x: &Tensor| drop(seen.insert(name.to_string(), x.clone()));
+        let Pass { train, update_stats, grad, key, recompute, .. } = pass;
+        let mut pass = Pass { train, update_stats, grad, key, recompute, taps: Some(&mut tap) };
+        (s.network.forward(&s.images, None, &mut pass).unwrap(), seen)
+    };
+    let (_, seen) = tapped(Pass::eval());
+    assert_eq!((seen.len(), seen.contains_key("aux")), (12, false));
+    let (logits, mut seen) = tapped(Pass::train(0));
+    assert_eq!(seen.len(), 13);
+    let aux = seen.remove("aux").unwrap();
+    assert!(distance(&logits, &s.golden["train"]) < 1e-9);
+    assert!(distance(&aux, &s.golden["aux"]) < 1e-9);
+    let store = (logits.sum_all().unwrap() + (aux.sqr().unwrap().sum_all().unwrap() * 0.4).unwrap()).unwrap();
+    let store = store.backward().unwrap();
+    for name in ["AuxLogits.conv0.conv.weight", "AuxLogits.fc.weight", "Conv2d_1a_3x3.conv.weight"] {
+        assert!(store.get(&s.vars[&format!("backbone.{name}")]).is_some(), "{name}");
+    }
+}
+
+#[test]
+fn residual_attention_steps() {
+    // Lengths and deviations cost digits: what the last one of a weight changes is up to 1e-4 of a gradient.
+    for (golden, tolerance) in [(ATTENTION, 1e-4), (ATTENTION_CHANNEL, 1e-3), (ATTENTION_SPATIAL, 1e-3)] {
+        one_step(golden, DType::F64, 1e-9);
+        one_step(golden, DType::F32, tolerance);
+    }
+    twenty_steps(ATTENTION);
+}
+
+#[test]
+fn steps_on_volumes() {
+    for golden in [R3D, R2PLUS1D] {
+        one_step(golden, DType::F64, 1e-9);
+        one_step(golden, DType::F32, 1e-4);
+    }
+    twenty_steps(R3D);
 }

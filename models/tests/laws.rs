@@ -6,7 +6,8 @@ use candle_nn::VarMap;
 use sconce_models::{Grad, Network, NetworkConfig, Pass, init, models, resolve};
 use std::collections::BTreeSet;
 
-/// Published numbers of parameters for so many classes: torchvision, the paper's table 6, pytorch-cifar, timm.
+/// Published numbers of parameters for so many classes: torchvision, the paper's table 6, pytorch-cifar, timm,
+/// ResidualAttentionNetwork-pytorch without the shortcuts that it makes and does not use.
 const PARAMETERS: &[(&str, usize, usize)] = &[
     ("resnet18", 1000, 11_689_512),
     ("resnet34", 1000, 21_797_672),
@@ -19,6 +20,16 @@ const PARAMETERS: &[(&str, usize, usize)] = &[
     ("resnet18_cifar", 10, 11_173_962),
     ("efficientnet_b0", 1000, 5_288_548),
     ("mobilenetv2_100", 1000, 3_504_872),
+    ("inception_v3", 1000, 23_834_568),
+    ("attention56", 1000, 31_810_728),
+    ("attention92", 1000, 52_466_344),
+    ("attention56_cifar", 10, 1_081_850),
+    ("attention92_cifar", 10, 1_825_722),
+    ("attention236_cifar", 10, 4_801_210),
+    ("attention452_cifar", 10, 9_264_442),
+    ("r3d_18", 400, 33_371_472),
+    ("mc3_18", 400, 11_695_440),
+    ("r2plus1d_18", 400, 31_505_325),
 ];
 
 fn network(model: &str, classes: usize, seed: u64) -> (Network, VarMap) {
@@ -29,9 +40,26 @@ fn network(model: &str, classes: usize, seed: u64) -> (Network, VarMap) {
 }
 
 fn pictures(batch: usize, height: usize, width: usize) -> Tensor {
-    let values = (0..batch * 3 * height * width).map(|i| ((i * 7919) % 1009) as f32 / 504.0 - 1.0).collect::<Vec<_>>();
-    Tensor::from_vec(values, (batch, 3, height, width), &Device::Cpu).unwrap()
+    shaped(&[batch, 3, height, width])
 }
+
+fn shaped(shape: &[usize]) -> Tensor {
+    let count = shape.iter().product::<usize>();
+    let values = (0..count).map(|i| ((i * 7919) % 1009) as f32 / 504.0 - 1.0).collect::<Vec<_>>();
+    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+}
+
+/// Small inputs of a network: pictures, or volumes of four slices where it reads those.
+fn inputs(model: &str, network: &Network, batch: usize) -> Vec<Tensor> {
+    // Inception's windows are not padded: it needs 75 pixels.
+    let sizes = if model == "inception_v3" { [(75, 75), (91, 80)] } else { [(32, 32), (48, 40)] };
+    let slices: &[usize] = if network.rank() == 5 { &[4] } else { &[] };
+    let input = |(h, w)| shaped(&[&[batch, 3], slices, &[h, w]].concat());
+    sizes.into_iter().map(input).collect()
+}
+
+/// Networks that only repeat what smaller ones of their family have.
+const DEEP: [&str; 5] = ["resnet110", "attention92", "attention164_cifar", "attention236_cifar", "attention452_cifar"];
 
 fn rows(t: &Tensor) -> Vec<Vec<f32>> {
     t.to_vec2().unwrap()
@@ -44,11 +72,25 @@ fn numbers_of_parameters_are_the_published_ones() {
         let trainable =
             |(name, var): (&String, &candle_core::Var)| if name.contains("running") { 0 } else { var.elem_count() };
         assert_eq!(vars.data().lock().unwrap().iter().map(trainable).sum::<usize>(), *parameters, "{model}");
-        assert_eq!(network.summary((64, 64)).unwrap().parameters(), *parameters, "{model}");
+        assert_eq!(network.summary((96, 96)).unwrap().parameters(), *parameters, "{model}");
     }
 }
 
-/// Billions of multiply-adds at 224 pixels: torchvision's, and those of the papers on EfficientNet and MobileNetV2.
+/// torchvision's Inception v3 with its auxiliary head: every variable is in a stage, every parameter in the summary.
+#[test]
+fn an_auxiliary_head_is_counted_too() {
+    let vars = VarMap::new();
+    let params = serde_json::json!({"aux": 1000});
+    let config = NetworkConfig { model: "inception_v3".into(), params, classes: 1000, ..NetworkConfig::default() };
+    let network = Network::new(&config, init::seeded(&vars, 0, DType::F32, &Device::Cpu)).unwrap();
+    assert_eq!(network.summary((299, 299)).unwrap().parameters(), 27_161_264);
+    let named: BTreeSet<String> = network.stages().into_iter().flat_map(|(_, v)| v).collect();
+    assert_eq!(named, vars.data().lock().unwrap().keys().cloned().collect());
+    let error = network.summary((128, 128)).unwrap_err().to_string();
+    assert!(error.contains("does not fit into a map of 1x1"), "{error}");
+}
+
+/// Billions of multiply-adds at 224 pixels (Inception: 299; volumes: 16 slices of 112): torchvision's, and those of the papers on EfficientNet and MobileNetV2.
 #[test]
 fn multiply_adds_are_the_published_ones() {
     let published = [
@@ -57,19 +99,28 @@ fn multiply_adds_are_the_published_ones() {
         ("resnet50", 4.09),
         ("efficientnet_b0", 0.39),
         ("mobilenetv2_100", 0.30),
+        ("inception_v3", 5.71),
+        ("r3d_18", 40.70),
+        ("mc3_18", 43.34),
+        ("r2plus1d_18", 40.52),
     ];
     for (model, billions) in published {
-        let ours = network(model, 1000, 0).0.summary((224, 224)).unwrap().multiply_adds() as f64 / 1e9;
+        let network = network(model, 1000, 0).0;
+        let side = match model {
+            "inception_v3" => 299,
+            _ if network.rank() == 5 => 112,
+            _ => 224,
+        };
+        let ours = network.summary((side, side)).unwrap().multiply_adds() as f64 / 1e9;
         assert!((ours - billions).abs() < 0.01, "{model}: {ours}");
     }
 }
 
 #[test]
 fn every_parameter_learns_and_training_differs_from_evaluation() {
-    for (model, _) in models().into_iter().filter(|(m, _)| *m != "resnet110") {
+    for (model, _) in models().into_iter().filter(|(m, _)| !DEEP.contains(m)) {
         let (network, vars) = network(model, 5, 1);
-        for (height, width) in [(32, 32), (48, 40)] {
-            let x = pictures(3, height, width);
+        for x in inputs(model, &network, 3) {
             let logits = network.forward(&x, None, &mut Pass::train(1)).unwrap();
             assert_eq!(logits.dims(), [3, 5], "{model}");
             let store = logits.sqr().unwrap().sum_all().unwrap().backward().unwrap();
@@ -90,8 +141,8 @@ fn a_seed_gives_the_same_network_and_stages_name_every_variable_once() {
     for (model, doc) in models() {
         assert!(doc.ends_with('.'), "{model}: '{doc}' is not a sentence");
         let ((a, vars), (b, _), (c, _)) = (network(model, 3, 7), network(model, 3, 7), network(model, 3, 8));
-        let x = pictures(1, 32, 32);
-        let logits = |n: &Network| rows(&n.forward(&x, None, &mut Pass::eval()).unwrap());
+        let x = &inputs(model, &a, 1)[0];
+        let logits = |n: &Network| rows(&n.forward(x, None, &mut Pass::eval()).unwrap());
         assert_eq!(logits(&a), logits(&b), "{model}");
         assert_ne!(logits(&a), logits(&c), "{model}");
         let named: Vec<String> = a.stages().into_iter().flat_map(|(_, v)| v).collect();
@@ -162,6 +213,9 @@ fn wrong_names_and_values_are_clear_errors() {
     assert!(build("resnet50", serde_json::json!({"shortcut": "pad"})).contains("pad shortcuts need basic units"));
     assert!(build("efficientnet_b0", serde_json::json!({"stages": []})).contains("one row of stages"));
     assert!(build("efficientnet_b0", serde_json::json!({"width": -1})).contains("width must be above 0"));
+    assert!(build("inception_v3", serde_json::json!({"width": 0})).contains("width must be above 0"));
+    assert!(build("attention56", serde_json::json!({"modules": []})).contains("at least one stage"));
+    assert!(build("r3d_18", serde_json::json!({"layers": [1, 0]})).contains("at least one unit"));
     assert!(build("mobilenetv2_100", serde_json::json!({"act": "swish"})).contains("unknown variant `swish`"));
     let resolved = resolve("resnet20", &serde_json::json!({"width": 8})).unwrap();
     assert_eq!((resolved["width"].as_u64(), resolved["stem"].as_str()), (Some(8), Some("cifar")));
