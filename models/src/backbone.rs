@@ -11,8 +11,12 @@ use serde_json::Value;
 
 /// A backbone turns pictures into feature maps; it knows nothing of classes.
 pub trait Backbone: Send + Sync {
-    /// `[B, C, H, W]` → `[B, F, h, w]`.
+    /// `[B, C, H, W]`, or what [`Backbone::rank`] says, → `[B, F, h, w]`.
     fn features(&self, x: &Tensor, pass: &mut Pass<'_>) -> candle_core::Result<Tensor>;
+    /// Axes of the input: 4 for pictures `[B, C, H, W]`, 5 for volumes `[B, C, D, H, W]`, whose map is the mean over the depth.
+    fn rank(&self) -> usize {
+        4
+    }
     /// F.
     fn width(&self) -> usize;
     /// What the family does between the pooled map `[B, F]` and the head, → `[B, E]`: a norm, one more layer. Most do

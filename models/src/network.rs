@@ -144,16 +144,24 @@ impl Network {
         self.classify(&self.embed(&features, pass)?, meta, pass)
     }
 
+    /// Axes of the input: 4 for pictures `[B, C, H, W]`, 5 for volumes `[B, C, D, H, W]`.
+    pub fn rank(&self) -> usize {
+        self.backbone.rank()
+    }
+
     /// The last feature map `[B, F, h, w]`, of each view by itself; Grad-CAM starts here.
     pub fn features(&self, images: &Tensor, pass: &mut Pass<'_>) -> candle_core::Result<Tensor> {
-        match images.dims() {
-            &[_, views, _, _, _] if views == self.views => self.backbone.features(&images.flatten(0, 1)?, pass),
-            dims if dims.len() == 5 => bail!("the network takes {} views of a sample, but got {dims:?}", self.views),
-            dims if !dims.first().is_some_and(|count| count.is_multiple_of(self.views)) => {
-                bail!("{dims:?} are no whole number of samples of {} views", self.views)
+        let dims = images.dims();
+        if dims.len() == self.rank() + 1 {
+            if dims[1] != self.views {
+                bail!("the network takes {} views of a sample, but got {dims:?}", self.views)
             }
-            _ => self.backbone.features(images, pass),
+            return self.backbone.features(&images.flatten(0, 1)?, pass);
         }
+        if !dims.first().is_some_and(|count| count.is_multiple_of(self.views)) {
+            bail!("{dims:?} are no whole number of samples of {} views", self.views)
+        }
+        self.backbone.features(images, pass)
     }
 
     /// `[B, F, h, w]` → `[B, E]`: a row of the map, and what the family does behind it.

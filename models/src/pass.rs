@@ -56,6 +56,11 @@ impl Pass<'_> {
     pub fn parameter(&self, value: &Tensor) -> Tensor {
         if self.grad == Grad::All { value.clone() } else { value.detach() }
     }
+    /// The same pass, but nobody looks in.
+    pub(crate) fn untapped<'b>(&self) -> Pass<'b> {
+        let Self { train, update_stats, grad, key, recompute, .. } = *self;
+        Pass { train, update_stats, grad, key, recompute, taps: None, layers: None }
+    }
     pub(crate) fn tap(&mut self, name: &str, x: &Tensor) {
         if let Some(tap) = &mut self.taps {
             tap(name, x);

@@ -68,6 +68,7 @@ pub(crate) fn program_layers(
                 ("batch_norm", program.stats[*stats].0.as_str(), count(*weight) + count(*bias), 0)
             }
             Node::Pool { .. } => ("pool", "pool", 0, 0),
+            Node::Upsample { .. } => ("upsample", "upsample", 0, 0),
             Node::GlobalPool { .. } => ("global_pool", "global_pool", 0, 0),
             Node::Plain { params, .. } => ("plain", "plain", params.iter().map(|p| count(*p)).sum(), 0),
             _ => continue,

@@ -3,7 +3,7 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::VarMap;
-use sconce_models::ops::{Act, Block, Flow, Pool, Program, Vectors, block, concat, k, limit_vectors};
+use sconce_models::ops::{Act, Block, Flow, Pool, Program, Upsample, Vectors, block, concat, k, limit_vectors, rect};
 use sconce_models::{Pass, init};
 
 /// The kind of vectors is one for the whole process.
@@ -123,6 +123,15 @@ fn programs() -> Vec<(&'static str, usize, Program)> {
             }),
         ),
         (
+            "windows that are not square",
+            12,
+            block(12, |x| {
+                let y = x.conv("a", 16, rect(1, 7)).norm("an").relu().conv("b", 12, rect(7, 1)).norm("bn").relu();
+                let z = y.pool(Pool::Max, rect(3, 1)).conv("c", 12, rect(3, 1).stride(2)).norm("cn").relu();
+                z.pool(Pool::Avg, rect(1, 3))
+            }),
+        ),
+        (
             "uneven padding",
             16,
             block(16, |x| {
@@ -208,6 +217,25 @@ fn programs() -> Vec<(&'static str, usize, Program)> {
                 let y = x.layer_norm("n1", 1e-6).linear("qkv", 72).attention(3).linear("proj", 24);
                 let x = y.drop_path(0.2) + x;
                 x.layer_norm("n2", 1e-6).linear("fc1", 30).gelu().linear("fc2", 24) + x
+            }),
+        ),
+        (
+            "mask and trunk",
+            8,
+            block(8, |x| {
+                let trunk = x.conv("a", 8, k(3)).norm("an").relu();
+                let small = x.pool(Pool::Max, k(3).stride(2)).conv("b", 8, k(3)).norm("bn");
+                let mask = small.upsample(Upsample::Bilinear { align_corners: true }, trunk) + trunk;
+                let mask = mask.conv("c", 8, k(1)).act(Act::Sigmoid);
+                (mask * trunk + trunk).norm("dn").relu().conv("d", 8, k(1)) * x
+            }),
+        ),
+        (
+            "nearest, and a square",
+            4,
+            block(4, |x| {
+                let y = x.conv("a", 4, k(3).stride(2)).norm("n").upsample(Upsample::Nearest, x);
+                (y * y).norm("m").relu()
             }),
         ),
         (

@@ -7,7 +7,8 @@ use sconce_models::backbones::EfficientNet;
 use sconce_models::{Family, Grad, Network, NetworkConfig, Pass, init, models, picture_size, resolve};
 use std::collections::BTreeSet;
 
-/// Published numbers of parameters for so many classes: torchvision, the paper's table 6, pytorch-cifar, timm.
+/// Published numbers of parameters for so many classes: torchvision, the paper's table 6, pytorch-cifar, timm,
+/// ResidualAttentionNetwork-pytorch without the shortcuts that it makes and does not use.
 const PARAMETERS: &[(&str, usize, usize)] = &[
     ("resnet18", 1000, 11_689_512),
     ("resnet34", 1000, 21_797_672),
@@ -66,6 +67,16 @@ const PARAMETERS: &[(&str, usize, usize)] = &[
     ("deit_tiny_patch16_224", 1000, 5_717_416),
     ("deit_small_patch16_224", 1000, 22_050_664),
     ("deit_base_patch16_224", 1000, 86_567_656),
+    ("inception_v3", 1000, 23_834_568),
+    ("attention56", 1000, 31_810_728),
+    ("attention92", 1000, 52_466_344),
+    ("attention56_cifar", 10, 1_081_850),
+    ("attention92_cifar", 10, 1_825_722),
+    ("attention236_cifar", 10, 4_801_210),
+    ("attention452_cifar", 10, 9_264_442),
+    ("r3d_18", 400, 33_371_472),
+    ("mc3_18", 400, 11_695_440),
+    ("r2plus1d_18", 400, 31_505_325),
 ];
 
 /// Models that take long and only repeat the blocks of a smaller one, which stands for them where a network has to run.
@@ -95,6 +106,10 @@ const REPEATS: &[(&str, &str)] = &[
     ("tf_efficientnet_b6", "tf_efficientnet_b0"),
     ("tf_efficientnet_b7", "tf_efficientnet_b0"),
     ("tf_efficientnetv2_s", "efficientnetv2_s"),
+    ("attention92", "attention56"),
+    ("attention164_cifar", "attention92_cifar"),
+    ("attention236_cifar", "attention92_cifar"),
+    ("attention452_cifar", "attention92_cifar"),
     ("convnext_tiny", "convnext_nano"),
     ("convnext_small", "convnext_nano"),
     ("convnext_base", "convnext_nano"),
@@ -126,8 +141,22 @@ fn network_with(model: &str, classes: usize, seed: u64, params: serde_json::Valu
 }
 
 fn pictures(batch: usize, height: usize, width: usize) -> Tensor {
-    let values = (0..batch * 3 * height * width).map(|i| ((i * 7919) % 1009) as f32 / 504.0 - 1.0).collect::<Vec<_>>();
-    Tensor::from_vec(values, (batch, 3, height, width), &Device::Cpu).unwrap()
+    shaped(&[batch, 3, height, width])
+}
+
+fn shaped(shape: &[usize]) -> Tensor {
+    let count = shape.iter().product::<usize>();
+    let values = (0..count).map(|i| ((i * 7919) % 1009) as f32 / 504.0 - 1.0).collect::<Vec<_>>();
+    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+}
+
+/// Small inputs of a network: pictures, or volumes of four slices where it reads those.
+fn inputs(model: &str, network: &Network, batch: usize) -> Vec<Tensor> {
+    // Inception's windows are not padded: it needs 75 pixels.
+    let sizes = if model == "inception_v3" { [(75, 75), (91, 80)] } else { [(32, 32), (48, 40)] };
+    let slices: &[usize] = if network.rank() == 5 { &[4] } else { &[] };
+    let input = |(h, w)| shaped(&[&[batch, 3], slices, &[h, w]].concat());
+    sizes.into_iter().map(input).collect()
 }
 
 fn rows(t: &Tensor) -> Vec<Vec<f32>> {
@@ -138,7 +167,7 @@ fn rows(t: &Tensor) -> Vec<Vec<f32>> {
 fn numbers_of_parameters_are_the_published_ones() {
     let originals = originals();
     for (model, classes, parameters) in PARAMETERS {
-        assert_eq!(outline(model, *classes).summary((64, 64)).unwrap().parameters(), *parameters, "{model}");
+        assert_eq!(outline(model, *classes).summary((96, 96)).unwrap().parameters(), *parameters, "{model}");
         if !originals.contains(model) {
             continue;
         }
@@ -149,7 +178,21 @@ fn numbers_of_parameters_are_the_published_ones() {
     }
 }
 
-/// Billions of multiply-adds for pictures of a side: torchvision's.
+/// torchvision's Inception v3 with its auxiliary head: every variable is in a stage, every parameter in the summary.
+#[test]
+fn an_auxiliary_head_is_counted_too() {
+    let vars = VarMap::new();
+    let params = serde_json::json!({"aux": 1000});
+    let config = NetworkConfig { model: "inception_v3".into(), params, classes: 1000, ..NetworkConfig::default() };
+    let network = Network::new(&config, init::seeded(&vars, 0, DType::F32, &Device::Cpu)).unwrap();
+    assert_eq!(network.summary((299, 299)).unwrap().parameters(), 27_161_264);
+    let named: BTreeSet<String> = network.stages().into_iter().flat_map(|(_, v)| v).collect();
+    assert_eq!(named, vars.data().lock().unwrap().keys().cloned().collect());
+    let error = network.summary((128, 128)).unwrap_err().to_string();
+    assert!(error.contains("does not fit into a map of 1x1"), "{error}");
+}
+
+/// Billions of multiply-adds for pictures of a side (volumes: of 16 slices): torchvision's.
 #[test]
 fn multiply_adds_are_the_published_ones() {
     let published = [
@@ -176,6 +219,10 @@ fn multiply_adds_are_the_published_ones() {
         ("mobilenetv3_large_100", 224, 0.217),
         ("convnext_tiny", 224, 4.46),
         ("vit_base_patch16_224", 224, 17.56),
+        ("inception_v3", 299, 5.71),
+        ("r3d_18", 112, 40.70),
+        ("mc3_18", 112, 43.34),
+        ("r2plus1d_18", 112, 40.52),
     ];
     for (model, side, billions) in published {
         let ours = outline(model, 1000).summary((side, side)).unwrap().multiply_adds() as f64 / 1e9;
@@ -231,8 +278,7 @@ fn every_parameter_learns_and_training_differs_from_evaluation() {
             // Without batch norms, stochastic depth is all that tells training from evaluation.
             (network, vars) = network_with(model, 5, 1, serde_json::json!({"drop_path": 0.1}));
         }
-        for (height, width) in [(32, 32), (48, 40)] {
-            let x = pictures(3, height, width);
+        for x in inputs(model, &network, 3) {
             let logits = network.forward(&x, None, &mut Pass::train(1)).unwrap();
             assert_eq!(logits.dims(), [3, 5], "{model}");
             let store = logits.sqr().unwrap().sum_all().unwrap().backward().unwrap();
@@ -258,8 +304,8 @@ fn a_seed_gives_the_same_network_and_stages_name_every_variable_once() {
     }
     for model in originals() {
         let ((a, vars), (b, _), (c, _)) = (network(model, 3, 7), network(model, 3, 7), network(model, 3, 8));
-        let x = pictures(1, 32, 32);
-        let logits = |n: &Network| rows(&n.forward(&x, None, &mut Pass::eval()).unwrap());
+        let x = &inputs(model, &a, 1)[0];
+        let logits = |n: &Network| rows(&n.forward(x, None, &mut Pass::eval()).unwrap());
         assert_eq!(logits(&a), logits(&b), "{model}");
         assert_ne!(logits(&a), logits(&c), "{model}");
         let named: Vec<String> = a.stages().into_iter().flat_map(|(_, v)| v).collect();
@@ -336,11 +382,14 @@ fn wrong_names_and_values_are_clear_errors() {
     assert!(build("resnet18", serde_json::json!({"layers": []})).contains("at least one unit"));
     assert!(build("resnet50", serde_json::json!({"shortcut": "pad"})).contains("pad shortcuts need basic units"));
     assert!(build("resnet18", serde_json::json!({"cardinality": 8})).contains("need bottleneck units"));
-    assert!(build("wide_resnet16_4", serde_json::json!({"dropout": 1})).contains("dropout must be in 0..1"));
+    assert!(build("wide_resnet16_4", serde_json::json!({"unit_dropout": 1})).contains("unit_dropout must be in 0..1"));
     assert!(build("efficientnet_b0", serde_json::json!({"stages": []})).contains("one row of stages"));
     assert!(build("efficientnet_b0", serde_json::json!({"width": -1})).contains("width must be above 0"));
     assert!(build("mobilenetv3_small_100", serde_json::json!({"features": 0})).contains("pooled_head needs features"));
     assert!(build("tf_efficientnet_b0", serde_json::json!({"eps": 0})).contains("eps must be above 0"));
+    assert!(build("inception_v3", serde_json::json!({"width": 0})).contains("width must be above 0"));
+    assert!(build("attention56", serde_json::json!({"modules": []})).contains("at least one stage"));
+    assert!(build("r3d_18", serde_json::json!({"layers": [1, 0]})).contains("at least one unit"));
     assert!(build("mobilenetv2_100", serde_json::json!({"act": "swish"})).contains("unknown variant `swish`"));
     assert!(build("convnext_atto", serde_json::json!({"depths": [1]})).contains("as many depths as dims"));
     assert!(build("vit_tiny_patch16_224", serde_json::json!({"size": 225})).contains("whole patches (16)"));

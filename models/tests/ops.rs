@@ -3,7 +3,7 @@
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use proptest::prelude::*;
-use sconce_models::ops::{self, Act, Edge, Extent, Pool, Upsample, Window, k, twins};
+use sconce_models::ops::{self, Across, Act, Edge, Extent, Pool, Upsample, Window, k, rect, twins};
 
 /// The kind of vectors is one for the whole process.
 static VECTORS: std::sync::RwLock<()> = std::sync::RwLock::new(());
@@ -88,10 +88,14 @@ fn convolutions() {
         ([1, 6, 5, 3], 2, k(4).stride(2).same()),
         ([1, 6, 5, 3], 2, k(3).stride(2).pads(0, 1)),
         ([1, 3, 4, 2], 3, k(1).pads(0, 1)),
+        ([2, 6, 9, 3], 4, rect(1, 7)),
+        ([2, 9, 6, 4], 6, rect(7, 1).groups(2)),
+        ([1, 7, 8, 3], 3, rect(3, 1).groups(3)),
+        ([1, 7, 8, 3], 2, rect(2, 5).stride(2).same()),
     ];
     for (shape, out, at) in cases {
         let x = values(shape, 1);
-        let w = values(&[*out, shape[3] / at.groups, at.size, at.size], 2);
+        let w = values(&[*out, shape[3] / at.groups, at.sides()[0], at.sides()[1]], 2);
         let what = format!("conv {shape:?} -> {out} {at:?}");
         check(&what, &[x, w], &|t| ops::conv2d(&t[0], &t[1], *at), &|t| twins::conv2d(&t[0], &t[1], *at));
     }
@@ -112,6 +116,8 @@ fn pools() {
         ([2, 6, 7, 3], k(3).stride(2).same()),
         ([1, 6, 5, 2], k(3).stride(2).pads(0, 1)),
         ([1, 9, 8, 2], k(3).dilation(2).stride(2)),
+        ([1, 6, 8, 2], rect(1, 3).stride(2)),
+        ([1, 8, 6, 2], rect(3, 2).stride(2).same()),
     ];
     for (shape, at) in cases {
         for f in POOLS {
@@ -170,9 +176,10 @@ fn volumes() {
         ([2, 4, 5, 4, 2], 2, k(2).pad(0).stride(2), k(2).pad(0)),
         ([1, 4, 6, 6, 1], 2, k(3).stride(2).same(), k(3).stride(2).same()),
         ([1, 2, 3, 3, 2], 2, k(1).pad(2), k(3)),
+        ([1, 3, 5, 4, 2], 3, k(3), rect(1, 3)),
     ];
     for (shape, out, depth, at) in cases {
-        let w = values(&[out, shape[4] / at.groups, depth.size, at.size, at.size], 33);
+        let w = values(&[out, shape[4] / at.groups, depth.size, at.sides()[0], at.sides()[1]], 33);
         let what = format!("conv3d {shape:?} -> {out} {depth:?} {at:?}");
         check(&what, &[values(&shape, 32), w], &|t| ops::conv3d(&t[0], &t[1], depth, at), &|t| {
             twins::conv3d(&t[0], &t[1], depth, at)
@@ -213,9 +220,11 @@ fn rows_far_from_zero_are_exact() {
 /// Windows over small maps, whether they fit or not.
 fn windows() -> impl Strategy<Value = Window> {
     let edge = prop_oneof![Just(Edge::Even), (0usize..4).prop_map(Edge::Far), Just(Edge::Ceil), Just(Edge::Same)];
+    let across = proptest::option::of((1usize..6, 0usize..4).prop_map(|(size, pad)| Across { size, pad }));
     let sizes = (1usize..6, 1usize..4, 0usize..4, 1usize..3);
-    (sizes, edge).prop_map(|((size, stride, pad, dilation), edge)| Window {
+    (sizes, edge, across).prop_map(|((size, stride, pad, dilation), edge, across)| Window {
         edge,
+        across,
         ..k(size).stride(stride).dilation(dilation).pad(pad)
     })
 }
@@ -249,7 +258,7 @@ proptest! {
     ) {
         let at = at.groups(groups);
         let x = values(&[batch, height, width, groups * group_in], 40);
-        let w = values(&[groups * group_out, group_in, at.size, at.size], 41);
+        let w = values(&[groups * group_out, group_in, at.sides()[0], at.sides()[1]], 41);
         let what = format!("conv {:?} {:?} {at:?}", x.dims(), w.dims());
         same(&what, &[x, w], &|t| ops::conv2d(&t[0], &t[1], at), &|t| twins::conv2d(&t[0], &t[1], at));
     }
@@ -581,6 +590,13 @@ fn single_precision_kernels_agree_with_double_precision() {
         ([2, 3, 3, 30], 50, k(1).stride(3)),
         // So many channels that the batch is transformed first.
         ([2, 7, 9, 250], 270, k(3)),
+        ([2, 17, 17, 32], 40, rect(1, 7)),
+        ([2, 17, 17, 32], 40, rect(7, 1)),
+        ([3, 8, 8, 24], 33, rect(1, 3)),
+        ([3, 8, 40, 24], 33, rect(3, 1)),
+        ([2, 9, 7, 12], 8, rect(5, 3).stride(2).groups(4)),
+        ([2, 9, 8, 6], 6, rect(1, 3).groups(6)),
+        ([1, 11, 12, 5], 7, rect(2, 3).dilation(2).same()),
     ];
     let kinds = [ops::Vectors::Portable, ops::Vectors::Avx2, ops::Vectors::Avx512];
     let default = ops::winograd();
@@ -590,7 +606,7 @@ fn single_precision_kernels_agree_with_double_precision() {
         ops::set_winograd(tile);
         for (shape, out, at) in cases {
             let x = values(shape, 1);
-            let w = values(&[*out, shape[3] / at.groups, at.size, at.size], 2);
+            let w = values(&[*out, shape[3] / at.groups, at.sides()[0], at.sides()[1]], 2);
             let gradients = |dtype| {
                 let x = Var::from_tensor(&x.to_dtype(dtype).unwrap()).unwrap();
                 let w = Var::from_tensor(&w.to_dtype(dtype).unwrap()).unwrap();

@@ -31,7 +31,9 @@ fn presets_say_what_the_reference_says() {
             wrong.push(format!("{model}: {parameters} parameters, the reference has {}", number("parameters")));
         }
         let (batch, size) = (number("batch"), number("size"));
-        let images = formula(0, "images", &[batch, 3, size, size], DType::F32);
+        let depth = row["depth"].as_u64().map(|depth| depth as usize);
+        let shape: Vec<usize> = [batch, 3].into_iter().chain(depth).chain([size, size]).collect();
+        let images = formula(0, "images", &shape, DType::F32);
         let logits = network.forward(&images, None, &mut Pass::eval()).unwrap();
         let ours = logits.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let want: Vec<f64> = row["logits"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();

@@ -200,6 +200,10 @@ fn check_input(recipe: &Recipe, model: &Value) -> Result<()> {
     // Built once on zeros, so that a wrong parameter is found before any picture is read.
     let zeros = VarBuilder::zeros(DType::F32, &Device::Cpu);
     let backbone = models::build(&recipe.model.name, model, presumed, zeros).at(recipe, "model")?;
+    if backbone.rank() != 4 {
+        let what = format!("model.name = '{}' reads volumes, but recipes feed pictures", recipe.model.name);
+        return Err(anyhow!(what)).context(Usage::recipe(&recipe.name));
+    }
     let size = recipe.preprocess.size;
     backbone.layers((size, size)).at(recipe, "preprocess.size is too small for the model").map(drop)
 }

@@ -72,13 +72,7 @@ impl Sequence {
 
     /// Names of the stages and the variables of each.
     pub(crate) fn stages(&self) -> Vec<(String, Vec<String>)> {
-        let variables = |stage: &Block| {
-            let program = stage.program();
-            let stats = program.stats.iter();
-            let stats = stats.flat_map(|(n, _)| [format!("{n}.running_mean"), format!("{n}.running_var")]);
-            program.params.iter().map(|p| p.name.clone()).chain(stats).collect()
-        };
-        self.stages.iter().map(|(name, stage)| (name.clone(), variables(stage))).collect()
+        self.stages.iter().map(|(name, stage)| (name.clone(), stage.program().variables())).collect()
     }
 
     /// Batch norms folded into the convolutions before them.

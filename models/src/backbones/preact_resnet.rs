@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 /// | `width` | 64 | channels of the first stage (before a bottleneck's factor 4); each further one doubles them |
 /// | `stem` | 64 | channels of the first convolution |
 /// | `act` | relu | a name of [`Act`] |
-/// | `dropout` | 0 | 0..1, before the last convolution of each unit; Zagoruyko: 0.3 for CIFAR, 0.4 for SVHN |
+/// | `unit_dropout` | 0 | 0..1, before the last convolution of each unit; Zagoruyko: 0.3 for CIFAR, 0.4 for SVHN |
 /// | `drop_path` | 0 | 0..1, probability of dropping the last unit, rising linearly from 0 (Huang et al. 2016) |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -39,7 +39,7 @@ pub struct PreActResNet {
     /// Activation.
     pub act: Act,
     /// Probability of dropping a value before the last convolution of each unit.
-    pub dropout: f64,
+    pub unit_dropout: f64,
     /// Probability of dropping the last unit.
     pub drop_path: f64,
 }
@@ -52,7 +52,7 @@ impl Default for PreActResNet {
             width: 64,
             stem: 64,
             act: Act::Relu,
-            dropout: 0.0,
+            unit_dropout: 0.0,
             drop_path: 0.0,
         }
     }
@@ -117,7 +117,7 @@ impl PreActResNet {
         if self.layers.is_empty() || self.layers.contains(&0) || channels * self.width * self.stem == 0 {
             return Err(Error::Invalid("preact_resnet: needs at least one unit per stage and one channel".into()));
         }
-        for (name, p) in [("dropout", self.dropout), ("drop_path", self.drop_path)] {
+        for (name, p) in [("unit_dropout", self.unit_dropout), ("drop_path", self.drop_path)] {
             if !(0.0..1.0).contains(&p) {
                 return Err(Error::Invalid(format!("preact_resnet: {name} must be in 0..1, got {p}")));
             }
@@ -133,7 +133,7 @@ impl PreActResNet {
                     .conv("conv1", width, k(3).stride(stride))
                     .norm("bn2")
                     .act(self.act)
-                    .dropout(self.dropout)
+                    .dropout(self.unit_dropout)
                     .conv("conv2", width, k(3)),
                 Unit::Bottleneck => pre
                     .conv("conv1", width, k(1))
@@ -142,7 +142,7 @@ impl PreActResNet {
                     .conv("conv2", width, k(3).stride(stride))
                     .norm("bn3")
                     .act(self.act)
-                    .dropout(self.dropout)
+                    .dropout(self.unit_dropout)
                     .conv("conv3", 4 * width, k(1)),
             };
             let out = y.channels();

@@ -19,6 +19,13 @@ const I64: i64 = 7;
 #[derive(Clone, Debug)]
 pub struct Value(String);
 
+impl Value {
+    /// Where an operator has an input that is left out.
+    pub(super) fn none() -> Self {
+        Self(String::new())
+    }
+}
+
 /// What an operator is told besides its inputs.
 #[derive(Clone, Debug)]
 pub enum Attribute {

@@ -2,7 +2,7 @@
 
 use super::graph::{Attribute, Graph, Value};
 use crate::error::{Error, Result};
-use crate::ops::{Act, Block, Node, Pool, Window};
+use crate::ops::{Act, Block, Node, Pool, Upsample, Window};
 
 /// Height and width in pixels.
 type Size = (usize, usize);
@@ -22,7 +22,8 @@ impl Graph {
                 Node::Input => x.clone(),
                 Node::Conv { x, at, weight, bias } => {
                     let numbers = &block.params()[*weight];
-                    let numbers = numbers.reshape((numbers.dim(0)?, (), at.size, at.size))?;
+                    let [down, across] = at.axes();
+                    let numbers = numbers.reshape((numbers.dim(0)?, (), down.size, across.size))?;
                     let weight = self.tensor(&program.params[*weight].name, &numbers)?;
                     let bias = bias.map(|i| self.tensor(&program.params[i].name, &block.params()[i])).transpose()?;
                     let mut attributes = window(*at, sizes[*x], sizes[id]);
@@ -52,6 +53,8 @@ impl Graph {
                 Node::Attention { x, heads } => self.attention(value(x), *heads, program.channels[id], sizes[id]),
                 Node::Act { x, f } => self.act(value(x), *f),
                 Node::Add { a, b } => self.node("Add", &[value(a), value(b)], &[]),
+                Node::Mul { a, b } => self.node("Mul", &[value(a), value(b)], &[]),
+                Node::Upsample { x, f, like } => self.resize(value(x), *f, sizes[*like]),
                 Node::Scale { x, gate } => self.node("Mul", &[value(x), value(gate)], &[]),
                 Node::Pool { x, f: Pool::Max, at } => {
                     let mut attributes = window(*at, sizes[*x], sizes[id]);
@@ -95,6 +98,27 @@ impl Graph {
     pub(crate) fn reshape(&mut self, x: &Value, shape: &[i64]) -> Value {
         let shape = self.ints(shape);
         self.node("Reshape", &[x, &shape], &[])
+    }
+
+    /// A map resampled to a height and a width.
+    fn resize(&mut self, x: &Value, f: Upsample, (h, w): Size) -> Value {
+        let (mode, coordinates) = match f {
+            Upsample::Nearest => ("nearest", "asymmetric"),
+            Upsample::Bilinear { align_corners: true } => ("linear", "align_corners"),
+            Upsample::Bilinear { align_corners: false } => ("linear", "half_pixel"),
+        };
+        // Batch and channels as they are.
+        let shape = self.node("Shape", &[x], &[]);
+        let shape = self.slice(&shape, 0, 0, 2);
+        let sides = self.ints(&[h as i64, w as i64]);
+        let sizes = self.node("Concat", &[&shape, &sides], &[("axis", Attribute::Int(0))]);
+        let none = Value::none();
+        let attributes = [
+            ("mode", Attribute::Text(mode)),
+            ("coordinate_transformation_mode", Attribute::Text(coordinates)),
+            ("nearest_mode", Attribute::Text("floor")),
+        ];
+        self.node("Resize", &[x, &none, &none, &sizes], &attributes)
     }
 
     /// Queries, keys and values of all pixels, `[batch, 3 · channels, height, width]` → `[batch, channels, height, width]`.
@@ -160,18 +184,19 @@ impl Graph {
         if at.dilation != 1 {
             return Err(Error::Invalid("an average pool with dilation cannot be exported to ONNX".into()));
         }
-        let lacks = |from: usize, to: usize| beyond(at, from, to) > at.far(from);
-        let uneven = f == Pool::Avg && (lacks(from.0, to.0) || lacks(from.1, to.1));
+        let [down, across] = at.axes();
+        let lacks = |at: Window, from: usize, to: usize| beyond(at, from, to) > at.far(from);
+        let uneven = f == Pool::Avg && (lacks(down, from.0, to.0) || lacks(across, from.1, to.1));
         let counts = [("count_include_pad", Attribute::Int(i64::from(f == Pool::Avg && !uneven)))];
         if !uneven {
             let attributes: Vec<_> = window(at, from, to).into_iter().chain(counts).collect();
             return Ok(self.node("AveragePool", &[x], &attributes));
         }
-        let side = |from: usize| at.near(from) + from + at.far(from);
-        let pads = [0, 0, at.near(from.0), at.near(from.1), 0, 0, at.far(from.0), at.far(from.1)];
+        let side = |at: Window, from: usize| at.near(from) + from + at.far(from);
+        let pads = [0, 0, down.near(from.0), across.near(from.1), 0, 0, down.far(from.0), across.far(from.1)];
         let pads = self.ints(&pads.map(|pad| pad as i64));
         let map = self.node("Pad", &[x, &pads], &[]);
-        let attributes = window(at.pad(0), (side(from.0), side(from.1)), to).into_iter().chain(counts);
+        let attributes = window(at.pad(0), (side(down, from.0), side(across, from.1)), to).into_iter().chain(counts);
         Ok(self.node("AveragePool", &[&map], &attributes.collect::<Vec<_>>()))
     }
 }
@@ -183,11 +208,11 @@ fn beyond(at: Window, from: usize, to: usize) -> usize {
 
 /// What a window needs over a map of size `from` to give one of size `to`.
 fn window(at: Window, from: Size, to: Size) -> Vec<(&'static str, Attribute)> {
-    let both = |v: usize| Attribute::Ints(vec![v as i64; 2]);
-    let pads = [at.near(from.0), at.near(from.1), beyond(at, from.0, to.0), beyond(at, from.1, to.1)];
+    let [down, across] = at.axes();
+    let pads = [down.near(from.0), across.near(from.1), beyond(down, from.0, to.0), beyond(across, from.1, to.1)];
     vec![
-        ("kernel_shape", both(at.size)),
-        ("strides", both(at.stride)),
+        ("kernel_shape", Attribute::Ints(vec![down.size as i64, across.size as i64])),
+        ("strides", Attribute::Ints(vec![at.stride as i64; 2])),
         ("pads", Attribute::Ints(pads.map(|pad| pad as i64).to_vec())),
     ]
 }

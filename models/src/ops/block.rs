@@ -172,18 +172,12 @@ impl Block {
         Ok((y.to_dtype(dtype)?, seen.into_iter().map(statistics).collect::<Result<_>>()?))
     }
 
-    /// `running ← (1 − momentum) · running + momentum · batch`, with the unbiased variance, as PyTorch.
+    /// Moves the running statistics.
     fn update(&self, seen: &[Option<Statistics>]) -> Result<()> {
         for node in &self.program.nodes {
             let Node::Norm { stats, momentum, .. } = node else { continue };
             let Some(batch) = seen.get(*stats).and_then(Option::as_ref) else { continue };
-            let unbiased = batch.count as f64 / (batch.count as f64 - 1.0).max(1.0);
-            for (running, (new, factor)) in
-                self.stats[*stats].iter().zip([(&batch.mean, 1.0), (&batch.variance, unbiased)])
-            {
-                let new = (new.to_dtype(running.dtype())? * (momentum * factor))?;
-                running.set(&((running.as_detached_tensor() * (1.0 - momentum))? + new)?)?;
-            }
+            batch.move_into(&self.stats[*stats], *momentum)?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use super::drop::{drop_path, dropout};
 use super::layer_norm::layer_norm;
 use super::pool::{Pool, global_pool, pool};
 use super::program::{Node, Program};
+use super::upsample::{Extent, upsample};
 use crate::pass::Pass;
 use candle_core::{Result, Tensor};
 
@@ -27,8 +28,8 @@ pub(crate) fn run(
         let y = match node {
             Node::Input => x.clone(),
             Node::Conv { x, at, weight, bias } => {
-                let w = &params[*weight];
-                let y = conv2d(v(x), &w.reshape((w.dim(0)?, (), at.size, at.size))?, *at)?;
+                let (w, [down, across]) = (&params[*weight], at.axes());
+                let y = conv2d(v(x), &w.reshape((w.dim(0)?, (), down.size, across.size))?, *at)?;
                 let y = match bias {
                     Some(bias) => y.broadcast_add(&params[*bias].to_dtype(y.dtype())?)?,
                     None => y,
@@ -56,6 +57,8 @@ pub(crate) fn run(
             }
             Node::Act { x, f } => activate(v(x), *f)?,
             Node::Add { a, b } => (v(a) + v(b))?,
+            Node::Mul { a, b } => (v(a) * v(b))?,
+            Node::Upsample { x, f, like } => upsample(v(x), *f, Extent::Size(v(like).dim(1)?, v(like).dim(2)?))?,
             Node::Pool { x, f, at } => pool(v(x), *f, *at)?,
             Node::GlobalPool { x } => global_pool(v(x), Pool::Avg)?,
             Node::Scale { x, gate } => v(x).broadcast_mul(v(gate))?,

@@ -15,7 +15,7 @@ use super::window::{Edge, Sweep, Window};
 use candle_core::{Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-/// `x` `[B, H, W, C]` with `weight` `[O, C/groups, k, k]` (PyTorch's layout) → `[B, H', W', O]`. No bias.
+/// `x` `[B, H, W, C]` with `weight` `[O, C/groups, kh, kw]` (PyTorch's layout) → `[B, H', W', O]`. No bias.
 ///
 /// The weight is cast to the type of `x`, so that F32 variables get F32 gradients from half-precision maps.
 ///
@@ -50,7 +50,8 @@ pub fn composed(x: &Tensor, weight: &Tensor, at: Window) -> Result<Tensor> {
     let mut groups = vec![None; at.groups];
     super::pool::each_tap_view(x, at, 0.0, |tap, view| {
         for (group, sum) in groups.iter_mut().enumerate() {
-            let (ky, kx) = (tap / at.size, tap % at.size);
+            let [_, across] = at.sides();
+            let (ky, kx) = (tap / across, tap % across);
             let w = weight.narrow(0, group * co, co)?.narrow(2, ky, 1)?.narrow(3, kx, 1)?.reshape((co, ci))?.t()?;
             let part = view.narrow(3, group * ci, ci)?.contiguous()?.reshape(((), ci))?.matmul(&w)?;
             *sum = Some(match sum.take() {
@@ -85,13 +86,13 @@ impl Geometry {
         if channels % groups != 0 || out % groups != 0 || out == 0 {
             bail!("conv2d: {channels} -> {out} channels do not divide into {groups} groups")
         }
-        if group_in != channels / groups || kh != at.size || kw != at.size {
+        if group_in != channels / groups || [kh, kw] != at.sides() {
             bail!(
                 "conv2d: weight {weight:?} does not fit {channels} channels in {groups} groups and a window of {}",
-                at.size
+                at.spans()
             )
         }
-        Ok(Self { sweep, out, group_in, group_out: out / groups, depth: at.size * at.size * group_in })
+        Ok(Self { sweep, out, group_in, group_out: out / groups, depth: at.taps() * group_in })
     }
     /// As the kernels for `f32` take it.
     fn sizes(&self) -> geometry::Geometry {
@@ -104,7 +105,8 @@ impl Geometry {
             oh: s.out_height,
             ow: s.out_width,
             co: self.out,
-            size: at.size,
+            size: at.sides()[0],
+            across: at.sides()[1],
             stride: at.stride,
             dilation: at.dilation,
             groups: at.groups,
@@ -119,7 +121,7 @@ impl Geometry {
     fn pointwise(&self) -> bool {
         let at = self.sweep.at;
         let unpadded = self.sweep.out_pixels_each() == self.sweep.pixels_each();
-        at.size == 1 && at.stride == 1 && unpadded && at.groups == 1
+        at.taps() == 1 && at.stride == 1 && unpadded && at.groups == 1
     }
     /// Output pixels per task: rows of windows that stay in cache together.
     fn tile(&self) -> usize {
@@ -127,7 +129,7 @@ impl Geometry {
     }
     /// `[O, I, k, k]` → per group `[k·k·I, O]`, the order in which windows are gathered.
     fn packed<T: Element>(&self, weight: &[T]) -> Vec<T> {
-        let (taps, ci, co) = (self.sweep.at.size * self.sweep.at.size, self.group_in, self.group_out);
+        let (taps, ci, co) = (self.sweep.at.taps(), self.group_in, self.group_out);
         let mut packed = vec![T::ZERO; weight.len()];
         for (o, filter) in weight.chunks_exact(ci * taps).enumerate() {
             let (group, o) = (o / co, o % co);
@@ -141,7 +143,7 @@ impl Geometry {
     }
     /// The inverse of [`Self::packed`].
     fn unpacked<T: Element>(&self, packed: &[T]) -> Vec<T> {
-        let (taps, ci, co) = (self.sweep.at.size * self.sweep.at.size, self.group_in, self.group_out);
+        let (taps, ci, co) = (self.sweep.at.taps(), self.group_in, self.group_out);
         let mut weight = vec![T::ZERO; packed.len()];
         for (o, filter) in weight.chunks_exact_mut(ci * taps).enumerate() {
             let (group, o) = (o / co, o % co);

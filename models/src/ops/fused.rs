@@ -19,6 +19,7 @@ use super::layer_norm;
 use super::plan::Plan;
 use super::pool::Pool;
 use super::program::{Id, Node, Program};
+use super::upsample;
 use super::window::Window;
 use candle_core::{Device, Result, Tensor, Var, bail};
 use std::sync::Arc;
@@ -211,6 +212,7 @@ impl<'w> Walk<'w> {
 
     fn geometry(&self, saved: &Saved, id: Id, x: Id, at: Window) -> Geometry {
         let ((h, w), (oh, ow)) = (saved.sizes[x], saved.sizes[id]);
+        let [down, across] = at.axes();
         Geometry {
             samples: saved.samples,
             h,
@@ -219,12 +221,13 @@ impl<'w> Walk<'w> {
             oh,
             ow,
             co: self.program.channels[id],
-            size: at.size,
+            size: down.size,
+            across: across.size,
             stride: at.stride,
             dilation: at.dilation,
             groups: at.groups,
-            top: at.near(h),
-            left: at.near(w),
+            top: down.near(h),
+            left: across.near(w),
         }
     }
 
@@ -344,6 +347,14 @@ impl<'w> Walk<'w> {
                         };
                         maps::materialize(source, size)
                     }
+                }
+                Node::Mul { a, b } => {
+                    let factors = [self.value(&saved, ends, *a), self.value(&saved, ends, *b)];
+                    factors[0].iter().zip(factors[1]).map(|(a, b)| a * b).collect()
+                }
+                Node::Upsample { x, f, .. } => {
+                    let plan = upsample::Plan::sized((saved.sizes[*x], c), *f, saved.sizes[id]);
+                    plan.forward(self.value(&saved, ends, *x))
                 }
                 Node::PadChannels { x, before, after } => {
                     let x = self.value(&saved, ends, *x);
@@ -621,6 +632,21 @@ impl<'w> Walk<'w> {
                         }
                     }
                 }
+                Node::Mul { a, b } => {
+                    let d = self.dense(&saved, ends, id, slope);
+                    for (x, other) in [(*a, *b), (*b, *a)].into_iter().filter(|(x, _)| needs[*x]) {
+                        let other = self.value(&saved, ends, other);
+                        let dx = d.iter().zip(other).map(|(d, other)| d * other).collect();
+                        self.give(&saved, ends, &mut slopes, x, Numbers::own(dx));
+                    }
+                }
+                Node::Upsample { x, f, .. } if needs[*x] => {
+                    let d = self.dense(&saved, ends, id, slope);
+                    let plan = upsample::Plan::sized((saved.sizes[*x], c), *f, saved.sizes[id]);
+                    self.give(&saved, ends, &mut slopes, *x, Numbers::own(plan.backward(&d)));
+                }
+                // Of the other map only the size counts.
+                Node::Upsample { .. } => {}
                 Node::PadChannels { x, before, .. } => {
                     let d = self.dense(&saved, ends, id, slope);
                     let own = program.channels[*x];
@@ -857,10 +883,11 @@ impl Affine {
 
 /// What each row and each column of windows of a pool weighs in its averages.
 fn shares(f: Pool, at: Window, g: &Geometry) -> [Vec<f32>; 2] {
-    let axis = |side: usize, outs: usize| {
+    let [down, across] = at.axes();
+    let axis = |at: Window, side: usize, outs: usize| {
         (0..outs).map(|o| 1.0 / at.counted(o, side, f == Pool::AvgInside).max(1) as f32).collect()
     };
-    [axis(g.h, g.oh), axis(g.w, g.ow)]
+    [axis(down, g.h, g.oh), axis(across, g.w, g.ow)]
 }
 
 /// `Σ` over all pixels of all samples.

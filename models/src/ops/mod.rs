@@ -40,10 +40,11 @@ pub use drop::{drop_path, dropout, keep_mask};
 pub use layer_norm::layer_norm;
 pub use linear::linear;
 pub use pool::{Pool, adaptive_pool, global_pool, pool};
+pub(crate) use program::CONV_INIT;
 pub use program::{Flow, Id, Node, Param, Plain, Program, block, chain, concat};
 pub use softmax::{log_softmax, softmax};
 pub use upsample::{Extent, Upsample, upsample};
-pub use window::{Edge, Window, k};
+pub use window::{Across, Edge, Window, k, rect};
 
 /// The ops from plain candle ops: oracles for tests, and the way on devices without a kernel.
 pub mod twins {

@@ -70,6 +70,7 @@ impl Plan {
                     | Node::LayerNorm { .. }
                     | Node::Attention { .. }
                     | Node::Act { .. }
+                    | Node::Mul { .. }
                     | Node::Scale { .. }
                     | Node::Pool { .. }
             )

@@ -15,12 +15,13 @@
 
 use super::activation::Act;
 use super::pool::Pool;
+use super::upsample::Upsample;
 use super::window::{Window, k};
 use crate::error::{Error, Result};
 use candle_core::Tensor;
 use candle_nn::init::{FanInOut, Init, NonLinearity, NormalOrUniform};
 use std::cell::RefCell;
-use std::ops::Add;
+use std::ops::{Add, Mul};
 use std::sync::Arc;
 
 /// Index of a node in its program.
@@ -40,7 +41,7 @@ pub enum Node {
         x: Id,
         /// Geometry.
         at: Window,
-        /// `[O, C/groups, k, k]`, or the same numbers in another shape: `[O, C]` of a linear layer, `[C]` of a layer scale.
+        /// `[O, C/groups, kh, kw]`, or the same numbers in another shape: `[O, C]` of a linear layer, `[C]` of a layer scale.
         weight: usize,
         /// `[O]`.
         bias: Option<usize>,
@@ -113,6 +114,22 @@ pub enum Node {
         /// The gates.
         gate: Id,
     },
+    /// Product of two maps of one shape.
+    Mul {
+        /// One.
+        a: Id,
+        /// The other.
+        b: Id,
+    },
+    /// A map resampled to the size of another one.
+    Upsample {
+        /// What it reads.
+        x: Id,
+        /// How.
+        f: Upsample,
+        /// The map whose height and width it takes.
+        like: Id,
+    },
     /// Zero channels before and after (the parameter-free shortcut of CIFAR ResNets).
     PadChannels {
         /// What it reads.
@@ -168,7 +185,10 @@ impl Node {
             | Self::DropPath { x, .. }
             | Self::Dropout { x, .. }
             | Self::Plain { x, .. } => vec![*x],
-            Self::Add { a, b } | Self::Scale { x: a, gate: b } => vec![*a, *b],
+            Self::Add { a, b }
+            | Self::Mul { a, b }
+            | Self::Scale { x: a, gate: b }
+            | Self::Upsample { x: a, like: b, .. } => vec![*a, *b],
             Self::Concat { xs } => xs.clone(),
         }
     }
@@ -187,7 +207,10 @@ impl Node {
             | Self::DropPath { x, .. }
             | Self::Dropout { x, .. }
             | Self::Plain { x, .. } => vec![x],
-            Self::Add { a, b } | Self::Scale { x: a, gate: b } => vec![a, b],
+            Self::Add { a, b }
+            | Self::Mul { a, b }
+            | Self::Scale { x: a, gate: b }
+            | Self::Upsample { x: a, like: b, .. } => vec![a, b],
             Self::Concat { xs } => xs.iter_mut().collect(),
         }
     }
@@ -201,6 +224,8 @@ impl Node {
             | Self::Attention { .. }
             | Self::Act { .. }
             | Self::Add { .. }
+            | Self::Mul { .. }
+            | Self::Upsample { .. }
             | Self::Pool { .. }
             | Self::GlobalPool { .. }
             | Self::Scale { .. }
@@ -262,6 +287,11 @@ impl Program {
     pub fn parameters(&self) -> usize {
         self.params.iter().map(|p| p.shape.iter().product::<usize>()).sum()
     }
+    /// Names of all variables: parameters, then running statistics.
+    pub fn variables(&self) -> Vec<String> {
+        let stats = self.stats.iter().flat_map(|(n, _)| [format!("{n}.running_mean"), format!("{n}.running_var")]);
+        self.params.iter().map(|p| p.name.clone()).chain(stats).collect()
+    }
     /// `(height, width)` of every node for an input of `(height, width)`; code in [`Node::Plain`] counts as keeping its size.
     ///
     /// # Errors
@@ -273,9 +303,8 @@ impl Program {
                 Node::Input => input,
                 Node::Conv { x, at, .. } | Node::Pool { x, at, .. } => {
                     let (h, w) = sizes[*x];
-                    let fits = at.out(h).zip(at.out(w));
-                    fits.ok_or_else(|| {
-                        Error::Invalid(format!("a window of {} pixels does not fit into a map of {h}x{w}", at.span()))
+                    at.fit((h, w)).ok_or_else(|| {
+                        Error::Invalid(format!("a window of {} pixels does not fit into a map of {h}x{w}", at.spans()))
                     })?
                 }
                 Node::GlobalPool { .. } => (1, 1),
@@ -285,6 +314,8 @@ impl Program {
                 | Node::Attention { x, .. }
                 | Node::Act { x, .. }
                 | Node::Add { a: x, .. }
+                | Node::Mul { a: x, .. }
+                | Node::Upsample { like: x, .. }
                 | Node::Scale { x, .. }
                 | Node::PadChannels { x, .. }
                 | Node::DropPath { x, .. }
@@ -336,7 +367,7 @@ impl Program {
     }
 }
 
-/// A value while a program is written down. Copy: use it as often as you like; `+` adds maps.
+/// A value while a program is written down. Copy: use it as often as you like; `+` adds maps, `*` multiplies them.
 #[derive(Clone, Copy)]
 pub struct Flow<'a> {
     draft: &'a RefCell<Program>,
@@ -362,7 +393,7 @@ pub fn block(channels: usize, f: impl FnOnce(Flow<'_>) -> Flow<'_>) -> Result<Pr
 }
 
 /// He et al. 2015, fan-out, as torchvision and timm start convolutions.
-const CONV_INIT: Init =
+pub(crate) const CONV_INIT: Init =
     Init::Kaiming { dist: NormalOrUniform::Normal, fan: FanInOut::FanOut, non_linearity: NonLinearity::ReLU };
 
 impl<'a> Flow<'a> {
@@ -397,8 +428,9 @@ impl<'a> Flow<'a> {
             self.fail(format!("{name}: {channels} -> {out} channels do not divide into {} groups", at.groups));
             return self;
         }
-        let shape = vec![out, channels / at.groups, at.size, at.size];
-        let bound = 1.0 / ((shape[1] * at.size * at.size) as f64).sqrt();
+        let [height, width] = at.sides();
+        let shape = vec![out, channels / at.groups, height, width];
+        let bound = 1.0 / ((shape[1] * at.taps()) as f64).sqrt();
         let weight = self.param(format!("{name}.weight"), shape, CONV_INIT);
         let start = Init::Uniform { lo: -bound, up: bound };
         let bias = at.bias.then(|| self.param(format!("{name}.bias"), vec![out], start));
@@ -488,6 +520,10 @@ impl<'a> Flow<'a> {
         }
         self.keep(Node::Scale { x: self.id, gate: gate.id })
     }
+    /// Resampled to the height and width of `like`.
+    pub fn upsample(self, f: Upsample, like: Self) -> Self {
+        self.keep(Node::Upsample { x: self.id, f, like: like.id })
+    }
     /// Zero channels before and after.
     pub fn pad_channels(self, before: usize, after: usize) -> Self {
         self.push(Node::PadChannels { x: self.id, before, after }, self.channels() + before + after)
@@ -525,6 +561,16 @@ impl Add for Flow<'_> {
             self.fail(format!("add: {} and {} channels", self.channels(), other.channels()));
         }
         self.keep(Node::Add { a: self.id, b: other.id })
+    }
+}
+
+impl Mul for Flow<'_> {
+    type Output = Self;
+    fn mul(self, other: Self) -> Self {
+        if other.channels() != self.channels() {
+            self.fail(format!("product: {} and {} channels", self.channels(), other.channels()));
+        }
+        self.keep(Node::Mul { a: self.id, b: other.id })
     }
 }
 

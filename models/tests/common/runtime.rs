@@ -143,7 +143,10 @@ fn apply(operator: &str, x: &[Tensor], a: &Attributes) -> candle_core::Result<Te
         "Tanh" => x[0].tanh(),
         "Erf" => x[0].erf(),
         "Softplus" => (x[0].exp()? + 1.0)?.log(),
-        "Softmax" => candle_nn::ops::softmax(&x[0], a.int("axis", -1) as usize),
+        "Softmax" => {
+            let axis = a.int("axis", -1).rem_euclid(x[0].rank() as i64);
+            candle_nn::ops::softmax(&x[0], axis as usize)
+        }
         "Clip" => x[0].clamp(x[1].to_scalar::<f32>()?, x[2].to_scalar::<f32>()?),
         "HardSigmoid" => x[0].affine(a.float("alpha", 0.2), a.float("beta", 0.5))?.clamp(0f32, 1f32),
         "Concat" => Tensor::cat(x, a.int("axis", 0) as usize),

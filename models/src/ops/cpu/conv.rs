@@ -149,7 +149,7 @@ fn backward_panels(g: &Geometry, w: &[f32]) -> Panels {
 
 /// The gradient of `w`, `[O, C/groups, k, k]`.
 pub(crate) fn weight_gradient(kernel: Kernel, g: &Geometry, x: Source<'_>, dy: Source<'_>) -> Vec<f32> {
-    let taps = g.size * g.size;
+    let taps = g.taps();
     let (ci, co) = (g.ci / g.groups, g.co / g.groups);
     let mut dw = unwritten(g.co * ci * taps);
     let order = |sums: &Gathered, groups: usize, inputs: usize, outputs: usize, dw: &mut [f32]| {
