@@ -301,7 +301,7 @@ impl Kernel2 for LogSoftmaxGrad {
             }
             for (dy, y) in dy.chunks_exact_mut(c).zip(y.chunks_exact(c)) {
                 let sum = T::of(dy.iter().map(|dy| dy.wide()).sum());
-                dy.iter_mut().zip(y).for_each(|(dy, &y)| *dy = *dy - y.exp() * sum);
+                dy.iter_mut().zip(y).for_each(|(dy, &y)| *dy -= y.exp() * sum);
             }
         });
         Ok((dx, shape.clone()))

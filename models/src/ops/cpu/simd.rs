@@ -146,7 +146,7 @@ pub(crate) trait Simd: Copy {
         let p = self.polynomial(
             self.sub(self.add(u, u), c(1.0)),
             &[
-                2.933_419_9e-4,
+                2.933_42e-4,
                 -5.259_25e-4,
                 -2.438_129_9e-3,
                 1.807_532_3e-3,
