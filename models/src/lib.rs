@@ -21,6 +21,7 @@
 //! | [`backbones`] | one family a file; [`models()`] lists all names |
 //! | [`ops`] | layers with exact gradients, block programs and their interpreter |
 //! | [`init`] | variables as functions of (seed, name) |
+//! | [`pretrained`] | weights from files and by name, fitted to a network |
 //! | [`Pass`] | how to go forward: training or not, which gradients, which random key |
 //! | [`Summary`] | layers, shapes, parameters, multiply-adds |
 
@@ -31,6 +32,7 @@ pub mod init;
 mod network;
 pub mod ops;
 mod pass;
+pub mod pretrained;
 mod summary;
 
 pub use backbone::{Backbone, Entry, Family, Preset, build, models, resolve};

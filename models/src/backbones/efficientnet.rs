@@ -8,7 +8,7 @@
 use super::convolutional::{Convolutional, Stage};
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
-use crate::ops::{Act, Flow, Node, Program, block, k};
+use crate::ops::{Act, Flow, Node, Program, Window, block, k};
 use candle_nn::{Init, VarBuilder};
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +47,7 @@ pub struct StageRow {
 /// | `head` | 1280 | channels of the last convolution, before scaling; a `width` below 1 leaves it alone |
 /// | `act` | silu | a name of [`Act`] |
 /// | `squeeze` | 0.25 | 0..=1, channels of the squeeze as a share of those a block reads; 0 for none (Hu et al. 2018) |
+/// | `same` | false | whether windows are padded as in TensorFlow |
 /// | `drop_path` | 0 | 0..1, probability of dropping a block, rising linearly from 0 (Huang et al. 2016) |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -65,6 +66,8 @@ pub struct EfficientNet {
     pub act: Act,
     /// Channels of the squeeze as a share of those a block reads.
     pub squeeze: f64,
+    /// Whether windows are padded as in TensorFlow.
+    pub same: bool,
     /// Probability of dropping a block.
     pub drop_path: f64,
 }
@@ -87,7 +90,7 @@ impl Default for EfficientNet {
             (6, 3, 1, 320, 1),
         ]);
         let (act, squeeze) = (Act::Silu, 0.25);
-        Self { stages, width: 1.0, depth: 1.0, stem: 32, head: 1280, act, squeeze, drop_path: 0.0 }
+        Self { stages, width: 1.0, depth: 1.0, stem: 32, head: 1280, act, squeeze, same: false, drop_path: 0.0 }
     }
 }
 
@@ -125,7 +128,8 @@ impl EfficientNet {
         self.check(channels)?;
         let stem = self.scaled(self.stem);
         let mut reads = stem;
-        let program = block(channels, |x| x.conv("conv_stem", stem, k(3).stride(2)).norm("bn1").act(self.act))?;
+        let program =
+            block(channels, |x| x.conv("conv_stem", stem, self.padded(k(3).stride(2))).norm("bn1").act(self.act))?;
         let mut stages = vec![Stage { name: "stem".into(), blocks: vec![(String::new(), started(program))] }];
         let all = self.stages.iter().map(|row| self.repeats(row)).sum::<usize>();
         let mut done = 0;
@@ -175,6 +179,10 @@ impl EfficientNet {
         if (near as f64) < 0.9 * wanted { near + 8 } else { near }
     }
 
+    fn padded(&self, window: Window) -> Window {
+        if self.same { window.same() } else { window }
+    }
+
     fn repeats(&self, row: &StageRow) -> usize {
         (row.repeats as f64 * self.depth).ceil() as usize
     }
@@ -182,7 +190,7 @@ impl EfficientNet {
     /// Expand, filter, squeeze and excite, project; past it the input where nothing changes its shape.
     fn residual(&self, reads: usize, row: StageRow, drop: f64) -> Result<Program> {
         let out = self.scaled(row.channels);
-        let filter = k(row.size).stride(row.stride);
+        let filter = self.padded(k(row.size).stride(row.stride));
         block(reads, |x| {
             let y = if row.expand == 1 {
                 let y = x.depthwise("conv_dw", filter).norm("bn1").act(self.act);
