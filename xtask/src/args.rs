@@ -55,6 +55,7 @@ pub enum Command {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Kind {
     Models,
+    Pretrained,
     Losses,
     Augment,
     Optimizers,
@@ -113,6 +114,9 @@ pub struct Common {
     /// Threads [default: all cores]; results do not depend on it
     #[arg(long, value_name = "T", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+    /// Take pretrained weights from the cache only
+    #[arg(long)]
+    pub offline: bool,
     /// Say nothing but errors and the result
     #[arg(long)]
     pub quiet: bool,
