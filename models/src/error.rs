@@ -43,6 +43,22 @@ pub enum Error {
     /// A parameter has an impossible value.
     #[error("{0}")]
     Invalid(String),
+    /// A file of weights cannot be read, or does not fit the network.
+    #[error("weights '{file}': {why}")]
+    Weights {
+        /// Its name.
+        file: String,
+        /// What is wrong with it, and what to do.
+        why: String,
+    },
+    /// Weights could not be had from the hub.
+    #[error("{what}: {why}")]
+    Hub {
+        /// What was asked for: an address, or a file of the cache.
+        what: String,
+        /// What went wrong, and what to do.
+        why: String,
+    },
     /// A tensor operation failed.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),

@@ -24,6 +24,7 @@
 //! | [`ops`] | layers with exact gradients, block programs and their interpreter |
 //! | [`onnx`] | networks for elsewhere |
 //! | [`init`] | variables as functions of (seed, name) |
+//! | [`pretrained`] | weights from files and by name, fitted to a network |
 //! | [`Pass`] | how to go forward: training or not, which gradients, which random key |
 //! | [`Summary`] | layers, shapes, parameters, multiply-adds |
 
@@ -40,6 +41,7 @@ pub mod ops;
 pub mod parts;
 mod pass;
 pub mod pools;
+pub mod pretrained;
 mod summary;
 
 pub use backbone::{Backbone, Entry, Family, Preset, build, models, picture_size, reference_name, resolve};

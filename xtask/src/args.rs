@@ -59,6 +59,7 @@ pub enum Kind {
     Models,
     Pools,
     Heads,
+    Pretrained,
     Losses,
     Augment,
     Optimizers,
@@ -117,6 +118,9 @@ pub struct Common {
     /// Threads [default: all cores]; results do not depend on it
     #[arg(long, value_name = "T", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+    /// Take pretrained weights from the cache only
+    #[arg(long)]
+    pub offline: bool,
     /// Say nothing but errors and the result
     #[arg(long)]
     pub quiet: bool,

@@ -1,5 +1,6 @@
 //! From names and parameters to the objects of the six crates: everything is built before anything is read.
 
+use crate::pretrained;
 use crate::recipe::{ClassWeights, Data, NamedStats, Recipe, Spec, StatsChoice, table};
 use crate::usage::Usage;
 use anyhow::{Context, Result, anyhow};
@@ -159,6 +160,7 @@ fn check(recipe: &Recipe) -> Result<()> {
         _ if train.log_every == 0 => wrong("train.log_every must be at least 1"),
         _ if !(1..=1024).contains(&train.prefetch) => wrong("train.prefetch must be in 1..=1024"),
         _ if !(train.lr > 0.0 && train.lr.is_finite()) => wrong("train.lr must be positive"),
+        _ if !(0.0..=1000.0).contains(&train.backbone_lr) => wrong("train.backbone_lr must be in 0..=1000"),
         _ if !(0.0..1.0).contains(&train.ema) => wrong("train.ema must be in 0..1"),
         _ if !finite(train.warmup) => wrong("train.warmup must be at least 0 epochs"),
         _ if !finite(train.clip_norm) => wrong("train.clip_norm must be at least 0"),
@@ -228,7 +230,7 @@ pub fn channels(recipe: &Recipe) -> Result<Option<usize>> {
 /// Whether the statistics are those of pictures of so many channels.
 pub fn check_stats(recipe: &Recipe, channels: usize) -> Result<()> {
     let measured = vec![0.5; channels];
-    stats(recipe, (&measured, &measured)).check(channels).at(recipe, "preprocess.stats")
+    stats(recipe, (&measured, &measured))?.check(channels).at(recipe, "preprocess.stats")
 }
 
 /// Whether statistics and network fit the pictures that were looked at.
@@ -280,8 +282,8 @@ pub fn schedule(recipe: &Recipe) -> Result<Box<dyn train::schedule::Schedule>> {
 
 /// Channel statistics of the recipe; `measured` are those of the data set. ImageNet's of gray pictures are the means over
 /// its channels.
-pub fn stats(recipe: &Recipe, measured: (&[f64], &[f64])) -> data::Stats {
-    match &recipe.preprocess.stats {
+pub fn stats(recipe: &Recipe, measured: (&[f64], &[f64])) -> Result<data::Stats> {
+    Ok(match &recipe.preprocess.stats {
         StatsChoice::Named(NamedStats::Imagenet) if measured.0.len() == 1 => data::Stats::default().gray(),
         StatsChoice::Named(NamedStats::Imagenet) => data::Stats::default(),
         StatsChoice::Named(NamedStats::Dataset) => {
@@ -290,6 +292,11 @@ pub fn stats(recipe: &Recipe, measured: (&[f64], &[f64])) -> data::Stats {
             let std = measured.1.iter().map(|s| if *s > 1e-6 { *s as f32 } else { 1.0 }).collect();
             data::Stats { mean: narrow(measured.0), std }
         }
+        StatsChoice::Named(NamedStats::Pretrained) => {
+            let said = pretrained::preprocess(&recipe.model).at(recipe, "preprocess.stats")?;
+            let (mean, std) = said.stats(measured.0.len());
+            data::Stats { mean, std }
+        }
         StatsChoice::Given { mean, std } => data::Stats { mean: mean.clone(), std: std.clone() },
-    }
+    })
 }

@@ -27,6 +27,7 @@ fn rows(kind: Kind) -> Result<Vec<(String, String)>> {
         Kind::Models => models::models().into_iter().map(owned).collect(),
         Kind::Pools => models::pools::POOLS.1.iter().map(|e| owned((e.name, e.doc))).collect(),
         Kind::Heads => models::heads::HEADS.1.iter().map(|e| owned((e.name, e.doc))).collect(),
+        Kind::Pretrained => crate::pretrained::list(),
         Kind::Losses => losses::LOSSES.iter().map(|e| owned((e.name, e.doc))).collect(),
         Kind::Augment => {
             let single = augment::TRANSFORMS.iter().map(|e| owned((e.name, e.doc)));
