@@ -314,7 +314,7 @@ pub struct StepArgs {
     #[arg(long, default_value = "f32")]
     pub dtype: String,
     /// Outputs of a side that a 3x3 convolution computes at a time on a CPU: none, two or four
-    #[arg(long, default_value = "two")]
+    #[arg(long, default_value = "four")]
     pub winograd: String,
     /// Widest vectors of the CPU in use: portable, avx2 or avx512
     #[arg(long, default_value = "avx512")]

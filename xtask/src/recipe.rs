@@ -321,7 +321,7 @@ pub struct Train {
     /// Megabytes of decoded pictures kept in memory.
     pub cache_mb: usize,
     /// 3×3 convolutions on a CPU: `none` sums plainly, `two` computes 2×2 outputs at once with the same rounding error, `four`
-    /// 4×4 with a three to five times larger one.
+    /// 4×4 with a three to five times larger one, with which networks train as well.
     pub winograd: Tile,
     /// The `--max-minutes` from which `epochs` was found; a record, it decides nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -349,7 +349,7 @@ impl Default for Train {
             log_every: 10,
             prefetch: 4,
             cache_mb: 1024,
-            winograd: Tile::Two,
+            winograd: Tile::Four,
             max_minutes: None,
         }
     }

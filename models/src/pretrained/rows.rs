@@ -99,7 +99,6 @@ pub(super) const ROWS: &[Pretrained] = &[
     hub("xception41.tf_in1k", ([0.5, 0.5, 0.5], [0.5, 0.5, 0.5]), 299, 0.903, Bicubic, "apache-2.0"),
     hub("xception65.ra3_in1k", ([0.5, 0.5, 0.5], [0.5, 0.5, 0.5]), 299, 0.94, Bicubic, "apache-2.0"),
     hub("nasnetalarge.tf_in1k", ([0.5, 0.5, 0.5], [0.5, 0.5, 0.5]), 331, 0.911, Bicubic, "apache-2.0"),
-    hub("dpn68.mx_in1k", ([0.48627450980392156, 0.4588235294117647, 0.40784313725490196], [0.23482446870963955, 0.23482446870963955, 0.23482446870963955]), 224, 0.875, Bicubic, "apache-2.0"),
     hub("dla34.in1k", (IMAGENET, IMAGENET_STD), 224, 0.875, Bilinear, "bsd-3-clause"),
     hub("regnetx_004.pycls_in1k", (IMAGENET, IMAGENET_STD), 224, 0.875, Bicubic, "mit"),
     hub("regnety_004.tv2_in1k", (IMAGENET, IMAGENET_STD), 224, 0.965, Bicubic, "bsd-3-clause"),
