@@ -1,6 +1,7 @@
 //! The part of a network that sees, and the families it comes from.
 
 use crate::error::{Error, Result};
+use crate::onnx::{self, Graph};
 use crate::pass::Pass;
 use crate::summary::Layer;
 use candle_core::Tensor;
@@ -10,8 +11,12 @@ use serde_json::Value;
 
 /// A backbone turns pictures into feature maps; it knows nothing of classes.
 pub trait Backbone: Send + Sync {
-    /// `[B, C, H, W]` → `[B, F, h, w]`.
+    /// `[B, C, H, W]`, or what [`Backbone::rank`] says, → `[B, F, h, w]`.
     fn features(&self, x: &Tensor, pass: &mut Pass<'_>) -> candle_core::Result<Tensor>;
+    /// Axes of the input: 4 for pictures `[B, C, H, W]`, 5 for volumes `[B, C, D, H, W]`, whose map is the mean over the depth.
+    fn rank(&self) -> usize {
+        4
+    }
     /// F.
     fn width(&self) -> usize;
     /// What the family does between the pooled map `[B, F]` and the head, → `[B, E]`: a norm, one more layer. Most do
@@ -27,6 +32,29 @@ pub trait Backbone: Send + Sync {
     fn stages(&self) -> Vec<(String, Vec<String>)>;
     /// Every layer for pictures of `size` (height, width), for summaries.
     fn layers(&self, size: (usize, usize)) -> Result<Vec<Layer>>;
+    /// Folds batch norms into the convolutions before them: the same map in evaluation. Training and [`Backbone::stages`] have
+    /// no meaning afterwards. Families without batch norm have nothing to do.
+    ///
+    /// # Errors
+    /// Those of tensors.
+    fn fold(&mut self) -> Result<()> {
+        Ok(())
+    }
+    /// Writes what [`Backbone::features`] does in evaluation into `graph`, for pictures `[batch, C, height, width]` of `size`
+    /// (height, width).
+    ///
+    /// # Errors
+    /// When the family cannot be written, or the pictures are too small.
+    fn onnx(&self, _graph: &mut Graph, _images: &onnx::Value, _size: (usize, usize)) -> Result<onnx::Value> {
+        Err(Error::Invalid("this family cannot be exported to ONNX yet; export it as safetensors".into()))
+    }
+    /// Writes what [`Backbone::neck`] does in evaluation, `[batch, F, 1, 1]` → `[batch, E, 1, 1]`.
+    ///
+    /// # Errors
+    /// Those of tensors.
+    fn neck_onnx(&self, _graph: &mut Graph, pooled: &onnx::Value) -> Result<onnx::Value> {
+        Ok(pooled.clone())
+    }
 }
 
 /// A named size of a family: its name, one sentence, and the configuration.
@@ -38,6 +66,10 @@ pub trait Family: Serialize + DeserializeOwned {
     const HEAD: &'static str;
     /// The sizes of the paper.
     fn presets() -> Vec<Preset<Self>>;
+    /// The side in pixels of the pictures that preset `name` was made for; none where it takes any equally well.
+    fn picture_size(_name: &str) -> Option<usize> {
+        None
+    }
     /// A backbone that reads `channels` channels, with its variables under `vb`'s path.
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>>;
 }
@@ -46,6 +78,7 @@ pub trait Family: Serialize + DeserializeOwned {
 pub struct Entry {
     head: &'static str,
     presets: fn() -> Vec<Preset<Value>>,
+    picture_size: fn(&str) -> Option<usize>,
     build: BuildFn,
 }
 
@@ -71,7 +104,7 @@ impl Entry {
             let family: F = serde_json::from_value(config).map_err(BuildError::Parameter)?;
             family.build(channels, vb).map_err(BuildError::Other)
         }
-        Self { head: F::HEAD, presets: presets::<F>, build: build::<F> }
+        Self { head: F::HEAD, presets: presets::<F>, picture_size: F::picture_size, build: build::<F> }
     }
 }
 
@@ -98,6 +131,27 @@ pub fn build(name: &str, overrides: &Value, channels: usize, vb: VarBuilder<'_>)
     (entry.build)(config, channels, vb).map_err(|error| match error {
         BuildError::Parameter(source) => Error::Parameter { name: name.into(), source },
         BuildError::Other(error) => error,
+    })
+}
+
+/// The side in pixels of the pictures that model `name` was made for, if there is one; it takes others, too.
+///
+/// # Errors
+/// [`Error::UnknownModel`] for an unknown name.
+pub fn picture_size(name: &str) -> Result<Option<usize>> {
+    find(name, &Value::Null).map(|(entry, _)| (entry.picture_size)(name))
+}
+
+/// What the reference implementation of model `name` calls `variable` of a [`Network`](crate::Network): timm and torchvision
+/// know no `backbone.`, and have a name of their own for the head.
+///
+/// # Errors
+/// [`Error::UnknownModel`] for an unknown name.
+pub fn reference_name(name: &str, variable: &str) -> Result<String> {
+    let head = head(name)?;
+    Ok(match variable.strip_prefix("head.") {
+        Some(rest) => format!("{head}.{rest}"),
+        None => variable.strip_prefix("backbone.").unwrap_or(variable).into(),
     })
 }
 

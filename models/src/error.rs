@@ -20,9 +20,45 @@ pub enum Error {
         /// What serde says, with the field's name.
         source: serde_json::Error,
     },
+    /// No pool, join or head has this name.
+    #[error("unknown {kind} '{name}', expected one of {known}")]
+    UnknownPart {
+        /// Pool, join or head.
+        kind: &'static str,
+        /// What was asked for.
+        name: String,
+        /// All names, comma-separated.
+        known: String,
+    },
+    /// A parameter of a pool, a join or a head is unknown or has the wrong type.
+    #[error("{kind} '{name}': {source}")]
+    PartParameter {
+        /// Pool, join or head.
+        kind: &'static str,
+        /// Whose parameters were given.
+        name: &'static str,
+        /// What serde says, with the field's name.
+        source: serde_json::Error,
+    },
     /// A parameter has an impossible value.
     #[error("{0}")]
     Invalid(String),
+    /// A file of weights cannot be read, or does not fit the network.
+    #[error("weights '{file}': {why}")]
+    Weights {
+        /// Its name.
+        file: String,
+        /// What is wrong with it, and what to do.
+        why: String,
+    },
+    /// Weights could not be had from the hub.
+    #[error("{what}: {why}")]
+    Hub {
+        /// What was asked for: an address, or a file of the cache.
+        what: String,
+        /// What went wrong, and what to do.
+        why: String,
+    },
     /// A tensor operation failed.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),

@@ -1,7 +1,7 @@
 //! Image classification networks with trainable layers, on candle.
 //!
-//! A [`Network`] is a backbone that sees, a global average, and a linear head. Backbones come from families by name;
-//! convolutional families are written as block programs ([`ops::block`]), data that an interpreter runs.
+//! A [`Network`] is a backbone that sees, a pool, and a head. Backbones come from families by name; convolutional families
+//! are written as block programs ([`ops::block`]), data that an interpreter runs.
 //!
 //! ```
 //! use candle_core::{DType, Device, Tensor};
@@ -19,22 +19,33 @@
 //! | module | what |
 //! |---|---|
 //! | [`backbones`] | one family a file; [`models()`] lists all names |
+//! | [`pools`], [`joins`], [`heads`] | what stands behind it, one a file, each kind with its table |
+//! | [`parts`], [`layers`] | how these are chosen by name, and what they are made of |
 //! | [`ops`] | layers with exact gradients, block programs and their interpreter |
+//! | [`onnx`] | networks for elsewhere |
 //! | [`init`] | variables as functions of (seed, name) |
+//! | [`pretrained`] | weights from files and by name, fitted to a network |
 //! | [`Pass`] | how to go forward: training or not, which gradients, which random key |
 //! | [`Summary`] | layers, shapes, parameters, multiply-adds |
 
 mod backbone;
 pub mod backbones;
 mod error;
+pub mod heads;
 pub mod init;
+pub mod joins;
+pub mod layers;
 mod network;
+pub mod onnx;
 pub mod ops;
+pub mod parts;
 mod pass;
+pub mod pools;
+pub mod pretrained;
 mod summary;
 
-pub use backbone::{Backbone, Entry, Family, Preset, build, models, resolve};
+pub use backbone::{Backbone, Entry, Family, Preset, build, models, picture_size, reference_name, resolve};
 pub use error::{Error, Result};
 pub use network::{Network, NetworkConfig};
-pub use pass::{Grad, Pass, Tap};
+pub use pass::{Grad, LayerTap, Pass, Tap};
 pub use summary::{Layer, Summary};

@@ -1,13 +1,17 @@
-//! A whole network: backbone, pooling, tabular join, head.
+//! A whole network: backbone, pool, join of views, tabular join, head.
 
 use crate::backbone::{self, Backbone};
 use crate::error::{Error, Result};
-use crate::init::name_hash;
-use crate::ops::{Pool, dropout, global_pool, linear};
-use crate::pass::{Grad, Pass};
+use crate::heads::{self, HEADS, Head};
+use crate::joins::{self, JOINS, Join};
+use crate::layers::{Branch, Variables, dropped};
+use crate::onnx::{Attribute, Graph};
+use crate::parts::Choice;
+use crate::pass::Pass;
+use crate::pools::{POOLS, Pooling};
 use crate::summary::{Layer, Summary};
 use candle_core::{DType, ModuleT, Tensor, bail};
-use candle_nn::{Init, VarBuilder};
+use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -19,8 +23,13 @@ use serde_json::Value;
 /// | `params` | null | overrides of the model's configuration |
 /// | `classes` | 2 | at least 1 |
 /// | `channels` | 3 | channels of the pictures |
+/// | `pool` | mean | a name of [`POOLS`] with its parameters |
+/// | `views` | 1 | at least 1, pictures of one sample |
+/// | `join` | mean | a name of [`JOINS`] with its parameters; what it does with several views |
 /// | `meta` | 0 | tabular features joined before the head |
-/// | `dropout` | 0 | 0..1, before the head |
+/// | `meta_hidden` | none | widths of layers that they go through before, at least 1 |
+/// | `dropout` | 0 | 0..1, before the head, and behind each of the layers of `meta_hidden` |
+/// | `head` | linear | a name of [`HEADS`] with its parameters |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NetworkConfig {
@@ -28,71 +37,147 @@ pub struct NetworkConfig {
     pub model: String,
     /// Overrides of the backbone's configuration, an object.
     pub params: Value,
-    /// Outputs K.
+    /// Classes K: what the head says, in most cases.
     pub classes: usize,
     /// Channels of the pictures.
     pub channels: usize,
+    /// What makes a row of a map.
+    pub pool: Choice,
+    /// Pictures V of one sample.
+    pub views: usize,
+    /// What makes one of several views.
+    pub join: Choice,
     /// Tabular features M joined before the head.
     pub meta: usize,
-    /// Probability of dropping a feature before the head.
+    /// Widths of the layers (linear, batch norm, ReLU, dropout) that tabular features go through before they are joined.
+    pub meta_hidden: Vec<usize>,
+    /// Probability of dropping a feature before the head, and behind each of those layers.
     pub dropout: f64,
+    /// From the joined row to what the network says.
+    pub head: Choice,
 }
 
 impl Default for NetworkConfig {
     fn default() -> Self {
-        Self { model: "baseline".into(), params: Value::Null, classes: 2, channels: 3, meta: 0, dropout: 0.0 }
+        Self {
+            model: "baseline".into(),
+            params: Value::Null,
+            classes: 2,
+            channels: 3,
+            pool: Choice::new("mean"),
+            views: 1,
+            join: Choice::new("mean"),
+            meta: 0,
+            meta_hidden: vec![],
+            dropout: 0.0,
+            head: Choice::new("linear"),
+        }
     }
 }
 
-/// Backbone, global average, tabular join and linear head. Variables are `backbone.*` and `head.*`.
+/// Backbone, pool, join of views, tabular join and head. Variables are `backbone.*`, `pool.*`, `join.*`, `meta.*`, `head.*`.
 pub struct Network {
     backbone: Box<dyn Backbone>,
-    weight: Tensor,
-    bias: Tensor,
+    pool: Box<dyn Pooling>,
+    /// Where a sample has several views.
+    join: Option<Box<dyn Join>>,
+    branch: Branch,
+    head: Box<dyn Head>,
+    /// Names of the variables behind the backbone.
+    behind: Vec<String>,
+    /// Name, kind, width, trainable numbers and multiply-adds of what stands behind the backbone and counts.
+    parts: Vec<(&'static str, &'static str, usize, usize, usize)>,
+    views: usize,
+    channels: usize,
     meta: usize,
     dropout: f64,
 }
 
 impl Network {
-    /// Takes or makes the variables under `vb`'s path. The head starts as PyTorch's linear layer.
+    /// Takes or makes the variables under `vb`'s path.
     ///
     /// # Errors
-    /// Unknown models and parameters, impossible values, variables of another shape.
+    /// Unknown models, parts and parameters, impossible values, variables of another shape.
     pub fn new(config: &NetworkConfig, vb: VarBuilder<'_>) -> Result<Self> {
-        if config.classes == 0 || config.channels == 0 {
-            return Err(Error::Invalid("a network needs at least one class and one channel".into()));
+        config.check()?;
+        let &NetworkConfig { classes, channels, views, meta, dropout, .. } = config;
+        let backbone = backbone::build(&config.model, &config.params, channels, vb.pp("backbone"))?;
+        let (mut behind, mut parts) = (vec![], vec![]);
+        let mut keep = |name, kind, width, vars: Variables<'_>| {
+            let (names, parameters, multiply_adds) = vars.made();
+            if parameters > 0 {
+                parts.push((name, kind, width, parameters, multiply_adds));
+            }
+            behind.extend(names);
+        };
+
+        let mut vars = Variables::new("pool", &vb);
+        let pool = POOLS.build(&config.pool, backbone.width(), &mut vars)?;
+        keep("pool", POOLS.find(&config.pool.name)?.name, pool.parts() * backbone.width(), vars);
+
+        let mut features = pool.parts() * backbone.embedding();
+        JOINS.resolve(&config.join)?;
+        let mut join = None;
+        if views > 1 {
+            let mut vars = Variables::new("join", &vb);
+            let built = JOINS.build(&config.join, joins::Sizes { views, features, classes }, &mut vars)?;
+            features = built.widened(features);
+            keep("join", JOINS.find(&config.join.name)?.name, features, vars);
+            join = Some(built);
         }
-        if !(0.0..1.0).contains(&config.dropout) {
-            return Err(Error::Invalid(format!("dropout must be in 0..1, got {}", config.dropout)));
-        }
-        let backbone = backbone::build(&config.model, &config.params, config.channels, vb.pp("backbone"))?;
-        let features = backbone.embedding() + config.meta;
-        let bound = 1.0 / (features as f64).sqrt();
-        let init = Init::Uniform { lo: -bound, up: bound };
-        let weight = vb.get_with_hints((config.classes, features), "head.weight", init)?;
-        let bias = vb.get_with_hints(config.classes, "head.bias", init)?;
-        Ok(Self { backbone, weight, bias, meta: config.meta, dropout: config.dropout })
+
+        let mut vars = Variables::new("meta", &vb);
+        let branch = Branch::new(&mut vars, meta, if meta > 0 { &config.meta_hidden } else { &[] }, dropout)?;
+        let tabular = config.meta_hidden.last().copied().filter(|_| meta > 0).unwrap_or(meta);
+        keep("meta", "branch", tabular, vars);
+
+        let mut vars = Variables::new("head", &vb);
+        let head = HEADS.build(&config.head, heads::Sizes { inputs: features + tabular, classes }, &mut vars)?;
+        keep("head", HEADS.find(&config.head.name)?.name, head.outputs(), vars);
+        Ok(Self { backbone, pool, join, branch, head, behind, parts, channels, views, meta, dropout })
     }
 
-    /// Logits `[B, K]` F32 (F64 for F64 pictures) from pictures `[B, C, H, W]` and tabular features `[B, M]`.
+    /// What the head says, `[B, K]` in most cases, F32 (F64 for F64 pictures), from pictures `[B, C, H, W]`, or
+    /// `[B·V, C, H, W]` and `[B, V, C, H, W]` where a sample has V views, and tabular features `[B, M]`.
     pub fn forward(&self, images: &Tensor, meta: Option<&Tensor>, pass: &mut Pass<'_>) -> candle_core::Result<Tensor> {
         let features = self.features(images, pass)?;
         self.classify(&self.embed(&features, pass)?, meta, pass)
     }
 
-    /// The last feature map `[B, F, h, w]`; Grad-CAM starts here.
+    /// Axes of the input: 4 for pictures `[B, C, H, W]`, 5 for volumes `[B, C, D, H, W]`.
+    pub fn rank(&self) -> usize {
+        self.backbone.rank()
+    }
+
+    /// The last feature map `[B, F, h, w]`, of each view by itself; Grad-CAM starts here.
     pub fn features(&self, images: &Tensor, pass: &mut Pass<'_>) -> candle_core::Result<Tensor> {
+        let dims = images.dims();
+        if dims.len() == self.rank() + 1 {
+            if dims[1] != self.views {
+                bail!("the network takes {} views of a sample, but got {dims:?}", self.views)
+            }
+            return self.backbone.features(&images.flatten(0, 1)?, pass);
+        }
+        if !dims.first().is_some_and(|count| count.is_multiple_of(self.views)) {
+            bail!("{dims:?} are no whole number of samples of {} views", self.views)
+        }
         self.backbone.features(images, pass)
     }
 
-    /// `[B, F, h, w]` → `[B, E]`: the mean over the map, and what the family does behind it.
+    /// `[B, F, h, w]` → `[B, E]`: a row of the map, and what the family does behind it.
     pub fn embed(&self, features: &Tensor, pass: &mut Pass<'_>) -> candle_core::Result<Tensor> {
         // Back to the layout in which blocks wrote it: no copy.
-        let pooled = global_pool(&features.permute((0, 2, 3, 1))?, Pool::Avg)?.flatten_from(1)?;
-        self.backbone.neck(&pooled, pass)
+        let pooled = self.pool.forward(&features.permute((0, 2, 3, 1))?, pass)?;
+        let parts = self.pool.parts();
+        if parts == 1 {
+            return self.backbone.neck(&pooled, pass);
+        }
+        // Each of the rows that stand side by side goes through the neck by itself.
+        let (batch, width) = pooled.dims2()?;
+        self.backbone.neck(&pooled.reshape((batch * parts, width / parts))?, pass)?.reshape((batch, ()))
     }
 
-    /// `[B, E]` and `[B, M]` → logits `[B, K]`.
+    /// `[B, E]` and `[B, M]` → what the head says; `[B·V, E]` where a sample has V views.
     pub fn classify(
         &self,
         embedding: &Tensor,
@@ -101,28 +186,54 @@ impl Network {
     ) -> candle_core::Result<Tensor> {
         let wide = if embedding.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
         let embedding = embedding.to_dtype(wide)?;
-        let joined = match (meta, self.meta) {
-            (_, 0) => embedding,
-            (Some(meta), m) if meta.dim(1)? == m => Tensor::cat(&[&embedding, &meta.to_dtype(wide)?], 1)?,
+        let meta = match (meta, self.meta) {
+            (_, 0) => None,
+            (Some(meta), m) if meta.dim(1)? == m => Some(self.branch.forward(&meta.to_dtype(wide)?, pass)?),
             (Some(meta), m) => bail!("the network takes {m} tabular features, but got {:?}", meta.dims()),
             (None, m) => bail!("the network takes {m} tabular features, but got none"),
         };
-        let p = if pass.train { self.dropout } else { 0.0 };
-        let joined = dropout(&joined, p, pass.key, name_hash("head.dropout"))?;
-        let (weight, bias) = match pass.grad {
-            Grad::All => (self.weight.clone(), self.bias.clone()),
-            _ => (self.weight.detach(), self.bias.detach()),
-        };
-        linear(&joined, &weight, Some(&bias))
+        match &self.join {
+            None => self.say(&embedding, meta.as_ref(), pass),
+            Some(join) if !join.behind() => {
+                self.say(&join.forward(&self.by_sample(&embedding)?, pass)?, meta.as_ref(), pass)
+            }
+            Some(join) => {
+                let each = |meta: Tensor| {
+                    let (batch, m) = meta.dims2()?;
+                    meta.unsqueeze(1)?.broadcast_as((batch, self.views, m))?.reshape((batch * self.views, m))
+                };
+                let said = self.say(&embedding, meta.map(each).transpose()?.as_ref(), pass)?;
+                join.forward(&self.by_sample(&said)?, pass)
+            }
+        }
     }
 
-    /// Stages from input to output with their variables; the last one is the head.
+    /// `[B·V, N]` → `[B, V, N]`.
+    fn by_sample(&self, rows: &Tensor) -> candle_core::Result<Tensor> {
+        let (count, width) = rows.dims2()?;
+        rows.reshape((count / self.views, self.views, width))
+    }
+
+    /// Rows and their tabular features through the head.
+    fn say(&self, rows: &Tensor, meta: Option<&Tensor>, pass: &Pass<'_>) -> candle_core::Result<Tensor> {
+        let joined = match meta {
+            Some(meta) => Tensor::cat(&[rows, meta], 1)?,
+            None => rows.clone(),
+        };
+        self.head.forward(&dropped(&joined, self.dropout, pass, "head.dropout")?, pass)
+    }
+
+    /// The head.
+    pub fn head(&self) -> &dyn Head {
+        self.head.as_ref()
+    }
+
+    /// Stages from input to output with their variables; the last one, the head, is all that stands behind the backbone.
     pub fn stages(&self) -> Vec<(String, Vec<String>)> {
         let prefixed = |(name, variables): (String, Vec<String>)| {
             (name, variables.iter().map(|v| format!("backbone.{v}")).collect())
         };
-        let head = ("head".to_string(), vec!["head.weight".into(), "head.bias".into()]);
-        self.backbone.stages().into_iter().map(prefixed).chain([head]).collect()
+        self.backbone.stages().into_iter().map(prefixed).chain([("head".to_string(), self.behind.clone())]).collect()
     }
 
     /// Layers, output shapes, parameters and multiply-adds for pictures of `size` (height, width).
@@ -131,15 +242,75 @@ impl Network {
     /// When the picture is too small for the network.
     pub fn summary(&self, size: (usize, usize)) -> Result<Summary> {
         let mut layers = self.backbone.layers(size)?;
-        let (classes, features) = self.weight.dims2()?;
-        layers.push(Layer {
-            name: "head".into(),
-            kind: "linear",
-            output: [classes, 1, 1],
-            parameters: classes * (features + 1),
-            multiply_adds: classes * features,
-        });
+        let [_, h, w] = layers.last().map_or([0, 1, 1], |layer| layer.output);
+        for &(name, kind, width, parameters, multiply_adds) in &self.parts {
+            // A pool works at every pixel of the map.
+            let rows = if name == "pool" { h * w } else { 1 };
+            let output = [width, 1, 1];
+            layers.push(Layer { name: name.into(), kind, output, parameters, multiply_adds: rows * multiply_adds });
+        }
         Ok(Summary { layers })
+    }
+
+    /// Folds batch norms into the convolutions before them: the same logits in evaluation, up to rounding. The network does
+    /// not follow its variables any more and cannot be trained.
+    ///
+    /// # Errors
+    /// Those of tensors.
+    pub fn fold(&mut self) -> Result<()> {
+        self.backbone.fold()
+    }
+
+    /// The network in evaluation as a file in ONNX (opset 17, F32), with `metadata` as its properties. It reads `images`
+    /// `[batch, C, height, width]` of `size` (height, width), normalized, and `features` `[batch, M]` where it takes tabular
+    /// ones, and says `logits` `[batch, K]`.
+    ///
+    /// # Errors
+    /// When the family, the pool or the head cannot be written, the pictures are too small, or the file would be larger than the format can be.
+    pub fn onnx(&self, size: (usize, usize), metadata: &[(&str, String)]) -> Result<Vec<u8>> {
+        let unknown = |what: &str| {
+            Err(Error::Invalid(format!("{what} cannot be exported to ONNX yet; export the network as safetensors")))
+        };
+        let Some((weight, bias)) = self.head.linear() else { return unknown("this head") };
+        if self.views > 1 {
+            return unknown("a network of several views");
+        }
+        if self.parts.iter().any(|part| part.0 == "meta") {
+            return unknown("layers for tabular features");
+        }
+        const AXIS: (&str, Attribute) = ("axis", Attribute::Int(1));
+        let mut graph = Graph::default();
+        let images = graph.input("images", &[self.channels, size.0, size.1]);
+        let map = self.backbone.onnx(&mut graph, &images, size)?;
+        let mut rows = vec![];
+        for pooled in self.pool.onnx(&mut graph, &map)? {
+            rows.push(self.backbone.neck_onnx(&mut graph, &pooled)?);
+        }
+        let rows: Vec<_> = rows.iter().map(|row| graph.node("Flatten", &[row], &[AXIS])).collect();
+        let mut all: Vec<_> = rows.iter().collect();
+        let features = (self.meta > 0).then(|| graph.input("features", &[self.meta]));
+        all.extend(&features);
+        let joined = if all.len() > 1 { graph.node("Concat", &all, &[AXIS]) } else { all[0].clone() };
+        let matrix = graph.tensor("head.weight", weight)?;
+        let added = bias.map(|bias| graph.tensor("head.bias", bias)).transpose()?;
+        let inputs: Vec<_> = [&joined, &matrix].into_iter().chain(&added).collect();
+        let logits = graph.node("Gemm", &inputs, &[("transB", Attribute::Int(1))]);
+        graph.output("logits", &logits, &[weight.dim(0)?]);
+        graph.model(metadata)
+    }
+}
+
+impl NetworkConfig {
+    fn check(&self) -> Result<()> {
+        let wrong = |why: String| Err(Error::Invalid(why));
+        match () {
+            _ if self.classes * self.channels * self.views == 0 => {
+                wrong("a network needs at least one class, one channel and one view".into())
+            }
+            _ if !(0.0..1.0).contains(&self.dropout) => wrong(format!("dropout must be in 0..1, got {}", self.dropout)),
+            _ if self.meta_hidden.contains(&0) => wrong("meta_hidden: every layer needs at least one feature".into()),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -16,6 +16,9 @@ pub enum Grad {
 /// Sees named intermediate results.
 pub type Tap<'a> = &'a mut dyn FnMut(&str, &Tensor);
 
+/// Sees the outputs of single layers.
+pub type LayerTap<'a> = &'a dyn Fn(&str, &Tensor);
+
 /// How to go forward.
 pub struct Pass<'a> {
     /// Batch statistics, dropout and drop-path as in training.
@@ -31,20 +34,32 @@ pub struct Pass<'a> {
     pub recompute: bool,
     /// Called with (stage name, map `[B, H, W, C]`) after every stage: auxiliary heads, distillation, feature maps.
     pub taps: Option<Tap<'a>>,
+    /// Called with (name of the weight within the backbone, output) after every convolution of a block program, which then
+    /// runs node by node: statistics of single layers.
+    pub layers: Option<LayerTap<'a>>,
 }
 
 impl Pass<'_> {
     /// A training pass with this key.
     pub fn train(key: u64) -> Self {
-        Self { train: true, update_stats: true, grad: Grad::All, key, recompute: false, taps: None }
+        Self { train: true, update_stats: true, grad: Grad::All, key, recompute: false, taps: None, layers: None }
     }
     /// Evaluation without a graph.
     pub fn eval() -> Self {
-        Self { train: false, update_stats: false, grad: Grad::None, key: 0, recompute: false, taps: None }
+        Self { train: false, update_stats: false, grad: Grad::None, key: 0, recompute: false, taps: None, layers: None }
     }
     /// Evaluation with the gradient of the input.
     pub fn explain() -> Self {
         Self { grad: Grad::Input, ..Self::eval() }
+    }
+    /// A parameter as this pass uses it: tracked where its gradient is prepared for.
+    pub fn parameter(&self, value: &Tensor) -> Tensor {
+        if self.grad == Grad::All { value.clone() } else { value.detach() }
+    }
+    /// The same pass, but nobody looks in.
+    pub(crate) fn untapped<'b>(&self) -> Pass<'b> {
+        let Self { train, update_stats, grad, key, recompute, .. } = *self;
+        Pass { train, update_stats, grad, key, recompute, taps: None, layers: None }
     }
     pub(crate) fn tap(&mut self, name: &str, x: &Tensor) {
         if let Some(tap) = &mut self.taps {

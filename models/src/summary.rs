@@ -49,13 +49,27 @@ pub(crate) fn program_layers(
         let (h, w) = sizes[id];
         let (kind, own, parameters, multiply_adds) = match node {
             Node::Conv { weight, bias, .. } => {
-                let own = program.params[*weight].name.trim_end_matches(".weight");
-                ("conv", own, count(*weight) + bias.map_or(0, count), count(*weight) * h * w)
+                let param = &program.params[*weight];
+                let kind = match param.shape.len() {
+                    1 => "layer_scale",
+                    2 => "linear",
+                    _ => "conv",
+                };
+                let own = param.name.trim_end_matches(".weight");
+                (kind, own, count(*weight) + bias.map_or(0, count), count(*weight) * h * w)
             }
+            Node::LayerNorm { weight, bias, .. } => {
+                let own = program.params[*weight].name.trim_end_matches(".weight");
+                ("layer_norm", own, count(*weight) + count(*bias), 0)
+            }
+            // Every pixel's query with all keys, and its weights with all values.
+            Node::Attention { .. } => ("attention", "attention", 0, 2 * (h * w) * (h * w) * program.channels[id]),
             Node::Norm { weight, bias, stats, .. } => {
                 ("batch_norm", program.stats[*stats].0.as_str(), count(*weight) + count(*bias), 0)
             }
             Node::Pool { .. } => ("pool", "pool", 0, 0),
+            Node::AtLeast { .. } => ("adaptive_pool", "adaptive_pool", 0, 0),
+            Node::Upsample { .. } => ("upsample", "upsample", 0, 0),
             Node::GlobalPool { .. } => ("global_pool", "global_pool", 0, 0),
             Node::Plain { params, .. } => ("plain", "plain", params.iter().map(|p| count(*p)).sum(), 0),
             _ => continue,

@@ -3,7 +3,7 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::VarMap;
-use sconce_models::ops::{Act, Block, Flow, Pool, Program, Vectors, block, concat, k, limit_vectors};
+use sconce_models::ops::{Act, Block, Flow, Pool, Program, Upsample, Vectors, block, concat, k, limit_vectors, rect};
 use sconce_models::{Pass, init};
 
 /// The kind of vectors is one for the whole process.
@@ -123,6 +123,15 @@ fn programs() -> Vec<(&'static str, usize, Program)> {
             }),
         ),
         (
+            "windows that are not square",
+            12,
+            block(12, |x| {
+                let y = x.conv("a", 16, rect(1, 7)).norm("an").relu().conv("b", 12, rect(7, 1)).norm("bn").relu();
+                let z = y.pool(Pool::Max, rect(3, 1)).conv("c", 12, rect(3, 1).stride(2)).norm("cn").relu();
+                z.pool(Pool::Avg, rect(1, 3))
+            }),
+        ),
+        (
             "uneven padding",
             16,
             block(16, |x| {
@@ -190,9 +199,50 @@ fn programs() -> Vec<(&'static str, usize, Program)> {
         (
             "dense layer on a map that may be too small",
             6,
-            block(6, |x| x.conv("a", 6, k(3)).relu().at_least(9).conv("b", 5, k(9).pad(0).bias()).relu()),
+            block(6, |x| x.conv("a", 6, k(3)).relu().times(0.7).at_least(9).conv("b", 5, k(9).pad(0).bias()).relu()),
         ),
         ("gate of a stored value", 6, block(6, |x| se(x.conv("a", 6, k(3).bias()), 3) + x)),
+        (
+            "convnext",
+            20,
+            block(20, |x| {
+                let y = x.depthwise("dw", k(7).bias()).layer_norm("n", 1e-6).linear("a", 40).gelu();
+                y.linear("b", 20).layer_scale("gamma", 0.1).drop_path(0.3) + x
+            }),
+        ),
+        (
+            "convnext, downsampling",
+            8,
+            block(8, |x| x.layer_norm("n", 1e-6).conv("c", 13, k(2).pad(0).stride(2).bias()).norm("m").gelu()),
+        ),
+        (
+            "transformer",
+            24,
+            block(24, |x| {
+                let y = x.layer_norm("n1", 1e-6).linear("qkv", 72).attention(3).linear("proj", 24);
+                let x = y.drop_path(0.2) + x;
+                x.layer_norm("n2", 1e-6).linear("fc1", 30).gelu().linear("fc2", 24) + x
+            }),
+        ),
+        (
+            "mask and trunk",
+            8,
+            block(8, |x| {
+                let trunk = x.conv("a", 8, k(3)).norm("an").relu();
+                let small = x.pool(Pool::Max, k(3).stride(2)).conv("b", 8, k(3)).norm("bn");
+                let mask = small.upsample(Upsample::Bilinear { align_corners: true }, trunk) + trunk;
+                let mask = mask.conv("c", 8, k(1)).act(Act::Sigmoid);
+                (mask * trunk + trunk).norm("dn").relu().conv("d", 8, k(1)) * x
+            }),
+        ),
+        (
+            "nearest, and a square",
+            4,
+            block(4, |x| {
+                let y = x.conv("a", 4, k(3).stride(2)).norm("n").upsample(Upsample::Nearest, x);
+                (y * y).norm("m").relu()
+            }),
+        ),
         (
             "candle code",
             6,
@@ -220,7 +270,7 @@ fn run(program: &Program, dtype: DType, size: (usize, usize, usize), fused: bool
         let fan = var.elem_count() / var.dim(0).unwrap();
         let v = match name {
             n if n.ends_with("running_var") => (v.abs().unwrap() + 0.5).unwrap(),
-            _ if var.rank() == 4 => (v * (3.0 / fan as f64).sqrt()).unwrap(),
+            _ if var.rank() >= 2 => (v * (3.0 / fan as f64).sqrt()).unwrap(),
             n => ((v * 0.3).unwrap() + if n.ends_with("weight") { 1.0 } else { 0.1 }).unwrap(),
         };
         var.set(&v).unwrap();

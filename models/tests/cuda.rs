@@ -116,6 +116,8 @@ fn convolutions() {
         ([1, 6, 5, 2], 2, k(2).pad(0).stride(2)),
         ([1, 4, 4, 3], 2, k(4).pad(0)),
         ([1, 5, 4, 2], 2, k(3).pad(4)),
+        ([1, 8, 7, 4], 4, k(3).stride(2).same()),
+        ([2, 6, 8, 4], 4, k(5).stride(2).groups(4).same()),
     ];
     for (shape, out, at) in cases {
         let inputs = [values(shape, 1), values(&[*out, shape[3] / at.groups, at.size, at.size], 2)];

@@ -3,7 +3,7 @@
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use proptest::prelude::*;
-use sconce_models::ops::{self, Act, Edge, Extent, Pool, Upsample, Window, k, twins};
+use sconce_models::ops::{self, Across, Act, Edge, Extent, Pool, Upsample, Window, k, rect, twins};
 
 /// The kind of vectors is one for the whole process.
 static VECTORS: std::sync::RwLock<()> = std::sync::RwLock::new(());
@@ -88,10 +88,14 @@ fn convolutions() {
         ([1, 6, 5, 3], 2, k(4).stride(2).same()),
         ([1, 6, 5, 3], 2, k(3).stride(2).pads(0, 1)),
         ([1, 3, 4, 2], 3, k(1).pads(0, 1)),
+        ([2, 6, 9, 3], 4, rect(1, 7)),
+        ([2, 9, 6, 4], 6, rect(7, 1).groups(2)),
+        ([1, 7, 8, 3], 3, rect(3, 1).groups(3)),
+        ([1, 7, 8, 3], 2, rect(2, 5).stride(2).same()),
     ];
     for (shape, out, at) in cases {
         let x = values(shape, 1);
-        let w = values(&[*out, shape[3] / at.groups, at.size, at.size], 2);
+        let w = values(&[*out, shape[3] / at.groups, at.sides()[0], at.sides()[1]], 2);
         let what = format!("conv {shape:?} -> {out} {at:?}");
         check(&what, &[x, w], &|t| ops::conv2d(&t[0], &t[1], *at), &|t| twins::conv2d(&t[0], &t[1], *at));
     }
@@ -112,6 +116,8 @@ fn pools() {
         ([2, 6, 7, 3], k(3).stride(2).same()),
         ([1, 6, 5, 2], k(3).stride(2).pads(0, 1)),
         ([1, 9, 8, 2], k(3).dilation(2).stride(2)),
+        ([1, 6, 8, 2], rect(1, 3).stride(2)),
+        ([1, 8, 6, 2], rect(3, 2).stride(2).same()),
     ];
     for (shape, at) in cases {
         for f in POOLS {
@@ -170,9 +176,10 @@ fn volumes() {
         ([2, 4, 5, 4, 2], 2, k(2).pad(0).stride(2), k(2).pad(0)),
         ([1, 4, 6, 6, 1], 2, k(3).stride(2).same(), k(3).stride(2).same()),
         ([1, 2, 3, 3, 2], 2, k(1).pad(2), k(3)),
+        ([1, 3, 5, 4, 2], 3, k(3), rect(1, 3)),
     ];
     for (shape, out, depth, at) in cases {
-        let w = values(&[out, shape[4] / at.groups, depth.size, at.size, at.size], 33);
+        let w = values(&[out, shape[4] / at.groups, depth.size, at.sides()[0], at.sides()[1]], 33);
         let what = format!("conv3d {shape:?} -> {out} {depth:?} {at:?}");
         check(&what, &[values(&shape, 32), w], &|t| ops::conv3d(&t[0], &t[1], depth, at), &|t| {
             twins::conv3d(&t[0], &t[1], depth, at)
@@ -189,6 +196,11 @@ fn layer_norms_and_softmaxes() {
     let x = (values(&[4, 3, 9], 37) * 5.0).unwrap();
     check("softmax", std::slice::from_ref(&x), &|t| ops::softmax(&t[0]), &|t| twins::softmax(&t[0]));
     check("log softmax", &[x], &|t| ops::log_softmax(&t[0]), &|t| twins::log_softmax(&t[0]));
+    // The second one has more queries than are looked at together.
+    for (shape, heads) in [([2, 5, 24], 2), ([1, 70, 6], 1)] {
+        let x = (values(&shape, 37) * 2.0).unwrap();
+        check("attention", &[x], &|t| ops::attention(&t[0], heads), &|t| twins::attention(&t[0], heads));
+    }
 }
 
 /// Large numbers do not overflow, and a row far from zero keeps its digits.
@@ -208,9 +220,11 @@ fn rows_far_from_zero_are_exact() {
 /// Windows over small maps, whether they fit or not.
 fn windows() -> impl Strategy<Value = Window> {
     let edge = prop_oneof![Just(Edge::Even), (0usize..4).prop_map(Edge::Far), Just(Edge::Ceil), Just(Edge::Same)];
+    let across = proptest::option::of((1usize..6, 0usize..4).prop_map(|(size, pad)| Across { size, pad }));
     let sizes = (1usize..6, 1usize..4, 0usize..4, 1usize..3);
-    (sizes, edge).prop_map(|((size, stride, pad, dilation), edge)| Window {
+    (sizes, edge, across).prop_map(|((size, stride, pad, dilation), edge, across)| Window {
         edge,
+        across,
         ..k(size).stride(stride).dilation(dilation).pad(pad)
     })
 }
@@ -244,7 +258,7 @@ proptest! {
     ) {
         let at = at.groups(groups);
         let x = values(&[batch, height, width, groups * group_in], 40);
-        let w = values(&[groups * group_out, group_in, at.size, at.size], 41);
+        let w = values(&[groups * group_out, group_in, at.sides()[0], at.sides()[1]], 41);
         let what = format!("conv {:?} {:?} {at:?}", x.dims(), w.dims());
         same(&what, &[x, w], &|t| ops::conv2d(&t[0], &t[1], at), &|t| twins::conv2d(&t[0], &t[1], at));
     }
@@ -336,6 +350,8 @@ fn activations_and_linear() {
     check("linear", &inputs, &|t| ops::linear(&t[0], &t[1], Some(&t[2])), &|t| {
         t[0].matmul(&t[1].t()?)?.broadcast_add(&t[2])
     });
+    let inputs = [values(&[2, 4, 6], 11), values(&[3, 6], 12)];
+    check("linear", &inputs, &|t| ops::linear(&t[0], &t[1], None), &|t| t[0].broadcast_matmul(&t[1].t()?));
 }
 
 #[test]
@@ -371,6 +387,7 @@ fn half_precision_maps_have_new_ops_too() {
         let mut all = vec![
             ops::softmax(x).unwrap(),
             ops::log_softmax(x).unwrap(),
+            ops::attention(&x.flatten(1, 2).unwrap(), 2).unwrap(),
             ops::upsample(x, RESAMPLINGS[1], Extent::Size(7, 5)).unwrap(),
             ops::adaptive_pool(x, Pool::Max, (3, 3)).unwrap(),
             ops::global_pool(x, Pool::Avg).unwrap(),
@@ -420,6 +437,7 @@ fn mistakes_are_clear_errors() {
     assert!(message(ops::layer_norm(&x, &one, &one, 1e-5)).contains("3 channels, but weight [4]"));
     let three = values(&[3], 1);
     assert!(message(ops::layer_norm(&rows, &three, &three, 1e-5)).contains("empty input"));
+    assert!(message(ops::attention(&values(&[2, 3, 8], 1), 2)).contains("8 channels are not queries"));
     assert!(message(ops::softmax(&rows)).contains("empty input") && message(ops::log_softmax(&rows)).contains("empty"));
     let volume = values(&[1, 2, 4, 4, 3], 17);
     assert!(
@@ -475,6 +493,65 @@ fn results_of_new_ops_do_not_depend_on_threads() {
     assert_eq!(run(1), run(3));
 }
 
+/// Layers of rows and curves on every kind of vectors against the same in f64.
+#[test]
+fn single_precision_rows_and_curves_agree_with_double_precision() {
+    let _alone = VECTORS.write().unwrap();
+    let single = |t: &Tensor| t.to_dtype(DType::F32).unwrap().to_dtype(DType::F64).unwrap();
+    for vectors in [ops::Vectors::Portable, ops::Vectors::Avx2, ops::Vectors::Avx512] {
+        ops::limit_vectors(vectors);
+        for c in [1, 7, 16, 30, 96, 197] {
+            let x = single(&(values(&[5, 13, c], 80) * 4.0).unwrap());
+            let (w, b) = (single(&values(&[c], 81)), single(&values(&[c], 82)));
+            let y = |what: &str, inputs: &[Tensor], f: Op<'_>| {
+                let run = |dtype| {
+                    let of = |t: &Tensor| Var::from_tensor(&t.to_dtype(dtype).unwrap()).unwrap();
+                    let vars: Vec<Var> = inputs.iter().map(of).collect();
+                    let tensors: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
+                    let y = f(&tensors).unwrap();
+                    let store = scalar(&y.to_dtype(DType::F64).unwrap()).backward().unwrap();
+                    let mut all = vec![y];
+                    all.extend(vars.iter().map(|v| store.get(v).unwrap().clone()));
+                    all
+                };
+                for (a, b) in run(DType::F32).iter().zip(&run(DType::F64)) {
+                    close(&format!("{what} of {c} {vectors:?}"), a, b, 1e-5);
+                }
+            };
+            y("softmax", std::slice::from_ref(&x), &|t| ops::softmax(&t[0]));
+            y("log softmax", std::slice::from_ref(&x), &|t| ops::log_softmax(&t[0]));
+            if c > 1 {
+                y("layer norm", &[x.clone(), w, b], &|t| ops::layer_norm(&t[0], &t[1], &t[2], 1e-5));
+            }
+            if usize::is_multiple_of(c, 3) {
+                y("attention", std::slice::from_ref(&x), &|t| ops::attention(&t[0], 1));
+            }
+            for f in ACTS {
+                y(&format!("{f:?}"), std::slice::from_ref(&x), &|t| ops::activate(&t[0], f));
+            }
+        }
+    }
+    ops::limit_vectors(ops::Vectors::Avx512);
+}
+
+/// Limits at infinities, and what is not a number, as in PyTorch's F64.
+#[test]
+fn curves_of_infinities_are_pytorch_s() {
+    let x = Tensor::new(&[f32::NEG_INFINITY, -1000.0, 1000.0, f32::INFINITY, f32::NAN], &Device::Cpu).unwrap();
+    let (nan, inf) = (f32::NAN, f32::INFINITY);
+    let want: [(Act, [f32; 5]); 5] = [
+        (Act::Silu, [nan, 0.0, 1000.0, inf, nan]),
+        (Act::Sigmoid, [0.0, 0.0, 1.0, 1.0, nan]),
+        (Act::Gelu, [nan, 0.0, 1000.0, inf, nan]),
+        (Act::Mish, [nan, 0.0, 1000.0, inf, nan]),
+        (Act::Tanh, [-1.0, -1.0, 1.0, 1.0, nan]),
+    ];
+    for (f, want) in want {
+        let ours = ops::activate(&x, f).unwrap().to_vec1::<f32>().unwrap();
+        assert!(ours.iter().zip(&want).all(|(a, b)| a == b || a.is_nan() && b.is_nan()), "{f:?}: {ours:?}");
+    }
+}
+
 /// The f32 kernels, on every kind of vectors, against the same convolution in f64.
 #[test]
 fn single_precision_kernels_agree_with_double_precision() {
@@ -511,12 +588,25 @@ fn single_precision_kernels_agree_with_double_precision() {
         ([2, 1, 1, 48], 1152, k(1)),
         ([40, 1, 1, 1152], 48, k(1)),
         ([2, 3, 3, 30], 50, k(1).stride(3)),
+        // So many channels that the batch is transformed first.
+        ([2, 7, 9, 250], 270, k(3)),
+        ([2, 17, 17, 32], 40, rect(1, 7)),
+        ([2, 17, 17, 32], 40, rect(7, 1)),
+        ([3, 8, 8, 24], 33, rect(1, 3)),
+        ([3, 8, 40, 24], 33, rect(3, 1)),
+        ([2, 9, 7, 12], 8, rect(5, 3).stride(2).groups(4)),
+        ([2, 9, 8, 6], 6, rect(1, 3).groups(6)),
+        ([1, 11, 12, 5], 7, rect(2, 3).dilation(2).same()),
     ];
-    for vectors in [ops::Vectors::Portable, ops::Vectors::Avx2, ops::Vectors::Avx512] {
+    let kinds = [ops::Vectors::Portable, ops::Vectors::Avx2, ops::Vectors::Avx512];
+    let default = ops::winograd();
+    let tiles = [(ops::Tile::None, 1e-5), (ops::Tile::Two, 1e-5), (ops::Tile::Four, 5e-5)];
+    for (vectors, (tile, tolerance)) in kinds.into_iter().flat_map(|v| tiles.map(|t| (v, t))) {
         let used = ops::limit_vectors(vectors);
+        ops::set_winograd(tile);
         for (shape, out, at) in cases {
             let x = values(shape, 1);
-            let w = values(&[*out, shape[3] / at.groups, at.size, at.size], 2);
+            let w = values(&[*out, shape[3] / at.groups, at.sides()[0], at.sides()[1]], 2);
             let gradients = |dtype| {
                 let x = Var::from_tensor(&x.to_dtype(dtype).unwrap()).unwrap();
                 let w = Var::from_tensor(&w.to_dtype(dtype).unwrap()).unwrap();
@@ -533,11 +623,12 @@ fn single_precision_kernels_agree_with_double_precision() {
                     .zip(flat(b))
                     .fold(0.0, |m: f64, (a, b)| if a.is_nan() { f64::NAN } else { m.max((a - b).abs()) });
                 assert!(
-                    error < 1e-5 * scale.max(1.0),
-                    "{used:?} {shape:?} -> {out} {at:?}: {what} is off by {error} of {scale}"
+                    error < tolerance * scale.max(1.0),
+                    "{used:?} {tile:?} {shape:?} -> {out} {at:?}: {what} is off by {error} of {scale}"
                 );
             }
         }
     }
     ops::limit_vectors(ops::Vectors::Avx512);
+    ops::set_winograd(default);
 }

@@ -3,7 +3,7 @@
 
 mod common;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device};
 use candle_nn::VarMap;
 use common::formula;
 use sconce_models::{Network, NetworkConfig, Pass, init};
@@ -20,8 +20,10 @@ fn presets_say_what_the_reference_says() {
         let config = NetworkConfig { model: model.clone(), params, classes, ..NetworkConfig::default() };
         let network = Network::new(&config, init::seeded(&vars, 0, DType::F32, &Device::Cpu)).unwrap();
         let mut parameters = 0;
+        let gain = row["gain"].as_f64().unwrap_or(1.0);
         for (name, var) in vars.data().lock().unwrap().iter() {
             let value = formula(0, name, var.dims(), DType::F32);
+            let value = if var.rank() == 4 { (value * gain).unwrap() } else { value };
             parameters += if name.contains("running") { 0 } else { value.elem_count() };
             var.set(&if name.ends_with("running_var") { (value + 1.0).unwrap() } else { value }).unwrap();
         }
@@ -30,7 +32,9 @@ fn presets_say_what_the_reference_says() {
             wrong.push(format!("{model}: {parameters} parameters, the reference has {}", number("parameters")));
         }
         let (batch, size) = (number("batch"), number("size"));
-        let images = formula(0, "images", &[batch, 3, size, size], DType::F32);
+        let depth = row["depth"].as_u64().map(|depth| depth as usize);
+        let shape: Vec<usize> = [batch, 3].into_iter().chain(depth).chain([size, size]).collect();
+        let images = formula(0, "images", &shape, DType::F32);
         let logits = network.forward(&images, None, &mut Pass::eval()).unwrap();
         let ours = logits.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let want: Vec<f64> = row["logits"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();

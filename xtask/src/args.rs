@@ -29,6 +29,8 @@ pub enum Command {
     Predict(PredictArgs),
     /// Where a finished run looked, in given pictures or in its hardest ones
     Explain(ExplainArgs),
+    /// The networks of a finished run for elsewhere: weights by timm's names, or ONNX; a file a fold
+    Export(ExportArgs),
     /// Finished runs side by side: scores, cost, and the settings in which they differ
     Compare(CompareArgs),
     /// What there is: one name a line with one sentence
@@ -55,6 +57,9 @@ pub enum Command {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Kind {
     Models,
+    Pools,
+    Heads,
+    Pretrained,
     Losses,
     Augment,
     Optimizers,
@@ -113,6 +118,9 @@ pub struct Common {
     /// Threads [default: all cores]; results do not depend on it
     #[arg(long, value_name = "T", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+    /// Take pretrained weights from the cache only
+    #[arg(long)]
+    pub offline: bool,
     /// Say nothing but errors and the result
     #[arg(long)]
     pub quiet: bool,
@@ -171,6 +179,31 @@ pub struct PredictArgs {
     pub json: bool,
     #[command(flatten)]
     pub device: DeviceArgs,
+}
+
+/// How `export` writes.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Format {
+    /// Weights by the names of timm and torchvision
+    Safetensors,
+    /// The whole network for pictures of the run's size, any number at a time
+    Onnx,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// The run's folder
+    pub run: PathBuf,
+    /// What to write
+    #[arg(long, value_enum)]
+    pub format: Format,
+    /// Where to [default: `export` in the run's folder]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// The result as one JSON object on stdout
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `compare`.
@@ -281,7 +314,7 @@ pub struct StepArgs {
     #[arg(long, default_value = "f32")]
     pub dtype: String,
     /// Outputs of a side that a 3x3 convolution computes at a time on a CPU: none, two or four
-    #[arg(long, default_value = "two")]
+    #[arg(long, default_value = "four")]
     pub winograd: String,
     /// Widest vectors of the CPU in use: portable, avx2 or avx512
     #[arg(long, default_value = "avx512")]

@@ -1,5 +1,6 @@
 //! From names and parameters to the objects of the six crates: everything is built before anything is read.
 
+use crate::pretrained;
 use crate::recipe::{ClassWeights, Data, NamedStats, Recipe, Spec, StatsChoice, table};
 use crate::usage::Usage;
 use anyhow::{Context, Result, anyhow};
@@ -70,6 +71,7 @@ pub fn parts(recipe: &mut Recipe) -> Result<Parts> {
     let loss = losses::resolve(&recipe.loss.name, Value::Object(recipe.loss.params.clone())).at(recipe, "loss")?;
     let model = models::resolve(&recipe.model.name, &Value::Object(recipe.model.params.clone())).at(recipe, "model")?;
     check_input(recipe, &model)?;
+    let (pool, head) = network_parts(recipe)?;
 
     recipe.preprocess.steps = steps;
     let evaluation = evaluation_steps(recipe);
@@ -99,6 +101,8 @@ pub fn parts(recipe: &mut Recipe) -> Result<Parts> {
     models::ops::set_winograd(recipe.train.winograd);
     recipe.loss.params = table(loss);
     recipe.model.params = table(model);
+    recipe.model.pool = pool;
+    recipe.model.head = head;
     Ok(parts)
 }
 
@@ -156,14 +160,35 @@ fn check(recipe: &Recipe) -> Result<()> {
         _ if train.log_every == 0 => wrong("train.log_every must be at least 1"),
         _ if !(1..=1024).contains(&train.prefetch) => wrong("train.prefetch must be in 1..=1024"),
         _ if !(train.lr > 0.0 && train.lr.is_finite()) => wrong("train.lr must be positive"),
+        _ if !(0.0..=1000.0).contains(&train.backbone_lr) => wrong("train.backbone_lr must be in 0..=1000"),
         _ if !(0.0..1.0).contains(&train.ema) => wrong("train.ema must be in 0..1"),
         _ if !finite(train.warmup) => wrong("train.warmup must be at least 0 epochs"),
         _ if !finite(train.clip_norm) => wrong("train.clip_norm must be at least 0"),
         _ if !(0.0..1.0).contains(&recipe.model.dropout) => wrong("model.dropout must be in 0..1"),
+        _ if recipe.model.meta_hidden.contains(&0) => {
+            wrong("model.meta_hidden: every layer needs at least one feature")
+        }
         _ if eval.bootstrap > 100_000 => wrong("eval.bootstrap must be at most 100000"),
         _ if !(0.0..=1.0).contains(&recipe.data.clean.max_broken) => wrong("data.clean.max_broken must be in 0..=1"),
         _ => Ok(()),
     }
+}
+
+/// Pool and head with every default written out.
+fn network_parts(recipe: &Recipe) -> Result<(Spec, Spec)> {
+    let model = &recipe.model;
+    let pool = models::pools::POOLS.resolve(&model.pool.part()).at(recipe, "model.pool")?;
+    let head = models::heads::HEADS.resolve(&model.head.part()).at(recipe, "model.head")?;
+    for rule in &model.init {
+        rule.check().at(recipe, "model.init")?;
+    }
+    if !models::heads::says_classes(&head) {
+        let why =
+            anyhow!("'{}' says other numbers than a logit per class, which no loss of `list losses` takes", head.name);
+        return Err(why).at(recipe, "model.head");
+    }
+    let written = |part: models::parts::Choice| Spec::new(&part.name).with(Value::Object(part.params));
+    Ok((written(pool), written(head)))
 }
 
 /// Whether the network takes pictures of this size and the statistics fit, as far as is known before anything is read.
@@ -177,6 +202,10 @@ fn check_input(recipe: &Recipe, model: &Value) -> Result<()> {
     // Built once on zeros, so that a wrong parameter is found before any picture is read.
     let zeros = VarBuilder::zeros(DType::F32, &Device::Cpu);
     let backbone = models::build(&recipe.model.name, model, presumed, zeros).at(recipe, "model")?;
+    if backbone.rank() != 4 {
+        let what = format!("model.name = '{}' reads volumes, but recipes feed pictures", recipe.model.name);
+        return Err(anyhow!(what)).context(Usage::recipe(&recipe.name));
+    }
     let size = recipe.preprocess.size;
     backbone.layers((size, size)).at(recipe, "preprocess.size is too small for the model").map(drop)
 }
@@ -201,7 +230,7 @@ pub fn channels(recipe: &Recipe) -> Result<Option<usize>> {
 /// Whether the statistics are those of pictures of so many channels.
 pub fn check_stats(recipe: &Recipe, channels: usize) -> Result<()> {
     let measured = vec![0.5; channels];
-    stats(recipe, (&measured, &measured)).check(channels).at(recipe, "preprocess.stats")
+    stats(recipe, (&measured, &measured))?.check(channels).at(recipe, "preprocess.stats")
 }
 
 /// Whether statistics and network fit the pictures that were looked at.
@@ -253,8 +282,8 @@ pub fn schedule(recipe: &Recipe) -> Result<Box<dyn train::schedule::Schedule>> {
 
 /// Channel statistics of the recipe; `measured` are those of the data set. ImageNet's of gray pictures are the means over
 /// its channels.
-pub fn stats(recipe: &Recipe, measured: (&[f64], &[f64])) -> data::Stats {
-    match &recipe.preprocess.stats {
+pub fn stats(recipe: &Recipe, measured: (&[f64], &[f64])) -> Result<data::Stats> {
+    Ok(match &recipe.preprocess.stats {
         StatsChoice::Named(NamedStats::Imagenet) if measured.0.len() == 1 => data::Stats::default().gray(),
         StatsChoice::Named(NamedStats::Imagenet) => data::Stats::default(),
         StatsChoice::Named(NamedStats::Dataset) => {
@@ -263,6 +292,11 @@ pub fn stats(recipe: &Recipe, measured: (&[f64], &[f64])) -> data::Stats {
             let std = measured.1.iter().map(|s| if *s > 1e-6 { *s as f32 } else { 1.0 }).collect();
             data::Stats { mean: narrow(measured.0), std }
         }
+        StatsChoice::Named(NamedStats::Pretrained) => {
+            let said = pretrained::preprocess(&recipe.model).at(recipe, "preprocess.stats")?;
+            let (mean, std) = said.stats(measured.0.len());
+            data::Stats { mean, std }
+        }
         StatsChoice::Given { mean, std } => data::Stats { mean: mean.clone(), std: std.clone() },
-    }
+    })
 }

@@ -86,6 +86,7 @@ pub fn fix_epochs(
         progress,
         interrupted: Arc::default(),
         fingerprint: String::new(),
+        start: None,
     };
     let fold = training.fold(0)?;
     let seconds = try_step(&training, &fold)?;

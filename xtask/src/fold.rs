@@ -3,6 +3,7 @@
 use crate::assemble::{self, Parts};
 use crate::predict;
 use crate::prepare::Prepared;
+use crate::pretrained::Start;
 use crate::progress::{Progress, Stretch};
 use crate::recipe::Recipe;
 use crate::saved::{Saved, Trained};
@@ -13,6 +14,7 @@ use data::rng::{stream, sub_seed};
 use data::{Batch, Dataset, Loader, LoaderConfig, Part, Subset};
 use eval::{Goal, Predictions, Run, Scalar, Scalars};
 use losses::Loss;
+use models::pretrained::Report;
 use models::{NetworkConfig, Pass};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -41,6 +43,8 @@ pub struct Training<'a> {
     pub interrupted: Arc<AtomicBool>,
     /// Tells whether a checkpoint is this run's.
     pub fingerprint: String,
+    /// Pretrained weights.
+    pub start: Option<&'a Start>,
 }
 
 /// A fold ready to be trained.
@@ -48,6 +52,10 @@ pub struct Fold {
     pub number: usize,
     pub saved: Saved,
     pub trained: Trained,
+    /// What the pretrained weights set.
+    pub begun: Option<Report>,
+    /// Whether only the head is trained.
+    still: bool,
     pub train: Loader,
     pub validation: Loader,
     pub test: Option<Loader>,
@@ -84,20 +92,27 @@ impl Training<'_> {
             params: Value::Object(recipe.model.params.clone()),
             classes: prepared.classes().len(),
             channels: prepared.report.mean.len(),
+            pool: recipe.model.pool.part(),
             meta: encoder.width(),
+            meta_hidden: recipe.model.meta_hidden.clone(),
             dropout: recipe.model.dropout,
+            head: recipe.model.head.part(),
+            ..NetworkConfig::default()
         };
         let saved = Saved {
             network,
             classes: prepared.classes().to_vec(),
             color: prepared.color,
             steps: assemble::evaluation_steps(recipe),
-            stats: assemble::stats(recipe, (&prepared.report.mean, &prepared.report.std)),
+            stats: assemble::stats(recipe, (&prepared.report.mean, &prepared.report.std))?,
             encoder,
             views: recipe.eval.views,
         };
         let seed = sub_seed(recipe.seed, &format!("fold{number}"));
-        let trained = saved.build(sub_seed(seed, "weights"), self.device)?;
+        let weights = sub_seed(seed, "weights");
+        let trained = saved.build(weights, self.device)?;
+        models::init::restart(&trained.vars, weights, &recipe.model.init).context("model.init")?;
+        let begun = self.start.map(|start| start.load(&saved.network, &trained.vars)).transpose()?;
         let loss = assemble::loss(recipe, &prepared.class_counts(&learn))?;
 
         let size = recipe.train.batch_size;
@@ -122,7 +137,8 @@ impl Training<'_> {
             0 => train.batches(),
             limit => train.batches().min(limit * recipe.train.accumulate),
         };
-        Ok(Fold { number, saved, trained, train, validation, test, loss, seed, batches })
+        let still = recipe.train.backbone_lr == 0.0;
+        Ok(Fold { number, saved, trained, begun, still, train, validation, test, loss, seed, batches })
     }
 
     /// Trains `fold` from where its checkpoint is, and predicts.
@@ -247,7 +263,13 @@ impl Fold {
         train::supervised(
             |step: &Step, _| {
                 let network = &self.trained.network;
-                network.forward(&step.batch.images, step.batch.meta.as_ref(), &mut Pass::train(step.key))
+                let (images, meta) = (&step.batch.images, step.batch.meta.as_ref());
+                if self.still {
+                    let mut eval = Pass::eval();
+                    let features = network.features(images, &mut eval)?;
+                    return network.classify(&network.embed(&features, &mut eval)?, meta, &mut Pass::train(step.key));
+                }
+                network.forward(images, meta, &mut Pass::train(step.key))
             },
             |logits: &Tensor, step: &Step| self.loss.forward(logits, &step.targets),
         )
@@ -255,8 +277,10 @@ impl Fold {
 
     /// What is trained.
     pub fn params(&self, recipe: &Recipe) -> Params {
-        let decays = recipe.train.decay_norms;
-        Params::new(&self.trained.vars, |_| Some(1.0)).with_decay(|_, shape| decays || shape.len() > 1)
+        let (decays, backbone) = (recipe.train.decay_norms, recipe.train.backbone_lr);
+        let scale =
+            |name: &str| if name.starts_with("head.") { Some(1.0) } else { Some(backbone).filter(|lr| *lr > 0.0) };
+        Params::new(&self.trained.vars, scale).with_decay(|_, shape| decays || shape.len() > 1)
     }
 
     /// Batches of an epoch.

@@ -16,6 +16,7 @@ mod pipeline;
 mod place;
 mod predict;
 mod prepare;
+mod pretrained;
 mod progress;
 mod recipe;
 mod report;

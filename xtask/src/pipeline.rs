@@ -5,6 +5,7 @@ use crate::assemble::{self, Parts};
 use crate::fold::{self, Training};
 use crate::place::{Place, choose, clear, forget, sweep};
 use crate::prepare::{self, Prepared};
+use crate::pretrained::Start;
 use crate::progress::Progress;
 use crate::recipe::Recipe;
 use crate::times::Times;
@@ -35,6 +36,7 @@ struct Session {
     parts: Parts,
     device: Device,
     progress: Progress,
+    start: Option<Start>,
     times: Times,
     extent: Extent,
     deadline: Option<Instant>,
@@ -50,7 +52,8 @@ pub fn run(args: &RunArgs, extent: Extent) -> Result<()> {
     prepare::check(&recipe)?;
     let device = machine::start(&common.device, common.threads)?;
     let progress = Progress::new(common.quiet);
-    let session = Session { recipe, parts, device, progress, times: Times::default(), extent, deadline };
+    let start = Start::open(&recipe, common.offline, &progress)?;
+    let session = Session { recipe, parts, device, progress, start, times: Times::default(), extent, deadline };
     if args.dry_run {
         return session.try_out(common.json);
     }
@@ -189,6 +192,10 @@ impl Session {
                 None => {
                     let mut fold = training.fold(number)?;
                     fold.test = fold.test.filter(|_| tested);
+                    if let (Some(start), Some(report), 0) = (&self.start, &fold.begun, number) {
+                        self.progress.note(&start.said(report));
+                        run.write("pretrained.json", &serde_json::to_vec_pretty(&start.record(report))?)?;
+                    }
                     training.run(run, fold)?
                 }
             };
@@ -215,8 +222,9 @@ impl Session {
 
     fn training<'a>(&'a self, prepared: &'a Prepared, interrupted: Arc<AtomicBool>) -> Training<'a> {
         let text = self.recipe.text().unwrap_or_default();
+        let weights = self.start.as_ref().map(|start| format!("\0{}", start.digest)).unwrap_or_default();
         let fingerprint =
-            blake3::hash(format!("{text}\0{}", prepared.fingerprint).as_bytes()).to_hex()[..16].to_string();
+            blake3::hash(format!("{text}\0{}{weights}", prepared.fingerprint).as_bytes()).to_hex()[..16].to_string();
         Training {
             recipe: &self.recipe,
             parts: &self.parts,
@@ -227,6 +235,7 @@ impl Session {
             times: &self.times,
             interrupted,
             fingerprint,
+            start: self.start.as_ref(),
         }
     }
 

@@ -4,9 +4,11 @@
 //! What each technique's parameters are is the business of its crate; here they are tables with a `name`.
 
 use crate::demo::Demo;
+use crate::pretrained::Choice;
 use crate::usage::{Usage, suggestion};
 use anyhow::{Context, Result, bail};
 use models::ops::Tile;
+use models::pretrained::Input;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -33,6 +35,10 @@ impl Spec {
     }
     pub fn value(&self) -> Value {
         Value::Object(self.params.clone())
+    }
+    /// The same as a part of a network.
+    pub fn part(&self) -> models::parts::Choice {
+        models::parts::Choice { name: self.name.clone(), params: self.params.clone() }
     }
     /// The same technique with these parameters.
     pub fn with(&self, params: Value) -> Self {
@@ -153,7 +159,8 @@ pub struct Preprocess {
     pub resize: String,
     /// Deterministic transforms before that.
     pub steps: Vec<Spec>,
-    /// Channel statistics for normalization: `imagenet`, `dataset` (measured), or a table with `mean` and `std`.
+    /// Channel statistics for normalization: `imagenet`, `dataset` (measured), `pretrained` (those of the weights), or a table
+    /// with `mean` and `std`.
     pub stats: StatsChoice,
 }
 
@@ -165,7 +172,7 @@ impl Default for Preprocess {
 
 /// Where channel statistics come from.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected \"imagenet\", \"dataset\" or a table with `mean` and `std`")]
+#[serde(untagged, expecting = "expected \"imagenet\", \"dataset\", \"pretrained\" or a table with `mean` and `std`")]
 pub enum StatsChoice {
     /// By name.
     Named(NamedStats),
@@ -181,6 +188,8 @@ pub enum NamedStats {
     Imagenet,
     /// Of this data set, as its report measures them.
     Dataset,
+    /// Those that the pretrained weights were trained with.
+    Pretrained,
 }
 
 /// `[augment]`.
@@ -203,6 +212,20 @@ pub struct Model {
     pub dropout: f64,
     /// Whether the table's extra columns join the head.
     pub meta: bool,
+    /// Widths of layers that these columns go through before.
+    pub meta_hidden: Vec<usize>,
+    /// A name of `list pools` with its parameters.
+    pub pool: Spec,
+    /// A name of `list heads` with its parameters.
+    pub head: Spec,
+    /// Variables that start otherwise than the model says, by patterns of their names; the last one that fits counts.
+    pub init: Vec<models::init::Rule>,
+    /// Weights to start from: `true` for the model's default ones, a name of `list pretrained`, or a file. What they were
+    /// trained with is the default of `preprocess.size`, `preprocess.stats` and the model's configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pretrained: Option<Choice>,
+    /// How their first convolution comes to read other than three channels: `repeat`, `mean`, `rgby`.
+    pub input: Input,
     /// Overrides of the model's configuration.
     #[serde(flatten)]
     pub params: Map<String, Value>,
@@ -210,7 +233,18 @@ pub struct Model {
 
 impl Default for Model {
     fn default() -> Self {
-        Self { name: "baseline".into(), dropout: 0.0, meta: true, params: Map::new() }
+        Self {
+            name: "baseline".into(),
+            dropout: 0.0,
+            meta: true,
+            meta_hidden: vec![],
+            pool: Spec::new("mean"),
+            head: Spec::new("linear"),
+            init: vec![],
+            pretrained: None,
+            input: Input::Repeat,
+            params: Map::new(),
+        }
     }
 }
 
@@ -257,6 +291,9 @@ pub struct Train {
     pub batch_size: usize,
     /// Highest learning rate.
     pub lr: f64,
+    /// Factor of the learning rate for all but the head: 1 trains all alike, 0 leaves the backbone as it is, its statistics
+    /// and dropout included.
+    pub backbone_lr: f64,
     /// A name of `list optimizers` with its parameters.
     pub optimizer: Spec,
     /// A name of `list schedules` with its parameters.
@@ -284,7 +321,7 @@ pub struct Train {
     /// Megabytes of decoded pictures kept in memory.
     pub cache_mb: usize,
     /// 3×3 convolutions on a CPU: `none` sums plainly, `two` computes 2×2 outputs at once with the same rounding error, `four`
-    /// 4×4 with a three to five times larger one.
+    /// 4×4 with a three to five times larger one, with which networks train as well.
     pub winograd: Tile,
     /// The `--max-minutes` from which `epochs` was found; a record, it decides nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -298,6 +335,7 @@ impl Default for Train {
             steps_per_epoch: 0,
             batch_size: 32,
             lr: 0.05,
+            backbone_lr: 1.0,
             optimizer: Spec::new("sgd"),
             schedule: Spec::new("cosine"),
             warmup: 1.0,
@@ -311,7 +349,7 @@ impl Default for Train {
             log_every: 10,
             prefetch: 4,
             cache_mb: 1024,
-            winograd: Tile::Two,
+            winograd: Tile::Four,
             max_minutes: None,
         }
     }
@@ -351,6 +389,7 @@ impl Recipe {
             let (key, value) = parse_set(set)?;
             insert(&mut table, &key, value)?;
         }
+        crate::pretrained::complete(&mut table).context(Usage::recipe(name))?;
         let text = toml::to_string(&table).context(Usage::recipe(name))?;
         let mut recipe = Self::parse(&text, name)?;
         if recipe.name == "default" && name != "default" {
@@ -437,7 +476,8 @@ fn merge(base: &mut toml::Table, over: toml::Table) {
 }
 
 /// Keys of `[model]` and `[loss]` that belong to no technique.
-const KEPT: &[&str] = &["dropout", "meta", "class_weights"];
+const KEPT: &[&str] =
+    &["dropout", "meta", "meta_hidden", "pool", "head", "init", "pretrained", "input", "class_weights"];
 
 /// A technique of another name does not inherit the parameters of the old one; what the recipe itself says stays.
 fn rename(technique: &mut toml::Table, name: &toml::Value) {

@@ -166,6 +166,14 @@ fn the_same_seed_gives_the_same_bytes_for_any_number_of_threads() {
         "--set",
         "model.dropout=0.2",
         "--set",
+        "model.pool=gem",
+        "--set",
+        "model.head.name=mlp",
+        "--set",
+        "model.head.hidden=[8]",
+        "--set",
+        "model.init=[{ at = 'backbone.*', name = 'orthogonal' }, { at = 'head.weight', name = 'xavier_normal' }]",
+        "--set",
         "train.ema=0.9",
     ];
     succeeds(small(folder, "demo", "one").args(["--threads", "1"]).args(mixing));
@@ -311,6 +319,13 @@ fn mistakes_are_clear_and_leave_nothing_behind() {
         ("data.gruop=plant", "did you mean 'group'?"),
         ("model.name=resnet81", "did you mean 'resnet18'?"),
         ("model.witdhs=[8]", "did you mean 'widths'?"),
+        ("model.head=liner", "did you mean 'linear'?"),
+        ("model.head={name='mlp', hiden=[8]}", "did you mean 'hidden'?"),
+        ("model.head=coral", "says other numbers than a logit per class"),
+        ("model.pool={name='gem', p=0}", "p and eps must be above 0"),
+        ("model.init=[{at='*', name='orthgonal'}]", "did you mean 'orthogonal'?"),
+        ("model.init=[{at='*', name='prior', probability=2}]", "is no way to start a variable"),
+        ("model.meta_hidden=[0]", "at least one feature"),
         ("loss.name=cross_entrpy", "did you mean 'cross_entropy'?"),
         ("loss.smothing=0.1", "did you mean 'smoothing'?"),
         ("train.optimizer=sdg", "did you mean 'sgd'?"),
@@ -358,6 +373,8 @@ fn lists_summary_and_bench_print_what_they_promise() {
     let folder = temporary.path();
     for (kind, name) in [
         ("models", "resnet18_cifar"),
+        ("pools", "gem"),
+        ("heads", "cosine"),
         ("losses", "bce"),
         ("augment", "cutmix"),
         ("optimizers", "adamw"),

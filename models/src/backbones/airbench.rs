@@ -41,6 +41,10 @@ impl Family for Airbench {
         vec![("airbench94", "A small fast network for 32-pixel pictures, 94 % on CIFAR-10.", Self::default())]
     }
 
+    fn picture_size(_: &str) -> Option<usize> {
+        Some(32)
+    }
+
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
         if self.widths.is_empty() || self.widths.contains(&0) || channels == 0 {
             return Err(Error::Invalid("airbench: needs at least one group of at least one channel".into()));
@@ -48,8 +52,8 @@ impl Family for Airbench {
         if !(self.scale > 0.0 && self.scale.is_finite()) {
             return Err(Error::Invalid(format!("airbench: scale must be above 0, got {}", self.scale)));
         }
-        let (stages, width, scale) = (self.stages(channels)?, self.widths[self.widths.len() - 1], self.scale);
-        let scaled = block(width, |x| x.plain(width, &[], move |x, _| &x[0] * scale))?;
+        let (stages, width) = (self.stages(channels)?, self.widths[self.widths.len() - 1]);
+        let scaled = block(width, |x| x.times(self.scale))?;
         Ok(Box::new(Convolutional::new(channels, stages, vb.clone())?.with_neck(Stage::of("scale", scaled), vb)?))
     }
 }
@@ -94,7 +98,8 @@ fn started(mut program: Program) -> Program {
     program
 }
 
-/// `weight` `[O, I, k, k]` with its first filters, one per input channel, replaced by the identity.
+/// `weight` `[O, I, k, k]` with its first filters, one per input channel, replaced by the identity; unlike
+/// [`Start::Dirac`](crate::init::Start), this leaves the others as they are.
 ///
 /// # Errors
 /// When it has fewer filters than input channels.

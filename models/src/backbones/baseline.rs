@@ -42,9 +42,9 @@ pub enum Norm {
 /// | `padded` | true | whether convolutions keep the map's size (Keras' `same`) or not (`valid`) |
 /// | `norm` | before | none, before, after the activation |
 /// | `act` | relu | a name of [`Act`] |
-/// | `pool` | max | max, avg, avg_inside |
+/// | `pooling` | max | max, avg, avg_inside |
 /// | `pools` | none: 2 everywhere | side of each stage's pool; 1 for none |
-/// | `dropout` | 0 | 0..1, behind each pool |
+/// | `pool_dropout` | 0 | 0..1, behind each pool |
 /// | `dense` | none | units of each dense layer before the head |
 /// | `flatten` | 0 | side of the map that the first dense layer reads pixel by pixel; 0 if it reads the map's mean |
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -63,11 +63,11 @@ pub struct Baseline {
     /// Activation.
     pub act: Act,
     /// What a pool makes of its window.
-    pub pool: Pool,
+    pub pooling: Pool,
     /// Side of each stage's pool.
     pub pools: Vec<usize>,
     /// Probability of dropping a value behind each pool.
-    pub dropout: f64,
+    pub pool_dropout: f64,
     /// Units of each dense layer before the head.
     pub dense: Vec<usize>,
     /// Side of the map that the first dense layer reads.
@@ -83,9 +83,9 @@ impl Default for Baseline {
             padded: true,
             norm: Norm::Before,
             act: Act::Relu,
-            pool: Pool::Max,
+            pooling: Pool::Max,
             pools: vec![],
-            dropout: 0.0,
+            pool_dropout: 0.0,
             dense: vec![],
             flatten: 0,
         }
@@ -105,7 +105,7 @@ impl Family for Baseline {
             flatten: 4,
             ..keras.clone()
         };
-        let protein = Self { widths: vec![16, 32], pools: vec![1, 2], dropout: 0.25, dense: vec![64], ..keras };
+        let protein = Self { widths: vec![16, 32], pools: vec![1, 2], pool_dropout: 0.25, dense: vec![64], ..keras };
         vec![
             ("baseline", "Plain convolutions with batch norm, ReLU and max-pools, four stages.", Self::default()),
             ("intel_cnn", "Two convolutions and a dense layer, the notebooks' first network for Intel scenes.", intel),
@@ -116,6 +116,10 @@ impl Family for Baseline {
                 protein,
             ),
         ]
+    }
+
+    fn picture_size(name: &str) -> Option<usize> {
+        name.starts_with("intel").then_some(150)
     }
 
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
@@ -167,7 +171,7 @@ impl Baseline {
                 let y = (0..self.convs).fold(x, |x, j| self.layer(x, j, width));
                 match side {
                     1 => y,
-                    _ => y.pool(self.pool, k(side).pad(0).stride(side)).dropout(self.dropout),
+                    _ => y.pool(self.pooling, k(side).pad(0).stride(side)).dropout(self.pool_dropout),
                 }
             })?;
             let name = format!("stage{}", i + 1);

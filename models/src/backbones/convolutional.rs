@@ -2,6 +2,7 @@
 
 use crate::backbone::Backbone;
 use crate::error::{Error, Result};
+use crate::onnx::{Graph, Value};
 use crate::ops::{Block, Program, chain};
 use crate::pass::Pass;
 use crate::summary::{Layer, program_layers};
@@ -38,7 +39,6 @@ impl Sequence {
     pub(crate) fn new(channels: usize, stages: Vec<Stage>, vb: VarBuilder<'_>) -> Result<Self> {
         let mut width = channels;
         let mut built = Vec::with_capacity(stages.len());
-        let mut programs = Vec::with_capacity(stages.len());
         for stage in stages {
             let program = chain(stage.blocks)?;
             let reads = program.channels.first().copied().unwrap_or(0);
@@ -46,11 +46,10 @@ impl Sequence {
                 return Err(Error::Invalid(format!("stage '{}' reads {reads} channels, but gets {width}", stage.name)));
             }
             width = program.out_channels();
-            programs.push((String::new(), program.clone()));
             built.push((stage.name, Block::new(program, vb.clone())?));
         }
-        // The same variables by the same names.
-        Ok(Self { whole: Block::new(chain(programs)?, vb)?, stages: built })
+        let whole = Block::joined(built.iter().map(|(_, stage)| stage))?;
+        Ok(Self { whole, stages: built })
     }
 
     /// `[B, H, W, C]` → `[B, H', W', F]`.
@@ -73,13 +72,21 @@ impl Sequence {
 
     /// Names of the stages and the variables of each.
     pub(crate) fn stages(&self) -> Vec<(String, Vec<String>)> {
-        let variables = |stage: &Block| {
-            let program = stage.program();
-            let stats = program.stats.iter();
-            let stats = stats.flat_map(|(n, _)| [format!("{n}.running_mean"), format!("{n}.running_var")]);
-            program.params.iter().map(|p| p.name.clone()).chain(stats).collect()
-        };
-        self.stages.iter().map(|(name, stage)| (name.clone(), variables(stage))).collect()
+        self.stages.iter().map(|(name, stage)| (name.clone(), stage.program().variables())).collect()
+    }
+
+    /// Batch norms folded into the convolutions before them.
+    pub(crate) fn fold(&mut self) -> Result<()> {
+        for (_, stage) in &mut self.stages {
+            *stage = stage.folded()?;
+        }
+        self.whole = Block::joined(self.stages.iter().map(|(_, stage)| stage))?;
+        Ok(())
+    }
+
+    /// In the operators of ONNX, for a map `x` of this size.
+    pub(crate) fn onnx(&self, graph: &mut Graph, x: &Value, size: (usize, usize)) -> Result<Value> {
+        Ok(graph.block(&self.whole, x, size)?.0)
     }
 
     /// Appends all layers for a map of `size` and returns the size of the last one's.
@@ -148,6 +155,19 @@ impl Backbone for Convolutional {
             neck.layers((1, 1), &mut layers)?;
         }
         Ok(layers)
+    }
+
+    fn fold(&mut self) -> Result<()> {
+        self.body.fold()?;
+        self.neck.as_mut().map_or(Ok(()), Sequence::fold)
+    }
+
+    fn onnx(&self, graph: &mut Graph, images: &Value, size: (usize, usize)) -> Result<Value> {
+        self.body.onnx(graph, images, size)
+    }
+
+    fn neck_onnx(&self, graph: &mut Graph, pooled: &Value) -> Result<Value> {
+        self.neck.as_ref().map_or(Ok(pooled.clone()), |neck| neck.onnx(graph, pooled, (1, 1)))
     }
 }
 

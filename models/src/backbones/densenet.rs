@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 /// | `growth` | 32 | channels that a layer adds; the stem has twice as many |
 /// | `bottleneck` | 4 | channels inside a layer, as a multiple of `growth` |
 /// | `stem` | imagenet | imagenet, cifar |
-/// | `dropout` | 0 | 0..1, behind each layer; the paper has 0.2 where it does not augment |
+/// | `layer_dropout` | 0 | 0..1, behind each layer; the paper has 0.2 where it does not augment |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DenseNet {
@@ -34,12 +34,12 @@ pub struct DenseNet {
     /// The way in.
     pub stem: Stem,
     /// Probability of dropping a value behind each layer.
-    pub dropout: f64,
+    pub layer_dropout: f64,
 }
 
 impl Default for DenseNet {
     fn default() -> Self {
-        Self { layers: vec![6, 12, 24, 16], growth: 32, bottleneck: 4, stem: Stem::Imagenet, dropout: 0.0 }
+        Self { layers: vec![6, 12, 24, 16], growth: 32, bottleneck: 4, stem: Stem::Imagenet, layer_dropout: 0.0 }
     }
 }
 
@@ -56,6 +56,10 @@ impl Family for DenseNet {
             ("densenet161", "DenseNet-161, wider.", imagenet([6, 12, 36, 24], 48)),
             ("densenet100_cifar", "The paper's DenseNet-BC-100 with growth 12 for 32-pixel pictures.", cifar),
         ]
+    }
+
+    fn picture_size(name: &str) -> Option<usize> {
+        Some(if name.ends_with("cifar") { 32 } else { 224 })
     }
 
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
@@ -116,7 +120,7 @@ impl DenseNet {
         block(reads, |x| {
             let y = x.norm("norm1").relu().conv("conv1", self.bottleneck * self.growth, k(1));
             let y = y.norm("norm2").relu().conv("conv2", self.growth, k(3));
-            concat(x, &[y.dropout(self.dropout)])
+            concat(x, &[y.dropout(self.layer_dropout)])
         })
     }
 }

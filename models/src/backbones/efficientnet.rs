@@ -1,40 +1,23 @@
-//! EfficientNet and MobileNetV2: networks of inverted residuals.
+//! EfficientNet and the MobileNets: networks of depthwise convolutions, one table of stages each.
 //!
-//! Tan & Le, "EfficientNet: rethinking model scaling for convolutional neural networks", 2019 (arXiv 1905.11946); Sandler
-//! et al., "MobileNetV2: inverted residuals and linear bottlenecks", 2018 (arXiv 1801.04381). Reference implementation:
-//! timm 1.0 `efficientnet_b0` and `mobilenetv2_100`, whose variable names, starting values and norms (eps 1e-5, momentum
-//! 0.1) these are. What differs: dropout before the head is the network's own setting.
+//! | networks | paper | reference implementation |
+//! |---|---|---|
+//! | EfficientNet B0 to B7, Lite | Tan & Le 2019 (arXiv 1905.11946) | timm 1.0 `efficientnet_b*`, `tf_efficientnet_b*` |
+//! | EfficientNetV2 | Tan & Le 2021 (arXiv 2104.00298) | `efficientnetv2_s`, `tf_efficientnetv2_s` |
+//! | MobileNetV1 | Howard et al. 2017 (arXiv 1704.04861) | `mobilenetv1_100` |
+//! | MobileNetV2 | Sandler et al. 2018 (arXiv 1801.04381) | `mobilenetv2_*` |
+//! | MobileNetV3 | Howard et al. 2019 (arXiv 1905.02244) | `mobilenetv3_large_*`, `mobilenetv3_small_*` |
+//!
+//! Variable names, starting values and norms (momentum 0.1) are timm's. What differs: dropout before the head is the
+//! network's own setting, and rows of one stage are deepened one by one (in timm together; no preset deepens such a stage).
 
 use super::convolutional::{Convolutional, Stage};
+use super::mbconv::{Excite, StageRow, fused, mbconv, rounded, separable};
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
-use crate::ops::{Act, Flow, Node, Program, block, k};
-use candle_nn::{Init, VarBuilder};
+use crate::ops::{Act, Program, block, k};
+use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
-
-/// A row of the paper's table: blocks of one stage.
-///
-/// | field | range |
-/// |---|---|
-/// | `expand` | at least 1; 1 leaves out the expanding convolution |
-/// | `size` | odd, side of the depthwise window |
-/// | `stride` | at least 1, of the first block |
-/// | `channels` | out of each block, before scaling |
-/// | `repeats` | blocks, before scaling |
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StageRow {
-    /// Channels inside a block, as a multiple of those it reads.
-    pub expand: usize,
-    /// Side of the depthwise window.
-    pub size: usize,
-    /// Stride of the first block.
-    pub stride: usize,
-    /// Channels of the stage before scaling.
-    pub channels: usize,
-    /// Blocks of the stage before scaling.
-    pub repeats: usize,
-}
 
 /// A network of inverted residuals.
 ///
@@ -44,9 +27,14 @@ pub struct StageRow {
 /// | `width` | 1 | above 0, factor of all channels, which are rounded to multiples of 8 |
 /// | `depth` | 1 | above 0, factor of all repeats, which are rounded up |
 /// | `stem` | 32 | channels of the first convolution, before scaling |
-/// | `head` | 1280 | channels of the last convolution, before scaling; a `width` below 1 leaves it alone |
-/// | `act` | silu | a name of [`Act`] |
+/// | `features` | 1280 | channels of the last convolution, before scaling, which only adds; 0 leaves it out |
+/// | `fixed_ends` | false | whether scaling leaves stem, last convolution and the repeats of the first and the last row alone |
+/// | `pooled_head` | false | whether the last convolution stands behind the global average, with a bias, unscaled (MobileNetV3) |
+/// | `act` | silu | a name of [`Act`], where a row has no other |
 /// | `squeeze` | 0.25 | 0..=1, channels of the squeeze as a share of those a block reads; 0 for none (Hu et al. 2018) |
+/// | `excite` | smooth | smooth, hard: the form of squeeze and excitation |
+/// | `same` | false | whether windows are padded as in TensorFlow |
+/// | `eps` | 1e-5 | above 0, added to the variance in norms |
 /// | `drop_path` | 0 | 0..1, probability of dropping a block, rising linearly from 0 (Huang et al. 2016) |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -60,101 +48,266 @@ pub struct EfficientNet {
     /// Channels of the first convolution.
     pub stem: usize,
     /// Channels of the last convolution.
-    pub head: usize,
+    // Not `head`: that is the network's in a recipe.
+    pub features: usize,
+    /// Whether both ends stay as they are when the network is scaled.
+    pub fixed_ends: bool,
+    /// Whether the last convolution stands behind the global average.
+    pub pooled_head: bool,
     /// Activation.
     pub act: Act,
     /// Channels of the squeeze as a share of those a block reads.
     pub squeeze: f64,
+    /// The form of squeeze and excitation.
+    pub excite: Excite,
+    /// Whether windows are padded as in TensorFlow.
+    pub same: bool,
+    /// Added to the variance in norms.
+    pub eps: f64,
     /// Probability of dropping a block.
     pub drop_path: f64,
 }
 
-/// (expand, size, stride, channels, repeats), as the papers print them.
-fn table(rows: &[(usize, usize, usize, usize, usize)]) -> Vec<StageRow> {
-    let row = |&(expand, size, stride, channels, repeats)| StageRow { expand, size, stride, channels, repeats };
-    rows.iter().map(row).collect()
-}
-
 impl Default for EfficientNet {
     fn default() -> Self {
-        let stages = table(&[
-            (1, 3, 1, 16, 1),
-            (6, 3, 2, 24, 2),
-            (6, 5, 2, 40, 2),
-            (6, 3, 2, 80, 3),
-            (6, 5, 1, 112, 3),
-            (6, 5, 2, 192, 4),
-            (6, 3, 1, 320, 1),
-        ]);
-        let (act, squeeze) = (Act::Silu, 0.25);
-        Self { stages, width: 1.0, depth: 1.0, stem: 32, head: 1280, act, squeeze, drop_path: 0.0 }
+        let stages = vec![
+            mbconv(1, 3, 1, 16, 1),
+            mbconv(6, 3, 2, 24, 2),
+            mbconv(6, 5, 2, 40, 2),
+            mbconv(6, 3, 2, 80, 3),
+            mbconv(6, 5, 1, 112, 3),
+            mbconv(6, 5, 2, 192, 4),
+            mbconv(6, 3, 1, 320, 1),
+        ];
+        Self {
+            stages,
+            width: 1.0,
+            depth: 1.0,
+            stem: 32,
+            features: 1280,
+            fixed_ends: false,
+            pooled_head: false,
+            act: Act::Silu,
+            squeeze: 0.25,
+            excite: Excite::Smooth,
+            same: false,
+            eps: 1e-5,
+            drop_path: 0.0,
+        }
     }
 }
+
+/// (name, width, depth, side of the pictures), as in the paper's implementation.
+const SCALED: [(&str, &str, f64, f64, usize); 8] = [
+    ("efficientnet_b0", "tf_efficientnet_b0", 1.0, 1.0, 224),
+    ("efficientnet_b1", "tf_efficientnet_b1", 1.0, 1.1, 240),
+    ("efficientnet_b2", "tf_efficientnet_b2", 1.1, 1.2, 260),
+    ("efficientnet_b3", "tf_efficientnet_b3", 1.2, 1.4, 300),
+    ("efficientnet_b4", "tf_efficientnet_b4", 1.4, 1.8, 380),
+    ("efficientnet_b5", "tf_efficientnet_b5", 1.6, 2.2, 456),
+    ("efficientnet_b6", "tf_efficientnet_b6", 1.8, 2.6, 528),
+    ("efficientnet_b7", "tf_efficientnet_b7", 2.0, 3.1, 600),
+];
 
 impl Family for EfficientNet {
     const HEAD: &str = "classifier";
 
     fn presets() -> Vec<Preset<Self>> {
-        let mobile = table(&[
-            (1, 3, 1, 16, 1),
-            (6, 3, 2, 24, 2),
-            (6, 3, 2, 32, 3),
-            (6, 3, 2, 64, 4),
-            (6, 3, 1, 96, 3),
-            (6, 3, 2, 160, 3),
-            (6, 3, 1, 320, 1),
-        ]);
-        vec![
-            ("efficientnet_b0", "EfficientNet-B0 in timm's form, made for 224 pixels.", Self::default()),
+        let sized = |width, depth| Self { width, depth, ..Self::default() };
+        let tensorflow = |net: Self| Self { same: true, eps: 1e-3, ..net };
+        let mut all = vec![];
+        for (name, _, width, depth, _) in SCALED {
+            all.push((name, "EfficientNet of this size with PyTorch's padding.", sized(width, depth)));
+        }
+        for (_, name, width, depth, _) in SCALED {
+            let doc = "EfficientNet of this size as published, with TensorFlow's padding and norms.";
+            all.push((name, doc, tensorflow(sized(width, depth))));
+        }
+        all.extend([
+            ("efficientnet_lite0", "EfficientNet-Lite0, without squeeze and excitation, for small devices.", lite()),
+            ("efficientnetv2_s", "EfficientNetV2-S with PyTorch's padding.", v2_small()),
             (
-                "mobilenetv2_100",
-                "MobileNetV2 in timm's form, made for 224 pixels.",
-                Self { stages: mobile, act: Act::Relu6, squeeze: 0.0, ..Self::default() },
+                "tf_efficientnetv2_s",
+                "EfficientNetV2-S as published, with TensorFlow's padding and norms.",
+                tensorflow(v2_small()),
             ),
-        ]
+            ("mobilenetv1_100", "MobileNet, the first: depthwise separable convolutions.", mobilenet_v1()),
+            ("mobilenetv2_050", "MobileNetV2 with half the channels.", Self { width: 0.5, ..mobilenet_v2() }),
+            ("mobilenetv2_100", "MobileNetV2: inverted residuals.", mobilenet_v2()),
+            ("mobilenetv2_140", "MobileNetV2 with 1.4 times the channels.", Self { width: 1.4, ..mobilenet_v2() }),
+            (
+                "mobilenetv3_small_050",
+                "MobileNetV3-Small with half the channels.",
+                Self { width: 0.5, fixed_ends: true, ..mobilenet_v3(1024, small_rows()) },
+            ),
+            ("mobilenetv3_small_100", "MobileNetV3-Small.", mobilenet_v3(1024, small_rows())),
+            ("mobilenetv3_large_100", "MobileNetV3-Large.", mobilenet_v3(1280, large_rows())),
+        ]);
+        all
+    }
+
+    fn picture_size(name: &str) -> Option<usize> {
+        let scaled = SCALED.iter().find(|row| row.0 == name || row.1 == name).map(|row| row.4);
+        scaled.or(Some(if name.ends_with("efficientnetv2_s") { 384 } else { 224 }))
     }
 
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
-        Ok(Box::new(Convolutional::new(channels, self.program(channels)?, vb)?))
+        let mut stages = self.program(channels)?;
+        let neck = if self.pooled_head { stages.pop() } else { None };
+        let network = Convolutional::new(channels, stages, vb.clone())?;
+        Ok(match neck {
+            Some(neck) => Box::new(network.with_neck(neck, vb)?),
+            None => Box::new(network),
+        })
     }
 }
 
+/// EfficientNet-Lite: without what fixed-point arithmetic does badly.
+fn lite() -> EfficientNet {
+    EfficientNet { act: Act::Relu6, squeeze: 0.0, fixed_ends: true, ..EfficientNet::default() }
+}
+
+/// EfficientNetV2-S: table 4.
+fn v2_small() -> EfficientNet {
+    let stages = vec![
+        fused(1, 3, 1, 24, 2),
+        fused(4, 3, 2, 48, 4),
+        fused(4, 3, 2, 64, 4),
+        mbconv(4, 3, 2, 128, 6),
+        mbconv(6, 3, 1, 160, 9),
+        mbconv(6, 3, 2, 256, 15),
+    ];
+    EfficientNet { stages, stem: 24, ..EfficientNet::default() }
+}
+
+/// MobileNet: table 1.
+fn mobilenet_v1() -> EfficientNet {
+    let stages = vec![
+        separable(3, 1, 64, 1),
+        separable(3, 2, 128, 2),
+        separable(3, 2, 256, 2),
+        separable(3, 2, 512, 6),
+        separable(3, 2, 1024, 2),
+    ];
+    EfficientNet { stages, features: 0, act: Act::Relu6, ..EfficientNet::default() }
+}
+
+/// MobileNetV2: table 2.
+fn mobilenet_v2() -> EfficientNet {
+    let stages = vec![
+        mbconv(1, 3, 1, 16, 1),
+        mbconv(6, 3, 2, 24, 2),
+        mbconv(6, 3, 2, 32, 3),
+        mbconv(6, 3, 2, 64, 4),
+        mbconv(6, 3, 1, 96, 3),
+        mbconv(6, 3, 2, 160, 3),
+        mbconv(6, 3, 1, 320, 1),
+    ];
+    EfficientNet { stages, act: Act::Relu6, squeeze: 0.0, ..EfficientNet::default() }
+}
+
+fn mobilenet_v3(features: usize, stages: Vec<StageRow>) -> EfficientNet {
+    let (act, excite) = (Act::HardSwish, Excite::Hard);
+    EfficientNet { stages, stem: 16, features, pooled_head: true, act, excite, ..EfficientNet::default() }
+}
+
+/// MobileNetV3-Large: table 1.
+fn large_rows() -> Vec<StageRow> {
+    vec![
+        mbconv(1, 3, 1, 16, 1).plain().relu(),
+        mbconv(4, 3, 2, 24, 1).plain().relu(),
+        mbconv(3, 3, 1, 24, 1).plain().relu().joined(),
+        mbconv(3, 5, 2, 40, 3).relu(),
+        mbconv(6, 3, 2, 80, 1).plain(),
+        mbconv(2.5, 3, 1, 80, 1).plain().joined(),
+        mbconv(2.3, 3, 1, 80, 2).plain().joined(),
+        mbconv(6, 3, 1, 112, 2),
+        mbconv(6, 5, 2, 160, 3),
+        fused(1, 1, 1, 960, 1),
+    ]
+}
+
+/// MobileNetV3-Small: table 2.
+fn small_rows() -> Vec<StageRow> {
+    vec![
+        mbconv(1, 3, 2, 16, 1).relu(),
+        mbconv(4.5, 3, 2, 24, 1).plain().relu(),
+        mbconv(3.67, 3, 1, 24, 1).plain().relu().joined(),
+        mbconv(4, 5, 2, 40, 1),
+        mbconv(6, 5, 1, 40, 2).joined(),
+        mbconv(3, 5, 1, 48, 2),
+        mbconv(6, 5, 2, 96, 3),
+        fused(1, 1, 1, 576, 1),
+    ]
+}
+
 impl EfficientNet {
-    /// The network as data.
+    /// This network and the side of its pictures, grown by the compound coefficient `phi`: width by 1.1^φ, depth by 1.2^φ, side
+    /// by 1.15^φ to whole pixels. Each step of one takes about 1.2 · 1.1² · 1.15² ≈ 1.9 times the multiply-adds (Tan & Le 2019,
+    /// equation 3; B1 to B7 are near it at φ = 0.5, 1, 2, …, 6, with numbers that were rounded by hand).
+    ///
+    /// ```
+    /// use sconce_models::backbones::EfficientNet;
+    /// let (network, side) = EfficientNet::default().scaled(1.0, 224);
+    /// assert_eq!((network.width, network.depth, side), (1.1, 1.2, 258));
+    /// ```
+    pub fn scaled(&self, phi: f64, side: usize) -> (Self, usize) {
+        let (width, depth) = (self.width * 1.1f64.powf(phi), self.depth * 1.2f64.powf(phi));
+        (Self { width, depth, ..self.clone() }, (side as f64 * 1.15f64.powf(phi)).round() as usize)
+    }
+
+    /// The network as data; with `pooled_head` the last stage is what stands behind the global average.
     fn program(&self, channels: usize) -> Result<Vec<Stage>> {
         self.check(channels)?;
-        let stem = self.scaled(self.stem);
-        let mut reads = stem;
-        let program = block(channels, |x| x.conv("conv_stem", stem, k(3).stride(2)).norm("bn1").act(self.act))?;
-        let mut stages = vec![Stage { name: "stem".into(), blocks: vec![(String::new(), started(program))] }];
-        let all = self.stages.iter().map(|row| self.repeats(row)).sum::<usize>();
-        let mut done = 0;
+        let stem = if self.fixed_ends { self.stem } else { self.wide(self.stem) };
+        let window = self.window(3).stride(2);
+        let program = block(channels, |x| x.conv("conv_stem", stem, window).norm("bn1").act(self.act))?;
+        let mut stages = vec![Stage::of("stem", self.finished(program))];
+        let repeats: Vec<usize> = (0..self.stages.len()).map(|i| self.repeats(i)).collect();
+        let all = repeats.iter().sum::<usize>();
+        let (mut reads, mut done) = (stem, 0);
+        let mut blocks = vec![];
         for (i, row) in self.stages.iter().enumerate() {
-            let mut blocks = vec![];
-            for j in 0..self.repeats(row) {
-                let drop = self.drop_path * done as f64 / all as f64;
-                let program =
-                    self.residual(reads, StageRow { stride: if j == 0 { row.stride } else { 1 }, ..*row }, drop)?;
+            let name = format!("blocks.{}", stages.len() - 1);
+            for j in 0..repeats[i] {
+                let row = StageRow { stride: if j == 0 { row.stride } else { 1 }, ..*row };
+                let program = self.block(reads, &row, self.drop_path * done as f64 / all as f64)?;
                 reads = program.out_channels();
-                blocks.push((format!("blocks.{i}.{j}"), started(program)));
+                blocks.push((format!("{name}.{}", blocks.len()), program));
                 done += 1;
             }
-            stages.push(Stage { name: format!("blocks.{i}"), blocks });
+            if !self.stages.get(i + 1).is_some_and(|next| next.joins) {
+                stages.push(Stage { name, blocks: std::mem::take(&mut blocks) });
+            }
         }
-        let head = self.head.max(self.scaled(self.head));
-        let program = block(reads, |x| x.conv("conv_head", head, k(1)).norm("bn2").act(self.act))?;
-        stages.push(Stage { name: "conv_head".into(), blocks: vec![(String::new(), started(program))] });
+        if self.features > 0 {
+            stages.push(Stage::of("conv_head", self.finished(self.last(reads)?)));
+        }
         Ok(stages)
     }
 
+    /// The last convolution.
+    fn last(&self, reads: usize) -> Result<Program> {
+        if self.pooled_head {
+            return block(reads, |x| x.conv("conv_head", self.features, k(1).bias()).act(self.act));
+        }
+        let head = if self.fixed_ends { self.features } else { self.features.max(self.wide(self.features)) };
+        block(reads, |x| x.conv("conv_head", head, k(1)).norm("bn2").act(self.act))
+    }
+
     fn check(&self, channels: usize) -> Result<()> {
-        let row = |r: &StageRow| r.expand * r.stride * r.channels * r.repeats > 0 && r.size % 2 == 1;
-        if channels * self.stem * self.head == 0 || self.stages.is_empty() || !self.stages.iter().all(row) {
+        let rows = self.stages.first().is_some_and(|row| !row.joins) && self.stages.iter().all(StageRow::possible);
+        if channels * self.stem == 0 || !rows {
             return Err(Error::Invalid(
-                "efficientnet: needs at least one channel, one row of stages, nothing in it 0, and odd windows".into(),
+                "efficientnet: needs at least one channel, one row of stages (the first joins none), nothing in it 0, \
+                 expand at least 1, squeeze in 0..=1, and odd windows"
+                    .into(),
             ));
         }
-        for (name, factor) in [("width", self.width), ("depth", self.depth)] {
+        if self.pooled_head && self.features == 0 {
+            return Err(Error::Invalid("efficientnet: pooled_head needs features of at least one channel".into()));
+        }
+        for (name, factor) in [("width", self.width), ("depth", self.depth), ("eps", self.eps)] {
             if !(factor > 0.0 && factor.is_finite()) {
                 return Err(Error::Invalid(format!("efficientnet: {name} must be above 0, got {factor}")));
             }
@@ -168,57 +321,17 @@ impl EfficientNet {
         Ok(())
     }
 
-    /// The nearest multiple of 8, at least 8, and never less than nine tenths.
-    fn scaled(&self, channels: usize) -> usize {
-        let wanted = channels as f64 * self.width;
-        let near = ((wanted + 4.0) as usize / 8 * 8).max(8);
-        if (near as f64) < 0.9 * wanted { near + 8 } else { near }
+    /// Channels as they are after scaling.
+    pub(super) fn wide(&self, channels: usize) -> usize {
+        rounded(channels as f64 * self.width)
     }
 
-    fn repeats(&self, row: &StageRow) -> usize {
-        (row.repeats as f64 * self.depth).ceil() as usize
+    /// Blocks of row `i` after scaling.
+    fn repeats(&self, i: usize) -> usize {
+        let fixed = self.fixed_ends && (i == 0 || i + 1 == self.stages.len());
+        let depth = if fixed { 1.0 } else { self.depth };
+        (self.stages[i].repeats as f64 * depth).ceil() as usize
     }
-
-    /// Expand, filter, squeeze and excite, project; past it the input where nothing changes its shape.
-    fn residual(&self, reads: usize, row: StageRow, drop: f64) -> Result<Program> {
-        let out = self.scaled(row.channels);
-        let filter = k(row.size).stride(row.stride);
-        block(reads, |x| {
-            let y = if row.expand == 1 {
-                let y = x.depthwise("conv_dw", filter).norm("bn1").act(self.act);
-                self.excite(y, reads).conv("conv_pw", out, k(1)).norm("bn2")
-            } else {
-                let y = x.conv("conv_pw", reads * row.expand, k(1)).norm("bn1").act(self.act);
-                let y = y.depthwise("conv_dw", filter).norm("bn2").act(self.act);
-                self.excite(y, reads).conv("conv_pwl", out, k(1)).norm("bn3")
-            };
-            if row.stride == 1 && out == reads { y.drop_path(drop) + x } else { y }
-        })
-    }
-
-    /// Squeeze and excitation; the squeeze counts from the channels that the block reads.
-    fn excite<'a>(&self, x: Flow<'a>, reads: usize) -> Flow<'a> {
-        if self.squeeze == 0.0 {
-            return x;
-        }
-        let squeezed = ((reads as f64 * self.squeeze).round_ties_even() as usize).max(1);
-        let gate = x.global_pool().conv("se.conv_reduce", squeezed, k(1).bias()).act(self.act);
-        x.scale(gate.conv("se.conv_expand", x.channels(), k(1).bias()).act(Act::Sigmoid))
-    }
-}
-
-/// Convolutions start normal with the fan-out of one group, their biases at 0 (timm's `_init_weight_goog`).
-fn started(mut program: Program) -> Program {
-    for node in &program.nodes {
-        let Node::Conv { at, weight, bias, .. } = node else { continue };
-        let weight = &mut program.params[*weight];
-        let fan_out = weight.shape[0] / at.groups * at.size * at.size;
-        weight.init = Init::Randn { mean: 0.0, stdev: (2.0 / fan_out as f64).sqrt() };
-        if let Some(bias) = bias {
-            program.params[*bias].init = Init::Const(0.0);
-        }
-    }
-    program
 }
 
 #[cfg(test)]
@@ -230,9 +343,9 @@ mod tests {
     fn scaling_gives_the_sizes_of_the_paper() {
         let scale = |width, depth| {
             let net = EfficientNet { width, depth, ..EfficientNet::default() };
-            let channels = [net.stem].into_iter().chain(net.stages.iter().map(|r| r.channels)).chain([net.head]);
-            let channels: Vec<usize> = channels.map(|c| net.scaled(c)).collect();
-            (channels, net.stages.iter().map(|r| net.repeats(r)).collect::<Vec<_>>())
+            let channels = [net.stem].into_iter().chain(net.stages.iter().map(|r| r.channels)).chain([net.features]);
+            let channels: Vec<usize> = channels.map(|c| net.wide(c)).collect();
+            (channels, (0..7).map(|i| net.repeats(i)).collect::<Vec<_>>())
         };
         assert_eq!(scale(1.1, 1.2), (vec![32, 16, 24, 48, 88, 120, 208, 352, 1408], vec![2, 3, 3, 4, 4, 5, 2]));
         assert_eq!(scale(1.4, 1.8), (vec![48, 24, 32, 56, 112, 160, 272, 448, 1792], vec![2, 4, 4, 6, 6, 8, 2]));
@@ -241,19 +354,22 @@ mod tests {
         assert_eq!(scale(1.6, 2.2).1, [3, 5, 5, 7, 7, 9, 3]);
     }
 
-    /// Depthwise 3×3: √(2 / 9), whatever the number of channels.
+    /// EfficientNet-Lite4 keeps its 32 and 1280 channels, and one block in the first and the last row.
     #[test]
-    fn depthwise_convolutions_start_with_the_fan_of_one_group() {
-        let program = EfficientNet::default().residual(
-            16,
-            StageRow { expand: 6, size: 3, stride: 2, channels: 24, repeats: 1 },
-            0.0,
-        );
-        let program = started(program.unwrap());
-        let start = |name: &str| program.params.iter().find(|p| p.name == name).unwrap().init;
-        let deviation = |init| if let Init::Randn { stdev, .. } = init { stdev } else { f64::NAN };
-        assert!((deviation(start("conv_dw.weight")) - (2f64 / 9.0).sqrt()).abs() < 1e-12);
-        assert!((deviation(start("conv_pwl.weight")) - (2f64 / 24.0).sqrt()).abs() < 1e-12);
-        assert!(matches!(start("se.conv_reduce.bias"), Init::Const(0.0)));
+    fn fixed_ends_are_not_scaled() {
+        let net = EfficientNet { width: 1.4, depth: 1.8, ..lite() };
+        let stages = net.program(3).unwrap();
+        let out = |stage: &Stage| stage.blocks.last().unwrap().1.out_channels();
+        assert_eq!(stages.iter().map(out).collect::<Vec<_>>(), [32, 24, 32, 56, 112, 160, 272, 448, 1280]);
+        assert_eq!(stages.iter().map(|s| s.blocks.len()).collect::<Vec<_>>(), [1, 1, 4, 4, 6, 6, 8, 1, 1]);
+    }
+
+    /// Rows that join the one above share its stage's name, as timm counts them.
+    #[test]
+    fn rows_that_join_share_a_stage() {
+        let stages = mobilenet_v3(1280, large_rows()).program(3).unwrap();
+        let blocks: Vec<usize> = stages.iter().map(|s| s.blocks.len()).collect();
+        assert_eq!(blocks, [1, 1, 2, 3, 4, 2, 3, 1, 1]);
+        assert_eq!(stages[4].blocks[3].0, "blocks.3.3");
     }
 }

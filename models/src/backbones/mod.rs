@@ -1,23 +1,37 @@
 //! One family a file. The listing of this folder is the catalogue of architectures.
 
 mod airbench;
+mod attention;
 mod baseline;
+mod convnext;
 mod convolutional;
 mod densenet;
 mod efficientnet;
+mod inception;
+mod mbconv;
+mod preact_resnet;
 mod resnet;
+mod resnet3d;
 mod squeezenet;
 mod vgg;
+mod vit;
 mod xception;
 
 pub use airbench::{Airbench, dirac, whitening};
+pub use attention::{Attention, Form, ResidualAttention};
 pub use baseline::{Baseline, Norm};
+pub use convnext::ConvNext;
 pub use convolutional::{Convolutional, Stage};
 pub use densenet::DenseNet;
-pub use efficientnet::{EfficientNet, StageRow};
+pub use efficientnet::EfficientNet;
+pub use inception::Inception;
+pub use mbconv::{BlockKind, Excite, StageRow};
+pub use preact_resnet::PreActResNet;
 pub use resnet::{ResNet, Shortcut, Stem, Unit};
+pub use resnet3d::{Filter, ResNet3d, inflate};
 pub use squeezenet::SqueezeNet;
 pub use vgg::Vgg;
+pub use vit::{Pooling, Vit};
 pub use xception::Xception;
 
 use crate::backbone::Entry;
@@ -25,11 +39,17 @@ use crate::backbone::Entry;
 /// All families, in the order in which their models are listed.
 pub const FAMILIES: &[Entry] = &[
     Entry::of::<Baseline>(),
-    Entry::of::<ResNet>(),
-    Entry::of::<EfficientNet>(),
     Entry::of::<Vgg>(),
+    Entry::of::<ResNet>(),
+    Entry::of::<PreActResNet>(),
     Entry::of::<DenseNet>(),
     Entry::of::<SqueezeNet>(),
+    Entry::of::<EfficientNet>(),
+    Entry::of::<Inception>(),
     Entry::of::<Xception>(),
+    Entry::of::<ResidualAttention>(),
+    Entry::of::<ConvNext>(),
+    Entry::of::<Vit>(),
+    Entry::of::<ResNet3d>(),
     Entry::of::<Airbench>(),
 ];

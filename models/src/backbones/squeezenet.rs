@@ -49,6 +49,10 @@ impl Family for SqueezeNet {
         ]
     }
 
+    fn picture_size(_: &str) -> Option<usize> {
+        Some(224)
+    }
+
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
         Ok(Box::new(Convolutional::new(channels, self.stages(channels)?, vb)?))
     }

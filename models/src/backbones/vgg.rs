@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 /// | `width` | 64 | channels of the first stage; each further one doubles them, up to 8 times as many |
 /// | `norm` | false | batch norm behind each convolution |
 /// | `hidden` | 4096 | channels of the two hidden layers |
-/// | `dropout` | 0 | 0..1, between the two hidden layers; the paper has 0.5 here and before the head |
+/// | `hidden_dropout` | 0 | 0..1, between the two hidden layers; the paper has 0.5 here and before the head |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Vgg {
@@ -33,12 +33,12 @@ pub struct Vgg {
     /// Channels of the two hidden layers.
     pub hidden: usize,
     /// Probability of dropping a value between the two hidden layers.
-    pub dropout: f64,
+    pub hidden_dropout: f64,
 }
 
 impl Default for Vgg {
     fn default() -> Self {
-        Self { layers: vec![1, 1, 2, 2, 2], width: 64, norm: false, hidden: 4096, dropout: 0.0 }
+        Self { layers: vec![1, 1, 2, 2, 2], width: 64, norm: false, hidden: 4096, hidden_dropout: 0.0 }
     }
 }
 
@@ -57,6 +57,10 @@ impl Family for Vgg {
             ("vgg16_bn", "VGG-16 with batch norm.", vgg([2, 2, 3, 3, 3], true)),
             ("vgg19_bn", "VGG-19 with batch norm.", vgg([2, 2, 4, 4, 4], true)),
         ]
+    }
+
+    fn picture_size(_: &str) -> Option<usize> {
+        Some(224)
     }
 
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
@@ -93,7 +97,7 @@ impl Vgg {
         }
         let hidden = block(reads, |x| {
             let y = x.at_least(7).conv("fc1", self.hidden, k(7).pad(0).bias()).relu();
-            y.dropout(self.dropout).conv("fc2", self.hidden, k(1).bias()).relu()
+            y.dropout(self.hidden_dropout).conv("fc2", self.hidden, k(1).bias()).relu()
         })?;
         let name = "pre_logits".to_string();
         stages.push(Stage { name: name.clone(), blocks: vec![(name, hidden.started(CONV_INIT))] });

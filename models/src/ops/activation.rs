@@ -1,12 +1,15 @@
 //! Pointwise activations, forward and slope in one pass each over `x`; values and slopes at kinks, NaN and infinities are
 //! PyTorch's. candle's ReLU has slope 1 at zero, PyTorch's has 0, and zeros are common (zero-initialized last norms, padding).
 
+use super::cpu::act;
+use super::cpu::simd::{Simd, Work, dispatch};
 use super::cuda;
 use super::element::Element;
 use super::kernel::{Kernel1, Kernel2, Op1, Op2, PIXELS_PER_TASK};
 use candle_core::{Result, Shape, Tensor};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::marker::PhantomData;
 
 /// A pointwise activation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +74,16 @@ pub fn composed(x: &Tensor, f: Act) -> Result<Tensor> {
 trait Curve {
     fn value<T: Element>(x: T) -> T;
     fn grad<T: Element>(x: T, dy: T) -> T;
+    /// Whether there are forms for vectors, which the compiler does not find by itself: those with powers of e.
+    const VECTORS: bool = false;
+    #[inline(always)]
+    fn values<S: Simd>(_: S, x: S::V) -> S::V {
+        x
+    }
+    #[inline(always)]
+    fn grads<S: Simd>(_: S, _: S::V, dy: S::V) -> S::V {
+        dy
+    }
 }
 
 /// `x` held between two bounds; NaN stays.
@@ -87,6 +100,12 @@ fn clamp<T: Element>(x: T, low: f64, high: f64) -> T {
 
 fn sigmoid<T: Element>(x: T) -> T {
     T::ONE / (T::ONE + (T::ZERO - x).exp())
+}
+
+/// `1 + e^−x`; with a division behind it infinities come out as PyTorch's.
+#[inline(always)]
+fn one_and_exp<S: Simd>(s: S, x: S::V) -> S::V {
+    s.add(s.splat(1.0), s.exp(s.sub(s.zero(), x)))
 }
 
 struct Relu;
@@ -118,6 +137,17 @@ impl Curve for Silu {
         let s = sigmoid(x);
         dy * (s * (T::ONE + x * (T::ONE - s)))
     }
+    const VECTORS: bool = true;
+    #[inline(always)]
+    fn values<S: Simd>(s: S, x: S::V) -> S::V {
+        s.div(x, one_and_exp(s, x))
+    }
+    #[inline(always)]
+    fn grads<S: Simd>(s: S, x: S::V, dy: S::V) -> S::V {
+        let one = s.splat(1.0);
+        let y = s.div(one, one_and_exp(s, x));
+        s.mul(dy, s.mul(y, s.fma(x, s.sub(one, y), one)))
+    }
 }
 
 struct Sigmoid;
@@ -128,6 +158,16 @@ impl Curve for Sigmoid {
     fn grad<T: Element>(x: T, dy: T) -> T {
         let s = sigmoid(x);
         dy * (s * (T::ONE - s))
+    }
+    const VECTORS: bool = true;
+    #[inline(always)]
+    fn values<S: Simd>(s: S, x: S::V) -> S::V {
+        s.div(s.splat(1.0), one_and_exp(s, x))
+    }
+    #[inline(always)]
+    fn grads<S: Simd>(s: S, x: S::V, dy: S::V) -> S::V {
+        let y = Self::values(s, x);
+        s.mul(dy, s.mul(y, s.sub(s.splat(1.0), y)))
     }
 }
 
@@ -146,6 +186,15 @@ impl Curve for Gelu {
         // 1 / √(2π)
         let density = (x * x * T::of(-0.5)).exp() * T::of(0.398_942_280_401_432_7);
         dy * (Self::below(x) + x * density)
+    }
+    const VECTORS: bool = true;
+    #[inline(always)]
+    fn values<S: Simd>(s: S, x: S::V) -> S::V {
+        act::curve(s, act::Curve::Gelu, x)
+    }
+    #[inline(always)]
+    fn grads<S: Simd>(s: S, x: S::V, dy: S::V) -> S::V {
+        act::slope(s, act::Curve::Gelu, x, dy)
     }
 }
 
@@ -184,6 +233,26 @@ impl Curve for Mish {
         let t = x.exp().ln_1p().tanh();
         dy * (t + x * sigmoid(x) * (T::ONE - t * t))
     }
+    // With e = e^x: tanh(ln(1 + e)) = e(e + 2) / (e(e + 2) + 2), which is 1 long before e² is too large.
+    const VECTORS: bool = true;
+    #[inline(always)]
+    fn values<S: Simd>(s: S, x: S::V) -> S::V {
+        let two = s.splat(2.0);
+        let e = s.exp(s.min(s.splat(20.0), x));
+        let n = s.mul(e, s.add(e, two));
+        s.mul(x, s.div(n, s.add(n, two)))
+    }
+    #[inline(always)]
+    fn grads<S: Simd>(s: S, x: S::V, dy: S::V) -> S::V {
+        let (one, two) = (s.splat(1.0), s.splat(2.0));
+        let e = s.exp(s.min(s.splat(20.0), x));
+        let n = s.mul(e, s.add(e, two));
+        let d = s.div(one, s.add(n, two));
+        // t + x · 4e(e + 1) / (n + 2)², flat where e is held.
+        let bend = s.mul(s.mul(s.mul(s.splat(4.0), e), s.mul(s.add(e, one), d)), d);
+        let bend = s.select(s.above(s.splat(20.0), x), bend, s.zero());
+        s.mul(dy, s.fma(x, bend, s.mul(n, d)))
+    }
 }
 
 struct Tanh;
@@ -194,6 +263,16 @@ impl Curve for Tanh {
     fn grad<T: Element>(x: T, dy: T) -> T {
         let t = x.tanh();
         dy * (T::ONE - t * t)
+    }
+    const VECTORS: bool = true;
+    #[inline(always)]
+    fn values<S: Simd>(s: S, x: S::V) -> S::V {
+        s.tanh(x)
+    }
+    #[inline(always)]
+    fn grads<S: Simd>(s: S, x: S::V, dy: S::V) -> S::V {
+        let t = s.tanh(x);
+        s.mul(dy, s.fnma(t, t, s.splat(1.0)))
     }
 }
 
@@ -218,18 +297,57 @@ const TASK: usize = PIXELS_PER_TASK * 16;
 
 fn values<C: Curve, T: Element>(x: &[T]) -> Vec<T> {
     let mut y = vec![T::ZERO; x.len()];
-    y.par_chunks_mut(TASK).zip(x.par_chunks(TASK)).for_each(|(y, x)| {
-        y.iter_mut().zip(x).for_each(|(y, &x)| *y = C::value(x));
+    y.par_chunks_mut(TASK).zip(x.par_chunks(TASK)).for_each(|(y, x)| match (T::single_mut(y), T::single(x)) {
+        (Some(y), Some(x)) if C::VECTORS => dispatch(Values::<C> { x, y, curve: PhantomData }),
+        _ => y.iter_mut().zip(x).for_each(|(y, &x)| *y = C::value(x)),
     });
     y
 }
 
+struct Values<'a, C> {
+    x: &'a [f32],
+    y: &'a mut [f32],
+    curve: PhantomData<C>,
+}
+
+impl<C: Curve> Work for Values<'_, C> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for (y, x) in self.y.chunks_mut(S::LANES).zip(self.x.chunks(S::LANES)) {
+            let v = C::values(s, s.read(x, x.len()));
+            s.write(y, x.len(), v);
+        }
+    }
+}
+
 fn gradients<C: Curve, T: Element>(x: &[T], dy: &[T]) -> Vec<T> {
     let mut dx = vec![T::ZERO; x.len()];
-    dx.par_chunks_mut(TASK).zip(x.par_chunks(TASK).zip(dy.par_chunks(TASK))).for_each(|(dx, (x, dy))| {
-        dx.iter_mut().zip(x.iter().zip(dy)).for_each(|(dx, (&x, &dy))| *dx = C::grad(x, dy));
+    let tasks = dx.par_chunks_mut(TASK).zip(x.par_chunks(TASK).zip(dy.par_chunks(TASK)));
+    tasks.for_each(|(dx, (x, dy))| match (T::single_mut(dx), T::single(x), T::single(dy)) {
+        (Some(dx), Some(x), Some(dy)) if C::VECTORS => dispatch(Gradients::<C> { x, dy, dx, curve: PhantomData }),
+        _ => dx.iter_mut().zip(x.iter().zip(dy)).for_each(|(dx, (&x, &dy))| *dx = C::grad(x, dy)),
     });
     dx
+}
+
+struct Gradients<'a, C> {
+    x: &'a [f32],
+    dy: &'a [f32],
+    dx: &'a mut [f32],
+    curve: PhantomData<C>,
+}
+
+impl<C: Curve> Work for Gradients<'_, C> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let parts = self.x.chunks(S::LANES).zip(self.dy.chunks(S::LANES));
+        for (dx, (x, dy)) in self.dx.chunks_mut(S::LANES).zip(parts) {
+            let v = C::grads(s, s.read(x, x.len()), s.read(dy, x.len()));
+            s.write(dx, x.len(), v);
+        }
+    }
 }
 
 struct Pointwise(Act);

@@ -5,7 +5,7 @@
 
 use super::element::{Element, narrowed, slice, widened};
 use super::kernel::{Kernel2, Op2, PIXELS_PER_TASK};
-use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Tensor, Var, bail};
 use rayon::prelude::*;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,6 +18,19 @@ pub struct Statistics {
     pub variance: Tensor,
     /// Values per channel.
     pub count: usize,
+}
+
+impl Statistics {
+    /// `running ← (1 − momentum) · running + momentum · batch` for a mean and a variance `[C]`, the batch's unbiased, as
+    /// PyTorch.
+    pub fn move_into(&self, running: &[Var; 2], momentum: f64) -> Result<()> {
+        let unbiased = self.count as f64 / (self.count as f64 - 1.0).max(1.0);
+        for (running, (new, factor)) in running.iter().zip([(&self.mean, 1.0), (&self.variance, unbiased)]) {
+            let new = (new.to_dtype(running.dtype())? * (momentum * factor))?;
+            running.set(&((running.as_detached_tensor() * (1.0 - momentum))? + new)?)?;
+        }
+        Ok(())
+    }
 }
 
 /// `x` `[.., C]` normalized by its own mean and variance, then scaled by `weight` and moved by `bias` (both `[C]`).

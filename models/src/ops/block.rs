@@ -7,9 +7,10 @@
 
 use super::batch_norm::Statistics;
 use super::composed;
+use super::fold::{Numbered, fold};
 use super::fused::{Batch, Ends, Saved, Walk};
 use super::plan::Plan;
-use super::program::{Node, Program};
+use super::program::{Node, Program, chain};
 use crate::init::name_hash;
 use crate::pass::{Grad, Pass};
 use candle_core::{CpuStorage, CustomOp2, DType, Device, Layout, Result, Shape, Storage, Tensor, Var, bail};
@@ -43,9 +44,44 @@ impl Block {
             .iter()
             .map(|(name, c)| Ok([statistic(name, "running_mean", *c, 0.0)?, statistic(name, "running_var", *c, 1.0)?]));
         let stats = stats.collect::<Result<_>>()?;
-        let site = name_hash(&vb.prefix());
+        Ok(Self::of(Numbered { program, params, stats }, name_hash(&vb.prefix())))
+    }
+
+    fn of(numbered: Numbered, site: u64) -> Self {
+        let Numbered { program, params, stats } = numbered;
         let plan = Arc::new(Plan::new(&program));
-        Ok(Self { program: Arc::new(program), plan, params, stats, site })
+        Self { program: Arc::new(program), plan, params, stats, site }
+    }
+
+    /// Blocks one behind the other as one, with the variables of each.
+    ///
+    /// # Errors
+    /// When a block does not read what the one before writes, or there is none.
+    pub(crate) fn joined<'a>(blocks: impl Iterator<Item = &'a Self> + Clone) -> crate::Result<Self> {
+        let program = chain(blocks.clone().map(|b| (String::new(), b.program().clone())).collect())?;
+        let params = blocks.clone().flat_map(|b| b.params.clone()).collect();
+        let stats = blocks.clone().flat_map(|b| b.stats.clone()).collect();
+        let site = blocks.clone().next().map_or(0, |b| b.site);
+        Ok(Self::of(Numbered { program, params, stats }, site))
+    }
+
+    /// The same map in evaluation with batch norms folded into the convolutions before them. Its numbers are copies: it does
+    /// not follow the variables, and cannot be trained.
+    ///
+    /// # Errors
+    /// Those of tensors.
+    pub fn folded(&self) -> Result<Self> {
+        Ok(Self::of(fold(&self.program, &self.params, &self.stats)?, self.site))
+    }
+
+    /// Parameters in the order of [`Program::params`].
+    pub(crate) fn params(&self) -> &[Tensor] {
+        &self.params
+    }
+
+    /// Running mean and variance of every norm, in the order of [`Program::stats`].
+    pub(crate) fn stats(&self) -> &[[Var; 2]] {
+        &self.stats
     }
 
     /// The block as data.
@@ -55,7 +91,7 @@ impl Block {
 
     /// Runs the block. In training with [`Pass::update_stats`] the running statistics move.
     pub fn forward(&self, x: &Tensor, pass: &Pass<'_>) -> Result<Tensor> {
-        let fused = x.device().is_cpu() && x.dtype() != DType::F64;
+        let fused = x.device().is_cpu() && x.dtype() != DType::F64 && pass.layers.is_none();
         self.run(x, pass, if fused { Self::fused } else { Self::nodes })
     }
 
@@ -136,18 +172,12 @@ impl Block {
         Ok((y.to_dtype(dtype)?, seen.into_iter().map(statistics).collect::<Result<_>>()?))
     }
 
-    /// `running ← (1 − momentum) · running + momentum · batch`, with the unbiased variance, as PyTorch.
+    /// Moves the running statistics.
     fn update(&self, seen: &[Option<Statistics>]) -> Result<()> {
         for node in &self.program.nodes {
             let Node::Norm { stats, momentum, .. } = node else { continue };
             let Some(batch) = seen.get(*stats).and_then(Option::as_ref) else { continue };
-            let unbiased = batch.count as f64 / (batch.count as f64 - 1.0).max(1.0);
-            for (running, (new, factor)) in
-                self.stats[*stats].iter().zip([(&batch.mean, 1.0), (&batch.variance, unbiased)])
-            {
-                let new = (new.to_dtype(running.dtype())? * (momentum * factor))?;
-                running.set(&((running.as_detached_tensor() * (1.0 - momentum))? + new)?)?;
-            }
+            batch.move_into(&self.stats[*stats], *momentum)?;
         }
         Ok(())
     }

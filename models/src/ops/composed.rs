@@ -1,11 +1,14 @@
 //! The composed interpreter: a program run node by node over the ops of this module.
 
 use super::activation::activate;
+use super::attention::attention;
 use super::batch_norm::{Statistics, batch_norm_eval, batch_norm_train};
 use super::conv2d::conv2d;
 use super::drop::{drop_path, dropout};
-use super::pool::{Pool, global_pool, pool};
+use super::layer_norm::layer_norm;
+use super::pool::{Pool, global_pool, pool, spread};
 use super::program::{Node, Program};
+use super::upsample::{Extent, upsample};
 use crate::pass::Pass;
 use candle_core::{Result, Tensor};
 
@@ -25,11 +28,16 @@ pub(crate) fn run(
         let y = match node {
             Node::Input => x.clone(),
             Node::Conv { x, at, weight, bias } => {
-                let y = conv2d(v(x), &params[*weight], *at)?;
-                match bias {
+                let (w, [down, across]) = (&params[*weight], at.axes());
+                let y = conv2d(v(x), &w.reshape((w.dim(0)?, (), down.size, across.size))?, *at)?;
+                let y = match bias {
                     Some(bias) => y.broadcast_add(&params[*bias].to_dtype(y.dtype())?)?,
                     None => y,
+                };
+                if let Some(see) = pass.layers {
+                    see(&program.params[*weight].name, &y);
                 }
+                y
             }
             Node::Norm { x, eps, weight, bias, stats, .. } => {
                 let (weight, bias) = (&params[*weight], &params[*bias]);
@@ -42,8 +50,15 @@ pub(crate) fn run(
                     batch_norm_eval(v(x), weight, bias, (mean, variance), *eps)?
                 }
             }
+            Node::LayerNorm { x, eps, weight, bias } => layer_norm(v(x), &params[*weight], &params[*bias], *eps)?,
+            Node::Attention { x, heads } => {
+                let (b, h, w, c) = v(x).dims4()?;
+                attention(&v(x).reshape((b, h * w, c))?, *heads)?.reshape((b, h, w, c / 3))?
+            }
             Node::Act { x, f } => activate(v(x), *f)?,
             Node::Add { a, b } => (v(a) + v(b))?,
+            Node::Mul { a, b } => (v(a) * v(b))?,
+            Node::Upsample { x, f, like } => upsample(v(x), *f, Extent::Size(v(like).dim(1)?, v(like).dim(2)?))?,
             Node::Pool { x, f, at } => pool(v(x), *f, *at)?,
             Node::GlobalPool { x } => global_pool(v(x), Pool::Avg)?,
             Node::Scale { x, gate } => v(x).broadcast_mul(v(gate))?,
@@ -51,8 +66,13 @@ pub(crate) fn run(
             Node::DropPath { x, p } if pass.train => drop_path(v(x), *p, pass.key, site ^ program.site(id))?,
             Node::Dropout { x, p } if pass.train => dropout(v(x), *p, pass.key, site ^ program.site(id))?,
             Node::DropPath { x, .. } | Node::Dropout { x, .. } => v(x).clone(),
+            Node::AtLeast { x, side } => {
+                let (_, h, w, _) = v(x).dims4()?;
+                spread(v(x), (h.max(*side), w.max(*side)))?
+            }
+            Node::Times { x, by } => (v(x) * *by)?,
             Node::Concat { xs } => Tensor::cat(&xs.iter().map(v).collect::<Vec<_>>(), 3)?,
-            Node::Plain { x, f, params: own, .. } => {
+            Node::Plain { x, f, params: own } => {
                 let x = v(x).permute((0, 3, 1, 2))?.contiguous()?;
                 let own: Vec<Tensor> = own.iter().map(|i| params[*i].clone()).collect();
                 f(&[x], &own)?.permute((0, 2, 3, 1))?.contiguous()?

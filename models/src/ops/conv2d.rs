@@ -11,11 +11,11 @@ use super::cuda;
 use super::element::Element;
 use super::gemm::{Matrix, multiply};
 use super::kernel::{Kernel2, Op2, PIXELS_PER_TASK};
-use super::window::{Sweep, Window};
+use super::window::{Edge, Sweep, Window};
 use candle_core::{Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-/// `x` `[B, H, W, C]` with `weight` `[O, C/groups, k, k]` (PyTorch's layout) → `[B, H', W', O]`. No bias.
+/// `x` `[B, H, W, C]` with `weight` `[O, C/groups, kh, kw]` (PyTorch's layout) → `[B, H', W', O]`. No bias.
 ///
 /// The weight is cast to the type of `x`, so that F32 variables get F32 gradients from half-precision maps.
 ///
@@ -24,11 +24,23 @@ use rayon::prelude::*;
 pub fn conv2d(x: &Tensor, weight: &Tensor, at: Window) -> Result<Tensor> {
     Geometry::new(x.dims(), weight.dims(), at)?;
     let weight = &weight.to_dtype(x.dtype())?;
-    if x.device().is_cpu() || cuda::has_cudnn(x) {
-        x.contiguous()?.apply_op2(&weight.contiguous()?, Op2(Conv(at)))
+    let run = |x: &Tensor, at| x.contiguous()?.apply_op2(&weight.contiguous()?, Op2(Conv(at)));
+    if x.device().is_cpu() || cuda::has_cudnn(x) && at.edge == Edge::Even {
+        run(x, at)
+    } else if cuda::has_cudnn(x) {
+        // cuDNN pads both sides alike.
+        let (x, at) = padded(x, at)?;
+        run(&x, at)
     } else {
         composed(x, weight, at)
     }
+}
+
+/// `x` with its padding written down, and the window that adds none.
+fn padded(x: &Tensor, at: Window) -> Result<(Tensor, Window)> {
+    let (_, h, w, _) = x.dims4()?;
+    let x = x.pad_with_zeros(1, at.near(h), at.far(h))?.pad_with_zeros(2, at.near(w), at.far(w))?;
+    Ok((x, Window { pad: 0, edge: Edge::Even, ..at }))
 }
 
 /// The same from plain candle ops, one shifted view per tap: the oracle of the tests, and the way on devices without a kernel.
@@ -38,7 +50,8 @@ pub fn composed(x: &Tensor, weight: &Tensor, at: Window) -> Result<Tensor> {
     let mut groups = vec![None; at.groups];
     super::pool::each_tap_view(x, at, 0.0, |tap, view| {
         for (group, sum) in groups.iter_mut().enumerate() {
-            let (ky, kx) = (tap / at.size, tap % at.size);
+            let [_, across] = at.sides();
+            let (ky, kx) = (tap / across, tap % across);
             let w = weight.narrow(0, group * co, co)?.narrow(2, ky, 1)?.narrow(3, kx, 1)?.reshape((co, ci))?.t()?;
             let part = view.narrow(3, group * ci, ci)?.contiguous()?.reshape(((), ci))?.matmul(&w)?;
             *sum = Some(match sum.take() {
@@ -73,13 +86,13 @@ impl Geometry {
         if channels % groups != 0 || out % groups != 0 || out == 0 {
             bail!("conv2d: {channels} -> {out} channels do not divide into {groups} groups")
         }
-        if group_in != channels / groups || kh != at.size || kw != at.size {
+        if group_in != channels / groups || [kh, kw] != at.sides() {
             bail!(
                 "conv2d: weight {weight:?} does not fit {channels} channels in {groups} groups and a window of {}",
-                at.size
+                at.spans()
             )
         }
-        Ok(Self { sweep, out, group_in, group_out: out / groups, depth: at.size * at.size * group_in })
+        Ok(Self { sweep, out, group_in, group_out: out / groups, depth: at.taps() * group_in })
     }
     /// As the kernels for `f32` take it.
     fn sizes(&self) -> geometry::Geometry {
@@ -92,7 +105,8 @@ impl Geometry {
             oh: s.out_height,
             ow: s.out_width,
             co: self.out,
-            size: at.size,
+            size: at.sides()[0],
+            across: at.sides()[1],
             stride: at.stride,
             dilation: at.dilation,
             groups: at.groups,
@@ -107,7 +121,7 @@ impl Geometry {
     fn pointwise(&self) -> bool {
         let at = self.sweep.at;
         let unpadded = self.sweep.out_pixels_each() == self.sweep.pixels_each();
-        at.size == 1 && at.stride == 1 && unpadded && at.groups == 1
+        at.taps() == 1 && at.stride == 1 && unpadded && at.groups == 1
     }
     /// Output pixels per task: rows of windows that stay in cache together.
     fn tile(&self) -> usize {
@@ -115,7 +129,7 @@ impl Geometry {
     }
     /// `[O, I, k, k]` → per group `[k·k·I, O]`, the order in which windows are gathered.
     fn packed<T: Element>(&self, weight: &[T]) -> Vec<T> {
-        let (taps, ci, co) = (self.sweep.at.size * self.sweep.at.size, self.group_in, self.group_out);
+        let (taps, ci, co) = (self.sweep.at.taps(), self.group_in, self.group_out);
         let mut packed = vec![T::ZERO; weight.len()];
         for (o, filter) in weight.chunks_exact(ci * taps).enumerate() {
             let (group, o) = (o / co, o % co);
@@ -129,7 +143,7 @@ impl Geometry {
     }
     /// The inverse of [`Self::packed`].
     fn unpacked<T: Element>(&self, packed: &[T]) -> Vec<T> {
-        let (taps, ci, co) = (self.sweep.at.size * self.sweep.at.size, self.group_in, self.group_out);
+        let (taps, ci, co) = (self.sweep.at.taps(), self.group_in, self.group_out);
         let mut weight = vec![T::ZERO; packed.len()];
         for (o, filter) in weight.chunks_exact_mut(ci * taps).enumerate() {
             let (group, o) = (o / co, o % co);
@@ -380,5 +394,31 @@ fn depthwise_grad_weight<T: Element>(g: &Geometry, x: &[T], dy: &[T], pixels: st
                 sum.iter_mut().zip(dy.iter().zip(x)).for_each(|(sum, (&dy, &x))| *sum += dy * x);
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::window::k;
+    use super::*;
+    use candle_core::Device;
+
+    /// What cuDNN is given instead of TensorFlow's padding, over even and odd sides.
+    #[test]
+    fn padding_written_down_is_the_same_convolution() {
+        let numbers = |shape: &[usize]| {
+            let values: Vec<f64> = (0..shape.iter().product()).map(|i: usize| ((i * 37) % 23) as f64 - 11.0).collect();
+            Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+        };
+        for (at, side) in [(k(3).stride(2).same(), 8), (k(5).stride(2).same(), 7), (k(1).stride(2).same(), 6)] {
+            let (x, w) = (numbers(&[2, side, 9, 3]), numbers(&[4, 3, at.size, at.size]));
+            let (wider, bare) = padded(&x, at).unwrap();
+            let [a, b] = [conv2d(&x, &w, at), conv2d(&wider, &w, bare)].map(|y| y.unwrap());
+            assert_eq!(a.dims(), b.dims());
+            assert_eq!(
+                a.flatten_all().unwrap().to_vec1::<f64>().unwrap(),
+                b.flatten_all().unwrap().to_vec1::<f64>().unwrap()
+            );
+        }
     }
 }

@@ -10,11 +10,16 @@ use std::borrow::Cow;
 pub(crate) trait Element: WithDType + num::Float {
     /// The same slice when it is of `f32`: the way to the kernels of [`super::cpu`].
     fn single(x: &[Self]) -> Option<&[f32]>;
+    /// The same for a slice that is written to.
+    fn single_mut(x: &mut [Self]) -> Option<&mut [f32]>;
     /// The way back.
     fn of_single(x: Vec<f32>) -> Vec<Self>;
 }
 impl Element for f32 {
     fn single(x: &[Self]) -> Option<&[f32]> {
+        Some(x)
+    }
+    fn single_mut(x: &mut [Self]) -> Option<&mut [f32]> {
         Some(x)
     }
     fn of_single(x: Vec<f32>) -> Vec<Self> {
@@ -23,6 +28,9 @@ impl Element for f32 {
 }
 impl Element for f64 {
     fn single(_: &[Self]) -> Option<&[f32]> {
+        None
+    }
+    fn single_mut(_: &mut [Self]) -> Option<&mut [f32]> {
         None
     }
     fn of_single(x: Vec<f32>) -> Vec<Self> {

@@ -6,6 +6,7 @@
 //! of the forms of [`Slope`].
 
 use super::activation::activate;
+use super::attention::{self, Heads};
 use super::cpu::act::Curve;
 use super::cpu::conv::{self, kernel};
 use super::cpu::geometry::Geometry;
@@ -14,9 +15,11 @@ use super::cpu::pooling;
 use super::cpu::rows::{Sink, Source, Sums, moments, totals};
 use super::cpu::scratch::unwritten;
 use super::drop::{drop_in_place, keep_mask};
+use super::layer_norm;
 use super::plan::Plan;
-use super::pool::Pool;
+use super::pool::{Pool, spread};
 use super::program::{Id, Node, Program};
+use super::upsample;
 use super::window::Window;
 use candle_core::{Device, Result, Tensor, Var, bail};
 use std::sync::Arc;
@@ -209,6 +212,7 @@ impl<'w> Walk<'w> {
 
     fn geometry(&self, saved: &Saved, id: Id, x: Id, at: Window) -> Geometry {
         let ((h, w), (oh, ow)) = (saved.sizes[x], saved.sizes[id]);
+        let [down, across] = at.axes();
         Geometry {
             samples: saved.samples,
             h,
@@ -217,12 +221,13 @@ impl<'w> Walk<'w> {
             oh,
             ow,
             co: self.program.channels[id],
-            size: at.size,
+            size: down.size,
+            across: across.size,
             stride: at.stride,
             dilation: at.dilation,
             groups: at.groups,
-            top: at.near(h),
-            left: at.near(w),
+            top: down.near(h),
+            left: across.near(w),
         }
     }
 
@@ -286,6 +291,13 @@ impl<'w> Walk<'w> {
                         maps::materialize(self.description(&saved, ends, id), size)
                     }
                 }
+                Node::LayerNorm { x, eps, weight, bias } => {
+                    layer_norm::forward(self.value(&saved, ends, *x), self.params[*weight], self.params[*bias], *eps)
+                }
+                Node::Attention { x, heads } => attention::forward(
+                    self.value(&saved, ends, *x),
+                    Heads { tokens: size.pixels, width: c, heads: *heads },
+                ),
                 Node::Act { x, f } => {
                     if plan.described[id] {
                         vec![]
@@ -336,6 +348,14 @@ impl<'w> Walk<'w> {
                         maps::materialize(source, size)
                     }
                 }
+                Node::Mul { a, b } => {
+                    let factors = [self.value(&saved, ends, *a), self.value(&saved, ends, *b)];
+                    factors[0].iter().zip(factors[1]).map(|(a, b)| a * b).collect()
+                }
+                Node::Upsample { x, f, .. } => {
+                    let plan = upsample::Plan::sized((saved.sizes[*x], c), *f, saved.sizes[id]);
+                    plan.forward(self.value(&saved, ends, *x))
+                }
                 Node::PadChannels { x, before, after } => {
                     let x = self.value(&saved, ends, *x);
                     let mut y = Vec::with_capacity(size.len());
@@ -378,7 +398,18 @@ impl<'w> Walk<'w> {
                     }
                     y
                 }
-                Node::Plain { x, f, params, .. } => self.inner(&mut saved, ends, id, *x, params, |x, p| f(x, p))?,
+                Node::AtLeast { x, .. } => {
+                    let size = saved.sizes[id];
+                    let f =
+                        |x: &[Tensor], _: &[Tensor]| spread(&x[0].permute((0, 2, 3, 1))?, size)?.permute((0, 3, 1, 2));
+                    self.inner(&mut saved, ends, id, *x, &[], f)?
+                }
+                Node::Times { x, by } => {
+                    let mut y = maps::materialize(self.source(&saved, ends, *x), size);
+                    y.iter_mut().for_each(|y| *y *= *by as f32);
+                    y
+                }
+                Node::Plain { x, f, params } => self.inner(&mut saved, ends, id, *x, params, |x, p| f(x, p))?,
             };
             for x in 1..id {
                 if plan.last[x] <= id && !(keep && plan.kept[x]) && x + 1 < count {
@@ -507,6 +538,22 @@ impl<'w> Walk<'w> {
                         }
                     }
                 }
+                Node::LayerNorm { x, eps, weight, bias } => {
+                    let dy = self.dense(&saved, ends, id, slope);
+                    let x_value = self.value(&saved, ends, *x);
+                    let [dx, dweight, dbias] = layer_norm::backward(x_value, &dy, self.params[*weight], *eps);
+                    grads[*weight] = wants[*weight].then_some(dweight);
+                    grads[*bias] = wants[*bias].then_some(dbias);
+                    if needs[*x] {
+                        self.give(&saved, ends, &mut slopes, *x, Numbers::own(dx));
+                    }
+                }
+                Node::Attention { x, heads } => {
+                    let dy = self.dense(&saved, ends, id, slope);
+                    let heads = Heads { tokens: size.pixels, width: c, heads: *heads };
+                    let dx = attention::backward(self.value(&saved, ends, *x), &dy, heads);
+                    self.give(&saved, ends, &mut slopes, *x, Numbers::own(dx));
+                }
                 Node::Act { x, .. } if plan.closes[*x].is_some() => {
                     let d = self.dense(&saved, ends, id, slope);
                     let z = self.value(&saved, ends, id);
@@ -596,6 +643,21 @@ impl<'w> Walk<'w> {
                         }
                     }
                 }
+                Node::Mul { a, b } => {
+                    let d = self.dense(&saved, ends, id, slope);
+                    for (x, other) in [(*a, *b), (*b, *a)].into_iter().filter(|(x, _)| needs[*x]) {
+                        let other = self.value(&saved, ends, other);
+                        let dx = d.iter().zip(other).map(|(d, other)| d * other).collect();
+                        self.give(&saved, ends, &mut slopes, x, Numbers::own(dx));
+                    }
+                }
+                Node::Upsample { x, f, .. } if needs[*x] => {
+                    let d = self.dense(&saved, ends, id, slope);
+                    let plan = upsample::Plan::sized((saved.sizes[*x], c), *f, saved.sizes[id]);
+                    self.give(&saved, ends, &mut slopes, *x, Numbers::own(plan.backward(&d)));
+                }
+                // Of the other map only the size counts.
+                Node::Upsample { .. } => {}
                 Node::PadChannels { x, before, .. } => {
                     let d = self.dense(&saved, ends, id, slope);
                     let own = program.channels[*x];
@@ -634,6 +696,15 @@ impl<'w> Walk<'w> {
                         first += own;
                     }
                 }
+                Node::Times { x, by } => {
+                    let mut d = self.dense(&saved, ends, id, slope).take();
+                    d.iter_mut().for_each(|d| *d *= *by as f32);
+                    self.give(&saved, ends, &mut slopes, *x, Numbers::own(d));
+                }
+                Node::AtLeast { x, .. } => {
+                    let Some(inner) = saved.inner[id].take() else { bail!("candle code was not kept") };
+                    self.back_through_candle(&saved, ends, &mut slopes, (id, *x), inner, slope, &[], &mut grads)?;
+                }
                 Node::Plain { x, params, .. } => {
                     let Some(inner) = saved.inner[id].take() else { bail!("candle code was not kept") };
                     self.back_through_candle(&saved, ends, &mut slopes, (id, *x), inner, slope, params, &mut grads)?;
@@ -657,7 +728,9 @@ impl<'w> Walk<'w> {
         for node in &self.program.nodes[1..] {
             let own = match node {
                 Node::Conv { weight, bias, .. } => wants[*weight] || bias.is_some_and(|b| wants[b]),
-                Node::Norm { weight, bias, .. } => wants[*weight] || wants[*bias],
+                Node::Norm { weight, bias, .. } | Node::LayerNorm { weight, bias, .. } => {
+                    wants[*weight] || wants[*bias]
+                }
                 Node::Plain { params, .. } => params.iter().any(|p| wants[*p]),
                 _ => false,
             };
@@ -830,10 +903,11 @@ impl Affine {
 
 /// What each row and each column of windows of a pool weighs in its averages.
 fn shares(f: Pool, at: Window, g: &Geometry) -> [Vec<f32>; 2] {
-    let axis = |side: usize, outs: usize| {
+    let [down, across] = at.axes();
+    let axis = |at: Window, side: usize, outs: usize| {
         (0..outs).map(|o| 1.0 / at.counted(o, side, f == Pool::AvgInside).max(1) as f32).collect()
     };
-    [axis(g.h, g.oh), axis(g.w, g.ow)]
+    [axis(down, g.h, g.oh), axis(across, g.w, g.ow)]
 }
 
 /// `Σ` over all pixels of all samples.

@@ -5,6 +5,7 @@
 //! training: their gradients are missing, wrong or slow in cases that classification networks need.
 
 mod activation;
+mod attention;
 mod batch_norm;
 mod block;
 mod composed;
@@ -14,6 +15,7 @@ mod cpu;
 mod cuda;
 mod drop;
 mod element;
+mod fold;
 mod fused;
 mod gemm;
 mod kernel;
@@ -27,6 +29,7 @@ mod upsample;
 mod window;
 
 pub use activation::{Act, activate, relu};
+pub use attention::attention;
 pub use batch_norm::{Statistics, batch_norm_eval, batch_norm_train};
 pub use block::Block;
 pub use conv2d::conv2d;
@@ -38,14 +41,15 @@ pub use layer_norm::layer_norm;
 pub use linear::linear;
 pub use pool::{Pool, adaptive_pool, global_pool, pool};
 pub(crate) use program::CONV_INIT;
-pub use program::{Flow, Id, Node, Param, Plain, Program, Resize, block, chain, concat};
+pub use program::{Flow, Id, Node, Param, Plain, Program, block, chain, concat};
 pub use softmax::{log_softmax, softmax};
 pub use upsample::{Extent, Upsample, upsample};
-pub use window::{Edge, Window, k};
+pub use window::{Across, Edge, Window, k, rect};
 
 /// The ops from plain candle ops: oracles for tests, and the way on devices without a kernel.
 pub mod twins {
     pub use super::activation::composed as activate;
+    pub use super::attention::composed as attention;
     pub use super::batch_norm::{composed_eval as batch_norm_eval, composed_train as batch_norm_train};
     pub use super::conv2d::composed as conv2d;
     pub use super::conv3d::composed as conv3d;

@@ -49,6 +49,7 @@ impl Plan {
                 Node::Conv { .. } => true,
                 Node::Pool { .. } => !gate,
                 Node::Add { .. } | Node::GlobalPool { .. } | Node::DropPath { .. } | Node::Dropout { .. } => !gate,
+                Node::Times { .. } => !gate,
                 Node::Act { f, .. } => matches!(node(id), Node::Norm { .. }) && Curve::of(*f).is_some(),
                 Node::Scale { x, gate: other } => !gate && *x == id && *other != id,
                 _ => false,
@@ -65,7 +66,14 @@ impl Plan {
         let reads_back = |user: Id| {
             matches!(
                 node(user),
-                Node::Conv { .. } | Node::Norm { .. } | Node::Act { .. } | Node::Scale { .. } | Node::Pool { .. }
+                Node::Conv { .. }
+                    | Node::Norm { .. }
+                    | Node::LayerNorm { .. }
+                    | Node::Attention { .. }
+                    | Node::Act { .. }
+                    | Node::Mul { .. }
+                    | Node::Scale { .. }
+                    | Node::Pool { .. }
             )
         };
         let kept = (0..count).map(|id| {

@@ -41,7 +41,7 @@ impl Pool {
 /// When the window does not fit, or is all padding somewhere (padding of more than half its size).
 pub fn pool(x: &Tensor, f: Pool, at: Window) -> Result<Tensor> {
     let plan = Plan::of(x, f, at)?;
-    let cuda = cuda::has_kernels(x) && at.edge == Edge::Even && f != Pool::AvgInside;
+    let cuda = cuda::has_kernels(x) && at.edge == Edge::Even && at.square() && f != Pool::AvgInside;
     if x.device().is_cpu() || cuda { plan.apply(x, f) } else { composed(x, f, at) }
 }
 
@@ -53,6 +53,11 @@ pub fn pool(x: &Tensor, f: Pool, at: Window) -> Result<Tensor> {
 pub fn adaptive_pool(x: &Tensor, f: Pool, size: (usize, usize)) -> Result<Tensor> {
     let plan = Plan::adaptive(x, size)?;
     if x.device().is_cpu() { plan.apply(x, f) } else { composed_adaptive(x, f, size) }
+}
+
+/// `x` `[B, H, W, C]` as a map of `size`, by the adaptive average; as it is if it has that size.
+pub(crate) fn spread(x: &Tensor, size: (usize, usize)) -> Result<Tensor> {
+    if (x.dim(1)?, x.dim(2)?) == size { Ok(x.clone()) } else { adaptive_pool(x, Pool::Avg, size) }
 }
 
 /// `x` `[B, H, W, C]` → `[B, 1, 1, C]`, over the whole picture.
@@ -115,8 +120,10 @@ pub(crate) fn each_tap_view(
     mut f: impl FnMut(usize, Tensor) -> Result<()>,
 ) -> Result<()> {
     let sweep = Sweep::new("window", x.dims(), at)?;
+    let [down, across] = at.axes();
     let edge = |t: &Tensor, dim: usize, near: usize, out: usize| -> Result<Tensor> {
-        let far = ((out - 1) * at.stride + at.span()).saturating_sub(near + t.dim(dim)?);
+        let span = if dim == 1 { down.span() } else { across.span() };
+        let far = ((out - 1) * at.stride + span).saturating_sub(near + t.dim(dim)?);
         let side = |pixels: usize| -> Result<Tensor> {
             let mut shape = t.dims().to_vec();
             shape[dim] = pixels;
@@ -130,10 +137,10 @@ pub(crate) fn each_tap_view(
         let index = (0..count).map(|i| (i * at.stride + tap * at.dilation) as u32).collect::<Vec<_>>();
         Tensor::from_vec(index, count, x.device())
     };
-    for ky in 0..at.size {
+    for ky in 0..down.size {
         let rows = padded.index_select(&pick(ky, sweep.out_height)?, 1)?;
-        for kx in 0..at.size {
-            f(ky * at.size + kx, rows.index_select(&pick(kx, sweep.out_width)?, 2)?)?;
+        for kx in 0..across.size {
+            f(ky * across.size + kx, rows.index_select(&pick(kx, sweep.out_width)?, 2)?)?;
         }
     }
     Ok(())
@@ -183,11 +190,14 @@ impl Plan {
 
     fn of(x: &Tensor, f: Pool, at: Window) -> Result<Arc<Self>> {
         let s = Sweep::new("pool", x.dims(), at)?;
-        let pads = [(s.top, at.far(s.height)), (s.left, at.far(s.width))];
-        if let Some((near, far)) = pads.into_iter().find(|(near, far)| near.max(far) * 2 > at.span()) {
-            bail!("pool: padding {} is more than half of the window of {}", near.max(far), at.span())
+        let [down, across] = at.axes();
+        for (near, axis, side) in [(s.top, down, s.height), (s.left, across, s.width)] {
+            let (pad, span) = (near.max(axis.far(side)), axis.span());
+            if pad * 2 > span {
+                bail!("pool: padding {pad} is more than half of the window of {span}")
+            }
         }
-        let axis = |side: usize, near: usize, out: usize| {
+        let axis = |at: Window, side: usize, near: usize, out: usize| {
             let span = |o: usize| {
                 let before = |end: usize| at.taps_before(o, end);
                 let (skipped, inside) = (before(near), before(near + side));
@@ -198,8 +208,8 @@ impl Plan {
             };
             (0..out).map(span).collect::<Vec<_>>()
         };
-        let rows = axis(s.height, s.top, s.out_height);
-        let cols = axis(s.width, s.left, s.out_width);
+        let rows = axis(down, s.height, s.top, s.out_height);
+        let cols = axis(across, s.width, s.left, s.out_width);
         Ok(Arc::new(Self { height: s.height, width: s.width, channels: s.channels, rows, cols, window: Some(at) }))
     }
 

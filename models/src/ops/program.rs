@@ -14,13 +14,14 @@
 //! ```
 
 use super::activation::Act;
-use super::pool::{Pool, adaptive_pool};
-use super::window::Window;
+use super::pool::Pool;
+use super::upsample::Upsample;
+use super::window::{Window, k};
 use crate::error::{Error, Result};
 use candle_core::Tensor;
 use candle_nn::init::{FanInOut, Init, NonLinearity, NormalOrUniform};
 use std::cell::RefCell;
-use std::ops::Add;
+use std::ops::{Add, Mul};
 use std::sync::Arc;
 
 /// Index of a node in its program.
@@ -28,9 +29,6 @@ pub type Id = usize;
 
 /// Candle code on `[B, C, H, W]` inputs and its own parameters → `[B, C', H', W']`.
 pub type Plain = Arc<dyn Fn(&[Tensor], &[Tensor]) -> candle_core::Result<Tensor> + Send + Sync>;
-
-/// (height, width) in → (height, width) out.
-pub type Resize = Arc<dyn Fn((usize, usize)) -> (usize, usize) + Send + Sync>;
 
 /// One step of a block. Values are maps `[B, H, W, C]`.
 #[derive(Clone)]
@@ -43,7 +41,7 @@ pub enum Node {
         x: Id,
         /// Geometry.
         at: Window,
-        /// `[O, C/groups, k, k]`.
+        /// `[O, C/groups, kh, kw]`, or the same numbers in another shape: `[O, C]` of a linear layer, `[C]` of a layer scale.
         weight: usize,
         /// `[O]`.
         bias: Option<usize>,
@@ -62,6 +60,24 @@ pub enum Node {
         bias: usize,
         /// Index into [`Program::stats`].
         stats: usize,
+    },
+    /// Layer normalization: every pixel by the mean and the variance of its channels.
+    LayerNorm {
+        /// What it reads.
+        x: Id,
+        /// Added to the variance.
+        eps: f64,
+        /// `[C]`.
+        weight: usize,
+        /// `[C]`.
+        bias: usize,
+    },
+    /// Attention of all pixels to each other; it reads queries, keys and values, 3 · C channels.
+    Attention {
+        /// What it reads.
+        x: Id,
+        /// Groups of channels that attend by themselves.
+        heads: usize,
     },
     /// Pointwise activation.
     Act {
@@ -98,6 +114,22 @@ pub enum Node {
         /// The gates.
         gate: Id,
     },
+    /// Product of two maps of one shape.
+    Mul {
+        /// One.
+        a: Id,
+        /// The other.
+        b: Id,
+    },
+    /// A map resampled to the size of another one.
+    Upsample {
+        /// What it reads.
+        x: Id,
+        /// How.
+        f: Upsample,
+        /// The map whose height and width it takes.
+        like: Id,
+    },
     /// Zero channels before and after (the parameter-free shortcut of CIFAR ResNets).
     PadChannels {
         /// What it reads.
@@ -121,6 +153,20 @@ pub enum Node {
         /// Probability to drop a value.
         p: f64,
     },
+    /// The map spread to at least a size, as PyTorch's adaptive average does it.
+    AtLeast {
+        /// What it reads.
+        x: Id,
+        /// Least height and width.
+        side: usize,
+    },
+    /// Every value multiplied by one number.
+    Times {
+        /// What it reads.
+        x: Id,
+        /// The number.
+        by: f64,
+    },
     /// Channels one behind the other.
     Concat {
         /// What it reads.
@@ -134,8 +180,6 @@ pub enum Node {
         f: Plain,
         /// Indices into [`Program::params`].
         params: Vec<usize>,
-        /// What it does to the map's size.
-        size: Resize,
     },
 }
 
@@ -146,15 +190,69 @@ impl Node {
             Self::Input => vec![],
             Self::Conv { x, .. }
             | Self::Norm { x, .. }
+            | Self::LayerNorm { x, .. }
+            | Self::Attention { x, .. }
             | Self::Act { x, .. }
             | Self::Pool { x, .. }
             | Self::GlobalPool { x }
             | Self::PadChannels { x, .. }
             | Self::DropPath { x, .. }
             | Self::Dropout { x, .. }
+            | Self::AtLeast { x, .. }
+            | Self::Times { x, .. }
             | Self::Plain { x, .. } => vec![*x],
-            Self::Add { a, b } | Self::Scale { x: a, gate: b } => vec![*a, *b],
+            Self::Add { a, b }
+            | Self::Mul { a, b }
+            | Self::Scale { x: a, gate: b }
+            | Self::Upsample { x: a, like: b, .. } => vec![*a, *b],
             Self::Concat { xs } => xs.clone(),
+        }
+    }
+    /// The same, to be changed.
+    pub(crate) fn inputs_mut(&mut self) -> Vec<&mut Id> {
+        match self {
+            Self::Input => vec![],
+            Self::Conv { x, .. }
+            | Self::Norm { x, .. }
+            | Self::LayerNorm { x, .. }
+            | Self::Attention { x, .. }
+            | Self::Act { x, .. }
+            | Self::Pool { x, .. }
+            | Self::GlobalPool { x }
+            | Self::PadChannels { x, .. }
+            | Self::DropPath { x, .. }
+            | Self::Dropout { x, .. }
+            | Self::AtLeast { x, .. }
+            | Self::Times { x, .. }
+            | Self::Plain { x, .. } => vec![x],
+            Self::Add { a, b }
+            | Self::Mul { a, b }
+            | Self::Scale { x: a, gate: b }
+            | Self::Upsample { x: a, like: b, .. } => vec![a, b],
+            Self::Concat { xs } => xs.iter_mut().collect(),
+        }
+    }
+    /// Its indices into [`Program::params`].
+    pub(crate) fn params_mut(&mut self) -> Vec<&mut usize> {
+        match self {
+            Self::Conv { weight, bias, .. } => std::iter::once(weight).chain(bias).collect(),
+            Self::Norm { weight, bias, .. } | Self::LayerNorm { weight, bias, .. } => vec![weight, bias],
+            Self::Plain { params, .. } => params.iter_mut().collect(),
+            Self::Input
+            | Self::Attention { .. }
+            | Self::Act { .. }
+            | Self::Add { .. }
+            | Self::Mul { .. }
+            | Self::Upsample { .. }
+            | Self::Pool { .. }
+            | Self::GlobalPool { .. }
+            | Self::Scale { .. }
+            | Self::PadChannels { .. }
+            | Self::DropPath { .. }
+            | Self::Dropout { .. }
+            | Self::AtLeast { .. }
+            | Self::Times { .. }
+            | Self::Concat { .. } => vec![],
         }
     }
 }
@@ -191,7 +289,7 @@ impl Program {
         let (mut name, mut earlier) = ("", 0);
         for node in self.nodes[..id].iter().rev() {
             match node {
-                Node::Conv { weight, .. } | Node::Norm { weight, .. } => {
+                Node::Conv { weight, .. } | Node::Norm { weight, .. } | Node::LayerNorm { weight, .. } => {
                     name = &self.params[*weight].name;
                     break;
                 }
@@ -209,7 +307,12 @@ impl Program {
     pub fn parameters(&self) -> usize {
         self.params.iter().map(|p| p.shape.iter().product::<usize>()).sum()
     }
-    /// `(height, width)` of every node for an input of `(height, width)`.
+    /// Names of all variables: parameters, then running statistics.
+    pub fn variables(&self) -> Vec<String> {
+        let stats = self.stats.iter().flat_map(|(n, _)| [format!("{n}.running_mean"), format!("{n}.running_var")]);
+        self.params.iter().map(|p| p.name.clone()).chain(stats).collect()
+    }
+    /// `(height, width)` of every node for an input of `(height, width)`; code in [`Node::Plain`] counts as keeping its size.
     ///
     /// # Errors
     /// When a window does not fit.
@@ -220,21 +323,26 @@ impl Program {
                 Node::Input => input,
                 Node::Conv { x, at, .. } | Node::Pool { x, at, .. } => {
                     let (h, w) = sizes[*x];
-                    let fits = at.out(h).zip(at.out(w));
-                    fits.ok_or_else(|| {
-                        Error::Invalid(format!("a window of {} pixels does not fit into a map of {h}x{w}", at.span()))
+                    at.fit((h, w)).ok_or_else(|| {
+                        Error::Invalid(format!("a window of {} pixels does not fit into a map of {h}x{w}", at.spans()))
                     })?
                 }
                 Node::GlobalPool { .. } => (1, 1),
+                Node::AtLeast { x, side } => (sizes[*x].0.max(*side), sizes[*x].1.max(*side)),
                 Node::Concat { xs } => xs.first().map_or((0, 0), |x| sizes[*x]),
                 Node::Norm { x, .. }
+                | Node::LayerNorm { x, .. }
+                | Node::Attention { x, .. }
                 | Node::Act { x, .. }
                 | Node::Add { a: x, .. }
+                | Node::Mul { a: x, .. }
+                | Node::Upsample { like: x, .. }
                 | Node::Scale { x, .. }
                 | Node::PadChannels { x, .. }
                 | Node::DropPath { x, .. }
-                | Node::Dropout { x, .. } => sizes[*x],
-                Node::Plain { x, size, .. } => size(sizes[*x]),
+                | Node::Dropout { x, .. }
+                | Node::Times { x, .. }
+                | Node::Plain { x, .. } => sizes[*x],
             };
             sizes.push(size);
         }
@@ -281,42 +389,17 @@ impl Program {
         self.params.extend(block.params.into_iter().map(|p| Param { name: path(p.name), ..p }));
         self.stats.extend(block.stats.into_iter().map(|(name, c)| (path(name), c)));
         for mut node in block.nodes.into_iter().skip(1) {
-            let moved = |x: &mut Id| *x += nodes;
-            match &mut node {
-                Node::Input => {}
-                Node::Conv { x, weight, bias, .. } => {
-                    moved(x);
-                    *weight += params;
-                    bias.iter_mut().for_each(|b| *b += params);
-                }
-                Node::Norm { x, weight, bias, stats: own, .. } => {
-                    moved(x);
-                    *weight += params;
-                    *bias += params;
-                    *own += stats;
-                }
-                Node::Act { x, .. }
-                | Node::Pool { x, .. }
-                | Node::GlobalPool { x }
-                | Node::PadChannels { x, .. }
-                | Node::DropPath { x, .. }
-                | Node::Dropout { x, .. } => moved(x),
-                Node::Add { a, b } | Node::Scale { x: a, gate: b } => {
-                    moved(a);
-                    moved(b);
-                }
-                Node::Concat { xs } => xs.iter_mut().for_each(moved),
-                Node::Plain { x, params: own, .. } => {
-                    moved(x);
-                    own.iter_mut().for_each(|p| *p += params);
-                }
+            node.inputs_mut().into_iter().for_each(|x| *x += nodes);
+            node.params_mut().into_iter().for_each(|p| *p += params);
+            if let Node::Norm { stats: own, .. } = &mut node {
+                *own += stats;
             }
             self.nodes.push(node);
         }
     }
 }
 
-/// A value while a program is written down. Copy: use it as often as you like; `+` adds maps.
+/// A value while a program is written down. Copy: use it as often as you like; `+` adds maps, `*` multiplies them.
 #[derive(Clone, Copy)]
 pub struct Flow<'a> {
     draft: &'a RefCell<Program>,
@@ -377,8 +460,9 @@ impl<'a> Flow<'a> {
             self.fail(format!("{name}: {channels} -> {out} channels do not divide into {} groups", at.groups));
             return self;
         }
-        let shape = vec![out, channels / at.groups, at.size, at.size];
-        let bound = 1.0 / ((shape[1] * at.size * at.size) as f64).sqrt();
+        let [height, width] = at.sides();
+        let shape = vec![out, channels / at.groups, height, width];
+        let bound = 1.0 / ((shape[1] * at.taps()) as f64).sqrt();
         let weight = self.param(format!("{name}.weight"), shape, CONV_INIT);
         let start = Init::Uniform { lo: -bound, up: bound };
         let bias = at.bias.then(|| self.param(format!("{name}.bias"), vec![out], start));
@@ -388,6 +472,38 @@ impl<'a> Flow<'a> {
     pub fn depthwise(self, name: &str, at: Window) -> Self {
         let channels = self.channels();
         self.conv(name, channels, at.groups(channels))
+    }
+    /// The same linear layer at every pixel: a 1×1 convolution with a bias whose weight is `[out, C]`. It starts as PyTorch's.
+    pub fn linear(self, name: &str, out: usize) -> Self {
+        let channels = self.channels();
+        let bound = 1.0 / (channels as f64).sqrt();
+        let start = Init::Uniform { lo: -bound, up: bound };
+        let weight = self.param(format!("{name}.weight"), vec![out, channels], start);
+        let bias = Some(self.param(format!("{name}.bias"), vec![out], start));
+        self.push(Node::Conv { x: self.id, at: k(1).bias(), weight, bias }, out)
+    }
+    /// Every channel multiplied by a number of its own that starts at `start` (Touvron et al. 2021, "Going deeper with image
+    /// transformers"): a depthwise convolution of one pixel.
+    pub fn layer_scale(self, name: &str, start: f64) -> Self {
+        let channels = self.channels();
+        let weight = self.param(name.into(), vec![channels], Init::Const(start));
+        self.push(Node::Conv { x: self.id, at: k(1).groups(channels), weight, bias: None }, channels)
+    }
+    /// Layer norm over the channels of each pixel, weight 1, bias 0.
+    pub fn layer_norm(self, name: &str, eps: f64) -> Self {
+        let channels = self.channels();
+        let weight = self.param(format!("{name}.weight"), vec![channels], Init::Const(1.0));
+        let bias = self.param(format!("{name}.bias"), vec![channels], Init::Const(0.0));
+        self.keep(Node::LayerNorm { x: self.id, eps, weight, bias })
+    }
+    /// Attention of all pixels to each other; this value holds queries, keys and values, one third of its channels each.
+    pub fn attention(self, heads: usize) -> Self {
+        let channels = self.channels();
+        if heads == 0 || !channels.is_multiple_of(3 * heads) {
+            self.fail(format!("attention: {channels} channels are not queries, keys and values of {heads} heads"));
+            return self;
+        }
+        self.push(Node::Attention { x: self.id, heads }, channels / 3)
     }
     /// Batch norm with PyTorch's defaults (eps 1e-5, momentum 0.1), weight 1, bias 0.
     pub fn norm(self, name: &str) -> Self {
@@ -417,6 +533,10 @@ impl<'a> Flow<'a> {
     pub fn silu(self) -> Self {
         self.act(Act::Silu)
     }
+    /// GELU.
+    pub fn gelu(self) -> Self {
+        self.act(Act::Gelu)
+    }
     /// Max or average pool.
     pub fn pool(self, f: Pool, at: Window) -> Self {
         self.keep(Node::Pool { x: self.id, f, at })
@@ -431,6 +551,10 @@ impl<'a> Flow<'a> {
             self.fail(format!("scale: {} channels, {} gates", self.channels(), gate.channels()));
         }
         self.keep(Node::Scale { x: self.id, gate: gate.id })
+    }
+    /// Resampled to the height and width of `like`.
+    pub fn upsample(self, f: Upsample, like: Self) -> Self {
+        self.keep(Node::Upsample { x: self.id, f, like: like.id })
     }
     /// Zero channels before and after.
     pub fn pad_channels(self, before: usize, after: usize) -> Self {
@@ -450,20 +574,16 @@ impl<'a> Flow<'a> {
         }
         if p == 0.0 { self } else { self.keep(Node::Dropout { x: self.id, p }) }
     }
-    /// A map of at least `side × side` pixels, as PyTorch's adaptive average makes it: what lies behind may read so many.
-    /// Larger maps stay as they are.
+    /// A map of at least `side × side` pixels, so that a window of that size fits: a smaller one is spread as PyTorch's
+    /// adaptive average does it.
     pub fn at_least(self, side: usize) -> Self {
-        let size = move |(h, w): (usize, usize)| (h.max(side), w.max(side));
-        let spread = move |x: &[Tensor], _: &[Tensor]| {
-            let (_, _, h, w) = x[0].dims4()?;
-            if size((h, w)) == (h, w) {
-                return Ok(x[0].clone());
-            }
-            adaptive_pool(&x[0].permute((0, 2, 3, 1))?, Pool::Avg, size((h, w)))?.permute((0, 3, 1, 2))
-        };
-        self.keep(Node::Plain { x: self.id, f: Arc::new(spread), params: vec![], size: Arc::new(size) })
+        self.keep(Node::AtLeast { x: self.id, side })
     }
-    /// Candle code in the middle of a block that keeps the map's size, `channels` out; `params` are (name, shape, start).
+    /// Every value multiplied by one number.
+    pub fn times(self, by: f64) -> Self {
+        self.keep(Node::Times { x: self.id, by })
+    }
+    /// Candle code in the middle of a block, `channels` out; `params` are (name, shape, start).
     pub fn plain(
         self,
         channels: usize,
@@ -471,10 +591,7 @@ impl<'a> Flow<'a> {
         f: impl Fn(&[Tensor], &[Tensor]) -> candle_core::Result<Tensor> + Send + Sync + 'static,
     ) -> Self {
         let params = params.iter().map(|(n, s, i)| self.param((*n).into(), s.clone(), *i)).collect();
-        self.push(
-            Node::Plain { x: self.id, f: Arc::new(f), params, size: Arc::new(|size: (usize, usize)| size) },
-            channels,
-        )
+        self.push(Node::Plain { x: self.id, f: Arc::new(f), params }, channels)
     }
 }
 
@@ -488,6 +605,16 @@ impl Add for Flow<'_> {
     }
 }
 
+impl Mul for Flow<'_> {
+    type Output = Self;
+    fn mul(self, other: Self) -> Self {
+        if other.channels() != self.channels() {
+            self.fail(format!("product: {} and {} channels", self.channels(), other.channels()));
+        }
+        self.keep(Node::Mul { a: self.id, b: other.id })
+    }
+}
+
 /// Channels of all values, one behind the other; at least one value.
 pub fn concat<'a>(first: Flow<'a>, rest: &[Flow<'a>]) -> Flow<'a> {
     let all = std::iter::once(&first).chain(rest);
@@ -497,7 +624,6 @@ pub fn concat<'a>(first: Flow<'a>, rest: &[Flow<'a>]) -> Flow<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::window::k;
     use super::*;
 
     #[test]
@@ -506,6 +632,7 @@ mod tests {
         assert!(message(block(8, |x| x.conv("a", 8, k(3).groups(3)))).contains("a: 8 -> 8 channels"));
         assert!(message(block(8, |x| x.conv("a", 8, k(3)).conv("a", 8, k(3)))).contains("'a.weight'"));
         assert!(message(block(8, |x| x + x.conv("a", 4, k(1)))).contains("8 and 4"));
+        assert!(message(block(8, |x| x.linear("qkv", 24).attention(3))).contains("24 channels are not queries"));
         assert!(
             message(block(8, |x| {
                 x.relu();

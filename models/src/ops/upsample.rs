@@ -23,6 +23,16 @@ pub enum Upsample {
     },
 }
 
+impl Upsample {
+    /// Where the coordinates of an axis come from.
+    fn axis(self, side: usize, out: usize, factor: Option<f64>) -> Vec<Source> {
+        match self {
+            Self::Nearest => nearest(side, out, factor),
+            Self::Bilinear { align_corners } => bilinear(side, out, factor, align_corners),
+        }
+    }
+}
+
 /// How large the result is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Extent {
@@ -54,7 +64,8 @@ struct Source {
     share: f64,
 }
 
-struct Plan {
+/// Where every pixel of maps of one size comes from.
+pub(crate) struct Plan {
     height: usize,
     width: usize,
     channels: usize,
@@ -76,12 +87,66 @@ impl Plan {
         if batch * height * width * channels * out.0 * out.1 == 0 {
             bail!("upsample: empty input {:?} or result {out:?}", x.dims())
         }
-        let axis = |side: usize, out: usize, factor: Option<f64>| match f {
-            Upsample::Nearest => nearest(side, out, factor),
-            Upsample::Bilinear { align_corners } => bilinear(side, out, factor, align_corners),
-        };
-        let (rows, cols) = (axis(height, out.0, factors.0), axis(width, out.1, factors.1));
+        let (rows, cols) = (f.axis(height, out.0, factors.0), f.axis(width, out.1, factors.1));
         Ok(Self { height, width, channels, rows, cols, nearest: f == Upsample::Nearest })
+    }
+
+    /// From maps of a height, a width and so many channels to a height and a width.
+    pub(crate) fn sized(((height, width), channels): ((usize, usize), usize), f: Upsample, to: (usize, usize)) -> Self {
+        let (rows, cols) = (f.axis(height, to.0, None), f.axis(width, to.1, None));
+        Self { height, width, channels, rows, cols, nearest: f == Upsample::Nearest }
+    }
+
+    /// Values of one map, before and after.
+    fn values(&self) -> (usize, usize) {
+        (self.height * self.width * self.channels, self.rows.len() * self.cols.len() * self.channels)
+    }
+
+    /// The resampled maps.
+    pub(crate) fn forward<T: Element>(&self, x: &[T]) -> Vec<T> {
+        let (c, (before, after), line) = (self.channels, self.values(), self.width * self.channels);
+        let mut y = vec![T::ZERO; x.len() / before * after];
+        y.par_chunks_mut(self.cols.len() * c).enumerate().for_each_init(Vec::new, |mixed: &mut Vec<T>, (i, y)| {
+            let row = self.rows[i % self.rows.len()];
+            let of = |y: usize| &x[(i / self.rows.len() * self.height + y) * line..][..line];
+            let (low, high) = (of(row.low), of(row.high));
+            let pixels = y.chunks_exact_mut(c).zip(&self.cols);
+            if self.nearest {
+                pixels.for_each(|(y, col)| y.copy_from_slice(&low[col.low * c..][..c]));
+                return;
+            }
+            // Two whole lines become one, then two pixels of that: long loops without a choice in them.
+            mixed.clear();
+            mixed.extend(low.iter().zip(high).map(|(&a, &b)| mix(a, b, T::of(row.share))));
+            for (y, col) in pixels {
+                let (low, high, share) = (&mixed[col.low * c..][..c], &mixed[col.high * c..][..c], T::of(col.share));
+                y.iter_mut().zip(low.iter().zip(high)).for_each(|(y, (&a, &b))| *y = mix(a, b, share));
+            }
+        });
+        y
+    }
+
+    /// Gives every output's gradient back to its neighbours: along the rows, then from rows to those that they were made of.
+    pub(crate) fn backward<T: Element>(&self, dy: &[T]) -> Vec<T> {
+        let (c, (before, after), line) = (self.channels, self.values(), self.width * self.channels);
+        let mut lines = vec![T::ZERO; dy.len() / self.cols.len() * self.width];
+        lines.par_chunks_mut(line).zip(dy.par_chunks(self.cols.len() * c)).for_each(|(line, dy)| {
+            for (col, dy) in self.cols.iter().zip(dy.chunks_exact(c)) {
+                self.parts(col).for_each(|(x, share)| give(&mut line[x * c..][..c], dy, share));
+            }
+        });
+        let mut readers = vec![vec![]; self.height];
+        for (out, row) in self.rows.iter().enumerate() {
+            self.parts(row).for_each(|(y, share)| readers[y].push((out, share)));
+        }
+        let mut dx = vec![T::ZERO; dy.len() / after * before];
+        dx.par_chunks_mut(line).enumerate().for_each(|(i, dx)| {
+            let (sample, y) = (i / self.height, i % self.height);
+            for &(out, share) in &readers[y] {
+                give(dx, &lines[(sample * self.rows.len() + out) * line..][..line], share);
+            }
+        });
+        dx
     }
 
     fn composed(&self, x: &Tensor) -> Result<Tensor> {
@@ -137,28 +202,8 @@ impl Kernel1 for Resample {
     const NAME: &'static str = "upsample";
 
     fn run<T: Element>(&self, x: &[T], shape: &Shape) -> Result<(Vec<T>, Shape)> {
-        let (p, c) = (&self.0, self.0.channels);
-        let (out_height, line) = (p.rows.len(), p.width * c);
-        let out: Shape = (shape.dims4()?.0, out_height, p.cols.len(), c).into();
-        let mut y = vec![T::ZERO; out.elem_count()];
-        y.par_chunks_mut(p.cols.len() * c).enumerate().for_each(|(i, y)| {
-            let row = p.rows[i % out_height];
-            let of = |y: usize| &x[(i / out_height * p.height + y) * line..][..line];
-            let (low, high) = (of(row.low), of(row.high));
-            for (y, col) in y.chunks_exact_mut(c).zip(&p.cols) {
-                if p.nearest {
-                    y.copy_from_slice(&low[col.low * c..][..c]);
-                    continue;
-                }
-                let [v, u] = [row.share, col.share].map(T::of);
-                let mix = |a: T, b: T, share: T| a * (T::ONE - share) + b * share;
-                for (i, y) in y.iter_mut().enumerate() {
-                    let (a, b) = (col.low * c + i, col.high * c + i);
-                    *y = mix(mix(low[a], low[b], u), mix(high[a], high[b], u), v);
-                }
-            }
-        });
-        Ok((y, out))
+        let p = &self.0;
+        Ok((p.forward(x), (shape.dims4()?.0, p.rows.len(), p.cols.len(), p.channels).into()))
     }
 
     fn grad(&self, x: &Tensor, _: &Tensor, dy: &Tensor) -> Result<Tensor> {
@@ -166,36 +211,34 @@ impl Kernel1 for Resample {
     }
 }
 
-/// Gives every output's gradient back to its neighbours; one task a picture, because they overlap.
+fn mix<T: Element>(a: T, b: T, share: T) -> T {
+    a * (T::ONE - share) + b * share
+}
+
 struct ResampleGrad {
     plan: Arc<Plan>,
     x: Shape,
 }
 
+impl Plan {
+    /// The inputs of an output coordinate and their shares.
+    fn parts(&self, source: &Source) -> impl Iterator<Item = (usize, f64)> + use<> {
+        let share = if self.nearest { 0.0 } else { source.share };
+        let parts = [(source.low, 1.0 - share), (source.high, share)];
+        parts.into_iter().take(if self.nearest { 1 } else { 2 })
+    }
+}
+
+/// `to += share · from`.
+fn give<T: Element>(to: &mut [T], from: &[T], share: f64) {
+    let share = T::of(share);
+    to.iter_mut().zip(from).for_each(|(to, &from)| *to += from * share);
+}
+
 impl Kernel1 for ResampleGrad {
     const NAME: &'static str = "upsample_grad";
 
-    fn run<T: Element>(&self, dy: &[T], shape: &Shape) -> Result<(Vec<T>, Shape)> {
-        let (p, c) = (&self.plan, self.plan.channels);
-        let mut dx = vec![T::ZERO; self.x.elem_count()];
-        let picture = shape.elem_count() / shape.dims4()?.0;
-        dx.par_chunks_mut(p.height * p.width * c).zip(dy.par_chunks(picture)).for_each(|(dx, dy)| {
-            let mut give = |y: usize, x: usize, share: f64, dy: &[T]| {
-                let share = T::of(share);
-                dx[(y * p.width + x) * c..][..c].iter_mut().zip(dy).for_each(|(dx, &dy)| *dx += dy * share);
-            };
-            let pixels = p.rows.iter().flat_map(|row| p.cols.iter().map(move |col| (row, col)));
-            for ((row, col), dy) in pixels.zip(dy.chunks_exact(c)) {
-                if p.nearest {
-                    give(row.low, col.low, 1.0, dy);
-                    continue;
-                }
-                for (y, v) in [(row.low, 1.0 - row.share), (row.high, row.share)] {
-                    give(y, col.low, v * (1.0 - col.share), dy);
-                    give(y, col.high, v * col.share, dy);
-                }
-            }
-        });
-        Ok((dx, self.x.clone()))
+    fn run<T: Element>(&self, dy: &[T], _: &Shape) -> Result<(Vec<T>, Shape)> {
+        Ok((self.plan.backward(dy), self.x.clone()))
     }
 }

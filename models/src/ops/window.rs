@@ -19,14 +19,26 @@ pub enum Edge {
     Same,
 }
 
-/// Kernel size, stride, padding, dilation and groups of a square window. Build one with [`k`].
+/// Size and padding across the rows of a window that is not square.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Across {
+    /// Width of the window in pixels.
+    pub size: usize,
+    /// Pixels added to the left and to the right, unless [`Window::edge`] says otherwise.
+    pub pad: usize,
+}
+
+/// Kernel size, stride, padding, dilation and groups of a window. Build a square one with [`k`], others with [`rect`].
+///
+/// Sides are computed along one axis at a time: [`Window::span`], [`Window::near`] and [`Window::out`] are those along the
+/// height; [`Window::axes`] has a window for either axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
-    /// Side of the window in pixels.
+    /// Side of the window in pixels; its height where [`Window::across`] says otherwise.
     pub size: usize,
     /// Step between windows in pixels.
     pub stride: usize,
-    /// Pixels added on every side, unless [`Window::edge`] says otherwise.
+    /// Pixels added on every side (above and below where [`Window::across`] says otherwise), unless [`Window::edge`] says otherwise.
     pub pad: usize,
     /// Distance between taps in pixels.
     pub dilation: usize,
@@ -37,17 +49,26 @@ pub struct Window {
     /// The far sides.
     #[serde(default)]
     pub edge: Edge,
+    /// The width, where it is not as the height.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub across: Option<Across>,
 }
 
 /// A `size × size` window with stride 1, padded so that an odd window keeps the picture's size.
 pub fn k(size: usize) -> Window {
-    Window { size, stride: 1, pad: size / 2, dilation: 1, groups: 1, bias: false, edge: Edge::Even }
+    Window { size, stride: 1, pad: size / 2, dilation: 1, groups: 1, bias: false, edge: Edge::Even, across: None }
+}
+
+/// A `height × width` window with stride 1, padded so that odd sides keep the picture's size.
+pub fn rect(height: usize, width: usize) -> Window {
+    let across = Across { size: width, pad: width / 2 };
+    Window { across: (width != height).then_some(across), ..k(height) }
 }
 
 impl Window {
-    /// With this size of the window.
+    /// With this size of the window, down and across.
     pub fn size(self, size: usize) -> Self {
-        Self { size, ..self }
+        Self { size, across: self.across.map(|a| Across { size, ..a }), ..self }
     }
     /// With this stride.
     pub fn stride(self, stride: usize) -> Self {
@@ -55,7 +76,7 @@ impl Window {
     }
     /// With this padding on every side.
     pub fn pad(self, pad: usize) -> Self {
-        Self { pad, ..self }
+        Self { pad, across: self.across.map(|a| Across { pad, ..a }), ..self }
     }
     /// With this number of groups.
     pub fn groups(self, groups: usize) -> Self {
@@ -63,11 +84,38 @@ impl Window {
     }
     /// With this distance between taps, padded so that an odd window keeps the picture's size.
     pub fn dilation(self, dilation: usize) -> Self {
-        Self { dilation, pad: self.size / 2 * dilation, ..self }
+        let across = self.across.map(|a| Across { pad: a.size / 2 * dilation, ..a });
+        Self { dilation, pad: self.size / 2 * dilation, across, ..self }
     }
     /// With a bias.
     pub fn bias(self) -> Self {
         Self { bias: true, ..self }
+    }
+    /// The window along the height and the one along the width, both as square ones.
+    pub fn axes(&self) -> [Self; 2] {
+        let down = Self { across: None, ..*self };
+        [down, self.across.map_or(down, |a| Self { size: a.size, pad: a.pad, ..down })]
+    }
+    /// Whether it is as high as wide, padding included.
+    pub fn square(&self) -> bool {
+        self.across.is_none_or(|a| a == Across { size: self.size, pad: self.pad })
+    }
+    /// Height and width in pixels.
+    pub fn sides(&self) -> [usize; 2] {
+        self.axes().map(|axis| axis.size)
+    }
+    /// Pixels of the window.
+    pub fn taps(&self) -> usize {
+        self.sides().iter().product()
+    }
+    /// Output height and width for an input of `(height, width)`, or `None` when the window does not fit.
+    pub fn fit(&self, (height, width): (usize, usize)) -> Option<(usize, usize)> {
+        let [down, across] = self.axes();
+        down.out(height).zip(across.out(width))
+    }
+    /// The pixels that it spans, for messages.
+    pub(crate) fn spans(&self) -> String {
+        each(self.axes().map(|axis| axis.span()))
     }
     /// Pixels that one window spans.
     pub fn span(&self) -> usize {
@@ -75,7 +123,7 @@ impl Window {
     }
     /// With `near` pixels added above and to the left, and `far` below and to the right.
     pub fn pads(self, near: usize, far: usize) -> Self {
-        Self { pad: near, edge: Edge::Far(far), ..self }
+        Self { edge: Edge::Far(far), ..self.pad(near) }
     }
     /// With windows for the pixels that are left over: [`Edge::Ceil`].
     pub fn ceil(self) -> Self {
@@ -133,6 +181,11 @@ impl Window {
     }
 }
 
+/// `5` or `1x7`.
+fn each([down, across]: [usize; 2]) -> String {
+    if down == across { down.to_string() } else { format!("{down}x{across}") }
+}
+
 /// A window over a batch of pictures: all sizes, checked once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sweep {
@@ -158,17 +211,18 @@ impl Sweep {
         if batch * height * width * channels == 0 {
             candle_core::bail!("{what}: empty input {dims:?}")
         }
-        if at.size == 0 || at.stride == 0 || at.dilation == 0 || at.groups == 0 {
+        if at.taps() == 0 || at.stride == 0 || at.dilation == 0 || at.groups == 0 {
             candle_core::bail!("{what}: size, stride, dilation and groups must be at least 1, got {at:?}")
         }
-        let (Some(out_height), Some(out_width)) = (at.out(height), at.out(width)) else {
+        let [down, across] = at.axes();
+        let Some((out_height, out_width)) = at.fit((height, width)) else {
             candle_core::bail!(
                 "{what}: a window of {} pixels does not fit into {height}x{width} padded by {}",
-                at.span(),
-                at.pad
+                at.spans(),
+                each([down.pad, across.pad])
             )
         };
-        let (top, left) = (at.near(height), at.near(width));
+        let (top, left) = (down.near(height), across.near(width));
         Ok(Self { batch, height, width, channels, out_height, out_width, top, left, at })
     }
 
@@ -202,12 +256,13 @@ impl Sweep {
     pub(crate) fn taps(&self, pixel: usize, mut f: impl FnMut(usize, Option<usize>)) {
         let (sample, rest) = (pixel / self.out_pixels_each(), pixel % self.out_pixels_each());
         let (oy, ox) = (rest / self.out_width, rest % self.out_width);
-        for ky in 0..self.at.size {
+        let [down, across] = self.at.sides();
+        for ky in 0..down {
             let y = self.under(oy, ky, self.top, self.height);
-            for kx in 0..self.at.size {
+            for kx in 0..across {
                 let x = self.under(ox, kx, self.left, self.width);
                 let inside = y.zip(x).map(|(y, x)| (sample * self.height + y) * self.width + x);
-                f(ky * self.at.size + kx, inside);
+                f(ky * across + kx, inside);
             }
         }
     }
@@ -246,6 +301,27 @@ mod tests {
         let at = k(5).stride(2).same();
         assert_eq!((at.near(8), at.far(8), at.out(8)), (1, 2, Some(4)));
         assert_eq!((k(3).same().near(6), k(1).stride(2).same().near(5)), (1, 0));
+    }
+
+    /// A 1×7 window moves over rows as one of 7 pixels, over columns as one of a single pixel.
+    #[test]
+    fn windows_that_are_not_square_have_two_axes() {
+        let at = rect(1, 7);
+        assert_eq!((at.taps(), at.square(), at.axes()), (7, false, [k(1), k(7)]));
+        assert_eq!((at.fit((5, 9)), at.pad(0).fit((5, 9))), (Some((5, 9)), Some((5, 3))));
+        assert_eq!((rect(3, 3), rect(3, 1).size(5).pad(2).square()), (k(3), true));
+        assert_eq!(rect(3, 5).dilation(2).stride(2).fit((9, 9)), Some((5, 5)));
+        let error = Sweep::new("conv2d", &[1, 4, 4, 3], rect(7, 1).pad(1)).unwrap_err().to_string();
+        assert!(error.contains("window of 7x1 pixels does not fit into 4x4 padded by 1"), "{error}");
+    }
+
+    #[test]
+    fn recipes_write_square_windows_as_ever() {
+        let text = serde_json::to_string(&k(3)).unwrap();
+        assert_eq!(text, r#"{"size":3,"stride":1,"pad":1,"dilation":1,"groups":1,"bias":false,"edge":"even"}"#);
+        for at in [k(3), rect(1, 7)] {
+            assert_eq!(serde_json::from_value::<Window>(serde_json::to_value(at).unwrap()).unwrap(), at);
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub fn formula(seed: u64, name: &str, shape: &[usize], dtype: DType) -> Tensor {
             let u = (mix(key.wrapping_add(i)) >> 40) as f64 / (1u64 << 23) as f64 - 1.0;
             let v = match shape.len() {
                 _ if name == "images" => 1.5 * u,
-                4 => (6.0 / fan_in).sqrt() * u,
+                4 | 5 => (6.0 / fan_in).sqrt() * u,
                 2 => (3.0 / fan_in).sqrt() * u,
                 _ if name == "head.bias" => 0.1 * u,
                 _ if name.ends_with(".weight") => 1.0 + 0.2 * u,

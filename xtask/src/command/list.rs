@@ -25,6 +25,9 @@ fn rows(kind: Kind) -> Result<Vec<(String, String)>> {
     let owned = |(name, doc): (&str, &str)| (name.to_string(), doc.to_string());
     Ok(match kind {
         Kind::Models => models::models().into_iter().map(owned).collect(),
+        Kind::Pools => models::pools::POOLS.1.iter().map(|e| owned((e.name, e.doc))).collect(),
+        Kind::Heads => models::heads::HEADS.1.iter().map(|e| owned((e.name, e.doc))).collect(),
+        Kind::Pretrained => crate::pretrained::list(),
         Kind::Losses => losses::LOSSES.iter().map(|e| owned((e.name, e.doc))).collect(),
         Kind::Augment => {
             let single = augment::TRANSFORMS.iter().map(|e| owned((e.name, e.doc)));

@@ -7,6 +7,7 @@ mod doctor;
 mod eda;
 mod evaluate;
 mod explain;
+mod export;
 mod list;
 mod predict;
 mod summary;
@@ -26,6 +27,7 @@ pub fn run(command: Command) -> Result<()> {
         Command::Predict(args) => predict::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::List { kind, json } => list::run(kind, json),
         Command::Summary(args) => summary::run(&args),
         Command::Doctor(args) => doctor::run(&args),

@@ -192,6 +192,9 @@ impl Facts<'_> {
         let work = |name: &str, params: Value| -> Option<(f64, usize)> {
             let config = NetworkConfig { model: name.into(), params, ..NetworkConfig::default() };
             let network = Network::new(&config, VarBuilder::zeros(DType::F32, &Device::Cpu)).ok()?;
+            if network.rank() != 4 {
+                return None;
+            }
             let summary = network.summary((preprocess.size, preprocess.size)).ok()?;
             Some((summary.multiply_adds() as f64, summary.layers.len()))
         };

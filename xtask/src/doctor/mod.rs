@@ -52,6 +52,7 @@ pub fn examine(mut recipe: Recipe, parts: &Parts, device: &Device, progress: &Pr
         times: &Times::default(),
         interrupted: Arc::default(),
         fingerprint: String::new(),
+        start: None,
     };
     let (measured, pictures) = stages::measure(&training, &training.fold(0)?)?;
     let verdict = measured.verdict();

@@ -13,6 +13,7 @@ pub(crate) enum Curve {
     Sigmoid,
     HardSwish,
     HardSigmoid,
+    Gelu,
 }
 
 impl Curve {
@@ -29,6 +30,7 @@ impl Curve {
             Act::HardSigmoid => Self::HardSigmoid,
             Act::Silu => Self::Silu,
             Act::Sigmoid => Self::Sigmoid,
+            Act::Gelu => Self::Gelu,
             _ => return None,
         })
     }
@@ -46,6 +48,7 @@ pub(crate) fn curve<S: Simd>(s: S, f: Curve, v: S::V) -> S::V {
         Curve::Sigmoid => s.sigmoid(v),
         Curve::HardSwish => s.mul(v, hard(s, v)),
         Curve::HardSigmoid => hard(s, v),
+        Curve::Gelu => s.mul(v, s.normal(v).0),
     }
 }
 
@@ -84,6 +87,11 @@ pub(crate) fn slope<S: Simd>(s: S, f: Curve, v: S::V, g: S::V) -> S::V {
         Curve::HardSigmoid => {
             let inner = s.select(s.above(v, s.splat(-3.0)), s.mul(g, s.splat(1.0 / 6.0)), s.zero());
             s.select(s.above(s.splat(3.0), v), inner, s.zero())
+        }
+        Curve::Gelu => {
+            // Φ(v) + v · density
+            let (below, bell) = s.normal(v);
+            s.mul(g, s.fma(s.mul(v, bell), s.splat(0.398_942_3), below))
         }
     }
 }

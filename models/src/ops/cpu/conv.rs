@@ -33,19 +33,19 @@ pub enum Tile {
     None = 1,
     /// F(2×2, 3×3), whose error is that of the plain sum.
     Two = 2,
-    /// F(4×4, 3×3) where it pays; its error is three to five times that.
+    /// F(4×4, 3×3) where it pays; its error is three to five times that, and networks train as well with it (`BENCHMARKS.md`).
     Four = 4,
 }
 
 /// A setting of the process.
-static TILE: AtomicU8 = AtomicU8::new(Tile::Two as u8);
+static TILE: AtomicU8 = AtomicU8::new(Tile::Four as u8);
 
 /// The largest tile in use.
 pub fn winograd() -> Tile {
     match TILE.load(Ordering::Relaxed) {
-        4 => Tile::Four,
         1 => Tile::None,
-        _ => Tile::Two,
+        2 => Tile::Two,
+        _ => Tile::Four,
     }
 }
 
@@ -64,8 +64,7 @@ pub(crate) fn kernel(g: &Geometry) -> Kernel {
         match winograd() {
             Tile::None => Kernel::Direct,
             Tile::Two => Kernel::Winograd2,
-            // Beyond this the transformed weights cost more than they save.
-            Tile::Four if g.oh >= 4 && g.ow >= 4 && g.ci * g.co <= 256 * 512 => Kernel::Winograd4,
+            Tile::Four if g.oh >= 4 && g.ow >= 4 => Kernel::Winograd4,
             Tile::Four => Kernel::Winograd2,
         }
     } else {
@@ -125,10 +124,8 @@ pub(crate) fn gradients(
 ) -> (Vec<Sums>, Vec<f32>) {
     if kernel == Kernel::Pointwise {
         let panels = backward_panels(g, w);
-        if let Some((sums, gathered)) = pointwise_both(map(g, g.ci), x, dy, panels.factor(), sink, dx) {
-            let mut dw = unwritten(g.co * g.ci);
-            weight::outputs_first(&gathered.data, g.co, g.ci, 1, gathered.step, &mut dw);
-            return (sums, dw);
+        if let Some(both) = pointwise_both(map(g, g.ci), x, dy, panels.factor(), sink, dx) {
+            return both;
         }
         let sums = pointwise(map(g, g.co), dy, panels.factor(), sink, dx);
         return (sums, weight_gradient(kernel, g, x, dy));
@@ -152,7 +149,7 @@ fn backward_panels(g: &Geometry, w: &[f32]) -> Panels {
 
 /// The gradient of `w`, `[O, C/groups, k, k]`.
 pub(crate) fn weight_gradient(kernel: Kernel, g: &Geometry, x: Source<'_>, dy: Source<'_>) -> Vec<f32> {
-    let taps = g.size * g.size;
+    let taps = g.taps();
     let (ci, co) = (g.ci / g.groups, g.co / g.groups);
     let mut dw = unwritten(g.co * ci * taps);
     let order = |sums: &Gathered, groups: usize, inputs: usize, outputs: usize, dw: &mut [f32]| {
@@ -162,7 +159,7 @@ pub(crate) fn weight_gradient(kernel: Kernel, g: &Geometry, x: Source<'_>, dy: S
         }
     };
     match kernel {
-        Kernel::Pointwise => order(&pointwise_weights(map(g, g.ci), x, dy, g.co), 1, ci, co, &mut dw),
+        Kernel::Pointwise => pointwise_weights(map(g, g.ci), x, dy, &mut dw),
         Kernel::Depthwise => order(&depthwise_weights(g, x, dy), 1, 1, g.co, &mut dw),
         Kernel::Winograd2 => winograd_weights::<2>(g, x, dy, &mut dw),
         Kernel::Winograd4 => winograd_weights::<4>(g, x, dy, &mut dw),

@@ -10,7 +10,9 @@ pub(crate) struct Geometry {
     pub oh: usize,
     pub ow: usize,
     pub co: usize,
+    /// Taps down, and across.
     pub size: usize,
+    pub across: usize,
     pub stride: usize,
     pub dilation: usize,
     pub groups: usize,
@@ -22,7 +24,7 @@ pub(crate) struct Geometry {
 impl Geometry {
     /// Whether the window is one pixel and every pixel has one.
     pub(crate) fn pointwise(&self) -> bool {
-        self.size == 1
+        self.taps() == 1
             && self.stride == 1
             && self.groups == 1
             && self.top == 0
@@ -30,12 +32,25 @@ impl Geometry {
             && self.oh == self.h
             && self.ow == self.w
     }
-    /// Whether every channel is convolved by itself.
+    /// Taps of a window.
+    pub(crate) fn taps(&self) -> usize {
+        self.size * self.across
+    }
+    fn square(&self) -> bool {
+        self.size == self.across
+    }
+    /// Whether every channel is convolved by itself, in a square window.
     pub(crate) fn depthwise(&self) -> bool {
-        self.groups > 1 && self.groups == self.ci && self.ci == self.co
+        self.groups > 1 && self.groups == self.ci && self.ci == self.co && self.square()
     }
     /// 3×3 windows at every pixel.
     pub(crate) fn dense3(&self) -> bool {
-        self.size == 3 && self.stride == 1 && self.dilation == 1 && self.groups == 1 && self.top <= 2 && self.left <= 2
+        self.size == 3
+            && self.square()
+            && self.stride == 1
+            && self.dilation == 1
+            && self.groups == 1
+            && self.top <= 2
+            && self.left <= 2
     }
 }

@@ -1,7 +1,7 @@
 //! Passes over whole maps: what is left when convolutions take norms and activations along.
 
 use super::act::{Curve, slope};
-use super::rows::{Layout, Sink, Source, Sums, by_curve, sweep};
+use super::rows::{Layout, Sink, Source, Sums, ahead, by_curve, sweep};
 use super::scratch::unwritten;
 use super::simd::{Simd, Work, dispatch};
 use super::tasks::{Room, Strip, run, share, strips};
@@ -169,16 +169,19 @@ impl Work for Residual<'_, '_> {
                     }
                     for p in first..last {
                         let at = p * c + i;
+                        ahead(s, self.d, start + at, c);
                         let d = s.read(&self.d[start + at..], n);
                         let t = if matches!(F, Curve::Identity) {
                             d
                         } else {
+                            ahead(s, self.z, start + at, c);
                             slope(s, F, s.read(&self.z[start + at..], n), d)
                         };
                         s.write(&mut out[at..], n, t);
                         one = s.add(one, t);
                         for ((two, mean), branch) in two.iter_mut().zip(&means).zip(&self.branches) {
                             if let Some(branch) = branch {
+                                ahead(s, branch.y, start + at, c);
                                 *two = s.fma(t, s.sub(s.read(&branch.y[start + at..], n), *mean), *two);
                             }
                         }
@@ -235,6 +238,7 @@ impl Work for Mask<'_, '_> {
                         let times = s.read(&gate.times[self.strip.sample * c + j..], n);
                         let plus = s.read(&gate.plus[self.strip.sample * c + j..], n);
                         for p in first..last {
+                            ahead(s, t, p * c + j, c);
                             let v = s.fma(s.read(&t[p * c + j..], n), times, plus);
                             s.write(&mut scratch[p * c + j..], n, v);
                         }
@@ -331,7 +335,10 @@ impl Work for Total<'_, '_> {
                     for p in first..last {
                         let v = s.read(&values[p * c + i..], n);
                         sum = match self.weight {
-                            Some(weight) => s.fma(v, s.read(&weight[(at + p) * c + i..], n), sum),
+                            Some(weight) => {
+                                ahead(s, weight, (at + p) * c + i, c);
+                                s.fma(v, s.read(&weight[(at + p) * c + i..], n), sum)
+                            }
                             None => s.add(sum, v),
                         };
                     }

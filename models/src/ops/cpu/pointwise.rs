@@ -104,18 +104,43 @@ impl Work for Forward<'_, '_> {
     }
 }
 
-/// `Σ xᵀ · dy` over pixels: `[C, N]`, rows `N` rounded up to a vector apart.
-pub(crate) fn pointwise_weights(map: Map, x: Source<'_>, dy: Source<'_>, n: usize) -> Gathered {
+/// `Σ dyᵀ · x` over pixels into `dw` `[N, C]`.
+pub(crate) fn pointwise_weights(map: Map, x: Source<'_>, dy: Source<'_>, dw: &mut [f32]) {
     let map = map.merged(&x);
-    let parts = Parts::new(map.samples * map.pixels, 1, map.channels, n, false);
-    let cost = map.samples * map.pixels * n * map.channels;
-    let sums =
-        run(parts.tasks(), cost, |(pixels, columns), room| dispatch(Gradient { map, x, dy, n, pixels, columns, room }));
-    parts.gather(sums)
+    let (c, n) = (map.channels, dw.len() / map.channels);
+    let parts = Parts::new(map.samples * map.pixels, 1, c, n, false);
+    let cost = map.samples * map.pixels * n * c;
+    let step = c.next_multiple_of(lanes());
+    if parts.pixel_parts > 1 || step > c {
+        let tasks = parts.tasks();
+        let sums = run(tasks.clone(), cost, |(pixels, outputs), room| {
+            let mut sum = unwritten((outputs.1 - outputs.0) * step);
+            dispatch(Gradient { map, x, dy, n, pixels, outputs, sum: &mut sum, room });
+            sum
+        });
+        let mut rest = dw;
+        let mut sums = sums.into_iter();
+        for part in tasks.chunk_by(|a, b| a.1 == b.1) {
+            let (from, to) = part[0].1;
+            let (own, behind) = rest.split_at_mut((to - from) * c);
+            let sum = Gathered::sum(sums.by_ref().take(part.len()).collect(), step);
+            sum.rows(c, own);
+            rest = behind;
+        }
+        return;
+    }
+    let mut rest = dw;
+    let mut tasks = vec![];
+    for (pixels, outputs) in parts.tasks() {
+        let (own, behind) = rest.split_at_mut((outputs.1 - outputs.0) * c);
+        tasks.push((pixels, outputs, own));
+        rest = behind;
+    }
+    run(tasks, cost, |(pixels, outputs, sum), room| dispatch(Gradient { map, x, dy, n, pixels, outputs, sum, room }));
 }
 
 /// Both gradients at once, so that a described `dy` is computed once: that of the input, through `sink` into `dx`, and that of
-/// the weight, if the weight is small enough for a partial sum a task. `weights` is `[N, C]`.
+/// the weight, `[N, C]`, if it is small enough for a partial sum a task. `weights` is `[N, C]`.
 pub(crate) fn pointwise_both(
     map: Map,
     x: Source<'_>,
@@ -123,10 +148,10 @@ pub(crate) fn pointwise_both(
     weights: Factor<'_>,
     sink: Sink<'_>,
     dx: &mut [f32],
-) -> Option<(Vec<Sums>, Gathered)> {
+) -> Option<(Vec<Sums>, Vec<f32>)> {
     let (c, n) = (map.channels, weights.depth);
     let pixels = map.samples * map.pixels;
-    let parts = Parts { pixel_parts: (pixels / 256).clamp(1, 16), column_parts: 1, pixels, depth: c, columns: n };
+    let parts = Parts { pixel_parts: (pixels / 256).clamp(1, 16), column_parts: 1, pixels, depth: n, columns: c };
     if dy.dense().is_some() || parts.pixel_parts < 4 || parts.pixel_parts * c * n > 1 << 20 {
         return None;
     }
@@ -141,7 +166,13 @@ pub(crate) fn pointwise_both(
         dispatch(Both { map, x, dy, weights, sink, pixels, out, room })
     });
     let (sums, gradients) = done.into_iter().unzip();
-    Some((sums, parts.gather(gradients)))
+    let sum = Gathered::sum(gradients, c.next_multiple_of(lanes()));
+    if sum.step == c {
+        return Some((sums, sum.data));
+    }
+    let mut dw = unwritten(n * c);
+    sum.rows(c, &mut dw);
+    Some((sums, dw))
 }
 
 struct Both<'a, 'r> {
@@ -162,7 +193,7 @@ impl Work for Both<'_, '_> {
         let (c, n) = (self.map.channels, self.weights.depth);
         let (c_padded, n_padded) = (c.next_multiple_of(S::LANES), n.next_multiple_of(S::LANES));
         let (x_step, dy_step) = (apart(c_padded), apart(n_padded));
-        let mut gradient = unwritten(c * n_padded);
+        let mut gradient = unwritten(n * c_padded);
         let mut sums = self.sink.sums(c);
         let block = block(c + n, 12).min(120);
         let mut at = self.pixels.0;
@@ -175,8 +206,8 @@ impl Work for Both<'_, '_> {
             let dy = self.room.b.resize(block * dy_step);
             self.dy.fill(s, n, (0, n), at, count, sample, dy, Layout::pixels(n, dy_step, S::LANES));
             let columns = (Column { data: x, step: x_step, width: c }, Column { data: dy, step: dy_step, width: n });
-            let into = Right { data: &mut gradient, step: n_padded };
-            transposed(s, columns.0, columns.1, into, count, &[(0, 0)], at > self.pixels.0);
+            let into = Right { data: &mut gradient, step: c_padded };
+            transposed(s, columns.1, columns.0, into, count, &[(0, 0)], at > self.pixels.0);
             let left = Left { data: dy, step: dy_step, runs: &[0], len: n };
             let result = self.room.c.resize(block * c_padded);
             product(s, left, self.weights, Right { data: result, step: c_padded }, count, std::iter::once((0, 0)));
@@ -213,6 +244,13 @@ impl Gathered {
             data.iter_mut().zip(part).for_each(|(sum, v)| *sum += v);
         }
         Self { data, step }
+    }
+
+    /// Its rows one behind the other.
+    fn rows(&self, width: usize, out: &mut [f32]) {
+        for (out, row) in out.chunks_exact_mut(width).zip(self.data.chunks_exact(self.step)) {
+            out.copy_from_slice(&row[..width]);
+        }
     }
 }
 
@@ -272,38 +310,37 @@ struct Gradient<'a, 'r> {
     dy: Source<'a>,
     n: usize,
     pixels: (usize, usize),
-    columns: (usize, usize),
+    outputs: (usize, usize),
+    /// `[outputs, C]`, rows rounded up to a vector.
+    sum: &'r mut [f32],
     room: &'r mut Room,
 }
 
 impl Work for Gradient<'_, '_> {
-    type Out = Vec<f32>;
+    type Out = ();
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) -> Vec<f32> {
+    fn run<S: Simd>(self, s: S) {
         let (c, n) = (self.map.channels, self.n);
-        let (from, to) = self.columns;
-        let width = (to - from).next_multiple_of(S::LANES);
-        let wide = apart(c.next_multiple_of(S::LANES));
-        let dy_step = apart(width);
-        let mut sum = unwritten(c * width);
-        let block = block(c + width, 1).min(128);
+        let (from, to) = self.outputs;
+        let width = c.next_multiple_of(S::LANES);
+        let (x_step, dy_step) = (apart(width), apart((to - from).next_multiple_of(S::LANES)));
+        let block = block(x_step + dy_step, 1).min(128);
         let mut at = self.pixels.0;
         while at < self.pixels.1 {
             // A block stays within a picture.
             let sample = at / self.map.pixels;
             let end = (at + block).min(self.pixels.1).min((sample + 1) * self.map.pixels);
             let count = end - at;
-            let x = self.room.a.resize(block * wide);
-            self.x.fill(s, c, (0, c), at, count, sample, x, Layout::pixels(c, wide, S::LANES));
+            let x = self.room.a.resize(block * x_step);
+            self.x.fill(s, c, (0, c), at, count, sample, x, Layout::pixels(c, x_step, S::LANES));
             let dy = self.room.b.resize(block * dy_step);
             let layout = Layout::pixels(to - from, dy_step, S::LANES);
             self.dy.fill(s, n, (from, to - from), at, count, sample, dy, layout);
-            let (x, dy) =
-                (Column { data: x, step: wide, width: c }, Column { data: dy, step: dy_step, width: to - from });
-            let out = Right { data: &mut sum, step: width };
-            transposed(s, x, dy, out, count, &[(0, 0)], at > self.pixels.0);
+            let x = Column { data: x, step: x_step, width: c };
+            let dy = Column { data: dy, step: dy_step, width: to - from };
+            let out = Right { data: self.sum, step: width };
+            transposed(s, dy, x, out, count, &[(0, 0)], at > self.pixels.0);
             at = end;
         }
-        sum
     }
 }

@@ -19,18 +19,24 @@ pub(crate) enum Kind {
     Avg,
 }
 
-/// Taps of the window at output `at` that lie inside a map of `side` pixels.
-fn taps(at: usize, g: &Geometry, before: usize, side: usize) -> Range<usize> {
+/// Of the `size` taps of the window at output `at` those that lie inside a map of `side` pixels.
+fn taps(at: usize, g: &Geometry, size: usize, before: usize, side: usize) -> Range<usize> {
     let start = at * g.stride;
-    let first = before.saturating_sub(start).div_ceil(g.dilation).min(g.size);
-    let last = (side + before).saturating_sub(start).div_ceil(g.dilation).min(g.size);
+    let first = before.saturating_sub(start).div_ceil(g.dilation).min(size);
+    let last = (side + before).saturating_sub(start).div_ceil(g.dilation).min(size);
     first..last.max(first)
 }
 
 /// Outputs whose windows see input `at`, each with the tap by which it does.
-fn seen(at: usize, g: &Geometry, before: usize, outs: usize) -> impl Iterator<Item = (usize, usize)> + Clone {
+fn seen(
+    at: usize,
+    g: &Geometry,
+    size: usize,
+    before: usize,
+    outs: usize,
+) -> impl Iterator<Item = (usize, usize)> + Clone {
     let g = *g;
-    (0..g.size).rev().filter_map(move |tap| {
+    (0..size).rev().filter_map(move |tap| {
         let start = (at + before).checked_sub(tap * g.dilation)?;
         let out = start / g.stride;
         (start % g.stride == 0 && out < outs).then_some((out, tap))
@@ -85,15 +91,15 @@ impl Work for Forward<'_, '_> {
             }
         };
         for oy in self.values.first..self.values.last {
-            let down = taps(oy, g, g.top, g.h);
+            let down = taps(oy, g, g.size, g.top, g.h);
             for ox in 0..g.ow {
-                let across = taps(ox, g, g.left, g.w);
+                let across = taps(ox, g, g.across, g.left, g.w);
                 let to = ((oy - self.values.first) * g.ow + ox) * c;
                 let mut i = 0;
                 while i < c {
                     let n = (c - i).min(S::LANES);
                     let mut best = if self.kind == Kind::Max { s.splat(f32::NEG_INFINITY) } else { s.zero() };
-                    let mut place = s.splat((down.start * g.size + across.start) as f32);
+                    let mut place = s.splat((down.start * g.across + across.start) as f32);
                     for ky in down.clone() {
                         let row = (oy * g.stride + ky * g.dilation - g.top - first) * g.w;
                         for kx in across.clone() {
@@ -102,7 +108,7 @@ impl Work for Forward<'_, '_> {
                                 best = s.add(best, v);
                                 continue;
                             }
-                            let tap = s.splat((ky * g.size + kx) as f32);
+                            let tap = s.splat((ky * g.across + kx) as f32);
                             // Not a number beats all; of several the last one.
                             let (new, old) = (s.above(v, v), s.above(best, best));
                             let better = s.select(s.above(v, best), tap, place);
@@ -168,8 +174,8 @@ impl Work for Backward<'_, '_> {
                 while i < c {
                     let n = (c - i).min(S::LANES);
                     let mut sum = s.zero();
-                    for (oy, ky) in seen(y, g, g.top, g.oh) {
-                        for (ox, kx) in seen(x, g, g.left, g.ow) {
+                    for (oy, ky) in seen(y, g, g.size, g.top, g.oh) {
+                        for (ox, kx) in seen(x, g, g.across, g.left, g.ow) {
                             let at = ((sample * g.oh + oy) * g.ow + ox) * c + i;
                             let d = s.read(&self.dy[at..], n);
                             if self.kind == Kind::Avg {
@@ -177,7 +183,7 @@ impl Work for Backward<'_, '_> {
                                 sum = s.fma(d, s.splat(share), sum);
                                 continue;
                             }
-                            let (place, tap) = (s.read(&self.which[at..], n), s.splat((ky * g.size + kx) as f32));
+                            let (place, tap) = (s.read(&self.which[at..], n), s.splat((ky * g.across + kx) as f32));
                             let d = s.select(s.above(place, tap), s.zero(), d);
                             sum = s.add(sum, s.select(s.above(tap, place), s.zero(), d));
                         }

@@ -58,6 +58,12 @@ pub(crate) fn sweep<S: Simd>(channels: usize, count: usize, mut f: impl FnMut(us
     }
 }
 
+/// Asks for what the next group of pixels reads: within a group, reads are too far apart for the machine to foresee.
+#[inline(always)]
+pub(crate) fn ahead<S: Simd>(s: S, data: &[f32], at: usize, step: usize) {
+    s.prefetch(data.as_ptr().wrapping_add(at + GROUP * step));
+}
+
 /// Runs `$body` with `$f` a constant, so that the choice is made outside the loop.
 macro_rules! by_curve {
     ($f:expr, $constant:ident, $body:expr) => {{
@@ -89,6 +95,10 @@ macro_rules! by_curve {
             }
             C::HardSigmoid => {
                 const $constant: C = C::HardSigmoid;
+                $body
+            }
+            C::Gelu => {
+                const $constant: C = C::Gelu;
                 $body
             }
         }
@@ -133,6 +143,7 @@ impl<'a> Source<'a> {
                 #[inline(always)]
                 |c, n, first, last| {
                     for p in first..last {
+                        ahead(s, x, (at + p) * all + from + c, all);
                         let v = s.read(&x[(at + p) * all + from + c..], n);
                         s.write(&mut out[p * layout.pixel + place(c)..], wide(n), v);
                     }
@@ -152,6 +163,7 @@ impl<'a> Source<'a> {
                             |gate| s.read(&gate[sample * all + from + c..], n),
                         );
                         for p in first..last {
+                            ahead(s, x, (at + p) * all + from + c, all);
                             let v = s.read(&x[(at + p) * all + from + c..], n);
                             let v = curve(s, F, s.fma(v, scale, shift));
                             let v = match gate {
@@ -175,6 +187,8 @@ impl<'a> Source<'a> {
                     ];
                     for p in first..last {
                         let i = (at + p) * all + from + c;
+                        ahead(s, t, i, all);
+                        ahead(s, y, i, all);
                         let v = s.fma(s.read(&y[i..], n), kb, kc);
                         let v = s.fma(s.read(&t[i..], n), ka, v);
                         s.write(&mut out[p * layout.pixel + place(c)..], wide(n), v);
@@ -283,6 +297,7 @@ impl Sink<'_> {
                         let (mut one, mut two) = (s.read(&sums.one[start + c..], n), s.read(&sums.two[start + c..], n));
                         for p in first..last {
                             let v = s.read(&from[p * layout.pixel + place(c)..], n);
+                            ahead(s, to, p * step + start + c, step);
                             s.write(&mut to[p * step + start + c..], n, v);
                             let d = s.sub(v, origin);
                             one = s.add(one, d);
@@ -309,8 +324,10 @@ impl Sink<'_> {
                         let (mut one, mut two) = (s.read(&sums.one[start + c..], n), s.read(&sums.two[start + c..], n));
                         for p in first..last {
                             let v = s.read(&from[p * layout.pixel + place(c)..], n);
+                            ahead(s, x, (at + p * every) * all + start + c, every * all);
                             let x = s.read(&x[(at + p * every) * all + start + c..], n);
                             let v = slope(s, F, s.fma(x, scale, shift), v);
+                            ahead(s, to, p * step + start + c, step);
                             s.write(&mut to[p * step + start + c..], n, v);
                             one = s.add(one, v);
                             two = s.fma(v, s.sub(x, mean), two);

@@ -51,14 +51,14 @@ fn gcd(a: usize, b: usize) -> usize {
 impl Windows {
     /// `x` → `y`.
     pub(crate) fn forward(g: &Geometry, w: &[f32]) -> Self {
-        let (taps, ci, co) = (g.size * g.size, g.ci / g.groups, g.co / g.groups);
+        let (taps, ci, co) = (g.taps(), g.ci / g.groups, g.co / g.groups);
         let each = taps * ci * co;
         let weights = (0..g.groups).map(|group| {
             let w = &w[group * each..][..each];
             Panels::new(taps * ci, co, |columns, out, width| weight::forward_panel(w, ci, taps, columns, out, width))
         });
         let before = (g.top as isize, g.left as isize);
-        let phase = Phase { taps: (g.size, g.size), before, at: (0, 0), weights: weights.collect() };
+        let phase = Phase { taps: (g.size, g.across), before, at: (0, 0), weights: weights.collect() };
         Self {
             samples: g.samples,
             from: [g.h, g.w, g.ci],
@@ -73,21 +73,21 @@ impl Windows {
 
     /// `dy` → `dx`.
     pub(crate) fn backward(g: &Geometry, w: &[f32]) -> Self {
-        let (taps, ci, co) = (g.size * g.size, g.ci / g.groups, g.co / g.groups);
+        let (taps, ci, co) = (g.taps(), g.ci / g.groups, g.co / g.groups);
         let common = gcd(g.stride, g.dilation);
         let each = taps * ci * co;
         // Taps that reach inputs `at + j · stride`, last to first, and how far before `j` their windows begin.
-        let along = |at: usize, pad: usize| {
+        let along = |at: usize, pad: usize, size: usize| {
             let reach = |tap: usize| (at + pad) as isize - (tap * g.dilation) as isize;
-            let taps: Vec<usize> = (0..g.size).rev().filter(|&t| reach(t).rem_euclid(g.stride as isize) == 0).collect();
+            let taps: Vec<usize> = (0..size).rev().filter(|&t| reach(t).rem_euclid(g.stride as isize) == 0).collect();
             let before = taps.first().map_or(0, |&t| -reach(t).div_euclid(g.stride as isize));
             (taps, before)
         };
         let mut phases = vec![];
         for row in 0..g.stride.min(g.h) {
             for column in 0..g.stride.min(g.w) {
-                let ((ys, top), (xs, left)) = (along(row, g.top), along(column, g.left));
-                let used: Vec<usize> = ys.iter().flat_map(|y| xs.iter().map(move |x| y * g.size + x)).collect();
+                let ((ys, top), (xs, left)) = (along(row, g.top, g.size), along(column, g.left, g.across));
+                let used: Vec<usize> = ys.iter().flat_map(|y| xs.iter().map(move |x| y * g.across + x)).collect();
                 let weights = (0..g.groups).map(|group| {
                     let w = &w[group * each..][..each];
                     Panels::new(used.len() * co, ci, |columns, out, width| {
@@ -269,7 +269,7 @@ fn blank<S: Simd>(_: S, out: &mut [f32], layout: Layout, channels: usize, first:
 
 /// `Σ windows(x)ᵀ · dy`: `[groups · taps · C/groups, O/groups]`.
 pub(crate) fn window_weights(g: &Geometry, x: Source<'_>, dy: Source<'_>) -> Gathered {
-    let taps = g.size * g.size;
+    let taps = g.taps();
     let (ci, co) = (g.ci / g.groups, g.co / g.groups);
     let parts = Parts::new(g.samples * g.oh, g.ow, taps * g.ci, co, g.groups > 1);
     let cost = g.samples * g.oh * g.ow * taps * ci * g.co;
@@ -299,9 +299,9 @@ impl Work for Gradient<'_, '_> {
         let wide = apart((to - from).next_multiple_of(S::LANES));
         let under_step = apart(g.ci.next_multiple_of(S::LANES));
         let result_step = (if g.groups == 1 { to - from } else { co }).next_multiple_of(S::LANES);
-        let mut sum = unwritten(g.size * g.size * g.ci * result_step);
-        let width = (g.ow - 1) * g.stride + (g.size - 1) * g.dilation + 1;
-        let (runs, len) = runs((g.size, g.size), g.dilation, width, g.ci, g.groups);
+        let mut sum = unwritten(g.taps() * g.ci * result_step);
+        let width = (g.ow - 1) * g.stride + (g.across - 1) * g.dilation + 1;
+        let (runs, len) = runs((g.size, g.across), g.dilation, width, g.ci, g.groups);
         let block = (ROOM / (width * g.ci * g.stride + g.ow * wide)).max(1);
         let mut row = self.rows.0;
         let mut lines = vec![];
@@ -322,8 +322,8 @@ impl Work for Gradient<'_, '_> {
             lines.extend((0..count).map(|r| (r * g.stride * width * g.ci, r * g.ow * wide)));
             if g.groups == 1 && g.ow < SHORT && g.ci >= S::LANES {
                 // Products over short rows stop too often: the values under a tap are laid one behind the other.
-                for tap in 0..g.size * g.size {
-                    let offset = (tap / g.size * width + tap % g.size) * g.dilation * g.ci;
+                for tap in 0..g.taps() {
+                    let offset = (tap / g.across * width + tap % g.across) * g.dilation * g.ci;
                     let under = self.room.d.resize(pixels * under_step);
                     for (p, under) in under.chunks_exact_mut(under_step).enumerate() {
                         let at = offset + (p / g.ow * width + p % g.ow) * g.stride * g.ci;

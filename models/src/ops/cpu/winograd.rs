@@ -107,65 +107,246 @@ fn taps<S: Simd, const M: usize>(s: S, m: [S::V; 6]) -> [S::V; 3] {
     [s.add(m[0], s.add(s1, s2)), s.fma(c(2.0), d2, d1), s.add(s.fma(c(4.0), s2, s1), m[5])]
 }
 
-/// A 3×3 convolution with transformed weights.
-pub(crate) struct Winograd<const M: usize> {
+/// A 3×3 convolution.
+#[derive(Clone, Copy)]
+pub(crate) struct Winograd<'a, const M: usize> {
     samples: usize,
     /// Height, width, channels of what is read.
     from: [usize; 3],
     /// And of what is written.
     to: [usize; 3],
     before: (usize, usize),
-    weights: Scratch,
-    /// Numbers of each of the `(M + 2)²` matrices.
-    each: usize,
+    /// `[outputs, inputs, 9]`, or, turned, `[inputs, outputs, 9]`.
+    w: &'a [f32],
+    turned: bool,
 }
 
-impl<const M: usize> Winograd<M> {
+impl<'a, const M: usize> Winograd<'a, M> {
     const SIDE: usize = M + 2;
 
     /// `x` → `y`.
-    pub(crate) fn forward(g: &Geometry, w: &[f32]) -> Self {
-        Self::new(g.samples, [g.h, g.w, g.ci], [g.oh, g.ow, g.co], (g.top, g.left), w, false)
+    pub(crate) fn forward(g: &Geometry, w: &'a [f32]) -> Self {
+        let (from, to) = ([g.h, g.w, g.ci], [g.oh, g.ow, g.co]);
+        Self { samples: g.samples, from, to, before: (g.top, g.left), w, turned: false }
     }
 
     /// `dy` → `dx`: the turned window.
-    pub(crate) fn backward(g: &Geometry, w: &[f32]) -> Self {
-        Self::new(g.samples, [g.oh, g.ow, g.co], [g.h, g.w, g.ci], (2 - g.top, 2 - g.left), w, true)
-    }
-
-    /// `w` is `[outputs, inputs, 9]`, or, turned, `[inputs, outputs, 9]`.
-    fn new(samples: usize, from: [usize; 3], to: [usize; 3], before: (usize, usize), w: &[f32], turned: bool) -> Self {
-        let (ci, co) = (from[2], to[2]);
-        let wide = co.next_multiple_of(lanes());
-        // A line more: matrices a power of two apart would fall on each other in the cache.
-        let each = ci * wide + 16;
-        let mut data = Scratch::new(Self::SIDE * Self::SIDE * each);
-        let out = Shared(data.as_mut_ptr(), data.len());
-        let task = |first: usize| dispatch(Filter::<M> { w, ci, co, turned, first, each, out });
-        // A task transforms a vector of outputs for all inputs.
-        let blocks = (0..co).step_by(lanes()).collect::<Vec<_>>();
-        if ci * co < 1 << 12 {
-            blocks.into_iter().for_each(task)
-        } else {
-            blocks.into_par_iter().for_each(task)
-        }
-        Self { samples, from, to, before, weights: data, each }
+    pub(crate) fn backward(g: &Geometry, w: &'a [f32]) -> Self {
+        let (from, to) = ([g.oh, g.ow, g.co], [g.h, g.w, g.ci]);
+        Self { samples: g.samples, from, to, before: (2 - g.top, 2 - g.left), w, turned: true }
     }
 
     /// `source` through the windows and `sink` into `out`.
-    pub(crate) fn run(&self, source: Source<'_>, sink: Sink<'_>, out: &mut [f32]) -> Vec<Sums> {
+    pub(crate) fn run(self, source: Source<'_>, sink: Sink<'_>, out: &mut [f32]) -> Vec<Sums> {
         let [oh, ow, co] = self.to;
         let lines = Lines::new::<M>(self.samples, oh, ow);
         let cost = self.samples * oh * ow * co * self.from[2] * 4;
+        if self.from[2] * co >= WIDE {
+            return self.wide(lines, (source, sink), cost, out);
+        }
+        let (weights, each) = (&*self.weights(), self.each());
         run(lines.strips(out, ow * co), cost, |(first, last, out), room| {
-            dispatch(Forward { winograd: self, lines, source, sink, tiles: (first, last), out, room })
+            dispatch(Forward { winograd: self, lines, source, sink, weights, each, tiles: (first, last), out, room })
         })
+    }
+
+    /// Numbers from one of the `(M + 2)²` matrices of weights to the next.
+    fn each(&self) -> usize {
+        // A line more: matrices a power of two apart would fall on each other in the cache.
+        self.from[2] * self.to[2].next_multiple_of(lanes()) + 16
+    }
+
+    /// All transformed weights.
+    fn weights(&self) -> Scratch {
+        let (ci, co, each) = (self.from[2], self.to[2], self.each());
+        let mut data = Scratch::new(Self::SIDE * Self::SIDE * each);
+        let out = Shared::new(&mut data);
+        // A task transforms a vector of outputs for all inputs.
+        let filter = |first: usize| Filter::<M> { w: self.w, ci, co, turned: self.turned, first, base: 0, each, out };
+        let blocks = (0..co).step_by(lanes());
+        if ci * co < 1 << 12 {
+            blocks.for_each(|first| dispatch(filter(first)));
+        } else {
+            blocks.collect::<Vec<_>>().into_par_iter().for_each(|first| dispatch(filter(first)));
+        }
+        data
+    }
+
+    /// With many channels the transformed weights would go to memory and come back: instead all tiles of the batch are
+    /// transformed first, and a task takes them through a few outputs, whose weights it transforms itself.
+    fn wide(self, lines: Lines, (source, sink): (Source<'_>, Sink<'_>), cost: usize, out: &mut [f32]) -> Vec<Sums> {
+        let [oh, ow, co] = self.to;
+        let (matrices, tiles, pixels) = (Self::SIDE * Self::SIDE, lines.tiles(), self.samples * oh * ow);
+        let step = self.from[2].next_multiple_of(lanes());
+        let each = tiles * step + 16;
+        let mut values = Scratch::new(matrices * each);
+        let to = Shared::new(&mut values);
+        run(lines.parts(16), cost, |(first, last), room| {
+            let to = to.from(first * lines.across * step);
+            dispatch(Tiles { winograd: self, source, lines, range: (first, last), to, step, each, room });
+        });
+        // For each vector of outputs all pixels.
+        let mut planes = Scratch::new(co.next_multiple_of(lanes()) * pixels);
+        let blocks = planes.chunks_mut(2 * lanes() * pixels).enumerate().collect();
+        run(blocks, cost, |(i, planes), room| {
+            let columns = (2 * i * lanes(), planes.len() / pixels);
+            dispatch(Columns { winograd: self, lines, values: &values, step, each, columns, planes, room });
+        });
+        let rows = share(self.samples * oh, 32);
+        let strips = out.chunks_mut(rows * ow * co).enumerate().collect();
+        run(strips, cost, |(i, out), _| {
+            dispatch(Drain { sink, planes: &planes, pixels, co, first: i * rows * ow, out })
+        })
+    }
+}
+
+/// Channels in × channels out from which on the matrices of one layer exceed a core's cache.
+const WIDE: usize = 256 * 256;
+
+/// Transforms lines of tiles.
+struct Tiles<'a, 'r, const M: usize> {
+    winograd: Winograd<'a, M>,
+    source: Source<'a>,
+    lines: Lines,
+    range: (usize, usize),
+    /// Where the first tile goes; tiles `step` apart, matrices `each`.
+    to: Shared,
+    step: usize,
+    each: usize,
+    room: &'r mut Room,
+}
+
+impl<const M: usize> Work for Tiles<'_, '_, M> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        self.winograd.tiles(s, &self.source, self.lines, self.range, self.to, (self.step, self.each), &mut self.room.d);
+    }
+}
+
+impl<const M: usize> Winograd<'_, M> {
+    /// Transforms lines `first..last` to where their first tile goes, tiles `step` apart, matrices `each`.
+    #[allow(clippy::too_many_arguments)]
+    #[inline(always)]
+    fn tiles<S: Simd>(
+        &self,
+        s: S,
+        source: &Source<'_>,
+        lines: Lines,
+        (first, last): (usize, usize),
+        to: Shared,
+        (step, each): (usize, usize),
+        room: &mut Scratch,
+    ) {
+        let [h, w, ci] = self.from;
+        let wide = ci.next_multiple_of(S::LANES);
+        let mut at = first;
+        while at < last {
+            let (sample, y, count) = lines.group(at, last, 8);
+            let (height, width) = (count * M + 2, lines.across * M + 2);
+            let strip = room.resize(height * width * wide);
+            let corner = ((y * M) as isize - self.before.0 as isize, -(self.before.1 as isize));
+            let size = Bordered { map: (h, w), channels: ci, at: corner, height, width };
+            fill_strip(s, source, sample, size, strip, Layout::pixels(ci, wide, S::LANES), (0, ci));
+            let to = to.from((at - first) * lines.across * step);
+            into::<S, M>(s, strip, (count, lines.across), (wide, step), to, each);
+            at += count;
+        }
+    }
+}
+
+/// A few outputs of all tiles.
+struct Columns<'a, 'r, const M: usize> {
+    winograd: Winograd<'a, M>,
+    lines: Lines,
+    values: &'a [f32],
+    step: usize,
+    each: usize,
+    /// The first output, and how many with those that fill the last vector.
+    columns: (usize, usize),
+    planes: &'r mut [f32],
+    room: &'r mut Room,
+}
+
+impl<const M: usize> Work for Columns<'_, '_, M> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Winograd { from: [.., ci], to: [oh, ow, co], w, turned, .. } = self.winograd;
+        let (side, lines, (base, width)) = (M + 2, self.lines, self.columns);
+        let tiles = lines.tiles();
+        let each = ci * width + 16;
+        let weights = self.room.a.resize(side * side * each);
+        let out = Shared::new(weights);
+        for first in (base..base + width).step_by(S::LANES) {
+            Filter::<M> { w, ci, co, turned, first, base, each, out }.run(s);
+        }
+        let apart = tiles * width + 16;
+        let products = self.room.b.resize(side * side * apart);
+        for xi in 0..side * side {
+            let left = Left { data: &self.values[xi * self.each..], step: self.step, runs: &[0], len: ci };
+            let factor = Factor { data: &weights[xi * each..], depth: ci, columns: width };
+            let right = Right { data: &mut products[xi * apart..], step: width };
+            product(s, left, factor, right, tiles, std::iter::once((0, 0)));
+        }
+        let pixels = self.planes.len() / width;
+        let mut at = 0;
+        while at < lines.count() {
+            let (sample, y, count) = lines.group(at, lines.count(), 8);
+            let across = lines.across * M;
+            let result = self.room.c.resize(count * M * across * width);
+            back::<S, M>(s, &products[at * lines.across * width..], apart, (count, lines.across), width, result);
+            for r in 0..(count * M).min(oh - y * M) {
+                let row = (sample * oh + y * M + r) * ow;
+                for (v, plane) in self.planes.chunks_exact_mut(pixels * S::LANES).enumerate() {
+                    let to = &mut plane[row * S::LANES..][..ow * S::LANES];
+                    for (x, to) in to.chunks_exact_mut(S::LANES).enumerate() {
+                        to.copy_from_slice(&result[(r * across + x) * width + v * S::LANES..][..S::LANES]);
+                    }
+                }
+            }
+            at += count;
+        }
+    }
+}
+
+/// Takes pixels from planes to the map.
+struct Drain<'a, 'r> {
+    sink: Sink<'a>,
+    planes: &'a [f32],
+    pixels: usize,
+    co: usize,
+    first: usize,
+    out: &'r mut [f32],
+}
+
+impl Work for Drain<'_, '_> {
+    type Out = Sums;
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> Sums {
+        let mut sums = self.sink.sums(self.co);
+        let (from, layout) = (&self.planes[self.first * S::LANES..], Layout::planes(self.pixels, S::LANES));
+        let (all, count) = ((0, self.co), self.out.len() / self.co);
+        self.sink.drain(s, self.co, all, from, layout, count, self.out, self.co, (self.first, 1), &mut sums);
+        sums
     }
 }
 
 /// Where tasks write rows of different matrices.
 #[derive(Clone, Copy)]
 struct Shared(*mut f32, usize);
+
+impl Shared {
+    fn new(data: &mut [f32]) -> Self {
+        Self(data.as_mut_ptr(), data.len())
+    }
+    /// What lies behind the first `count` numbers.
+    fn from(self, count: usize) -> Self {
+        assert!(count <= self.1);
+        Self(self.0.wrapping_add(count), self.1 - count)
+    }
+}
+
 // SAFETY: every task writes its own rows.
 unsafe impl Send for Shared {}
 // SAFETY: as above.
@@ -178,6 +359,8 @@ struct Filter<'a, const M: usize> {
     co: usize,
     turned: bool,
     first: usize,
+    /// The output whose weights `out` begins with.
+    base: usize,
     each: usize,
     out: Shared,
 }
@@ -217,7 +400,7 @@ impl<const M: usize> Work for Filter<'_, M> {
                     }
                     *column = weights::<S, M>(s, g);
                 }
-                let at = panel * self.ci + (first + i) * width + (c - panel);
+                let at = (panel - self.base) * self.ci + (first + i) * width + (c - panel);
                 for y in 0..side {
                     let row = weights::<S, M>(s, [columns[0][y], columns[1][y], columns[2][y]]);
                     for x in 0..side {
@@ -251,6 +434,14 @@ impl Lines {
     fn count(&self) -> usize {
         self.samples * self.down
     }
+    fn tiles(&self) -> usize {
+        self.count() * self.across
+    }
+    /// About `pieces` ranges of lines.
+    fn parts(&self, pieces: usize) -> Vec<(usize, usize)> {
+        let each = share(self.count(), pieces);
+        (0..self.count()).step_by(each).map(|first| (first, (first + each).min(self.count()))).collect()
+    }
     /// The first row of pixels of line `line`, counted through the batch.
     fn row(&self, line: usize) -> usize {
         line / self.down * self.rows + (line % self.down * self.tile).min(self.rows)
@@ -278,10 +469,12 @@ impl Lines {
 }
 
 struct Forward<'a, 'r, const M: usize> {
-    winograd: &'a Winograd<M>,
+    winograd: Winograd<'a, M>,
     lines: Lines,
     source: Source<'a>,
     sink: Sink<'a>,
+    weights: &'a [f32],
+    each: usize,
     tiles: (usize, usize),
     out: &'r mut [f32],
     room: &'r mut Room,
@@ -291,8 +484,8 @@ impl<const M: usize> Work for Forward<'_, '_, M> {
     type Out = Sums;
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> Sums {
-        let Winograd { from: [h, w, ci], to: [oh, ow, co], before, ref weights, each, .. } = *self.winograd;
-        let (lines, side) = (self.lines, M + 2);
+        let Winograd { from: [.., ci], to: [oh, ow, co], .. } = self.winograd;
+        let (weights, each, lines, side) = (self.weights, self.each, self.lines, M + 2);
         let (ci_wide, co_wide) = (ci.next_multiple_of(S::LANES), co.next_multiple_of(S::LANES));
         let mut sums = self.sink.sums(co);
         let per_line = side * side * (ci_wide + co_wide) * lines.across;
@@ -306,25 +499,8 @@ impl<const M: usize> Work for Forward<'_, '_, M> {
             let v_each = tiles * ci_wide + 16;
             let m_each = tiles * co_wide + 16;
             let values = self.room.a.resize(side * side * v_each);
-            let mut at = line;
-            while at < end {
-                let (sample, y, count) = lines.group(at, end, 8);
-                let (height, width) = (count * M + 2, lines.across * M + 2);
-                let strip = self.room.d.resize(height * width * ci_wide);
-                let corner = ((y * M) as isize - before.0 as isize, -(before.1 as isize));
-                let size = Bordered { map: (h, w), channels: ci, at: corner, height, width };
-                fill_strip(s, &self.source, sample, size, strip, Layout::pixels(ci, ci_wide, S::LANES), (0, ci));
-                let first = (at - line) * lines.across;
-                into::<S, M>(
-                    s,
-                    strip,
-                    (count, lines.across),
-                    (ci_wide, ci_wide),
-                    &mut values[first * ci_wide..],
-                    v_each,
-                );
-                at += count;
-            }
+            let to = Shared::new(values);
+            self.winograd.tiles(s, &self.source, lines, (line, end), to, (ci_wide, v_each), &mut self.room.d);
             let products = self.room.b.resize(side * side * m_each);
             for xi in 0..side * side {
                 let left = Left { data: &values[xi * v_each..], step: ci_wide, runs: &[0], len: ci };
@@ -361,23 +537,23 @@ fn into<S: Simd, const M: usize>(
     strip: &[f32],
     (down, across): (usize, usize),
     (channels, apart): (usize, usize),
-    values: &mut [f32],
+    values: Shared,
     each: usize,
 ) {
     let side = M + 2;
     let row = (across * M + 2) * channels;
     assert!((down * M + 2) * row <= strip.len());
     assert!(
-        (side * side - 1) * each + (down * across - 1) * apart + channels <= values.len()
+        (side * side - 1) * each + (down * across - 1) * apart + channels <= values.1
             && channels.is_multiple_of(S::LANES)
     );
     for tile in 0..down * across {
         let (y, x) = (tile / across, tile % across);
         for c in (0..channels).step_by(S::LANES) {
-            // SAFETY: the tile and its results lie inside both slices, checked above.
+            // SAFETY: the tile and its results lie inside both, checked above; no other task writes these tiles.
             unsafe {
                 let from = strip.as_ptr().add(y * M * row + x * M * channels + c);
-                let to = values.as_mut_ptr().add(tile * apart + c);
+                let to = values.0.add(tile * apart + c);
                 let mut columns = [[s.zero(); 6]; 6];
                 for i in 0..side {
                     let mut d = [s.zero(); 6];
@@ -449,19 +625,53 @@ fn back<S: Simd, const M: usize>(
 pub(crate) fn winograd_weights<const M: usize>(g: &Geometry, x: Source<'_>, dy: Source<'_>, dw: &mut [f32]) {
     let side = M + 2;
     let lines = Lines::new::<M>(g.samples, g.oh, g.ow);
-    let parts = Parts::new(lines.count(), lines.across * M * M, side * side * g.ci, g.co, false);
     let cost = g.samples * g.oh * g.ow * g.co * g.ci * 4;
+    if g.ci * g.co >= WIDE {
+        return wide_weights::<M>(g, lines, (x, dy), cost, dw);
+    }
+    let parts = Parts::new(lines.count(), lines.across * M * M, side * side * g.ci, g.co, false);
     let sums = run(parts.tasks(), cost, |(tiles, columns), room| {
         dispatch(Gradient::<M> { g: *g, lines, x, dy, tiles, columns, room })
     });
-    let sums = parts.gather(sums);
-    let task = |(i, out): (usize, &mut [f32])| dispatch(Taps::<M> { sums: &sums, ci: g.ci, first: i * lanes(), out });
+    let Gathered { data, step } = &parts.gather(sums);
+    let task = |(i, out)| dispatch(Taps::<M> { sums: data, step: *step, ci: g.ci, first: i * lanes(), out });
     dw.par_chunks_mut(lanes() * g.ci * 9).enumerate().for_each(task);
+}
+
+/// All tiles of the batch are transformed first; sums of a few outputs then stay in a fast cache and need not be added up
+/// over tasks.
+fn wide_weights<const M: usize>(
+    g: &Geometry,
+    lines: Lines,
+    (x, dy): (Source<'_>, Source<'_>),
+    cost: usize,
+    dw: &mut [f32],
+) {
+    // Outputs of a task: their matrices should stay in a core's cache.
+    let outputs = 128 / M;
+    let matrices = (M + 2) * (M + 2);
+    let tiles = lines.tiles();
+    let steps = (apart(g.ci.next_multiple_of(lanes())), apart(g.co.next_multiple_of(lanes())));
+    let each = (tiles * steps.0 + 16, tiles * steps.1 + 16);
+    let (mut values, mut slopes) = (Scratch::new(matrices * each.0), Scratch::new(matrices * each.1));
+    let to = (Shared::new(&mut values), Shared::new(&mut slopes));
+    let lift = Lift::<M> { g: *g, lines, x, dy, columns: (0, g.co) };
+    run(lines.parts(16), cost, |(first, last), room| {
+        let tile = first * lines.across;
+        let to = (to.0.from(tile * steps.0), to.1.from(tile * steps.1));
+        dispatch(Lifted { lift, lines: (first, last), to, steps, each, room });
+    });
+    let (values, slopes) = (&*values, &*slopes);
+    run(dw.chunks_mut(outputs * g.ci * 9).enumerate().collect(), cost, |(i, out), room| {
+        let slopes = &slopes[i * outputs..];
+        dispatch(Narrow::<M> { values, slopes, steps, each, tiles, ci: g.ci, out, room });
+    });
 }
 
 /// Transforms the gradient of the weights of the vector of outputs from `first` back.
 struct Taps<'a, 'r, const M: usize> {
-    sums: &'a Gathered,
+    sums: &'a [f32],
+    step: usize,
     ci: usize,
     first: usize,
     out: &'r mut [f32],
@@ -473,7 +683,7 @@ impl<const M: usize> Work for Taps<'_, '_, M> {
     fn run<S: Simd>(self, s: S) {
         /// Inputs whose weights are turned together.
         const INPUTS: usize = 16;
-        let (side, step) = (M + 2, self.sums.step);
+        let (side, step) = (M + 2, self.step);
         let n = self.out.len() / (self.ci * 9);
         let mut turned = [0.0; 9 * INPUTS * 16];
         for first in (0..self.ci).step_by(INPUTS) {
@@ -484,7 +694,7 @@ impl<const M: usize> Work for Taps<'_, '_, M> {
                     let mut m = [s.zero(); 6];
                     for y in 0..side {
                         let row = (y * side + x) * self.ci + first + i;
-                        m[y] = s.read(&self.sums.data[row * step + self.first..], S::LANES);
+                        m[y] = s.read(&self.sums[row * step + self.first..], S::LANES);
                     }
                     columns[x] = taps::<S, M>(s, m);
                 }
@@ -500,6 +710,102 @@ impl<const M: usize> Work for Taps<'_, '_, M> {
             }
             let to = |o: usize| (o * self.ci + first) * 9;
             weight::turn(s, (count * 9, n), &turned, |j| j * S::LANES, self.out, to);
+        }
+    }
+}
+
+/// Transforms lines of tiles of both factors of the weight's gradient.
+#[derive(Clone, Copy)]
+struct Lift<'a, const M: usize> {
+    g: Geometry,
+    lines: Lines,
+    x: Source<'a>,
+    dy: Source<'a>,
+    /// Outputs that are wanted.
+    columns: (usize, usize),
+}
+
+impl<const M: usize> Lift<'_, M> {
+    /// Lines `first..last` of both, to where their first line goes; tiles `steps` apart, matrices `each`.
+    #[allow(clippy::too_many_arguments)]
+    #[inline(always)]
+    fn run<S: Simd>(
+        &self,
+        s: S,
+        (first, last): (usize, usize),
+        (values, slopes): (Shared, Shared),
+        (x_step, y_step): (usize, usize),
+        (x_each, y_each): (usize, usize),
+        room: &mut Scratch,
+    ) {
+        let (g, lines, (from, to)) = (&self.g, self.lines, self.columns);
+        let (ci, co) = (g.ci.next_multiple_of(S::LANES), (to - from).next_multiple_of(S::LANES));
+        let mut at = first;
+        while at < last {
+            let (sample, y, count) = lines.group(at, last, 8);
+            let tile = (at - first) * lines.across;
+            let (height, width) = (count * M + 2, lines.across * M + 2);
+            let strip = room.resize(height * width * ci);
+            let corner = ((y * M) as isize - g.top as isize, -(g.left as isize));
+            let size = Bordered { map: (g.h, g.w), channels: g.ci, at: corner, height, width };
+            fill_strip(s, &self.x, sample, size, strip, Layout::pixels(g.ci, ci, S::LANES), (0, g.ci));
+            into::<S, M>(s, strip, (count, lines.across), (ci, x_step), values.from(tile * x_step), x_each);
+            let (height, width) = (count * M, lines.across * M);
+            let strip = room.resize(height * width * co);
+            let size = Bordered { map: (g.oh, g.ow), channels: g.co, at: ((y * M) as isize, 0), height, width };
+            let layout = Layout::pixels(to - from, co, S::LANES);
+            fill_strip(s, &self.dy, sample, size, strip, layout, (from, to - from));
+            slope_tiles::<S, M>(s, strip, (count, lines.across), (co, y_step), slopes.from(tile * y_step), y_each);
+            at += count;
+        }
+    }
+}
+
+/// [`Lift`] as a task of its own.
+struct Lifted<'a, 'r, const M: usize> {
+    lift: Lift<'a, M>,
+    lines: (usize, usize),
+    to: (Shared, Shared),
+    steps: (usize, usize),
+    each: (usize, usize),
+    room: &'r mut Room,
+}
+
+impl<const M: usize> Work for Lifted<'_, '_, M> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        self.lift.run(s, self.lines, self.to, self.steps, self.each, &mut self.room.d);
+    }
+}
+
+/// The gradient of the weights of a few outputs, from tiles of the whole batch, while its matrices stay in a fast cache.
+struct Narrow<'a, 'r, const M: usize> {
+    values: &'a [f32],
+    slopes: &'a [f32],
+    steps: (usize, usize),
+    each: (usize, usize),
+    tiles: usize,
+    ci: usize,
+    out: &'r mut [f32],
+    room: &'r mut Room,
+}
+
+impl<const M: usize> Work for Narrow<'_, '_, M> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let (side, ci) = (M + 2, self.ci);
+        let width = self.out.len() / (ci * 9);
+        let step = width.next_multiple_of(S::LANES);
+        let sums = self.room.a.resize(side * side * ci * step);
+        for xi in 0..side * side {
+            let x = Column { data: &self.values[xi * self.each.0..], step: self.steps.0, width: ci };
+            let dy = Column { data: &self.slopes[xi * self.each.1..], step: self.steps.1, width };
+            transposed(s, x, dy, Right { data: &mut sums[xi * ci * step..], step }, self.tiles, &[(0, 0)], false);
+        }
+        for (i, out) in self.out.chunks_mut(S::LANES * ci * 9).enumerate() {
+            Taps::<M> { sums, step, ci, first: i * S::LANES, out }.run(s);
         }
     }
 }
@@ -532,31 +838,9 @@ impl<const M: usize> Work for Gradient<'_, '_, M> {
             let (x_each, y_each) = (tiles * x_step + 16, tiles * y_step + 16);
             let values = self.room.a.resize(side * side * x_each);
             let slopes = self.room.b.resize(side * side * y_each);
-            let mut at = line;
-            while at < end {
-                let (sample, y, count) = lines.group(at, end, 8);
-                let first = (at - line) * lines.across;
-                let (height, width) = (count * M + 2, lines.across * M + 2);
-                let strip = self.room.d.resize(height * width * ci);
-                let corner = ((y * M) as isize - g.top as isize, -(g.left as isize));
-                let size = Bordered { map: (g.h, g.w), channels: g.ci, at: corner, height, width };
-                fill_strip(s, &self.x, sample, size, strip, Layout::pixels(g.ci, ci, S::LANES), (0, g.ci));
-                into::<S, M>(s, strip, (count, lines.across), (ci, x_step), &mut values[first * x_step..], x_each);
-                let (height, width) = (count * M, lines.across * M);
-                let strip = self.room.d.resize(height * width * co);
-                let size = Bordered { map: (g.oh, g.ow), channels: g.co, at: ((y * M) as isize, 0), height, width };
-                let layout = Layout::pixels(to - from, co, S::LANES);
-                fill_strip(s, &self.dy, sample, size, strip, layout, (from, to - from));
-                slope_tiles::<S, M>(
-                    s,
-                    strip,
-                    (count, lines.across),
-                    (co, y_step),
-                    &mut slopes[first * y_step..],
-                    y_each,
-                );
-                at += count;
-            }
+            let both = (Shared::new(values), Shared::new(slopes));
+            let tiles_of = Lift::<M> { g: self.g, lines, x: self.x, dy: self.dy, columns: (from, to) };
+            tiles_of.run(s, (line, end), both, (x_step, y_step), (x_each, y_each), &mut self.room.d);
             for xi in 0..side * side {
                 let x = Column { data: &values[xi * x_each..], step: x_step, width: g.ci };
                 let dy = Column { data: &slopes[xi * y_each..], step: y_step, width: to - from };
@@ -576,23 +860,23 @@ fn slope_tiles<S: Simd, const M: usize>(
     strip: &[f32],
     (down, across): (usize, usize),
     (channels, apart): (usize, usize),
-    values: &mut [f32],
+    values: Shared,
     each: usize,
 ) {
     let side = M + 2;
     let row = across * M * channels;
     assert!(down * M * row <= strip.len());
     assert!(
-        (side * side - 1) * each + (down * across - 1) * apart + channels <= values.len()
+        (side * side - 1) * each + (down * across - 1) * apart + channels <= values.1
             && channels.is_multiple_of(S::LANES)
     );
     for tile in 0..down * across {
         let (y, x) = (tile / across, tile % across);
         for c in (0..channels).step_by(S::LANES) {
-            // SAFETY: the tile and its results lie inside both slices, checked above.
+            // SAFETY: the tile and its results lie inside both, checked above; no other task writes these tiles.
             unsafe {
                 let from = strip.as_ptr().add(y * M * row + x * M * channels + c);
-                let to = values.as_mut_ptr().add(tile * apart + c);
+                let to = values.0.add(tile * apart + c);
                 let mut columns = [[s.zero(); 6]; 4];
                 for i in 0..M {
                     let mut d = [s.zero(); 4];

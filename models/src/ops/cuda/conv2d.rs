@@ -69,7 +69,7 @@ impl Problem {
             group_channels,
             kernel: [height, width],
             out: [s.out_height, s.out_width],
-            pad: [at.pad; 2],
+            pad: at.axes().map(|axis| axis.pad),
             stride: [at.stride; 2],
             dilation: [at.dilation; 2],
             groups: at.groups,

@@ -48,6 +48,7 @@ pub fn run(args: &AugmentArgs) -> Result<()> {
         progress: &progress,
         interrupted: Arc::default(),
         fingerprint: String::new(),
+        start: None,
     };
     let contents = Contents::gather(&training, rows, epochs)?;
     let (sheet, [width, height]) = contents.sheet(recipe.preprocess.size)?;

@@ -1,5 +1,18 @@
 //! Seeded initialization: every variable starts as a function of (seed, its name), so neither the order of construction
 //! nor the other layers of a network matter. candle's CPU generator cannot be seeded.
+//!
+//! | what | how |
+//! |---|---|
+//! | [`seeded`] | a builder that starts variables as their family says |
+//! | [`Start`] | more ways to start than candle's `Init` has, for families ([`Start::make`]) |
+//! | [`restart`] | variables of given names start otherwise: what a recipe overrides |
+//! | [`lsuv`] | scales each layer until its output has variance 1 |
+
+mod lsuv;
+mod start;
+
+pub use lsuv::lsuv;
+pub use start::{Rule, Start, restart};
 
 use candle_core::{DType, Device, Result, Shape, Tensor, Var, bail};
 use candle_nn::init::NormalOrUniform;

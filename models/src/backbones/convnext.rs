@@ -1,0 +1,147 @@
+//! ConvNeXt: Liu et al., "A ConvNet for the 2020s", 2022 (arXiv 2201.03545).
+//!
+//! Reference implementation: timm 1.0 `convnext_*`, whose variable names and starting values these are. Its sizes below
+//! `convnext_tiny` are timm's own, and their linear layers have the shape of 1×1 convolutions. What differs: the layers
+//! beside these (overlapping stems, other norms, V2's response norm) are left out.
+
+use super::convolutional::{Convolutional, Stage};
+use crate::backbone::{Backbone, Family, Preset};
+use crate::error::{Error, Result};
+use crate::ops::{Flow, Node, Program, block, k};
+use candle_nn::{Init, VarBuilder};
+use serde::{Deserialize, Serialize};
+
+/// A network of large depthwise windows, layer norms and linear layers.
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `depths` | 3, 3, 9, 3 | blocks of each stage, at least one stage |
+/// | `dims` | 96, 192, 384, 768 | channels of each stage |
+/// | `layer_scale` | 1e-6 | where the scale of each block starts; 0 leaves it out |
+/// | `conv_mlp` | false | shape of the linear layers' weights: `[O, C, 1, 1]`, else `[O, C]` |
+/// | `drop_path` | 0 | 0..1, probability of dropping the last block, rising linearly from 0 (Huang et al. 2016) |
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConvNext {
+    /// Blocks of each stage.
+    pub depths: Vec<usize>,
+    /// Channels of each stage.
+    pub dims: Vec<usize>,
+    /// Where the scale of each block starts.
+    pub layer_scale: f64,
+    /// Whether linear layers have the weights of 1×1 convolutions.
+    pub conv_mlp: bool,
+    /// Probability of dropping the last block.
+    pub drop_path: f64,
+}
+
+impl Default for ConvNext {
+    fn default() -> Self {
+        let (depths, dims) = (vec![3, 3, 9, 3], vec![96, 192, 384, 768]);
+        Self { depths, dims, layer_scale: 1e-6, conv_mlp: false, drop_path: 0.0 }
+    }
+}
+
+/// Added to variances.
+const EPS: f64 = 1e-6;
+
+impl Family for ConvNext {
+    const HEAD: &str = "head.fc";
+
+    fn presets() -> Vec<Preset<Self>> {
+        let timm = |last, width: usize| Self {
+            depths: vec![2, 2, last, 2],
+            dims: vec![width, 2 * width, 4 * width, 8 * width],
+            conv_mlp: true,
+            ..Self::default()
+        };
+        let paper = |last, width: usize| Self {
+            depths: vec![3, 3, last, 3],
+            dims: vec![width, 2 * width, 4 * width, 8 * width],
+            ..Self::default()
+        };
+        vec![
+            ("convnext_atto", "ConvNeXt of timm's smallest size, 3.7 million parameters.", timm(6, 40)),
+            ("convnext_femto", "ConvNeXt of timm's size femto, 5.2 million parameters.", timm(6, 48)),
+            ("convnext_pico", "ConvNeXt of timm's size pico, 9 million parameters.", timm(6, 64)),
+            ("convnext_nano", "ConvNeXt of timm's size nano, 16 million parameters.", timm(8, 80)),
+            ("convnext_tiny", "ConvNeXt-T of the paper, 29 million parameters.", paper(9, 96)),
+            ("convnext_small", "ConvNeXt-S of the paper, 50 million parameters.", paper(27, 96)),
+            ("convnext_base", "ConvNeXt-B of the paper, 89 million parameters.", paper(27, 128)),
+        ]
+    }
+
+    fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
+        self.check(channels)?;
+        let neck = block(self.dims[self.dims.len() - 1], |x| x.layer_norm("head.norm", EPS))?;
+        let body = Convolutional::new(channels, self.stages(channels)?, vb.clone())?;
+        Ok(Box::new(body.with_neck(Stage::of("head.norm", neck), vb)?))
+    }
+}
+
+impl ConvNext {
+    fn check(&self, channels: usize) -> Result<()> {
+        let (depths, dims) = (&self.depths, &self.dims);
+        if channels == 0 || dims.is_empty() || dims.contains(&0) || depths.contains(&0) || depths.len() != dims.len() {
+            return Err(Error::Invalid(
+                "convnext: needs at least one channel and one stage, and as many depths as dims, none of them 0".into(),
+            ));
+        }
+        if !self.layer_scale.is_finite() {
+            return Err(Error::Invalid("convnext: layer_scale must be a number".into()));
+        }
+        if !(0.0..1.0).contains(&self.drop_path) {
+            return Err(Error::Invalid(format!("convnext: drop_path must be in 0..1, got {}", self.drop_path)));
+        }
+        Ok(())
+    }
+
+    /// The network as data.
+    fn stages(&self, channels: usize) -> Result<Vec<Stage>> {
+        let patch = k(4).pad(0).stride(4).bias();
+        let stem = block(channels, |x| x.conv("stem.0", self.dims[0], patch).layer_norm("stem.1", EPS))?;
+        let mut stages = vec![Stage::of("stem", started(stem))];
+        let all = self.depths.iter().sum::<usize>();
+        let (mut reads, mut done) = (self.dims[0], 0);
+        for (i, (&depth, &width)) in self.depths.iter().zip(&self.dims).enumerate() {
+            let mut blocks = vec![];
+            if i > 0 {
+                let half = k(2).pad(0).stride(2).bias();
+                let program = block(reads, |x| x.layer_norm("downsample.0", EPS).conv("downsample.1", width, half))?;
+                blocks.push((format!("stages.{i}"), started(program)));
+            }
+            for j in 0..depth {
+                let drop = self.drop_path * done as f64 / (all - 1).max(1) as f64;
+                blocks.push((format!("stages.{i}.blocks.{j}"), started(self.residual(width, drop)?)));
+                done += 1;
+            }
+            stages.push(Stage { name: format!("stages.{i}"), blocks });
+            reads = width;
+        }
+        Ok(stages)
+    }
+
+    /// Filter, normalize, expand, project; past it the input.
+    fn residual(&self, width: usize, drop: f64) -> Result<Program> {
+        block(width, |x| {
+            let y = x.depthwise("conv_dw", k(7).bias()).layer_norm("norm", EPS);
+            let y = self.linear(self.linear(y, "mlp.fc1", 4 * width).gelu(), "mlp.fc2", width);
+            let y = if self.layer_scale == 0.0 { y } else { y.layer_scale("gamma", self.layer_scale) };
+            y.drop_path(drop) + x
+        })
+    }
+
+    fn linear<'a>(&self, x: Flow<'a>, name: &str, out: usize) -> Flow<'a> {
+        if self.conv_mlp { x.conv(name, out, k(1).bias()) } else { x.linear(name, out) }
+    }
+}
+
+/// Weights start normal with deviation 0.02 (the paper truncates them at ±2, a hundred deviations away), biases at 0.
+fn started(mut program: Program) -> Program {
+    for node in &program.nodes {
+        let Node::Conv { weight, bias: Some(bias), .. } = node else { continue };
+        program.params[*weight].init = Init::Randn { mean: 0.0, stdev: 0.02 };
+        program.params[*bias].init = Init::Const(0.0);
+    }
+    program
+}

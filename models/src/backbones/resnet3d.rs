@@ -1,0 +1,348 @@
+//! Residual networks for volumes and clips: Tran et al., "A closer look at spatiotemporal convolutions for action
+//! recognition", 2018 (arXiv 1711.11248); Hara et al., "Learning spatio-temporal features with 3D residual networks for
+//! action recognition", 2017 (arXiv 1708.07632).
+//!
+//! Reference implementation: torchvision 0.26 `r3d_18`, `mc3_18` and `r2plus1d_18`, whose variable names these are. What
+//! differs: the map is the mean over the depth, `[B, F, h, w]`, so that Grad-CAM shows a picture; the mean over that is
+//! torchvision's over all three. `Pass::recompute` has no effect: layers are single operations of candle's graph.
+
+use crate::backbone::{Backbone, Family, Preset};
+use crate::error::{Error, Result};
+use crate::ops::{CONV_INIT, Window, batch_norm_eval, batch_norm_train, conv3d, k, relu};
+use crate::pass::{Grad, Pass};
+use crate::summary::Layer;
+use candle_core::{Tensor, Var, bail};
+use candle_nn::{Init, VarBuilder};
+use serde::{Deserialize, Serialize};
+
+/// What a 3×3×3 convolution of a unit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Filter {
+    /// 3×3×3.
+    Full,
+    /// 3×3×3 in the first stage, 1×3×3 behind it ("mixed convolutions").
+    Mixed,
+    /// 1×3×3 and 3×1×1 with a norm and a ReLU between them, and as many parameters as 3×3×3.
+    Split,
+}
+
+/// A residual network for `[B, C, D, H, W]`.
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `filter` | full | full, mixed, split |
+/// | `layers` | 2, 2, 2, 2 | units per stage |
+/// | `width` | 64 | channels of the first stage; each further one doubles them |
+/// | `depth` | 16 | slices of a volume, for summaries alone |
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ResNet3d {
+    /// What a convolution is.
+    pub filter: Filter,
+    /// Units per stage.
+    pub layers: Vec<usize>,
+    /// Channels of the first stage.
+    pub width: usize,
+    /// Slices of a volume.
+    pub depth: usize,
+}
+
+impl Default for ResNet3d {
+    fn default() -> Self {
+        Self { filter: Filter::Full, layers: vec![2, 2, 2, 2], width: 64, depth: 16 }
+    }
+}
+
+impl Family for ResNet3d {
+    const HEAD: &str = "fc";
+
+    fn presets() -> Vec<Preset<Self>> {
+        let with = |filter| Self { filter, ..Self::default() };
+        vec![
+            ("r3d_18", "3-D ResNet-18 in torchvision's form, made for 16 slices of 112 pixels.", with(Filter::Full)),
+            ("mc3_18", "ResNet-18 of mixed 3-D and 2-D convolutions in torchvision's form.", with(Filter::Mixed)),
+            ("r2plus1d_18", "R(2+1)D ResNet-18 in torchvision's form.", with(Filter::Split)),
+        ]
+    }
+
+    fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
+        if self.layers.is_empty() || self.layers.contains(&0) || self.width * self.depth * channels == 0 {
+            return Err(Error::Invalid(
+                "resnet3d: needs at least one unit per stage, one channel and one slice of depth".into(),
+            ));
+        }
+        let stem = Unit { main: self.stem(Path::new(&vb, "stem", channels))?, past: None };
+        let mut stages = vec![("stem".to_string(), vec![stem])];
+        let mut reads = self.width;
+        for (stage, &count) in self.layers.iter().enumerate() {
+            let (name, width) = (format!("layer{}", stage + 1), self.width << stage);
+            let mut units = vec![];
+            for i in 0..count {
+                let stride = if i == 0 && stage > 0 { 2 } else { 1 };
+                let from = Path::new(&vb, &format!("{name}.{i}"), reads);
+                units.push(self.unit(from, width, self.flat(stage), stride)?);
+                reads = width;
+            }
+            stages.push((name, units));
+        }
+        Ok(Box::new(Volumes { channels, width: reads, depth: self.depth, stages }))
+    }
+}
+
+impl ResNet3d {
+    fn stem(&self, x: Path<'_>) -> Result<Vec<Step>> {
+        let at = k(7).stride(2);
+        let y = match self.filter {
+            Filter::Split => {
+                // 45 channels between the two, as the reference.
+                let y = x.conv("0", (self.width * 45 / 64).max(1), (k(1), at))?.norm("1")?.relu();
+                y.conv("3", self.width, (k(3), k(1)))?.norm("4")?
+            }
+            _ => x.conv("0", self.width, (k(3), at))?.norm("1")?,
+        };
+        Ok(y.relu().steps)
+    }
+
+    /// Whether the units of a stage do not look along the depth.
+    fn flat(&self, stage: usize) -> bool {
+        self.filter == Filter::Mixed && stage > 0
+    }
+
+    fn unit<'a>(&self, x: Path<'a>, width: usize, flat: bool, stride: usize) -> Result<Unit> {
+        let reads = x.channels;
+        let past = if stride == 1 && reads == width {
+            vec![]
+        } else {
+            let depth = k(1).stride(if flat { 1 } else { stride });
+            x.again().conv("downsample.0", width, (depth, k(1).stride(stride)))?.norm("downsample.1")?.steps
+        };
+        // Both convolutions of a unit have the channels between that give the first one its parameters.
+        let middle = 27 * reads * width / (9 * reads + 3 * width);
+        let filter = |x: Path<'a>, name: &str, stride: usize| match self.filter {
+            Filter::Split => {
+                let name = |part: usize| format!("{name}.{part}");
+                let x = x.conv(&name(0), middle, (k(1), k(3).stride(stride)))?.norm(&name(1))?.relu();
+                x.conv(&name(3), width, (k(3).stride(stride), k(1)))
+            }
+            _ if flat => x.conv(name, width, (k(1), k(3).stride(stride))),
+            _ => x.conv(name, width, (k(3).stride(stride), k(3).stride(stride))),
+        };
+        let y = filter(x, "conv1.0", stride)?.norm("conv1.1")?.relu();
+        Ok(Unit { main: filter(y, "conv2.0", 1)?.norm("conv2.1")?.steps, past: Some(past) })
+    }
+}
+
+/// The weight of a 2-D convolution `[O, C, h, w]` as that of a 3-D one `[O, C, depth, h, w]` that sees the same in a volume
+/// of equal slices: repeated, and divided by how often (Carreira & Zisserman 2017, "Quo vadis, action recognition?").
+pub fn inflate(weight: &Tensor, depth: usize) -> candle_core::Result<Tensor> {
+    weight.unsqueeze(2)?.repeat((1, 1, depth, 1, 1))? / depth as f64
+}
+
+/// A layer on `[B, D, H, W, C]`, with the name of its variables.
+enum Step {
+    Conv { name: String, weight: Tensor, depth: Window, at: Window },
+    Norm { name: String, weight: Tensor, bias: Tensor, running: [Var; 2] },
+    Relu,
+}
+
+/// Layers one behind the other while they are made.
+struct Path<'a> {
+    vb: &'a VarBuilder<'a>,
+    prefix: String,
+    channels: usize,
+    steps: Vec<Step>,
+}
+
+impl<'a> Path<'a> {
+    fn new(vb: &'a VarBuilder<'a>, prefix: &str, channels: usize) -> Self {
+        Self { vb, prefix: prefix.into(), channels, steps: vec![] }
+    }
+
+    /// Another one from where this one begins; nothing was put on it yet.
+    fn again(&self) -> Self {
+        Self::new(self.vb, &self.prefix, self.channels)
+    }
+
+    /// Convolution to `out` channels, with a window along the depth and one over the slices.
+    fn conv(mut self, name: &str, out: usize, (depth, at): (Window, Window)) -> Result<Self> {
+        let name = format!("{}.{name}", self.prefix);
+        let [height, width] = at.sides();
+        let shape = (out, self.channels, depth.size, height, width);
+        let weight = self.vb.get_with_hints(shape, &format!("{name}.weight"), CONV_INIT)?;
+        self.steps.push(Step::Conv { name, weight, depth, at });
+        self.channels = out;
+        Ok(self)
+    }
+
+    fn norm(mut self, name: &str) -> Result<Self> {
+        let name = format!("{}.{name}", self.prefix);
+        let get = |kind: &str, start: f64| {
+            self.vb.get_with_hints(self.channels, &format!("{name}.{kind}"), Init::Const(start))
+        };
+        let (weight, bias) = (get("weight", 1.0)?, get("bias", 0.0)?);
+        let running = [Var::from_tensor(&get("running_mean", 0.0)?)?, Var::from_tensor(&get("running_var", 1.0)?)?];
+        self.steps.push(Step::Norm { name, weight, bias, running });
+        Ok(self)
+    }
+
+    fn relu(mut self) -> Self {
+        self.steps.push(Step::Relu);
+        self
+    }
+}
+
+impl Step {
+    fn forward(&self, x: &Tensor, pass: &Pass<'_>) -> candle_core::Result<Tensor> {
+        let own = |t: &Tensor| if pass.grad == Grad::All { t.clone() } else { t.detach() };
+        match self {
+            Self::Conv { weight, depth, at, .. } => conv3d(x, &own(weight), *depth, *at),
+            Self::Norm { weight, bias, running, .. } if pass.train => {
+                let (y, seen) = batch_norm_train(x, &own(weight), &own(bias), EPS)?;
+                if pass.update_stats {
+                    seen.move_into(running, MOMENTUM)?;
+                }
+                Ok(y)
+            }
+            Self::Norm { weight, bias, running: [mean, variance], .. } => {
+                let statistics = (&mean.as_detached_tensor(), &variance.as_detached_tensor());
+                batch_norm_eval(x, &own(weight), &own(bias), statistics, EPS)
+            }
+            Self::Relu => relu(x),
+        }
+    }
+
+    fn variables(&self) -> Vec<String> {
+        let named = |name: &str, kinds: &[&str]| kinds.iter().map(|kind| format!("{name}.{kind}")).collect();
+        match self {
+            Self::Conv { name, .. } => named(name, &["weight"]),
+            Self::Norm { name, .. } => named(name, &["weight", "bias", "running_mean", "running_var"]),
+            Self::Relu => vec![],
+        }
+    }
+}
+
+const EPS: f64 = 1e-5;
+const MOMENTUM: f64 = 0.1;
+
+fn run(steps: &[Step], x: &Tensor, pass: &Pass<'_>) -> candle_core::Result<Tensor> {
+    steps.iter().try_fold(x.clone(), |x, step| step.forward(&x, pass))
+}
+
+/// Appends the layers of `steps` for a volume of (depth, height, width) and returns the size of what they write.
+fn measure(steps: &[Step], volume: [usize; 3], layers: &mut Vec<Layer>) -> Result<[usize; 3]> {
+    let [mut d, mut h, mut w] = volume;
+    for step in steps {
+        match step {
+            Step::Conv { name, weight, depth, at } => {
+                let out = depth.out(d).zip(at.fit((h, w)));
+                (d, (h, w)) = out.ok_or_else(|| {
+                    Error::Invalid(format!("the window of '{name}' does not fit into a volume of {d}x{h}x{w}"))
+                })?;
+                let (parameters, output) = (weight.elem_count(), [weight.dims()[0], h, w]);
+                let multiply_adds = parameters * d * h * w;
+                layers.push(Layer { name: name.clone(), kind: "conv", output, parameters, multiply_adds });
+            }
+            Step::Norm { name, weight, .. } => {
+                let (parameters, output) = (2 * weight.elem_count(), [weight.elem_count(), h, w]);
+                layers.push(Layer { name: name.clone(), kind: "batch_norm", output, parameters, multiply_adds: 0 });
+            }
+            Step::Relu => {}
+        }
+    }
+    Ok([d, h, w])
+}
+
+/// A path, and what is added to it before the ReLU: nothing for the stem, else what it reads, through layers of its own.
+struct Unit {
+    main: Vec<Step>,
+    past: Option<Vec<Step>>,
+}
+
+impl Unit {
+    fn forward(&self, x: &Tensor, pass: &Pass<'_>) -> candle_core::Result<Tensor> {
+        let y = run(&self.main, x, pass)?;
+        match &self.past {
+            None => Ok(y),
+            Some(past) => relu(&(y + run(past, x, pass)?)?),
+        }
+    }
+
+    fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.main.iter().chain(self.past.iter().flatten())
+    }
+}
+
+/// A backbone of stages of [`Unit`]s.
+struct Volumes {
+    channels: usize,
+    width: usize,
+    depth: usize,
+    stages: Vec<(String, Vec<Unit>)>,
+}
+
+impl Backbone for Volumes {
+    fn features(&self, x: &Tensor, pass: &mut Pass<'_>) -> candle_core::Result<Tensor> {
+        if x.rank() != 5 || x.dims()[1] != self.channels {
+            bail!(
+                "the network reads volumes [B, C, D, H, W] of {} channels, but gets {:?}; one slice is a volume too",
+                self.channels,
+                x.dims()
+            )
+        }
+        let x = if pass.grad == Grad::None { &x.detach() } else { x };
+        let mut x = x.permute((0, 2, 3, 4, 1))?.contiguous()?;
+        for (name, units) in &self.stages {
+            for unit in units {
+                x = unit.forward(&x, pass)?;
+            }
+            pass.tap(name, &x);
+        }
+        x.mean(1)?.permute((0, 3, 1, 2))
+    }
+
+    fn rank(&self) -> usize {
+        5
+    }
+
+    fn width(&self) -> usize {
+        self.width
+    }
+
+    fn stages(&self) -> Vec<(String, Vec<String>)> {
+        let variables = |units: &[Unit]| units.iter().flat_map(Unit::steps).flat_map(Step::variables).collect();
+        self.stages.iter().map(|(name, units)| (name.clone(), variables(units))).collect()
+    }
+
+    fn layers(&self, (height, width): (usize, usize)) -> Result<Vec<Layer>> {
+        let (mut layers, mut volume) = (vec![], [self.depth, height, width]);
+        for unit in self.stages.iter().flat_map(|(_, units)| units) {
+            let from = volume;
+            volume = measure(&unit.main, from, &mut layers)?;
+            if let Some(past) = &unit.past {
+                measure(past, from, &mut layers)?;
+            }
+        }
+        Ok(layers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::conv2d;
+    use candle_core::Device;
+
+    /// Of equal slices the middle one of the volume sees what the picture does.
+    #[test]
+    fn inflated_weights_see_the_same_in_still_volumes() {
+        let values = |n: usize| (0..n).map(|i| ((i * 37) % 101) as f64 / 50.0 - 1.0).collect::<Vec<_>>();
+        let x = Tensor::from_vec(values(2 * 6 * 5 * 3), (2, 6, 5, 3), &Device::Cpu).unwrap();
+        let w = Tensor::from_vec(values(4 * 3 * 9), (4, 3, 3, 3), &Device::Cpu).unwrap();
+        let still = x.unsqueeze(1).unwrap().repeat((1, 5, 1, 1, 1)).unwrap();
+        let volume = conv3d(&still, &inflate(&w, 3).unwrap(), k(3), k(3)).unwrap();
+        let picture = conv2d(&x, &w, k(3)).unwrap();
+        let off = (volume.narrow(1, 2, 1).unwrap().squeeze(1).unwrap() - picture).unwrap();
+        assert!(off.abs().unwrap().max_all().unwrap().to_scalar::<f64>().unwrap() < 1e-12);
+    }
+}

@@ -1,0 +1,39 @@
+//! The head of nearly every published network.
+
+use super::{Head, Sizes};
+use crate::error::Result;
+use crate::layers::{Dense, Variables};
+use crate::parts::Part;
+use crate::pass::Pass;
+use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
+
+/// One linear layer; no parameters.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Linear {}
+
+struct Built {
+    layer: Dense,
+    classes: usize,
+}
+
+impl Part<dyn Head, Sizes> for Linear {
+    fn build(&self, Sizes { inputs, classes }: Sizes, vars: &mut Variables<'_>) -> Result<Box<dyn Head>> {
+        Ok(Box::new(Built { layer: Dense::new(vars, "", [inputs, classes], true)?, classes }))
+    }
+}
+
+impl Head for Built {
+    fn forward(&self, x: &Tensor, pass: &Pass<'_>) -> candle_core::Result<Tensor> {
+        self.layer.forward(x, pass)
+    }
+
+    fn outputs(&self) -> usize {
+        self.classes
+    }
+
+    fn linear(&self) -> Option<(&Tensor, Option<&Tensor>)> {
+        Some(self.layer.weights())
+    }
+}

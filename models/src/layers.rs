@@ -1,0 +1,172 @@
+//! Layers on rows `[N, F]`, of which pools, joins and heads are made, and where their variables come from.
+
+use crate::error::Result;
+use crate::init::{Start, name_hash};
+use crate::ops::{batch_norm_eval, batch_norm_train, dropout, linear, relu};
+use crate::pass::Pass;
+use candle_core::{Shape, Tensor, Var};
+use candle_nn::{Init, VarBuilder};
+
+/// Takes or makes the variables of one part, and remembers them for freezing and for summaries.
+pub struct Variables<'a> {
+    path: &'static str,
+    vb: VarBuilder<'a>,
+    names: Vec<String>,
+    parameters: usize,
+    multiply_adds: usize,
+}
+
+impl<'a> Variables<'a> {
+    /// Those of the part `path` of the network under `vb`'s path.
+    pub fn new(path: &'static str, vb: &VarBuilder<'a>) -> Self {
+        Self { path, vb: vb.pp(path), names: vec![], parameters: 0, multiply_adds: 0 }
+    }
+
+    /// The trainable variable `name`.
+    ///
+    /// # Errors
+    /// When it has another shape, or lacks and cannot be made.
+    pub fn weight(&mut self, name: &str, shape: impl Into<Shape>, start: impl Into<Start>) -> Result<Tensor> {
+        let shape = shape.into();
+        self.names.push(format!("{}.{name}", self.path));
+        self.parameters += shape.elem_count();
+        Ok(start.into().make(&self.vb, name, shape)?)
+    }
+
+    fn statistic(&mut self, name: &str, channels: usize, start: f64) -> Result<Var> {
+        self.names.push(format!("{}.{name}", self.path));
+        Ok(Var::from_tensor(&self.vb.get_with_hints(channels, name, Init::Const(start))?)?)
+    }
+
+    /// Counts `multiply_adds` for one row.
+    pub fn count(&mut self, multiply_adds: usize) {
+        self.multiply_adds += multiply_adds;
+    }
+
+    /// Names within the network, statistics included; trainable numbers; multiply-adds for one row.
+    pub(crate) fn made(self) -> (Vec<String>, usize, usize) {
+        (self.names, self.parameters, self.multiply_adds)
+    }
+}
+
+/// The variable `leaf` of the layer `name`, which may be empty.
+fn within(name: &str, leaf: &str) -> String {
+    if name.is_empty() { leaf.into() } else { format!("{name}.{leaf}") }
+}
+
+/// `x·Wᵀ + b`; starts as PyTorch's linear layer.
+pub struct Dense {
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+impl Dense {
+    /// From `sizes[0]` features to `sizes[1]`.
+    ///
+    /// # Errors
+    /// Those of [`Variables::weight`].
+    pub fn new(vars: &mut Variables<'_>, name: &str, sizes: [usize; 2], bias: bool) -> Result<Self> {
+        let [inputs, outputs] = sizes;
+        let bound = 1.0 / (inputs as f64).sqrt();
+        let start = Init::Uniform { lo: -bound, up: bound };
+        vars.count(inputs * outputs);
+        let weight = vars.weight(&within(name, "weight"), (outputs, inputs), start)?;
+        let bias = if bias { Some(vars.weight(&within(name, "bias"), outputs, start)?) } else { None };
+        Ok(Self { weight, bias })
+    }
+
+    /// `[N, F]` → `[N, G]`.
+    pub fn forward(&self, x: &Tensor, pass: &Pass<'_>) -> candle_core::Result<Tensor> {
+        let bias = self.bias.as_ref().map(|b| pass.parameter(b));
+        linear(x, &pass.parameter(&self.weight), bias.as_ref())
+    }
+
+    /// Weight `[G, F]` and bias `[G]`.
+    pub fn weights(&self) -> (&Tensor, Option<&Tensor>) {
+        (&self.weight, self.bias.as_ref())
+    }
+}
+
+/// Batch norm over rows with PyTorch's defaults (eps 1e-5, momentum 0.1).
+pub struct BatchNorm {
+    weight: Tensor,
+    bias: Tensor,
+    mean: Var,
+    variance: Var,
+}
+
+impl BatchNorm {
+    const EPS: f64 = 1e-5;
+    const MOMENTUM: f64 = 0.1;
+
+    /// Over `features` features.
+    ///
+    /// # Errors
+    /// Those of [`Variables::weight`].
+    pub fn new(vars: &mut Variables<'_>, name: &str, features: usize) -> Result<Self> {
+        Ok(Self {
+            weight: vars.weight(&within(name, "weight"), features, Init::Const(1.0))?,
+            bias: vars.weight(&within(name, "bias"), features, Init::Const(0.0))?,
+            mean: vars.statistic(&within(name, "running_mean"), features, 0.0)?,
+            variance: vars.statistic(&within(name, "running_var"), features, 1.0)?,
+        })
+    }
+
+    /// `[N, F]` → `[N, F]`; in training with [`Pass::update_stats`] the running statistics move.
+    pub fn forward(&self, x: &Tensor, pass: &Pass<'_>) -> candle_core::Result<Tensor> {
+        let (weight, bias) = (pass.parameter(&self.weight), pass.parameter(&self.bias));
+        if !pass.train {
+            let (mean, variance) = (self.mean.as_detached_tensor(), self.variance.as_detached_tensor());
+            return batch_norm_eval(x, &weight, &bias, (&mean, &variance), Self::EPS);
+        }
+        let (y, batch) = batch_norm_train(x, &weight, &bias, Self::EPS)?;
+        if pass.update_stats {
+            let unbiased = batch.count as f64 / (batch.count as f64 - 1.0).max(1.0);
+            for (running, new, factor) in [(&self.mean, &batch.mean, 1.0), (&self.variance, &batch.variance, unbiased)]
+            {
+                let new = (new.to_dtype(running.dtype())? * (Self::MOMENTUM * factor))?;
+                running.set(&((running.as_detached_tensor() * (1.0 - Self::MOMENTUM))? + new)?)?;
+            }
+        }
+        Ok(y)
+    }
+}
+
+/// Drops values of `x` with probability `p` in training. `site` names the place in the network.
+pub(crate) fn dropped(x: &Tensor, p: f64, pass: &Pass<'_>, site: &str) -> candle_core::Result<Tensor> {
+    dropout(x, if pass.train { p } else { 0.0 }, pass.key, name_hash(site))
+}
+
+/// Several of: linear, batch norm, ReLU, dropout. What metadata go through before they are joined.
+pub struct Branch {
+    layers: Vec<(Dense, BatchNorm)>,
+    dropout: f64,
+}
+
+impl Branch {
+    /// Layers of `widths` behind `inputs` features.
+    ///
+    /// # Errors
+    /// Those of [`Variables::weight`].
+    pub fn new(vars: &mut Variables<'_>, inputs: usize, widths: &[usize], dropout: f64) -> Result<Self> {
+        let mut layers = vec![];
+        let mut reads = inputs;
+        for (i, &width) in widths.iter().enumerate() {
+            // No bias: the norm behind it takes it away.
+            let dense = Dense::new(vars, &i.to_string(), [reads, width], false)?;
+            layers.push((dense, BatchNorm::new(vars, &format!("{i}.norm"), width)?));
+            reads = width;
+        }
+        Ok(Self { layers, dropout })
+    }
+
+    /// `[B, M]` → `[B, W]`, W the last of the widths, M without any.
+    pub fn forward(&self, x: &Tensor, pass: &Pass<'_>) -> candle_core::Result<Tensor> {
+        let mut x = x.clone();
+        for (i, (dense, norm)) in self.layers.iter().enumerate() {
+            x = relu(&norm.forward(&dense.forward(&x, pass)?, pass)?)?;
+            x = dropped(&x, self.dropout, pass, &format!("meta.dropout.{i}"))?;
+        }
+        Ok(x)
+    }
+}

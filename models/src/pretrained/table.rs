@@ -1,0 +1,223 @@
+//! Which pretrained weights there are, and how pictures are prepared for them.
+
+use super::rows::ROWS;
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// How a network's pictures were resized.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Interpolation {
+    /// Between the nearest 2×2 pixels.
+    Bilinear,
+    /// Between the nearest 4×4 pixels.
+    Bicubic,
+}
+
+/// How pictures are prepared for a network: it travels with the weights.
+///
+/// | field | range |
+/// |---|---|
+/// | `mean`, `std` | of red, green, blue, in 0..=1 units |
+/// | `size` | side of the network's input, pixels |
+/// | `crop` | 0..=1, the side of the kept middle as a share of the resized picture's shorter one |
+/// | `interpolation` | bilinear, bicubic |
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Preprocess {
+    /// Subtracted from each channel.
+    pub mean: [f32; 3],
+    /// Then divides it.
+    pub std: [f32; 3],
+    /// Side of the network's input, pixels.
+    pub size: usize,
+    /// Share of the resized picture that is kept.
+    pub crop: f32,
+    /// How pictures are resized.
+    pub interpolation: Interpolation,
+}
+
+impl Preprocess {
+    /// Means and deviations for pictures of `channels` channels whose first convolution was adapted: for one channel the
+    /// means over the three, else the three over and over.
+    pub fn stats(&self, channels: usize) -> (Vec<f32>, Vec<f32>) {
+        let of = |three: &[f32; 3]| match channels {
+            1 => vec![three.iter().sum::<f32>() / 3.0],
+            _ => three.iter().copied().cycle().take(channels).collect(),
+        };
+        (of(&self.mean), of(&self.std))
+    }
+}
+
+/// Where the file of weights is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// In a repository of Hugging Face's hub: [`Pretrained::repository`].
+    Hub,
+    /// It has to be brought; known by its file's name.
+    Brought,
+}
+
+/// Pretrained weights of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Pretrained {
+    /// The model and, behind a dot, how it was trained: timm's name.
+    pub name: &'static str,
+    /// Where they are.
+    pub place: Place,
+    /// Name of the file.
+    pub file: &'static str,
+    /// How the SHA-256 of the file begins, where that is published in its name; the hub says its own.
+    pub sha256: &'static str,
+    /// Parameters of the model that they were trained with, where its preset has others: JSON.
+    pub params: &'static str,
+    /// How pictures are prepared.
+    pub preprocess: Preprocess,
+    /// Licence of the weights (SPDX).
+    pub license: &'static str,
+}
+
+impl Pretrained {
+    /// The model they belong to.
+    pub fn model(&self) -> &'static str {
+        self.name.split('.').next().unwrap_or(self.name)
+    }
+    /// The repository of the hub that has them.
+    pub fn repository(&self) -> Option<String> {
+        (self.place == Place::Hub).then(|| format!("timm/{}", self.name))
+    }
+    /// Parameters of the model that they were trained with, where its preset has others.
+    pub fn params(&self) -> Map<String, Value> {
+        serde_json::from_str(self.params).unwrap_or_default()
+    }
+}
+
+/// The weights `name`.
+///
+/// # Errors
+/// [`Error::Invalid`] for an unknown name; it lists those of the same model.
+pub fn find(name: &str) -> Result<&'static Pretrained> {
+    let model = name.split('.').next().unwrap_or(name);
+    all().find(|row| row.name == name).ok_or_else(|| {
+        let known: Vec<&str> = all().filter(|row| row.model() == model).map(|row| row.name).collect();
+        Error::Invalid(match known.as_slice() {
+            [] => format!("there are no pretrained weights '{name}'; give a file of weights"),
+            known => format!("unknown pretrained weights '{name}', expected one of {}, or a file", known.join(", ")),
+        })
+    })
+}
+
+/// The weights that a model has by default: timm's choice.
+///
+/// # Errors
+/// [`Error::Invalid`] when none are known.
+pub fn of_model(model: &str) -> Result<&'static Pretrained> {
+    all().find(|row| row.model() == model && row.place != Place::Brought).ok_or_else(|| {
+        let brought = all().find(|row| row.model() == model).map(|row| format!(" such as '{}'", row.file));
+        let file = brought.unwrap_or_default();
+        Error::Invalid(format!("no pretrained weights of '{model}' are known on the hub; give a file of weights{file}"))
+    })
+}
+
+/// The weights that a file of this name holds, if it is a known one.
+pub fn of_file(file: &str) -> Option<&'static Pretrained> {
+    // Every repository of the hub calls its file the same.
+    all().find(|row| row.file == file && row.place == Place::Brought)
+}
+
+/// All weights, a model's default ones before its others.
+pub fn all() -> impl Iterator<Item = &'static Pretrained> {
+    BROUGHT.iter().chain(ROWS)
+}
+
+/// Half of the range of a byte on both sides.
+const HALF: [f32; 3] = [0.5; 3];
+
+/// Weights that are on no hub.
+const BROUGHT: &[Pretrained] = &[
+    // Idelbayev's "Proper ResNet implementation for CIFAR10"; trained on the whole 32 × 32 pixels.
+    Pretrained {
+        name: "resnet20.akamaster_cifar10",
+        place: Place::Brought,
+        file: "resnet20-12fca82f.th",
+        sha256: "12fca82f",
+        params: "{}",
+        preprocess: Preprocess {
+            mean: [0.485, 0.456, 0.406],
+            std: [0.229, 0.224, 0.225],
+            size: 32,
+            crop: 1.0,
+            interpolation: Interpolation::Bilinear,
+        },
+        license: "bsd-2-clause",
+    },
+    // TensorFlow's quantized MobileNets as floats, their norms folded into the convolutions before them.
+    Pretrained {
+        name: "mobilenetv2_100.tf_quant_in1k",
+        place: Place::Brought,
+        file: "mobilenet_v2_1.0_224_quant_f32.safetensors",
+        sha256: "",
+        params: r#"{"same": true}"#,
+        preprocess: Preprocess {
+            mean: HALF,
+            std: HALF,
+            size: 224,
+            crop: 0.875,
+            interpolation: Interpolation::Bilinear,
+        },
+        license: "apache-2.0",
+    },
+    Pretrained {
+        name: "mobilenetv1_100.tf_quant_025_in1k",
+        place: Place::Brought,
+        file: "mobilenet_v1_0.25_128_quant_f32.safetensors",
+        sha256: "",
+        params: r#"{"same": true, "width": 0.25}"#,
+        preprocess: Preprocess {
+            mean: HALF,
+            std: HALF,
+            size: 128,
+            crop: 0.875,
+            interpolation: Interpolation::Bilinear,
+        },
+        license: "apache-2.0",
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn rows_are_sound() {
+        let names: BTreeSet<&str> = all().map(|row| row.name).collect();
+        assert_eq!(names.len(), all().count());
+        for row in all() {
+            let Preprocess { mean, std, size, crop, .. } = row.preprocess;
+            assert!(row.name.contains('.') && row.file.contains('.') && !row.license.is_empty(), "{}", row.name);
+            assert!(mean.iter().chain(&std).all(|v| (0.0..=1.0).contains(v)) && std.iter().all(|v| *v > 0.0));
+            assert!((32..=1024).contains(&size) && (0.5..=1.0).contains(&crop), "{}", row.name);
+            assert!(serde_json::from_str::<Map<String, Value>>(row.params).is_ok(), "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn weights_are_found_by_model_name_and_file() {
+        assert_eq!(of_model("resnet18").unwrap().name, "resnet18.a1_in1k");
+        assert_eq!(find("resnet18.tv_in1k").unwrap().preprocess.crop, 0.875);
+        assert_eq!(of_file("resnet20-12fca82f.th").unwrap().model(), "resnet20");
+        assert_eq!(of_file("model.safetensors"), None);
+        let unknown = find("resnet18.tv").unwrap_err().to_string();
+        assert!(unknown.contains("resnet18.a1_in1k, resnet18.tv_in1k"), "{unknown}");
+        assert!(of_model("resnet20").unwrap_err().to_string().contains("resnet20-12fca82f.th"));
+    }
+
+    #[test]
+    fn gray_pictures_have_the_means_over_the_channels() {
+        let (mean, std) = of_model("resnet18").unwrap().preprocess.stats(1);
+        assert!((mean[0] - 0.449).abs() < 1e-6 && (std[0] - 0.226).abs() < 1e-6);
+        assert_eq!(of_model("resnet18").unwrap().preprocess.stats(5).0[3..], [0.485, 0.456]);
+    }
+}

@@ -1,0 +1,218 @@
+//! Exported networks say what the reference says: run here by a small reader of ours that knows nothing of the writer, and by
+//! onnxruntime in `xtask/fixtures/onnx_check.py`.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod common;
+#[path = "common/runtime.rs"]
+mod runtime;
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarMap;
+use common::formula;
+use sconce_models::ops::{Act, Block, Pool, Program, block, concat, k};
+use sconce_models::{Network, NetworkConfig, Pass, init, onnx::Graph};
+use serde_json::Value;
+use std::path::Path;
+
+/// Variables from the formula that the golden values know.
+fn fill(vars: &VarMap) {
+    for (name, var) in vars.data().lock().unwrap().iter() {
+        let value = formula(0, name, var.dims(), DType::F32);
+        var.set(&if name.ends_with("running_var") { (value + 1.0).unwrap() } else { value }).unwrap();
+    }
+}
+
+fn network(config: NetworkConfig) -> Network {
+    let vars = VarMap::new();
+    let network = Network::new(&config, init::seeded(&vars, 0, DType::F32, &Device::Cpu)).unwrap();
+    fill(&vars);
+    network
+}
+
+fn numbers(t: &Tensor) -> Vec<f32> {
+    t.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+fn distance(ours: &[f32], theirs: &[f32]) -> f64 {
+    assert_eq!(ours.len(), theirs.len());
+    let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|v| v * v).sum::<f64>().sqrt();
+    let off = norm(&mut ours.iter().zip(theirs).map(|(&a, &b)| f64::from(a) - f64::from(b)));
+    off / norm(&mut theirs.iter().map(|&v| f64::from(v)))
+}
+
+/// What the file says of `inputs`.
+fn run(file: &[u8], inputs: &[&Tensor]) -> Vec<f32> {
+    numbers(&runtime::run(file, inputs).1)
+}
+
+/// Networks for volumes cannot be written yet; the reader of this test does not resample.
+const NOT_YET: &[&str] = &["r3d_18", "mc3_18", "r2plus1d_18", "attention56", "attention56_cifar"];
+
+/// Models with the size of their batch and their pictures, and golden logits.
+fn golden() -> Vec<(String, usize, usize, Vec<f32>)> {
+    let golden: Value = serde_json::from_str(include_str!("golden/parity.json")).unwrap();
+    let row = |(model, row): (&String, &Value)| {
+        let number = |key: &str| row[key].as_u64().unwrap() as usize;
+        let logits = row["logits"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect();
+        (model.clone(), number("batch"), number("size"), logits)
+    };
+    // Those with a gain or parameters have other weights, and nodes that other networks and blocks have.
+    let own = |row: &Value| row["gain"].is_null() && row["params"].is_null();
+    let rows = golden["networks"].as_object().unwrap().iter().filter(|(_, row)| own(row));
+    rows.filter(|(model, _)| !NOT_YET.contains(&model.as_str())).map(row).collect()
+}
+
+fn exported(model: &str, size: usize, fold: bool) -> Vec<u8> {
+    let mut network = network(NetworkConfig { model: model.into(), classes: 7, ..NetworkConfig::default() });
+    if fold {
+        network.fold().unwrap();
+    }
+    network.onnx((size, size), &[("classes", "[]".into())]).unwrap()
+}
+
+#[test]
+fn exported_networks_say_what_the_reference_says() {
+    for (model, batch, size, want) in golden() {
+        let images = formula(0, "images", &[batch, 3, size, size], DType::F32);
+        let off = distance(&run(&exported(&model, size, true), &[&images]), &want);
+        println!("{model}: relative distance {off:.1e}");
+        assert!(off <= 1e-4, "{model}: relative distance {off:.1e}");
+    }
+}
+
+/// Files for `xtask/fixtures/onnx_check.py`.
+#[test]
+#[ignore = "writes a file a model; run it before onnx_check.py"]
+fn files_for_onnxruntime() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("onnx");
+    std::fs::create_dir_all(&folder).unwrap();
+    for (model, _, size, _) in golden() {
+        std::fs::write(folder.join(format!("{model}.onnx")), exported(&model, size, true)).unwrap();
+    }
+    println!("{}", folder.display());
+}
+
+#[test]
+fn folded_networks_give_the_same_logits() {
+    let ours = [("baseline".into(), 2, 32), ("resnet20".into(), 2, 32)];
+    for (model, batch, size) in golden().into_iter().map(|(m, b, s, _)| (m, b, s)).chain(ours) {
+        let vars = VarMap::new();
+        let config = NetworkConfig { model: model.clone(), classes: 7, ..NetworkConfig::default() };
+        let mut network = Network::new(&config, init::seeded(&vars, 0, DType::F64, &Device::Cpu)).unwrap();
+        for (name, var) in vars.data().lock().unwrap().iter() {
+            let value = formula(0, name, var.dims(), DType::F64);
+            var.set(&if name.ends_with("running_var") { (value + 1.0).unwrap() } else { value }).unwrap();
+        }
+        let images = formula(0, "images", &[batch, 3, size, size], DType::F64);
+        let logits = |network: &Network| {
+            let logits = network.forward(&images, None, &mut Pass::eval()).unwrap();
+            logits.flatten_all().unwrap().to_vec1::<f64>().unwrap()
+        };
+        let plain = logits(&network);
+        network.fold().unwrap();
+        let norm = plain.iter().map(|v| v * v).sum::<f64>().sqrt();
+        let off = logits(&network).iter().zip(&plain).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt() / norm;
+        println!("{model}: relative distance {off:.1e}");
+        assert!(off <= 1e-10, "{model}: relative distance {off:.1e}");
+    }
+}
+
+/// Every node, activation and edge, on a map that no stride divides.
+fn programs() -> Vec<(&'static str, Program)> {
+    let acts = [
+        Act::Relu,
+        Act::Relu6,
+        Act::Silu,
+        Act::Sigmoid,
+        Act::Gelu,
+        Act::HardSwish,
+        Act::HardSigmoid,
+        Act::Mish,
+        Act::Tanh,
+    ];
+    let all: Vec<(&str, sconce_models::Result<Program>)> = vec![
+        ("activations", block(6, |x| acts.iter().fold(x, |x, &f| x.act(f) + x))),
+        ("gate", block(6, |x| x.scale(x.global_pool().conv("gate", 6, k(1).bias()).act(Act::Sigmoid)))),
+        ("norms", block(6, |x| x.norm("first").relu().conv("conv", 8, k(3).groups(2)).norm("second").drop_path(0.5))),
+        ("branches", block(6, |x| concat(x.pad_channels(1, 2), &[x, x.depthwise("dw", k(3).dilation(2))]))),
+        ("spread map", block(6, |x| x.at_least(10).times(0.5).conv("conv", 4, k(9).pad(0)))),
+        ("linear pools", block(6, |x| x.pool(Pool::Avg, k(1).stride(2)).pool(Pool::Max, k(3).stride(2)))),
+    ];
+    let windows = [
+        ("even", k(3).stride(2)),
+        ("far", k(4).stride(3).pads(1, 2)),
+        ("ceil", k(3).stride(2).ceil()),
+        ("ceil, unpadded", k(2).pad(0).stride(2).ceil()),
+        ("ceil, overhanging", k(3).pad(0).stride(3).ceil()),
+        ("same", k(5).stride(2).same()),
+    ];
+    let mut programs: Vec<(&str, Program)> = all.into_iter().map(|(name, p)| (name, p.unwrap())).collect();
+    for (name, at) in windows {
+        for f in [Pool::Max, Pool::Avg, Pool::AvgInside] {
+            programs.push((name, block(6, |x| x.pool(f, at)).unwrap()));
+        }
+        if !name.starts_with("ceil") {
+            programs.push((name, block(6, |x| x.conv("conv", 4, at.bias())).unwrap()));
+        }
+    }
+    programs
+}
+
+#[test]
+fn exported_blocks_say_what_ours_say() {
+    let (height, width) = (11, 8);
+    let maps = formula(0, "images", &[2, height, width, 6], DType::F32);
+    let images = maps.permute((0, 3, 1, 2)).unwrap().contiguous().unwrap();
+    for (name, program) in programs() {
+        let vars = VarMap::new();
+        let block = Block::new(program, init::seeded(&vars, 0, DType::F32, &Device::Cpu)).unwrap();
+        fill(&vars);
+        let mut graph = Graph::default();
+        let x = graph.input("images", &[6, height, width]);
+        let (y, (h, w)) = graph.block(&block, &x, (height, width)).unwrap();
+        graph.output("map", &y, &[block.program().out_channels(), h, w]);
+        let ours = block.forward(&maps, &Pass::eval()).unwrap().permute((0, 3, 1, 2)).unwrap();
+        let off = distance(&run(&graph.model(&[]).unwrap(), &[&images]), &numbers(&ours));
+        assert!(off <= 1e-5, "{name}: relative distance {off:.1e}");
+    }
+}
+
+/// As it is written when it has not been folded: with its batch norms.
+#[test]
+fn batch_norms_are_written_too() {
+    let (_, batch, size, want) = golden().into_iter().find(|(model, ..)| model == "resnet18").unwrap();
+    let images = formula(0, "images", &[batch, 3, size, size], DType::F32);
+    let (plain, folded) = (exported("resnet18", size, false), exported("resnet18", size, true));
+    assert!(distance(&run(&plain, &[&images]), &want) <= 1e-4);
+    let named = |file: &[u8]| file.windows(18).any(|w| w == b"BatchNormalization");
+    assert!(named(&plain) && !named(&folded));
+}
+
+#[test]
+fn tabular_features_are_a_second_input() {
+    let network = network(NetworkConfig { meta: 2, classes: 3, ..NetworkConfig::default() });
+    let images = formula(0, "images", &[2, 3, 32, 32], DType::F32);
+    let features = Tensor::new(&[[0.5f32, -1.0], [2.0, 0.0]], &Device::Cpu).unwrap();
+    let ours = numbers(&network.forward(&images, Some(&features), &mut Pass::eval()).unwrap());
+    let file = network.onnx((32, 32), &[("classes", "[\"é\"]".into())]).unwrap();
+    let (metadata, theirs) = runtime::run(&file, &[&images, &features]);
+    let off = distance(&numbers(&theirs), &ours);
+    assert!(off <= 1e-5, "relative distance {off:.1e}");
+    assert_eq!(metadata["classes"], "[\"é\"]");
+}
+
+#[test]
+fn what_cannot_be_written_is_named() {
+    let message = |program: Program| {
+        let block = Block::new(program, init::seeded(&VarMap::new(), 0, DType::F32, &Device::Cpu)).unwrap();
+        let mut graph = Graph::default();
+        let x = graph.input("images", &[6, 9, 9]);
+        graph.block(&block, &x, (9, 9)).unwrap_err().to_string()
+    };
+    let plain = block(6, |x| x.plain(6, &[], |x, _| Ok(x[0].clone())));
+    assert!(message(plain.unwrap()).contains("code of its own cannot be exported"));
+    let dilated = block(6, |x| x.pool(Pool::Avg, k(3).dilation(2)));
+    assert!(message(dilated.unwrap()).contains("average pool with dilation"));
+    let error = network(NetworkConfig::default()).onnx((8, 8), &[]).unwrap_err().to_string();
+    assert!(error.contains("does not fit"), "{error}");
+}

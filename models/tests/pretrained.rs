@@ -1,0 +1,248 @@
+//! Pretrained weights: PyTorch's files as its own reader sees them (`xtask/fixtures/pretrained.py`), and into networks.
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarMap;
+use sconce_models::pretrained::{Input, Report, Weights, load};
+use sconce_models::{Network, NetworkConfig, Pass, init};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+const ZIP: &[u8] = include_bytes!("golden/zip.pth");
+const LEGACY: &[u8] = include_bytes!("golden/legacy.pth");
+
+/// i² mod 17 in rows of `shape`.
+fn squares(count: usize) -> Vec<f64> {
+    (0..count).map(|i| (i * i % 17) as f64).collect()
+}
+
+fn values(weights: &Weights, name: &str) -> Vec<f64> {
+    weights.tensor(name).unwrap().to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+}
+
+#[test]
+fn both_formats_of_pytorch_are_read() {
+    for (format, bytes) in [("zip", ZIP), ("legacy", LEGACY)] {
+        let weights = Weights::parse(format, bytes.to_vec()).unwrap();
+        let shapes: BTreeMap<String, Vec<usize>> =
+            weights.shapes().map(|(name, shape)| (name.to_string(), shape.to_vec())).collect();
+        assert_eq!(shapes.len(), 11, "{format}: {shapes:?}");
+        let types = [
+            ("f32", DType::F32),
+            ("f16", DType::F16),
+            ("bf16", DType::BF16),
+            ("f64", DType::F64),
+            ("i64", DType::I64),
+            ("parameter", DType::F32),
+        ];
+        for (name, dtype) in types {
+            assert_eq!(shapes[name], [2, 3], "{format} {name}");
+            assert_eq!(weights.tensor(name).unwrap().dtype(), dtype);
+            assert_eq!(values(&weights, name), squares(6), "{format} {name}");
+        }
+        assert_eq!((shapes["scalar"].len(), values(&weights, "scalar")), (0, vec![5.0]));
+        assert_eq!((&shapes["empty"][..], values(&weights, "empty").len()), (&[0, 3][..], 0));
+        assert_eq!((&shapes["turned"][..], values(&weights, "turned")), (&[3, 2][..], vec![0., 9., 1., 16., 4., 8.]));
+        // A view shares the storage of the whole.
+        let whole = squares(12);
+        assert_eq!(values(&weights, "whole"), whole);
+        assert_eq!(
+            (&shapes["part"][..], values(&weights, "part")),
+            (&[2, 2][..], vec![whole[5], whole[6], whole[9], whole[10]])
+        );
+    }
+}
+
+/// Every prefix is an error that says so, and no changed byte makes a panic or takes memory.
+#[test]
+fn broken_files_are_errors() {
+    let mut safe =
+        safetensors::serialize([("w", Tensor::zeros((2, 3), DType::F32, &Device::Cpu).unwrap())], None).unwrap();
+    for (format, bytes) in [("zip", ZIP), ("legacy", LEGACY), ("safetensors", &safe.clone()[..])] {
+        for end in (0..bytes.len()).step_by(if format == "zip" { 13 } else { 1 }) {
+            let error =
+                Weights::parse(format, bytes[..end].to_vec()).err().unwrap_or_else(|| panic!("{format}: {end} bytes"));
+            assert!(error.to_string().starts_with(&format!("weights '{format}': ")), "{error}");
+        }
+        for at in 0..bytes.len() {
+            let mut changed = bytes.to_vec();
+            changed[at] ^= 1 << (at % 8);
+            if let Ok(weights) = Weights::parse(format, changed) {
+                let names: Vec<String> = weights.shapes().map(|(name, _)| name.to_string()).collect();
+                names.iter().for_each(|name| drop(weights.tensor(name).unwrap()));
+            }
+        }
+    }
+    // A header that announces more than there is.
+    safe[..8].copy_from_slice(&u64::MAX.to_le_bytes());
+    assert!(Weights::parse("f", safe).err().unwrap().to_string().contains("get it again"));
+    let why = |bytes: &[u8]| Weights::parse("f", bytes.to_vec()).err().unwrap().to_string();
+    assert!(why(b"version https://git-lfs.github.com/spec/v1").contains("git lfs pull"));
+    assert!(why(b"<!DOCTYPE html>").contains("web page"));
+    assert!(why(b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R.").contains("'os.system'"));
+    assert!(why(b"\x80\x02K\x01.").contains("not PyTorch's"));
+}
+
+struct Made {
+    network: Network,
+    vars: VarMap,
+    config: NetworkConfig,
+}
+
+fn network(model: &str, classes: usize, channels: usize, params: Value) -> Made {
+    let vars = VarMap::new();
+    let config = NetworkConfig { model: model.into(), classes, channels, params, ..NetworkConfig::default() };
+    let network = Network::new(&config, init::seeded(&vars, 5, DType::F32, &Device::Cpu)).unwrap();
+    Made { network, vars, config }
+}
+
+fn tensors(made: &Made) -> BTreeMap<String, Tensor> {
+    let vars = made.vars.data().lock().unwrap();
+    vars.iter().map(|(name, var)| (name.clone(), var.as_tensor().copy().unwrap())).collect()
+}
+
+/// The variables of `made` under timm's names, changed by `change`.
+fn file(made: &Made, head: &str, change: impl Fn(&mut BTreeMap<String, Tensor>)) -> Weights {
+    let name = |name: String| match name.strip_prefix("backbone.") {
+        Some(inner) => inner.to_string(),
+        None => name.replacen("head.", &format!("{head}."), 1),
+    };
+    let plus = |t: Tensor| (t + 0.25).unwrap();
+    let mut named: BTreeMap<String, Tensor> = tensors(made).into_iter().map(|(n, t)| (name(n), plus(t))).collect();
+    change(&mut named);
+    Weights::parse("file", safetensors::serialize(named, None).unwrap()).unwrap()
+}
+
+fn into(made: &Made, weights: &Weights) -> Result<Report, String> {
+    load(weights, &made.config, &made.vars, Input::Repeat).map_err(|error| error.to_string())
+}
+
+const THIN: fn() -> Value = || json!({"width": 8});
+
+#[test]
+fn every_variable_of_the_same_network_is_loaded() {
+    let made = network("resnet18", 3, 3, THIN());
+    let before = tensors(&made);
+    let counter = |t: &mut BTreeMap<String, Tensor>| {
+        t.insert("bn1.num_batches_tracked".into(), Tensor::new(7i64, &Device::Cpu).unwrap());
+    };
+    let report = into(&made, &file(&made, "fc", counter)).unwrap();
+    assert_eq!(report.loaded.len(), before.len());
+    assert_eq!((report.adapted.len(), report.missing.len(), report.unexpected.len()), (0, 0, 0));
+    for (name, tensor) in tensors(&made) {
+        let off = (tensor - &before[&name]).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert!(off.iter().all(|v| (v - 0.25).abs() < 1e-5), "{name}");
+    }
+    // The network itself has them: its variables are the same.
+    let x = Tensor::ones((1, 3, 32, 32), DType::F32, &Device::Cpu).unwrap();
+    let other = network("resnet18", 3, 3, THIN());
+    let own: HashMap<String, Tensor> = tensors(&made).into_iter().collect();
+    let ours = Weights::parse("ours", safetensors::serialize(own, None).unwrap()).unwrap();
+    assert_eq!(into(&other, &ours).unwrap().loaded.len(), before.len());
+    let said = |made: &Made| {
+        made.network.forward(&x, None, &mut Pass::eval()).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
+    };
+    assert_eq!(said(&made), said(&other));
+}
+
+/// SqueezeNet's classifier is a 1×1 convolution in torchvision.
+#[test]
+fn a_head_that_is_a_convolution_is_loaded() {
+    let made = network("squeezenet1_1", 3, 3, json!({"fires": [[2]]}));
+    let weights = file(&made, "classifier.1", |tensors| {
+        let head = tensors["classifier.1.weight"].reshape((3, 16, 1, 1)).unwrap();
+        tensors.insert("classifier.1.weight".into(), head);
+    });
+    let other = network("squeezenet1_1", 3, 3, json!({"fires": [[2]]}));
+    let report = into(&other, &weights).unwrap();
+    assert!(report.adapted.is_empty() && report.missing.is_empty() && report.unexpected.is_empty(), "{report}");
+}
+
+#[test]
+fn another_head_starts_anew_and_other_channels_are_adapted() {
+    let weights = file(&network("resnet18", 1000, 3, THIN()), "fc", |_| ());
+    let made = network("resnet18", 5, 1, THIN());
+    let before = tensors(&made);
+    let report = into(&made, &weights).unwrap();
+    let adapted: BTreeMap<String, String> = report.adapted.into_iter().collect();
+    assert_eq!(adapted.keys().collect::<Vec<_>>(), ["backbone.conv1.weight", "head.bias", "head.weight"]);
+    assert!(adapted["backbone.conv1.weight"].contains("1 channels") && adapted["head.bias"].contains("[1000]"));
+    let after = tensors(&made);
+    let sum = weights.tensor("conv1.weight").unwrap().sum_keepdim(1).unwrap();
+    let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    assert_eq!(flat(&after["backbone.conv1.weight"]), flat(&sum));
+    assert_eq!(flat(&after["head.weight"]), flat(&before["head.weight"]));
+}
+
+#[test]
+fn what_is_missing_and_what_is_left_is_told() {
+    let made = network("resnet18", 3, 3, THIN());
+    let weights = file(&made, "fc", |t| {
+        let taken = t.remove("layer1.0.bn1.bias").unwrap();
+        t.insert("aux.bias".into(), taken);
+    });
+    let report = into(&made, &weights).unwrap();
+    assert_eq!(
+        (report.missing, report.unexpected),
+        (vec!["backbone.layer1.0.bn1.bias".into()], vec!["aux.bias".into()])
+    );
+}
+
+#[test]
+fn weights_of_another_model_are_errors_that_name_it() {
+    let weights = file(&network("resnet50", 10, 3, Value::Null), "fc", |_| ());
+    let made = network("resnet18", 10, 3, Value::Null);
+    let before = tensors(&made);
+    let error = into(&made, &weights).unwrap_err();
+    assert!(error.contains("[64, 64, 1, 1]") && error.contains("[64, 64, 3, 3]"), "{error}");
+    assert!(error.contains("layer1.0.conv1.weight") && error.contains("look like weights of 'resnet50'"), "{error}");
+    for (name, tensor) in tensors(&made) {
+        let off = (tensor - &before[&name]).unwrap().abs().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
+        assert_eq!(off, 0.0, "{name} was set");
+    }
+    let error = into(&network("mobilenetv2_100", 10, 3, Value::Null), &weights).unwrap_err();
+    assert!(error.contains("4 of the 260 variables") && error.contains("'resnet50'"), "{error}");
+    let whole = file(&made, "fc", |t| {
+        let t = t.get_mut("conv1.weight").unwrap();
+        *t = t.to_dtype(DType::I64).unwrap();
+    });
+    assert!(into(&made, &whole).unwrap_err().contains("'conv1.weight' holds whole numbers"));
+}
+
+/// Real files, where they lie beside the checkout.
+fn real(file: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/weights").join(file);
+    if !path.exists() {
+        eprintln!("skipped: no {}", path.display());
+    }
+    path.exists().then_some(path)
+}
+
+#[test]
+fn a_published_resnet20_is_loaded_whole_from_both_of_its_files() {
+    let mut said = vec![];
+    for file in ["resnet20-12fca82f.th", "resnet20-12fca82f.safetensors"] {
+        let Some(path) = real(file) else { return };
+        let made = network("resnet20", 10, 3, Value::Null);
+        let report = into(&made, &Weights::open(&path).unwrap()).unwrap();
+        println!("{file}: {report}");
+        assert_eq!(report.loaded.len(), tensors(&made).len());
+        assert!(report.missing.is_empty() && report.unexpected.is_empty() && report.adapted.is_empty());
+        let x = Tensor::arange(0f32, 3072.0, &Device::Cpu).unwrap().reshape((1, 3, 32, 32)).unwrap();
+        let logits = made.network.forward(&(x.sin().unwrap()), None, &mut Pass::eval()).unwrap();
+        said.push(logits.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+    }
+    assert_eq!(said[0], said[1]);
+}
+
+#[test]
+fn a_published_mobilenet_is_loaded_whole() {
+    let Some(path) = real("mobilenet_v2_1.0_224_quant_f32.safetensors") else { return };
+    let made = network("mobilenetv2_100", 1000, 3, json!({"same": true}));
+    let report = into(&made, &Weights::open(&path).unwrap()).unwrap();
+    println!("{report}");
+    assert_eq!(report.names, "torchvision mobilenet_v2");
+    assert_eq!(report.loaded.len(), tensors(&made).len());
+    assert!(report.missing.is_empty() && report.unexpected.is_empty() && report.adapted.is_empty());
+}

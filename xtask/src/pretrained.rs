@@ -1,0 +1,278 @@
+//! Pretrained weights of a recipe: which ones, where they are, and what they say of preprocessing.
+
+use crate::progress::Progress;
+use crate::recipe::{Model, Recipe};
+use crate::usage::Usage;
+use anyhow::{Context, Result, anyhow, bail};
+use candle_core::Device;
+use models::pretrained::{self, Place, Preprocess, Pretrained, Report, Weights};
+use models::{Network, NetworkConfig, init};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// What `model.pretrained` says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected true, a name such as \"resnet18.tv_in1k\", or a file")]
+pub enum Choice {
+    /// Whether the model starts from its default weights.
+    Own(bool),
+    /// A name of `list pretrained`, or a file.
+    Named(String),
+}
+
+impl Choice {
+    /// The known weights that this means for `model`; none for a file that nobody knows, and for `false`.
+    pub fn row(&self, model: &str) -> Result<Option<&'static Pretrained>> {
+        match self {
+            Self::Own(false) => Ok(None),
+            Self::Own(true) => Ok(Some(pretrained::of_model(model)?)),
+            Self::Named(file) if is_file(file) => {
+                let name = Path::new(file).file_name().map(|name| name.to_string_lossy().into_owned());
+                Ok(pretrained::of_file(&name.unwrap_or_default()))
+            }
+            Self::Named(name) => {
+                let row = pretrained::find(name)?;
+                if row.model() != model {
+                    bail!("'{name}' are weights of model '{}', but model.name is '{model}'", row.model());
+                }
+                Ok(Some(row))
+            }
+        }
+    }
+}
+
+/// Names have no folder and no ending that weights have; so a file that is not there is missed as a file.
+fn is_file(text: &str) -> bool {
+    let endings = ["safetensors", "pth", "pt", "th", "bin", "ckpt"];
+    let path = Path::new(text);
+    path.is_file()
+        || text.contains(['/', '\\'])
+        || path.extension().is_some_and(|e| endings.iter().any(|known| e == *known))
+}
+
+/// Writes into a recipe's table what its weights say and it leaves open: size, statistics, parameters of the model.
+pub fn complete(recipe: &mut toml::Table) -> Result<()> {
+    let Some(toml::Value::Table(model)) = recipe.get_mut("model") else { return Ok(()) };
+    let Some(choice) = model.get("pretrained").and_then(|choice| choice.clone().try_into::<Choice>().ok()) else {
+        return Ok(());
+    };
+    let name = model.get("name").and_then(toml::Value::as_str).unwrap_or_default();
+    let Some(row) = choice.row(name).context("model.pretrained")? else { return Ok(()) };
+    for (key, value) in row.params() {
+        model.entry(key).or_insert(toml::Value::try_from(value)?);
+    }
+    let preprocess = recipe.entry("preprocess").or_insert_with(|| toml::Value::Table(toml::Table::new()));
+    if let toml::Value::Table(preprocess) = preprocess {
+        preprocess.entry("size").or_insert(toml::Value::Integer(row.preprocess.size as i64));
+        preprocess.entry("stats").or_insert(toml::Value::String("pretrained".into()));
+    }
+    Ok(())
+}
+
+/// How pictures are prepared for the weights of `model`.
+pub fn preprocess(model: &Model) -> Result<Preprocess> {
+    let Some(choice) = model.pretrained.as_ref().filter(|choice| **choice != Choice::Own(false)) else {
+        bail!("\"pretrained\" needs weights; set model.pretrained, or take \"imagenet\" or \"dataset\"");
+    };
+    match (choice.row(&model.name)?, choice) {
+        (None, Choice::Named(file)) => {
+            bail!("nothing is known of '{file}'; give preprocess.stats as a table with `mean` and `std`")
+        }
+        (row, _) => Ok(row.context("no weights")?.preprocess),
+    }
+}
+
+/// Weights at hand.
+pub struct Start {
+    weights: Weights,
+    row: Option<&'static Pretrained>,
+    input: pretrained::Input,
+    /// Digest of the file.
+    pub digest: String,
+}
+
+impl Start {
+    /// Opens the weights of a recipe, from the network if need be and allowed, and tries them on a network of its model.
+    pub fn open(recipe: &Recipe, offline: bool, progress: &Progress) -> Result<Option<Self>> {
+        let model = &recipe.model;
+        let Some(choice) = model.pretrained.as_ref().filter(|choice| **choice != Choice::Own(false)) else {
+            return Ok(None);
+        };
+        let row = choice.row(&model.name).context("model.pretrained").context(Usage::recipe(&recipe.name))?;
+        let path = match (choice, row) {
+            (Choice::Named(file), _) if is_file(file) => PathBuf::from(file),
+            (_, Some(row)) => fetch(row, offline, progress)?,
+            (_, None) => bail!("no weights"),
+        };
+        let weights = Weights::open(&path)?;
+        let digest = blake3::hash(weights.bytes()).to_hex()[..16].to_string();
+        let start = Self { weights, row, input: model.input, digest };
+        let config = NetworkConfig {
+            model: model.name.clone(),
+            params: Value::Object(model.params.clone()),
+            channels: crate::assemble::channels(recipe)?.unwrap_or(3),
+            ..NetworkConfig::default()
+        };
+        let vars = candle_nn::VarMap::new();
+        Network::new(&config, init::seeded(&vars, 0, candle_core::DType::F32, &Device::Cpu))?;
+        start.load(&config, &vars).context(Usage::recipe(&recipe.name))?;
+        Ok(Some(start))
+    }
+
+    /// Sets the variables `vars` of the network `config`.
+    pub fn load(&self, config: &NetworkConfig, vars: &candle_nn::VarMap) -> Result<Report> {
+        Ok(pretrained::load(&self.weights, config, vars, self.input)?)
+    }
+
+    /// What `pretrained.json` of a run holds.
+    pub fn record(&self, report: &Report) -> Value {
+        json!({"file": self.weights.file(), "digest": self.digest, "known_as": self.row, "report": report})
+    }
+
+    /// One line for the person who waits.
+    pub fn said(&self, report: &Report) -> String {
+        let license = self.row.map(|row| format!(" ({}, {})", row.name, row.license)).unwrap_or_default();
+        format!("starting from '{}'{license}: {report}", self.weights.file())
+    }
+}
+
+/// The file of `row` from the hub or its cache.
+#[cfg(feature = "hub")]
+fn fetch(row: &Pretrained, offline: bool, progress: &Progress) -> Result<PathBuf> {
+    let repository = repository(row)?;
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let folder = set("HF_HUB_CACHE").map(PathBuf::from).or_else(|| Some(PathBuf::from(set("HF_HOME")?).join("hub")));
+    let caches = || set("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(std::env::home_dir()?.join(".cache")));
+    let folder = folder.or_else(|| Some(caches()?.join("huggingface/hub")));
+    let mut hub = pretrained::Hub::new(folder.context("there is no home folder; set HF_HOME")?);
+    hub.offline = offline
+        || set("HF_HUB_OFFLINE")
+            .is_some_and(|value| ["1", "true", "yes", "on"].contains(&value.to_lowercase().as_str()));
+    hub.token = set("HF_TOKEN");
+    if let Some(endpoint) = set("HF_ENDPOINT") {
+        hub.endpoint = endpoint.trim_end_matches('/').into();
+    }
+    let stretch = std::cell::OnceCell::new();
+    let title = format!("downloading {}", row.name);
+    // Kilobytes: bytes are too many digits.
+    let show = |done: u64, all: u64| stretch.get_or_init(|| progress.stretch(&title, all >> 10, "kB")).at(done >> 10);
+    Ok(hub.fetch(&repository, row.file, &show)?)
+}
+
+#[cfg(not(feature = "hub"))]
+fn fetch(row: &Pretrained, _: bool, _: &Progress) -> Result<PathBuf> {
+    let repository = repository(row)?;
+    bail!(
+        "this program was built without the feature `hub`; give model.pretrained the path of '{}' of '{repository}'",
+        row.file
+    )
+}
+
+fn repository(row: &Pretrained) -> Result<String> {
+    row.repository()
+        .ok_or_else(|| anyhow!("'{}' is on no hub; give model.pretrained the path of '{}'", row.name, row.file))
+}
+
+/// Name and one sentence of all weights of models that there are.
+pub fn list() -> Vec<(String, String)> {
+    let known: Vec<&str> = models::models().iter().map(|(name, _)| *name).collect();
+    let sentence = |row: &Pretrained| {
+        let place = match row.place {
+            Place::Hub => "on the hub".to_string(),
+            Place::Brought => format!("in the file '{}'", row.file),
+        };
+        format!("For {} pixels, {}, {place}.", row.preprocess.size, row.license)
+    };
+    pretrained::all().filter(|row| known.contains(&row.model())).map(|row| (row.name.into(), sentence(row))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::StatsChoice;
+
+    fn recipe(sets: &[&str]) -> Result<Recipe> {
+        Recipe::load("default", &sets.iter().map(|set| set.to_string()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn what_the_weights_say_holds_where_the_recipe_says_nothing() {
+        let own = ["model.name=resnet18", "model.pretrained=true"];
+        let said = recipe(&own).unwrap();
+        assert_eq!(said.preprocess.size, 224);
+        assert!(matches!(said.preprocess.stats, StatsChoice::Named(crate::recipe::NamedStats::Pretrained)));
+        let stats = crate::assemble::stats(&said, (&[0.5; 3], &[0.5; 3])).unwrap();
+        assert_eq!(stats.mean, [0.485, 0.456, 0.406]);
+        let both = [&own[..], &["preprocess.size=96", "preprocess.stats=dataset"]].concat();
+        let said = recipe(&both).unwrap();
+        assert_eq!(said.preprocess.size, 96);
+        assert!(matches!(said.preprocess.stats, StatsChoice::Named(crate::recipe::NamedStats::Dataset)));
+        // What is resolved reads as itself.
+        let again = Recipe::parse(&said.text().unwrap(), "again").unwrap();
+        assert_eq!(again.model.pretrained, Some(Choice::Own(true)));
+        let file =
+            recipe(&["model.name=mobilenetv2_100", "model.pretrained=x/mobilenet_v2_1.0_224_quant_f32.safetensors"]);
+        assert_eq!(file.unwrap().model.params["same"], true);
+        assert_eq!(recipe(&[]).unwrap().preprocess.size, 64);
+    }
+
+    #[test]
+    fn mistakes_name_what_is_wrong() {
+        let why = |sets: &[&str]| format!("{:#}", recipe(sets).unwrap_err());
+        let other = why(&["model.name=resnet50", "model.pretrained=resnet18.tv_in1k"]);
+        assert!(other.contains("weights of model 'resnet18'"), "{other}");
+        let unknown = why(&["model.name=resnet18", "model.pretrained=resnet18.tv"]);
+        assert!(unknown.contains("expected one of resnet18.a1_in1k"), "{unknown}");
+        let none = why(&["model.name=baseline", "model.pretrained=true"]);
+        assert!(none.contains("give a file"), "{none}");
+        assert!(why(&["model.name=resnet18", "model.pretrained=3"]).contains("expected true, a name"));
+    }
+
+    /// A published network names what is on a real photograph, prepared as the weights say.
+    #[test]
+    fn a_published_mobilenet_knows_what_it_sees() {
+        let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
+        let file = shared.join("weights/mobilenet_v2_1.0_224_quant_f32.safetensors");
+        let photos = shared.join("data/clothing");
+        if !file.is_file() || !photos.is_dir() {
+            crate::output::note("skipped: no weights or photographs beside the checkout");
+            return;
+        }
+        let sets = ["model.name=mobilenetv2_100".to_string(), format!("model.pretrained={}", file.display())];
+        let recipe = Recipe::load("default", &sets).unwrap();
+        let start = Start::open(&recipe, true, &Progress::new(true)).unwrap().unwrap();
+        let vars = candle_nn::VarMap::new();
+        let params = Value::Object(recipe.model.params.clone());
+        let config =
+            NetworkConfig { model: recipe.model.name.clone(), classes: 1000, params, ..NetworkConfig::default() };
+        let network = Network::new(&config, init::seeded(&vars, 0, candle_core::DType::F32, &Device::Cpu)).unwrap();
+        start.load(&config, &vars).unwrap();
+        let labels = std::fs::read_to_string(shared.join("weights/imagenet_labels.txt")).unwrap();
+        // The first line is the background.
+        let labels: Vec<&str> = labels.lines().skip(1).collect();
+        let table = std::fs::read_to_string(photos.join("images.csv")).unwrap();
+        let of_label = |label: &str, most: usize| {
+            let rows = table.lines().map(|line| line.split(',').collect::<Vec<_>>());
+            let rows = rows.filter(|row| row[2] == label).take(most);
+            rows.map(|row| photos.join("images").join(format!("{}.jpg", row[0]))).collect::<Vec<_>>()
+        };
+        let steps = crate::assemble::shared(&crate::assemble::evaluation_steps(&recipe)).unwrap();
+        let stats = crate::assemble::stats(&recipe, (&[0.5; 3], &[0.5; 3])).unwrap();
+        let mut right = 0;
+        for (label, names) in [("T-Shirt", ["jersey", "sweatshirt"]), ("Shoes", ["running shoe", "Loafer"])] {
+            for path in of_label(label, 10) {
+                let bytes = std::fs::read(&path).unwrap();
+                let image = data::decode::decode("photo", &bytes, data::decode::Color::Rgb).unwrap().image;
+                let image = steps(image, &mut rand::SeedableRng::seed_from_u64(0));
+                let x = data::batch::stack(&[image], &stats, &Device::Cpu).unwrap();
+                let logits = network.forward(&x, None, &mut models::Pass::eval()).unwrap();
+                let logits = logits.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+                let best = (0..1000).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap();
+                crate::output::note(&format!("{label}: {}", labels[best]));
+                right += usize::from(names.iter().any(|name| labels[best].contains(name)));
+            }
+        }
+        assert!(right >= 10, "{right} of 20");
+    }
+}
