@@ -20,6 +20,8 @@ struct Setup {
 }
 
 fn setup(golden: Value, dtype: DType) -> Setup {
+    // The golden seeds are those where no ReLU flips for an error like PyTorch's own; F(4×4) has a larger one (`ops.rs` bounds it).
+    sconce_models::ops::set_winograd(sconce_models::ops::Tile::Two);
     let number = |key: &str| golden[key].as_u64().unwrap() as usize;
     let (seed, batch, size, classes) = (number("seed") as u64, number("batch"), number("size"), number("classes"));
     let map = VarMap::new();
