@@ -16,8 +16,8 @@ fn presets_say_what_the_reference_says() {
     let mut wrong = vec![];
     for (model, row) in golden["networks"].as_object().unwrap() {
         let vars = VarMap::new();
-        let params = row["params"].clone();
-        let config = NetworkConfig { model: model.clone(), params, classes, ..NetworkConfig::default() };
+        let (preset, params) = (row["model"].as_str().unwrap_or(model).into(), row["params"].clone());
+        let config = NetworkConfig { model: preset, params, classes, ..NetworkConfig::default() };
         let network = Network::new(&config, init::seeded(&vars, 0, DType::F32, &Device::Cpu)).unwrap();
         let mut parameters = 0;
         let gain = row["gain"].as_f64().unwrap_or(1.0);

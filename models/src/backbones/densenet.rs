@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 /// | `layers` | 6, 12, 24, 16 | layers per dense block |
 /// | `growth` | 32 | channels that a layer adds; the stem has twice as many |
 /// | `bottleneck` | 4 | channels inside a layer, as a multiple of `growth` |
-/// | `stem` | imagenet | imagenet, cifar |
+/// | `stem` | imagenet | imagenet, deep (timm's `stem_type`), cifar |
 /// | `layer_dropout` | 0 | 0..1, behind each layer; the paper has 0.2 where it does not augment |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -106,12 +106,15 @@ impl DenseNet {
     }
 
     fn stem(&self, channels: usize) -> Result<Program> {
+        let (growth, pool) = (self.growth, k(3).stride(2));
         block(channels, |x| match self.stem {
-            Stem::Imagenet => {
-                let y = x.conv("conv0", 2 * self.growth, k(7).stride(2)).norm("norm0").relu();
-                y.pool(Pool::Max, k(3).stride(2))
+            Stem::Imagenet => x.conv("conv0", 2 * growth, k(7).stride(2)).norm("norm0").relu().pool(Pool::Max, pool),
+            Stem::Deep => {
+                let y = x.conv("conv0", growth, k(3).stride(2)).norm("norm0").relu();
+                let y = y.conv("conv1", growth, k(3)).norm("norm1").relu();
+                y.conv("conv2", 2 * growth, k(3)).norm("norm2").relu().pool(Pool::Max, pool)
             }
-            Stem::Cifar => x.conv("conv0", 2 * self.growth, k(3)),
+            Stem::Cifar => x.conv("conv0", 2 * growth, k(3)),
         })
     }
 
