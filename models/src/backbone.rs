@@ -66,10 +66,8 @@ pub trait Family: Serialize + DeserializeOwned {
     const HEAD: &'static str;
     /// The sizes of the paper.
     fn presets() -> Vec<Preset<Self>>;
-    /// The side in pixels of the pictures that preset `name` was made for; none where it takes any equally well.
-    fn picture_size(_name: &str) -> Option<usize> {
-        None
-    }
+    /// The side in pixels of the pictures that preset `name` was made for; it takes others, too.
+    fn picture_size(name: &str) -> usize;
     /// A backbone that reads `channels` channels, with its variables under `vb`'s path.
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>>;
 }
@@ -78,7 +76,7 @@ pub trait Family: Serialize + DeserializeOwned {
 pub struct Entry {
     head: &'static str,
     presets: fn() -> Vec<Preset<Value>>,
-    picture_size: fn(&str) -> Option<usize>,
+    picture_size: fn(&str) -> usize,
     build: BuildFn,
 }
 
@@ -134,11 +132,11 @@ pub fn build(name: &str, overrides: &Value, channels: usize, vb: VarBuilder<'_>)
     })
 }
 
-/// The side in pixels of the pictures that model `name` was made for, if there is one; it takes others, too.
+/// The side in pixels of the pictures that model `name` was made for; it takes others, too.
 ///
 /// # Errors
 /// [`Error::UnknownModel`] for an unknown name.
-pub fn picture_size(name: &str) -> Result<Option<usize>> {
+pub fn picture_size(name: &str) -> Result<usize> {
     find(name, &Value::Null).map(|(entry, _)| (entry.picture_size)(name))
 }
 

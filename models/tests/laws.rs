@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor};
-use candle_nn::{VarBuilder, VarMap};
+use candle_nn::VarMap;
 use sconce_models::backbones::EfficientNet;
 use sconce_models::{Family, Grad, Network, NetworkConfig, Pass, init, models, picture_size, resolve};
 use std::collections::BTreeSet;
@@ -156,7 +156,7 @@ fn originals() -> Vec<&'static str> {
 /// A network without values, for counting.
 fn outline(model: &str, classes: usize) -> Network {
     let config = NetworkConfig { model: model.into(), classes, ..NetworkConfig::default() };
-    Network::new(&config, VarBuilder::zeros(DType::F32, &Device::Cpu)).unwrap()
+    Network::new(&config, init::outline()).unwrap()
 }
 
 /// A model, or a small form of one that is mostly a single layer.
@@ -286,7 +286,7 @@ fn multiply_adds_are_the_published_ones() {
 fn compound_scaling_nearly_doubles_the_work() {
     let work = |phi: f64| {
         let (net, side) = EfficientNet::default().scaled(phi, 224);
-        let backbone = net.build(3, VarBuilder::zeros(DType::F32, &Device::Cpu)).unwrap();
+        let backbone = net.build(3, init::outline()).unwrap();
         backbone.layers((side, side)).unwrap().iter().map(|l| l.multiply_adds as f64).sum::<f64>()
     };
     for phi in 0..6 {
@@ -300,8 +300,8 @@ fn compound_scaling_nearly_doubles_the_work() {
 #[test]
 fn models_name_the_pictures_that_they_were_made_for() {
     let side = |model: &str| picture_size(model).unwrap();
-    assert_eq!((side("tf_efficientnet_b4"), side("mobilenetv3_small_100")), (Some(380), Some(224)));
-    assert_eq!((side("efficientnetv2_s"), side("baseline")), (Some(384), None));
+    assert_eq!((side("tf_efficientnet_b4"), side("mobilenetv3_small_100")), (380, 224));
+    assert_eq!((side("efficientnetv2_s"), side("resnet20")), (384, 32));
     assert!(picture_size("efficientnet_b9").is_err());
 }
 

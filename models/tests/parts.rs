@@ -286,7 +286,7 @@ fn views_of_a_sample_are_seen_apart_and_joined() {
 fn a_trajectory_head_has_the_published_size() {
     let head = Choice::with("trajectory", json!({"modes": 1, "hidden": 4096}));
     let config = NetworkConfig { model: "resnet34".into(), channels: 25, head, ..NetworkConfig::default() };
-    let network = Network::new(&config, VarBuilder::zeros(DType::F32, &Device::Cpu)).unwrap();
+    let network = Network::new(&config, init::outline()).unwrap();
     assert_eq!(network.summary((64, 64)).unwrap().parameters(), 23_864_612);
     let said = Tensor::arange(0f32, 14.0, &Device::Cpu).unwrap().reshape((1, 14)).unwrap();
     let (positions, confidences) = heads::modes(&said, 2, 3).unwrap();
@@ -298,7 +298,7 @@ fn a_trajectory_head_has_the_published_size() {
 #[test]
 fn wrong_parts_are_clear_errors() {
     let error = |config: NetworkConfig| {
-        Network::new(&config, VarBuilder::zeros(DType::F32, &Device::Cpu)).err().unwrap().to_string()
+        Network::new(&config, init::outline()).err().unwrap().to_string()
     };
     let head = |name: &str, params: Value| error(NetworkConfig { head: Choice::with(name, params), ..tiny() });
     let pool = |name: &str, params: Value| error(NetworkConfig { pool: Choice::with(name, params), ..tiny() });

@@ -33,7 +33,7 @@ pub enum Command {
     Export(ExportArgs),
     /// Finished runs side by side: scores, cost, and the settings in which they differ
     Compare(CompareArgs),
-    /// What there is: one name a line with one sentence
+    /// What there is: one name a line with one sentence; models with the side of their pictures, parameters and multiply-adds
     List {
         /// Which table
         kind: Kind,

@@ -5,8 +5,6 @@ use crate::recipe::{ClassWeights, Data, NamedStats, Recipe, Spec, StatsChoice, t
 use crate::usage::Usage;
 use anyhow::{Context, Result, anyhow};
 use augment::{BatchTransform, Transform};
-use candle_core::{DType, Device};
-use candle_nn::VarBuilder;
 use data::decode::Color;
 use data::explore::Report;
 use eval::Metric;
@@ -199,9 +197,8 @@ fn check_input(recipe: &Recipe, model: &Value) -> Result<()> {
         StatsChoice::Named(_) => Color::Rgb.channels(),
     });
     check_stats(recipe, presumed)?;
-    // Built once on zeros, so that a wrong parameter is found before any picture is read.
-    let zeros = VarBuilder::zeros(DType::F32, &Device::Cpu);
-    let backbone = models::build(&recipe.model.name, model, presumed, zeros).at(recipe, "model")?;
+    // Built once without weights, so that a wrong parameter is found before any picture is read.
+    let backbone = models::build(&recipe.model.name, model, presumed, models::init::outline()).at(recipe, "model")?;
     if backbone.rank() != 4 {
         let what = format!("model.name = '{}' reads volumes, but recipes feed pictures", recipe.model.name);
         return Err(anyhow!(what)).context(Usage::recipe(&recipe.name));

@@ -41,8 +41,8 @@ impl Family for Airbench {
         vec![("airbench94", "A small fast network for 32-pixel pictures, 94 % on CIFAR-10.", Self::default())]
     }
 
-    fn picture_size(_: &str) -> Option<usize> {
-        Some(32)
+    fn picture_size(_: &str) -> usize {
+        32
     }
 
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {

@@ -81,6 +81,7 @@ impl Family for ResidualAttention {
                 "Attention-92 of the paper, made for 224 pixels.",
                 Self { modules: vec![1, 2, 3], ..Self::default() },
             ),
+            ("attention_cifar", "Attention-92 for 32-pixel pictures, the paper's usual one.", cifar(2)),
             ("attention56_cifar", "Attention-56 for 32-pixel pictures: one module a stage.", cifar(1)),
             ("attention92_cifar", "Attention-92 for 32-pixel pictures: two modules a stage.", cifar(2)),
             ("attention128_cifar", "Attention-128 for 32-pixel pictures: three modules a stage.", cifar(3)),
@@ -88,6 +89,10 @@ impl Family for ResidualAttention {
             ("attention236_cifar", "Attention-236 for 32-pixel pictures: six modules a stage.", cifar(6)),
             ("attention452_cifar", "Attention-452 for 32-pixel pictures: twelve modules a stage.", cifar(12)),
         ]
+    }
+
+    fn picture_size(name: &str) -> usize {
+        if name.ends_with("cifar") { 32 } else { 224 }
     }
 
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {

@@ -118,8 +118,12 @@ impl Family for Baseline {
         ]
     }
 
-    fn picture_size(name: &str) -> Option<usize> {
-        name.starts_with("intel").then_some(150)
+    fn picture_size(name: &str) -> usize {
+        match name {
+            "baseline" => 64,
+            "protein_cnn" => 128,
+            _ => 150,
+        }
     }
 
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {

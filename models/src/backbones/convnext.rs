@@ -71,6 +71,10 @@ impl Family for ConvNext {
         ]
     }
 
+    fn picture_size(_: &str) -> usize {
+        224
+    }
+
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
         self.check(channels)?;
         let neck = block(self.dims[self.dims.len() - 1], |x| x.layer_norm("head.norm", EPS))?;

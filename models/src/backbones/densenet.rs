@@ -58,8 +58,8 @@ impl Family for DenseNet {
         ]
     }
 
-    fn picture_size(name: &str) -> Option<usize> {
-        Some(if name.ends_with("cifar") { 32 } else { 224 })
+    fn picture_size(name: &str) -> usize {
+        if name.ends_with("cifar") { 32 } else { 224 }
     }
 
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {

@@ -146,9 +146,9 @@ impl Family for EfficientNet {
         all
     }
 
-    fn picture_size(name: &str) -> Option<usize> {
+    fn picture_size(name: &str) -> usize {
         let scaled = SCALED.iter().find(|row| row.0 == name || row.1 == name).map(|row| row.4);
-        scaled.or(Some(if name.ends_with("efficientnetv2_s") { 384 } else { 224 }))
+        scaled.unwrap_or(if name.ends_with("efficientnetv2_s") { 384 } else { 224 })
     }
 
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {

@@ -88,6 +88,10 @@ impl Family for Inception {
         vec![("inception_v3", "Inception v3 in torchvision's form, made for 299 pixels.", Self::default())]
     }
 
+    fn picture_size(_: &str) -> usize {
+        299
+    }
+
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
         if !(self.width > 0.0 && self.width.is_finite()) {
             return Err(Error::Invalid(format!("inception: width must be above 0, got {}", self.width)));

@@ -83,6 +83,10 @@ impl Family for PreActResNet {
         ]
     }
 
+    fn picture_size(_: &str) -> usize {
+        32
+    }
+
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
         Ok(Box::new(Convolutional::new(channels, self.stages(channels)?, vb)?))
     }

@@ -159,6 +159,12 @@ impl Family for ResNet {
         ]
     }
 
+    fn picture_size(name: &str) -> usize {
+        // Of the paper's two kinds, those for CIFAR have three stages.
+        let cifar = ["resnet20", "resnet32", "resnet44", "resnet56", "resnet110", "resnet18_cifar"];
+        if cifar.contains(&name) { 32 } else { 224 }
+    }
+
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
         Ok(Box::new(Convolutional::new(channels, self.stages(channels)?, vb)?))
     }

@@ -66,6 +66,10 @@ impl Family for ResNet3d {
         ]
     }
 
+    fn picture_size(_: &str) -> usize {
+        112
+    }
+
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
         if self.layers.is_empty() || self.layers.contains(&0) || self.width * self.depth * channels == 0 {
             return Err(Error::Invalid(

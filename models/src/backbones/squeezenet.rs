@@ -49,8 +49,8 @@ impl Family for SqueezeNet {
         ]
     }
 
-    fn picture_size(_: &str) -> Option<usize> {
-        Some(224)
+    fn picture_size(_: &str) -> usize {
+        224
     }
 
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {

@@ -86,6 +86,10 @@ impl Family for Vit {
         ]
     }
 
+    fn picture_size(_: &str) -> usize {
+        224
+    }
+
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
         self.check(channels)?;
         let patch = k(self.patch).pad(0).stride(self.patch).bias();

@@ -44,8 +44,8 @@ impl Family for Xception {
         vec![("xception", "Xception in timm's form, made for 299 pixels.", Self::default())]
     }
 
-    fn picture_size(_: &str) -> Option<usize> {
-        Some(299)
+    fn picture_size(_: &str) -> usize {
+        299
     }
 
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {

@@ -4,6 +4,7 @@
 //! | what | how |
 //! |---|---|
 //! | [`seeded`] | a builder that starts variables as their family says |
+//! | [`outline`] | a builder for networks that are only looked at |
 //! | [`Start`] | more ways to start than candle's `Init` has, for families ([`Start::make`]) |
 //! | [`restart`] | variables of given names start otherwise: what a recipe overrides |
 //! | [`lsuv`] | scales each layer until its output has variance 1 |
@@ -68,6 +69,28 @@ impl SimpleBackend for Seeded {
 
     fn contains_tensor(&self, name: &str) -> bool {
         self.vars.data().lock().unwrap_or_else(PoisonError::into_inner).contains_key(name)
+    }
+}
+
+/// A builder of variables that have a shape, all values 0, and take no memory: for what is asked of a network without
+/// running it ([`Network::summary`](crate::Network::summary), sizes that it takes), however large it is.
+pub fn outline() -> VarBuilder<'static> {
+    VarBuilder::from_backend(Box::new(Outline), DType::F32, Device::Cpu)
+}
+
+struct Outline;
+
+impl SimpleBackend for Outline {
+    fn get(&self, shape: Shape, _: &str, _: Init, dtype: DType, device: &Device) -> Result<Tensor> {
+        Tensor::zeros((), dtype, device)?.broadcast_as(shape)
+    }
+
+    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> Result<Tensor> {
+        bail!("'{name}' has no shape in an outline")
+    }
+
+    fn contains_tensor(&self, _: &str) -> bool {
+        true
     }
 }
 

@@ -4,42 +4,76 @@ use crate::args::Kind;
 use crate::output;
 use crate::recipe::{BUNDLED, Recipe};
 use anyhow::Result;
-use serde_json::{Map, Value};
+use models::{Network, NetworkConfig};
+use serde_json::{Map, Value, json};
 
 pub fn run(kind: Kind, json: bool) -> Result<()> {
     let rows = rows(kind)?;
     if json {
-        let object: Map<String, Value> = rows.into_iter().map(|(name, doc)| (name, Value::String(doc))).collect();
+        let object: Map<String, Value> = rows.into_iter().map(|row| (row.name, row.json)).collect();
         output::result(&Value::Object(object).to_string());
         return Ok(());
     }
-    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    for (name, doc) in rows {
-        output::result(&format!("{name:width$}  {doc}"));
+    let width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
+    for Row { name, text, .. } in rows {
+        output::result(&format!("{name:width$}  {text}"));
     }
     Ok(())
 }
 
-/// Name and one sentence.
-fn rows(kind: Kind) -> Result<Vec<(String, String)>> {
-    let owned = |(name, doc): (&str, &str)| (name.to_string(), doc.to_string());
+/// One line of a table.
+struct Row {
+    name: String,
+    text: String,
+    json: Value,
+}
+
+impl Row {
+    /// Name and one sentence.
+    fn new(name: &str, doc: &str) -> Self {
+        Self { name: name.into(), text: doc.into(), json: doc.into() }
+    }
+}
+
+fn rows(kind: Kind) -> Result<Vec<Row>> {
     Ok(match kind {
-        Kind::Models => models::models().into_iter().map(owned).collect(),
-        Kind::Pools => models::pools::POOLS.1.iter().map(|e| owned((e.name, e.doc))).collect(),
-        Kind::Heads => models::heads::HEADS.1.iter().map(|e| owned((e.name, e.doc))).collect(),
-        Kind::Pretrained => crate::pretrained::list(),
-        Kind::Losses => losses::LOSSES.iter().map(|e| owned((e.name, e.doc))).collect(),
+        Kind::Models => of_models()?,
+        Kind::Pools => models::pools::POOLS.1.iter().map(|e| Row::new(e.name, e.doc)).collect(),
+        Kind::Heads => models::heads::HEADS.1.iter().map(|e| Row::new(e.name, e.doc)).collect(),
+        Kind::Pretrained => crate::pretrained::list().iter().map(|(name, doc)| Row::new(name, doc)).collect(),
+        Kind::Losses => losses::LOSSES.iter().map(|e| Row::new(e.name, e.doc)).collect(),
         Kind::Augment => {
-            let single = augment::TRANSFORMS.iter().map(|e| owned((e.name, e.doc)));
-            single.chain(augment::BATCH_TRANSFORMS.iter().map(|e| owned((e.name, e.doc)))).collect()
+            let single = augment::TRANSFORMS.iter().map(|e| Row::new(e.name, e.doc));
+            single.chain(augment::BATCH_TRANSFORMS.iter().map(|e| Row::new(e.name, e.doc))).collect()
         }
-        Kind::Optimizers => train::optim::OPTIMIZERS.iter().map(|e| owned((e.name, e.doc))).collect(),
-        Kind::Schedules => train::schedule::SCHEDULES.iter().map(|e| owned((e.name, e.doc))).collect(),
-        Kind::Metrics => eval::metrics::METRICS.iter().map(|e| owned((e.name, e.doc))).collect(),
-        Kind::Sources => data::source::SOURCES.iter().map(|e| owned((e.name, e.doc))).collect(),
+        Kind::Optimizers => train::optim::OPTIMIZERS.iter().map(|e| Row::new(e.name, e.doc)).collect(),
+        Kind::Schedules => train::schedule::SCHEDULES.iter().map(|e| Row::new(e.name, e.doc)).collect(),
+        Kind::Metrics => eval::metrics::METRICS.iter().map(|e| Row::new(e.name, e.doc)).collect(),
+        Kind::Sources => data::source::SOURCES.iter().map(|e| Row::new(e.name, e.doc)).collect(),
         Kind::Recipes => {
-            let about = |(name, _): &(&str, &str)| Ok((name.to_string(), Recipe::load(name, &[])?.about));
+            let about = |(name, _): &(&str, &str)| Ok(Row::new(name, &Recipe::load(name, &[])?.about));
             BUNDLED.iter().map(about).collect::<Result<_>>()?
         }
     })
+}
+
+/// With what each needs for a picture of the size that it was made for, and as many classes as its pictures usually have:
+/// ten at 32 pixels as CIFAR-10, else a thousand as ImageNet.
+fn of_models() -> Result<Vec<Row>> {
+    let row = |(name, doc): (&str, &str)| {
+        let size = models::picture_size(name)?;
+        let classes = if size == 32 { 10 } else { 1000 };
+        let config = NetworkConfig { model: name.into(), classes, ..NetworkConfig::default() };
+        let summary = Network::new(&config, models::init::outline())?.summary((size, size))?;
+        let (parameters, multiply_adds) = (summary.parameters(), summary.multiply_adds());
+        let (millions, billions) = (parameters as f64 / 1e6, multiply_adds as f64 / 1e9);
+        Ok(Row {
+            text: format!("{size:3} px  {millions:7.2} M  {billions:7.3} G  {doc}"),
+            json: json!({
+                "about": doc, "size": size, "classes": classes, "parameters": parameters, "multiply_adds": multiply_adds,
+            }),
+            name: name.into(),
+        })
+    };
+    models::models().into_iter().map(row).collect()
 }

@@ -4,8 +4,6 @@ use crate::args::SummaryArgs;
 use crate::output;
 use crate::usage::Usage;
 use anyhow::{Context, Result};
-use candle_core::{DType, Device};
-use candle_nn::VarBuilder;
 use models::{Network, NetworkConfig};
 use serde_json::json;
 
@@ -16,8 +14,7 @@ pub fn run(args: &SummaryArgs) -> Result<()> {
         channels: args.channels,
         ..NetworkConfig::default()
     };
-    // Shapes are all that is looked at, so the weights may be zeros.
-    let network = Network::new(&config, VarBuilder::zeros(DType::F32, &Device::Cpu)).context(Usage::command_line())?;
+    let network = Network::new(&config, models::init::outline()).context(Usage::command_line())?;
     let summary = network.summary((args.size, args.size)).context(Usage::command_line())?;
     let (parameters, multiply_adds) = (summary.parameters(), summary.multiply_adds());
     if args.json {

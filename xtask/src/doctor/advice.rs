@@ -4,8 +4,6 @@ use super::host::Host;
 use super::stages::Pictures;
 use super::verdict::{DECODE, Measured, Of, Part, Share, Verdict};
 use crate::recipe::Recipe;
-use candle_core::{DType, Device};
-use candle_nn::VarBuilder;
 use models::{Network, NetworkConfig};
 use serde_json::{Map, Value, json};
 
@@ -191,7 +189,7 @@ impl Facts<'_> {
         let Recipe { preprocess, model, .. } = self.recipe;
         let work = |name: &str, params: Value| -> Option<(f64, usize)> {
             let config = NetworkConfig { model: name.into(), params, ..NetworkConfig::default() };
-            let network = Network::new(&config, VarBuilder::zeros(DType::F32, &Device::Cpu)).ok()?;
+            let network = Network::new(&config, models::init::outline()).ok()?;
             if network.rank() != 4 {
                 return None;
             }

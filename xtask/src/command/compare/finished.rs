@@ -4,8 +4,6 @@ use super::settings;
 use crate::recipe::Spec;
 use crate::saved::Saved;
 use anyhow::{Context, Result, anyhow, bail};
-use candle_core::{DType, Device};
-use candle_nn::VarBuilder;
 use eval::{Metric, Predictions, Run};
 use models::Network;
 use serde::Deserialize;
@@ -149,7 +147,7 @@ impl Finished {
 /// Trainable numbers of the first fold's network.
 fn parameters(run: &Run, size: usize) -> Option<usize> {
     let saved = Saved::read(run, 0).ok()?;
-    let network = Network::new(&saved.network, VarBuilder::zeros(DType::F32, &Device::Cpu)).ok()?;
+    let network = Network::new(&saved.network, models::init::outline()).ok()?;
     Some(network.summary((size, size)).ok()?.parameters())
 }
 
