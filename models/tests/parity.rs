@@ -6,8 +6,18 @@ mod common;
 use candle_core::{DType, Device};
 use candle_nn::VarMap;
 use common::formula;
+use sconce_models::pretrained::{self, Input, Weights};
 use sconce_models::{Network, NetworkConfig, Pass, init};
 use serde_json::Value;
+use std::path::Path;
+
+/// Relative distance of `logits` from those of `row`.
+fn distance(logits: &[f32], row: &Value) -> f64 {
+    let want: Vec<f64> = row["logits"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+    assert_eq!(logits.len(), want.len(), "{}", row["model"]);
+    let norm = want.iter().map(|v| v * v).sum::<f64>().sqrt();
+    logits.iter().zip(&want).map(|(&a, b)| (f64::from(a) - b).powi(2)).sum::<f64>().sqrt() / norm
+}
 
 #[test]
 fn presets_say_what_the_reference_says() {
@@ -37,14 +47,31 @@ fn presets_say_what_the_reference_says() {
         let images = formula(0, "images", &shape, DType::F32);
         let logits = network.forward(&images, None, &mut Pass::eval()).unwrap();
         let ours = logits.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        let want: Vec<f64> = row["logits"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
-        assert_eq!(ours.len(), want.len(), "{model}");
-        let norm = want.iter().map(|v| v * v).sum::<f64>().sqrt();
-        let off = ours.iter().zip(&want).map(|(&a, b)| (f64::from(a) - b).powi(2)).sum::<f64>().sqrt() / norm;
+        let off = distance(&ours, row);
         println!("{model}: relative distance {off:.1e} from {}", row["reference"]);
         if off.is_nan() || off > 1e-4 {
             wrong.push(format!("{model}: relative distance {off:.1e} from {}", row["reference"]));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// One preset at its own size with the reference's weights, from a file.
+#[test]
+#[ignore = "needs the files that `xtask/fixtures/parity.py --full` makes, which runs it"]
+fn a_preset_of_its_own_size_says_what_the_reference_says() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("parity");
+    let row: Value = serde_json::from_slice(&std::fs::read(folder.join("row.json")).unwrap()).unwrap();
+    let (model, classes) = (row["model"].as_str().unwrap().into(), row["classes"].as_u64().unwrap() as usize);
+    let config = NetworkConfig { model, classes, ..NetworkConfig::default() };
+    let vars = VarMap::new();
+    let network = Network::new(&config, init::seeded(&vars, 0, DType::F32, &Device::Cpu)).unwrap();
+    let weights = Weights::open(&folder.join("weights.safetensors")).unwrap();
+    let report = pretrained::load(&weights, &config, &vars, Input::default()).unwrap();
+    assert!(report.missing.is_empty() && report.adapted.is_empty() && report.unexpected.is_empty(), "{report}");
+    let shape: Vec<usize> = row["shape"].as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as usize).collect();
+    let logits = network.forward(&formula(0, "images", &shape, DType::F32), None, &mut Pass::eval()).unwrap();
+    let off = distance(&logits.flatten_all().unwrap().to_vec1::<f32>().unwrap(), &row);
+    println!("relative distance {off:.0e}");
+    assert!(off <= 1e-4, "{off:e}");
 }

@@ -14,7 +14,13 @@ use sconce_models::{Network, NetworkConfig, Pass};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-const GOLDEN: &str = include_str!("golden/heads.json");
+const PARTS: [&str; 3] =
+    [include_str!("golden/pool.json"), include_str!("golden/join.json"), include_str!("golden/head.json")];
+const STARTS: &str = include_str!("golden/start.json");
+
+fn cases(golden: &str) -> Vec<Value> {
+    serde_json::from_str::<Value>(golden).unwrap()["cases"].as_array().unwrap().clone()
+}
 const CLASSES: usize = 4;
 
 /// `count` numbers in [-1, 1) from the formula of `xtask/fixtures/models.py`.
@@ -86,10 +92,9 @@ fn run(case: &Value, x: &Tensor, vb: &VarBuilder<'_>, pass: &Pass<'_>, fill: imp
 }
 
 fn parts_say_what_pytorch_s_do(dtype: DType, tolerance: f64) {
-    let golden: Value = serde_json::from_str(GOLDEN).unwrap();
     let (mut worst, mut seen) = (0f64, BTreeSet::new());
-    let cases = golden["parts"].as_array().unwrap();
-    for case in cases {
+    let cases: Vec<Value> = PARTS.iter().flat_map(|golden| cases(golden)).collect();
+    for case in &cases {
         let name = case["case"].as_str().unwrap();
         let map = VarMap::new();
         let vb = init::seeded(&map, 0, dtype, &Device::Cpu);
@@ -169,8 +174,7 @@ impl SimpleBackend for Noise {
 
 #[test]
 fn starts_make_of_noise_what_pytorch_s_do() {
-    let golden: Value = serde_json::from_str(GOLDEN).unwrap();
-    for case in golden["starts"].as_array().unwrap() {
+    for case in cases(STARTS) {
         let start: Start = serde_json::from_value(case["start"].clone()).unwrap();
         let shape = sizes(&case["shape"]);
         let key = format!("start/({})", shape.iter().map(usize::to_string).collect::<Vec<_>>().join(", "));
