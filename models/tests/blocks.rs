@@ -1,9 +1,9 @@
 //! The fused interpreter against the composed one: output, every gradient, running statistics.
-#![allow(clippy::unwrap_used)]
+#![allow(unsafe_code, clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::VarMap;
-use sconce_models::ops::{Act, Block, Flow, Pool, Program, Upsample, Vectors, block, concat, k, limit_vectors, rect};
+use sconce_models::ops::{Act, Block, Flow, Pool, Program, Upsample, Vectors, block, concat, k, rect, switch_vectors};
 use sconce_models::{Pass, init};
 
 /// The kind of vectors is one for the whole process.
@@ -304,7 +304,8 @@ fn compare(what: &str, ours: &Named, exact: &Named) {
 fn fused_blocks_agree_with_composed_ones_in_double_precision() {
     let _alone = VECTORS.write().unwrap();
     for vectors in [Vectors::Portable, Vectors::Avx2, Vectors::Avx512] {
-        limit_vectors(vectors);
+        // SAFETY: the lock keeps all other tests of this file waiting.
+        unsafe { switch_vectors(vectors) };
         for (name, _, program) in programs() {
             // The last one is cut into several tasks.
             for size in [(2, 8, 8), (3, 9, 7), (4, 17, 19)] {
@@ -319,7 +320,8 @@ fn fused_blocks_agree_with_composed_ones_in_double_precision() {
             }
         }
     }
-    limit_vectors(Vectors::Avx512);
+    // SAFETY: the lock keeps all other tests of this file waiting.
+    unsafe { switch_vectors(Vectors::Avx512) };
 }
 
 #[test]

@@ -12,18 +12,23 @@ use serde_json::Value;
 use std::path::Path;
 use tract_onnx::prelude::{DatumExt, Framework, InferenceModelExt, IntoRunnable, Tensor as TractTensor, onnx};
 
-/// Variables from the formula that the golden values know.
-fn fill(vars: &VarMap) {
+/// Variables from the formula that the golden values know, convolutions times `gain`.
+fn fill(vars: &VarMap, gain: f64) {
     for (name, var) in vars.data().lock().unwrap().iter() {
-        let value = formula(0, name, var.dims(), DType::F32);
+        let value = formula(0, name, var.dims(), var.dtype());
+        let value = if var.rank() == 4 { (value * gain).unwrap() } else { value };
         var.set(&if name.ends_with("running_var") { (value + 1.0).unwrap() } else { value }).unwrap();
     }
 }
 
 fn network(config: NetworkConfig) -> Network {
+    filled(&config, 1.0, DType::F32)
+}
+
+fn filled(config: &NetworkConfig, gain: f64, dtype: DType) -> Network {
     let vars = VarMap::new();
-    let network = Network::new(&config, init::seeded(&vars, 0, DType::F32, &Device::Cpu)).unwrap();
-    fill(&vars);
+    let network = Network::new(config, init::seeded(&vars, 0, dtype, &Device::Cpu)).unwrap();
+    fill(&vars, gain);
     network
 }
 
@@ -53,35 +58,52 @@ fn run(file: &[u8], inputs: &[&Tensor]) -> Vec<f32> {
 /// Networks for volumes cannot be written yet.
 const NOT_YET: &[&str] = &["r3d_18", "mc3_18", "r2plus1d_18"];
 
-/// Models with the size of their batch and their pictures, and golden logits.
-fn golden() -> Vec<(String, usize, usize, Vec<f32>)> {
-    let golden: Value = serde_json::from_str(include_str!("golden/parity.json")).unwrap();
-    let row = |(model, row): (&String, &Value)| {
-        let number = |key: &str| row[key].as_u64().unwrap() as usize;
-        let logits = row["logits"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect();
-        (model.clone(), number("batch"), number("size"), logits)
-    };
-    // Those with a gain or parameters have other weights, and nodes that other networks and blocks have.
-    let own = |row: &Value| row["gain"].is_null() && row["params"].is_null();
-    let rows = golden["networks"].as_object().unwrap().iter().filter(|(_, row)| own(row));
-    rows.filter(|(model, _)| !NOT_YET.contains(&model.as_str())).map(row).collect()
+/// A network of the golden values: what it is called, what it is, the shape of its pictures and its logits.
+struct Row {
+    name: String,
+    config: NetworkConfig,
+    gain: f64,
+    images: [usize; 4],
+    logits: Vec<f32>,
 }
 
-fn exported(model: &str, size: usize, fold: bool) -> Vec<u8> {
-    let mut network = network(NetworkConfig { model: model.into(), classes: 7, ..NetworkConfig::default() });
-    if fold {
-        network.fold().unwrap();
+impl Row {
+    fn images(&self, dtype: DType) -> Tensor {
+        formula(0, "images", &self.images, dtype)
     }
-    network.onnx((size, size), &[("classes", "[]".into())]).unwrap()
+
+    fn exported(&self, fold: bool) -> Vec<u8> {
+        let mut network = filled(&self.config, self.gain, DType::F32);
+        if fold {
+            network.fold().unwrap();
+        }
+        network.onnx((self.images[2], self.images[3]), &[("classes", "[]".into())]).unwrap()
+    }
+}
+
+fn golden() -> Vec<Row> {
+    let golden: Value = serde_json::from_str(include_str!("golden/parity.json")).unwrap();
+    let row = |(name, row): (&String, &Value)| {
+        let number = |key: &str| row[key].as_u64().unwrap() as usize;
+        let (model, params) = (row["model"].as_str().unwrap_or(name).into(), row["params"].clone());
+        Row {
+            name: name.clone(),
+            config: NetworkConfig { model, params, classes: 7, ..NetworkConfig::default() },
+            gain: row["gain"].as_f64().unwrap_or(1.0),
+            images: [number("batch"), 3, number("size"), number("size")],
+            logits: row["logits"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect(),
+        }
+    };
+    let rows = golden["networks"].as_object().unwrap().iter();
+    rows.filter(|(name, _)| !NOT_YET.contains(&name.as_str())).map(row).collect()
 }
 
 #[test]
 fn exported_networks_say_what_the_reference_says() {
-    for (model, batch, size, want) in golden() {
-        let images = formula(0, "images", &[batch, 3, size, size], DType::F32);
-        let off = distance(&run(&exported(&model, size, true), &[&images]), &want);
-        println!("{model}: relative distance {off:.1e}");
-        assert!(off <= 1e-4, "{model}: relative distance {off:.1e}");
+    for row in golden() {
+        let off = distance(&run(&row.exported(true), &[&row.images(DType::F32)]), &row.logits);
+        println!("{}: relative distance {off:.1e}", row.name);
+        assert!(off <= 1e-4, "{}: relative distance {off:.1e}", row.name);
     }
 }
 
@@ -91,34 +113,26 @@ fn exported_networks_say_what_the_reference_says() {
 fn files_for_onnxruntime() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("onnx");
     std::fs::create_dir_all(&folder).unwrap();
-    for (model, _, size, _) in golden() {
-        std::fs::write(folder.join(format!("{model}.onnx")), exported(&model, size, true)).unwrap();
+    for row in golden() {
+        std::fs::write(folder.join(format!("{}.onnx", row.name)), row.exported(true)).unwrap();
     }
     println!("{}", folder.display());
 }
 
 #[test]
 fn folded_networks_give_the_same_logits() {
-    let ours = [("baseline".into(), 2, 32), ("resnet20".into(), 2, 32)];
-    for (model, batch, size) in golden().into_iter().map(|(m, b, s, _)| (m, b, s)).chain(ours) {
-        let vars = VarMap::new();
-        let config = NetworkConfig { model: model.clone(), classes: 7, ..NetworkConfig::default() };
-        let mut network = Network::new(&config, init::seeded(&vars, 0, DType::F64, &Device::Cpu)).unwrap();
-        for (name, var) in vars.data().lock().unwrap().iter() {
-            let value = formula(0, name, var.dims(), DType::F64);
-            var.set(&if name.ends_with("running_var") { (value + 1.0).unwrap() } else { value }).unwrap();
-        }
-        let images = formula(0, "images", &[batch, 3, size, size], DType::F64);
+    for row in golden() {
+        let mut network = filled(&row.config, row.gain, DType::F64);
         let logits = |network: &Network| {
-            let logits = network.forward(&images, None, &mut Pass::eval()).unwrap();
+            let logits = network.forward(&row.images(DType::F64), None, &mut Pass::eval()).unwrap();
             logits.flatten_all().unwrap().to_vec1::<f64>().unwrap()
         };
         let plain = logits(&network);
         network.fold().unwrap();
         let norm = plain.iter().map(|v| v * v).sum::<f64>().sqrt();
         let off = logits(&network).iter().zip(&plain).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt() / norm;
-        println!("{model}: relative distance {off:.1e}");
-        assert!(off <= 1e-10, "{model}: relative distance {off:.1e}");
+        println!("{}: relative distance {off:.1e}", row.name);
+        assert!(off <= 1e-10, "{}: relative distance {off:.1e}", row.name);
     }
 }
 
@@ -171,7 +185,7 @@ fn exported_blocks_say_what_ours_say() {
     for (name, program) in programs() {
         let vars = VarMap::new();
         let block = Block::new(program, init::seeded(&vars, 0, DType::F32, &Device::Cpu)).unwrap();
-        fill(&vars);
+        fill(&vars, 1.0);
         let mut graph = Graph::default();
         let x = graph.input("images", &[6, height, width]);
         let (y, (h, w)) = graph.block(&block, &x, (height, width)).unwrap();
@@ -185,10 +199,9 @@ fn exported_blocks_say_what_ours_say() {
 /// As it is written when it has not been folded: with its batch norms.
 #[test]
 fn batch_norms_are_written_too() {
-    let (_, batch, size, want) = golden().into_iter().find(|(model, ..)| model == "resnet18").unwrap();
-    let images = formula(0, "images", &[batch, 3, size, size], DType::F32);
-    let (plain, folded) = (exported("resnet18", size, false), exported("resnet18", size, true));
-    assert!(distance(&run(&plain, &[&images]), &want) <= 1e-4);
+    let row = golden().into_iter().find(|row| row.name == "resnet18").unwrap();
+    let (plain, folded) = (row.exported(false), row.exported(true));
+    assert!(distance(&run(&plain, &[&row.images(DType::F32)]), &row.logits) <= 1e-4);
     let named = |file: &[u8]| file.windows(18).any(|w| w == b"BatchNormalization");
     assert!(named(&plain) && !named(&folded));
 }

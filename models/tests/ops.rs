@@ -1,5 +1,5 @@
 //! Every op against its twin from plain candle ops, against finite differences, and for any number of threads.
-#![allow(clippy::unwrap_used)]
+#![allow(unsafe_code, clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use proptest::prelude::*;
@@ -499,7 +499,8 @@ fn single_precision_rows_and_curves_agree_with_double_precision() {
     let _alone = VECTORS.write().unwrap();
     let single = |t: &Tensor| t.to_dtype(DType::F32).unwrap().to_dtype(DType::F64).unwrap();
     for vectors in [ops::Vectors::Portable, ops::Vectors::Avx2, ops::Vectors::Avx512] {
-        ops::limit_vectors(vectors);
+        // SAFETY: the lock keeps all other tests of this file waiting.
+        unsafe { ops::switch_vectors(vectors) };
         for c in [1, 7, 16, 30, 96, 197] {
             let x = single(&(values(&[5, 13, c], 80) * 4.0).unwrap());
             let (w, b) = (single(&values(&[c], 81)), single(&values(&[c], 82)));
@@ -531,7 +532,8 @@ fn single_precision_rows_and_curves_agree_with_double_precision() {
             }
         }
     }
-    ops::limit_vectors(ops::Vectors::Avx512);
+    // SAFETY: the lock keeps all other tests of this file waiting.
+    unsafe { ops::switch_vectors(ops::Vectors::Avx512) };
 }
 
 /// Limits at infinities, and what is not a number, as in PyTorch's F64.
@@ -602,7 +604,8 @@ fn single_precision_kernels_agree_with_double_precision() {
     let default = ops::winograd();
     let tiles = [(ops::Tile::None, 1e-5), (ops::Tile::Two, 1e-5), (ops::Tile::Four, 5e-5)];
     for (vectors, (tile, tolerance)) in kinds.into_iter().flat_map(|v| tiles.map(|t| (v, t))) {
-        let used = ops::limit_vectors(vectors);
+        // SAFETY: the lock keeps all other tests of this file waiting.
+        let used = unsafe { ops::switch_vectors(vectors) };
         ops::set_winograd(tile);
         for (shape, out, at) in cases {
             let x = values(shape, 1);
@@ -629,6 +632,7 @@ fn single_precision_kernels_agree_with_double_precision() {
             }
         }
     }
-    ops::limit_vectors(ops::Vectors::Avx512);
+    // SAFETY: the lock keeps all other tests of this file waiting.
+    unsafe { ops::switch_vectors(ops::Vectors::Avx512) };
     ops::set_winograd(default);
 }

@@ -3,7 +3,7 @@
 
 mod common;
 
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 use candle_nn::VarMap;
 use common::formula;
 use sconce_models::pretrained::{self, Input, Weights};
@@ -11,12 +11,25 @@ use sconce_models::{Network, NetworkConfig, Pass, init};
 use serde_json::Value;
 use std::path::Path;
 
-/// Relative distance of `logits` from those of `row`.
-fn distance(logits: &[f32], row: &Value) -> f64 {
-    let want: Vec<f64> = row["logits"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
-    assert_eq!(logits.len(), want.len(), "{}", row["model"]);
+fn numbers(t: &Tensor) -> Vec<f64> {
+    t.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+}
+
+fn wanted(row: &Value) -> Vec<f64> {
+    row["logits"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+}
+
+/// Relative distance.
+fn distance(ours: &[f64], want: &[f64]) -> f64 {
+    assert_eq!(ours.len(), want.len());
     let norm = want.iter().map(|v| v * v).sum::<f64>().sqrt();
-    logits.iter().zip(&want).map(|(&a, b)| (f64::from(a) - b).powi(2)).sum::<f64>().sqrt() / norm
+    ours.iter().zip(want).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt() / norm
+}
+
+/// By how much the logits of each picture differ from those of the first one: what is in the pictures, and not what all share.
+fn apart(logits: &[f64], batch: usize) -> Vec<f64> {
+    let (first, others) = logits.split_at(logits.len() / batch);
+    others.chunks_exact(first.len()).flat_map(|other| other.iter().zip(first).map(|(a, b)| a - b)).collect()
 }
 
 #[test]
@@ -46,11 +59,14 @@ fn presets_say_what_the_reference_says() {
         let shape: Vec<usize> = [batch, 3].into_iter().chain(depth).chain([size, size]).collect();
         let images = formula(0, "images", &shape, DType::F32);
         let logits = network.forward(&images, None, &mut Pass::eval()).unwrap();
-        let ours = logits.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        let off = distance(&ours, row);
-        println!("{model}: relative distance {off:.1e} from {}", row["reference"]);
-        if off.is_nan() || off > 1e-4 {
-            wrong.push(format!("{model}: relative distance {off:.1e} from {}", row["reference"]));
+        let (ours, want) = (numbers(&logits), wanted(row));
+        let off = distance(&ours, &want);
+        let between = if batch > 1 { distance(&apart(&ours, batch), &apart(&want, batch)) } else { 0.0 };
+        let said =
+            format!("{model}: relative distance {off:.1e}, between pictures {between:.1e}, from {}", row["reference"]);
+        println!("{said}");
+        if off.is_nan() || off > 1e-4 || between.is_nan() || between > 1e-3 {
+            wrong.push(said);
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -71,7 +87,7 @@ fn a_preset_of_its_own_size_says_what_the_reference_says() {
     assert!(report.missing.is_empty() && report.adapted.is_empty() && report.unexpected.is_empty(), "{report}");
     let shape: Vec<usize> = row["shape"].as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as usize).collect();
     let logits = network.forward(&formula(0, "images", &shape, DType::F32), None, &mut Pass::eval()).unwrap();
-    let off = distance(&logits.flatten_all().unwrap().to_vec1::<f32>().unwrap(), &row);
+    let off = distance(&numbers(&logits), &wanted(&row));
     println!("relative distance {off:.0e}");
     assert!(off <= 1e-4, "{off:e}");
 }

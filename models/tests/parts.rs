@@ -301,9 +301,7 @@ fn a_trajectory_head_has_the_published_size() {
 
 #[test]
 fn wrong_parts_are_clear_errors() {
-    let error = |config: NetworkConfig| {
-        Network::new(&config, init::outline()).err().unwrap().to_string()
-    };
+    let error = |config: NetworkConfig| Network::new(&config, init::outline()).err().unwrap().to_string();
     let head = |name: &str, params: Value| error(NetworkConfig { head: Choice::with(name, params), ..tiny() });
     let pool = |name: &str, params: Value| error(NetworkConfig { pool: Choice::with(name, params), ..tiny() });
     assert!(head("liner", json!({})).starts_with("unknown head 'liner', expected one of linear, mlp"));

@@ -522,8 +522,9 @@ impl Plane<'_> {
                             *acc = s.fma(s.load(x.add((r * self.width + k) * S::LANES)), d, *acc);
                         }
                     }
-                    x = x.add(self.step * S::LANES);
-                    dy = dy.add(S::LANES);
+                    // Behind the last pixel there may be less than a step.
+                    x = x.wrapping_add(self.step * S::LANES);
+                    dy = dy.wrapping_add(S::LANES);
                 }
             }
         }

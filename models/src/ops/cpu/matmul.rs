@@ -365,8 +365,9 @@ unsafe fn transposed_tile<S: Simd, const M: usize, const N: usize>(
             let (mut left, mut right) = (a.at.add(left), b.at.add(right));
             for _ in 0..count {
                 step::<S, M, N>(s, &mut acc, right, |i| *left.add(i));
-                left = left.add(a.step);
-                right = right.add(b.step);
+                // Behind the last row there may be less than a step.
+                left = left.wrapping_add(a.step);
+                right = right.wrapping_add(b.step);
             }
         }
         finish(s, acc, c);

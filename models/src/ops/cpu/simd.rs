@@ -198,7 +198,8 @@ pub enum Vectors {
     Avx512 = 3,
 }
 
-/// What kernels use; 0 until it was looked up. A constant of the machine but for [`limit_vectors`].
+/// What kernels use; 0 until it was looked up or limited, and then it stays: tasks are cut by the width of vectors, so a
+/// change between cutting and computing would let them write into one another's rows.
 static CHOSEN: AtomicU8 = AtomicU8::new(0);
 
 /// The vectors that kernels use on this machine.
@@ -211,8 +212,20 @@ pub fn vectors() -> Vectors {
     }
 }
 
-/// Uses no wider vectors than these from now on, for comparisons and tests; returns what is used.
+/// Uses no wider vectors than these, for comparisons, unless something was computed before: then nothing changes. Returns
+/// what is used.
 pub fn limit_vectors(most: Vectors) -> Vectors {
+    let chosen = machine().min(most) as u8;
+    // Whoever is first decides.
+    let _ = CHOSEN.compare_exchange(0, chosen, Ordering::Relaxed, Ordering::Relaxed);
+    vectors()
+}
+
+/// Uses no wider vectors than these from now on, for tests that compare kinds of vectors; returns what is used.
+///
+/// # Safety
+/// No op of this crate runs in any thread meanwhile.
+pub unsafe fn switch_vectors(most: Vectors) -> Vectors {
     let chosen = machine().min(most);
     CHOSEN.store(chosen as u8, Ordering::Relaxed);
     chosen
@@ -240,7 +253,12 @@ fn machine() -> Vectors {
 
 /// Runs `work` with the machine's vectors.
 pub(crate) fn dispatch<W: Work>(work: W) -> W::Out {
-    match vectors() {
+    with(vectors(), work)
+}
+
+/// Runs `work` with one kind of vectors, or what the machine has of it.
+fn with<W: Work>(kind: Vectors, work: W) -> W::Out {
+    match kind.min(machine()) {
         // SAFETY: `machine` found these features.
         #[cfg(target_arch = "x86_64")]
         Vectors::Avx512 => unsafe { x86::with_avx512(work) },
@@ -644,18 +662,16 @@ mod tests {
         }
     }
 
-    /// This test alone of the crate's own chooses vectors.
     #[test]
     fn every_kind_transposes_and_computes() {
         let special = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.0, -200.0, 200.0, 88.5, 88.7, 88.8, 1e-5];
         let xs: Vec<f32> = (-8800..=8800).map(|i| i as f32 / 100.0).chain(special).collect();
         for most in [Vectors::Portable, Vectors::Avx2, Vectors::Avx512] {
-            limit_vectors(most);
-            let (lanes, turned) = dispatch(Square);
+            let (lanes, turned) = with(most, Square);
             for (i, v) in turned.iter().enumerate() {
                 assert_eq!(*v, (i % lanes * lanes + i / lanes) as f32, "{most:?}");
             }
-            for (&x, ours) in xs.iter().zip(dispatch(Curves(xs.clone()))) {
+            for (&x, ours) in xs.iter().zip(with(most, Curves(xs.clone()))) {
                 let wide = f64::from(x);
                 let below = 0.5 * candle_core::cpu::erf::erfc_f64(-wide * std::f64::consts::FRAC_1_SQRT_2);
                 let exact = [1.0 / (1.0 + (-wide).exp()), wide.exp(), below, wide.tanh()];
@@ -676,6 +692,5 @@ mod tests {
                 }
             }
         }
-        limit_vectors(Vectors::Avx512);
     }
 }
