@@ -32,6 +32,13 @@ pub trait Backbone: Send + Sync {
     fn stages(&self) -> Vec<(String, Vec<String>)>;
     /// Every layer for pictures of `size` (height, width), for summaries.
     fn layers(&self, size: (usize, usize)) -> Result<Vec<Layer>>;
+    /// Height and width of the map that pools see, for pictures of `size` (height, width).
+    ///
+    /// # Errors
+    /// When the picture is too small.
+    fn map(&self, size: (usize, usize)) -> Result<(usize, usize)> {
+        Ok(self.layers(size)?.last().map_or((1, 1), |layer| (layer.output[1], layer.output[2])))
+    }
     /// Folds batch norms into the convolutions before them: the same map in evaluation. Training and [`Backbone::stages`] have
     /// no meaning afterwards. Families without batch norm have nothing to do.
     ///

@@ -151,6 +151,18 @@ impl Network {
 
     /// The last feature map `[B, F, h, w]`, of each view by itself; Grad-CAM starts here.
     pub fn features(&self, images: &Tensor, pass: &mut Pass<'_>) -> candle_core::Result<Tensor> {
+        self.seen(images, pass).map_err(|error| {
+            let &[.., h, w] = images.dims() else { return error };
+            match self.backbone.layers((h, w)) {
+                Err(small) if self.backbone.layers((1024, 1024)).is_ok() => candle_core::Error::Msg(format!(
+                    "pictures of {h}x{w} pixels are too small for the network: {small}"
+                )),
+                _ => error,
+            }
+        })
+    }
+
+    fn seen(&self, images: &Tensor, pass: &mut Pass<'_>) -> candle_core::Result<Tensor> {
         let dims = images.dims();
         if dims.len() == self.rank() + 1 {
             if dims[1] != self.views {
@@ -242,7 +254,7 @@ impl Network {
     /// When the picture is too small for the network.
     pub fn summary(&self, size: (usize, usize)) -> Result<Summary> {
         let mut layers = self.backbone.layers(size)?;
-        let [_, h, w] = layers.last().map_or([0, 1, 1], |layer| layer.output);
+        let (h, w) = self.backbone.map(size)?;
         for &(name, kind, width, parameters, multiply_adds) in &self.parts {
             // A pool works at every pixel of the map.
             let rows = if name == "pool" { h * w } else { 1 };

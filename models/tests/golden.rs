@@ -323,8 +323,11 @@ fn auxiliary_logits_of_inception_are_torchvision_s() {
     assert!(distance(&aux, &s.golden["aux"]) < 1e-9);
     let store = (logits.sum_all().unwrap() + (aux.sqr().unwrap().sum_all().unwrap() * 0.4).unwrap()).unwrap();
     let store = store.backward().unwrap();
-    for name in ["AuxLogits.conv0.conv.weight", "AuxLogits.fc.weight", "Conv2d_1a_3x3.conv.weight"] {
-        assert!(store.get(&s.vars[&format!("backbone.{name}")]).is_some(), "{name}");
+    for (name, want) in s.golden["gradients"].as_object().unwrap() {
+        let slope = store.get(&s.vars[&format!("backbone.{name}")]).unwrap().flatten_all().unwrap();
+        let norm = slope.sqr().unwrap().sum_all().unwrap().to_scalar::<f64>().unwrap().sqrt();
+        assert!((norm / want["norm"].as_f64().unwrap() - 1.0).abs() < 1e-9, "{name}: norm {norm}");
+        assert!(distance(&slope.narrow(0, 0, 4).unwrap(), &want["first"]) < 1e-8, "{name}");
     }
 }
 

@@ -148,6 +148,10 @@ impl Backbone for Convolutional {
         stages
     }
 
+    fn map(&self, size: (usize, usize)) -> Result<(usize, usize)> {
+        self.body.layers(size, &mut vec![])
+    }
+
     fn layers(&self, size: (usize, usize)) -> Result<Vec<Layer>> {
         let mut layers = vec![];
         self.body.layers(size, &mut layers)?;

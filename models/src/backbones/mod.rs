@@ -1,4 +1,7 @@
 //! One family a file. The listing of this folder is the catalogue of architectures.
+//!
+//! Where a family's page says that starting values are the reference's, that is about the backbone: every head starts as
+//! PyTorch's linear layer.
 
 mod airbench;
 mod attention;

@@ -125,6 +125,7 @@ impl Family for ResNet {
         let imagenet = |unit, layers: [usize; 4]| Self { unit, layers: layers.into(), ..Self::default() };
         let bottlenecks = |layers| imagenet(Unit::Bottleneck, layers);
         let d = |layers| Self { stem: Stem::Deep, shortcut: Shortcut::Average, ..bottlenecks(layers) };
+        let basic_d = |layers| Self { unit: Unit::Basic, ..d(layers) };
         let wide = |layers| Self { base_width: 128, ..bottlenecks(layers) };
         let next = |layers, base_width| Self { cardinality: 32, base_width, ..bottlenecks(layers) };
         let (r26, r50, r101, r152) = ([2, 2, 2, 2], [3, 4, 6, 3], [3, 4, 23, 3], [3, 8, 36, 3]);
@@ -137,11 +138,27 @@ impl Family for ResNet {
             ("resnet50", "ResNet-50 in torchvision's form (v1.5).", bottlenecks(r50)),
             ("resnet101", "ResNet-101 in torchvision's form (v1.5).", bottlenecks(r101)),
             ("resnet152", "ResNet-152 in torchvision's form (v1.5).", bottlenecks(r152)),
+            ("resnet18d", "ResNet-18-D in timm's form: deep stem, shortcuts that average.", basic_d([2, 2, 2, 2])),
+            ("resnet34d", "ResNet-34-D in timm's form: deep stem, shortcuts that average.", basic_d([3, 4, 6, 3])),
             ("resnet26d", "ResNet-26-D in timm's form: deep stem, shortcuts that average.", d(r26)),
             ("resnet50d", "ResNet-50-D in timm's form: deep stem, shortcuts that average.", d(r50)),
+            ("resnet101d", "ResNet-101-D in timm's form: deep stem, shortcuts that average.", d(r101)),
+            ("resnet152d", "ResNet-152-D in timm's form: deep stem, shortcuts that average.", d(r152)),
             ("resnext50_32x4d", "ResNeXt-50 with 32 groups of 4 channels.", next(r50, 4)),
             ("resnext101_32x8d", "ResNeXt-101 with 32 groups of 8 channels.", next(r101, 8)),
+            (
+                "seresnet18",
+                "ResNet-18 with squeeze and excitation.",
+                Self { squeeze, ..imagenet(Unit::Basic, [2, 2, 2, 2]) },
+            ),
+            (
+                "seresnet34",
+                "ResNet-34 with squeeze and excitation.",
+                Self { squeeze, ..imagenet(Unit::Basic, [3, 4, 6, 3]) },
+            ),
             ("seresnet50", "ResNet-50 with squeeze and excitation.", Self { squeeze, ..bottlenecks(r50) }),
+            ("seresnet101", "ResNet-101 with squeeze and excitation.", Self { squeeze, ..bottlenecks(r101) }),
+            ("seresnet152", "ResNet-152 with squeeze and excitation.", Self { squeeze, ..bottlenecks(r152) }),
             ("seresnext50_32x4d", "ResNeXt-50 with squeeze and excitation.", Self { squeeze, ..next(r50, 4) }),
             ("wide_resnet50_2", "ResNet-50 with bottlenecks twice as wide.", wide(r50)),
             ("wide_resnet101_2", "ResNet-101 with bottlenecks twice as wide.", wide(r101)),

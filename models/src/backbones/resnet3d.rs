@@ -145,8 +145,20 @@ pub fn inflate(weight: &Tensor, depth: usize) -> candle_core::Result<Tensor> {
 
 /// A layer on `[B, D, H, W, C]`, with the name of its variables.
 enum Step {
-    Conv { name: String, weight: Tensor, depth: Window, at: Window },
-    Norm { name: String, weight: Tensor, bias: Tensor, running: [Var; 2] },
+    Conv {
+        name: String,
+        weight: Tensor,
+        depth: Window,
+        at: Window,
+    },
+    Norm {
+        name: String,
+        weight: Tensor,
+        bias: Tensor,
+        running: [Var; 2],
+    },
+    /// What is left of a norm that was folded into the convolution before it.
+    Shift(Tensor),
     Relu,
 }
 
@@ -212,6 +224,7 @@ impl Step {
                 let statistics = (&mean.as_detached_tensor(), &variance.as_detached_tensor());
                 batch_norm_eval(x, &own(weight), &own(bias), statistics, EPS)
             }
+            Self::Shift(by) => x.broadcast_add(by),
             Self::Relu => relu(x),
         }
     }
@@ -221,9 +234,22 @@ impl Step {
         match self {
             Self::Conv { name, .. } => named(name, &["weight"]),
             Self::Norm { name, .. } => named(name, &["weight", "bias", "running_mean", "running_var"]),
-            Self::Relu => vec![],
+            Self::Shift(_) | Self::Relu => vec![],
         }
     }
+}
+
+/// Every norm in the convolution before it.
+fn folded(steps: &mut [Step]) -> candle_core::Result<()> {
+    for i in 1..steps.len() {
+        let [Step::Conv { weight, .. }, norm @ Step::Norm { .. }] = &mut steps[i - 1..=i] else { continue };
+        let Step::Norm { weight: gain, bias, running: [mean, variance], .. } = &*norm else { continue };
+        let scale = (gain / (variance.as_detached_tensor() + EPS)?.sqrt()?)?;
+        let shift = (bias - (mean.as_detached_tensor() * &scale)?)?;
+        *weight = weight.broadcast_mul(&scale.reshape(((), 1, 1, 1, 1))?)?;
+        *norm = Step::Shift(shift);
+    }
+    Ok(())
 }
 
 const EPS: f64 = 1e-5;
@@ -251,7 +277,7 @@ fn measure(steps: &[Step], volume: [usize; 3], layers: &mut Vec<Layer>) -> Resul
                 let (parameters, output) = (2 * weight.elem_count(), [weight.elem_count(), h, w]);
                 layers.push(Layer { name: name.clone(), kind: "batch_norm", output, parameters, multiply_adds: 0 });
             }
-            Step::Relu => {}
+            Step::Shift(_) | Step::Relu => {}
         }
     }
     Ok([d, h, w])
@@ -316,6 +342,14 @@ impl Backbone for Volumes {
     fn stages(&self) -> Vec<(String, Vec<String>)> {
         let variables = |units: &[Unit]| units.iter().flat_map(Unit::steps).flat_map(Step::variables).collect();
         self.stages.iter().map(|(name, units)| (name.clone(), variables(units))).collect()
+    }
+
+    fn fold(&mut self) -> Result<()> {
+        for unit in self.stages.iter_mut().flat_map(|(_, units)| units) {
+            folded(&mut unit.main)?;
+            unit.past.iter_mut().try_for_each(|past| folded(past))?;
+        }
+        Ok(())
     }
 
     fn layers(&self, (height, width): (usize, usize)) -> Result<Vec<Layer>> {

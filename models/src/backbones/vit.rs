@@ -248,6 +248,10 @@ impl Backbone for Transformer {
         stages
     }
 
+    fn map(&self, (height, width): (usize, usize)) -> Result<(usize, usize)> {
+        Ok((1, 1 + height.div_ceil(self.config.patch) * width.div_ceil(self.config.patch)))
+    }
+
     fn layers(&self, (height, width): (usize, usize)) -> Result<Vec<Layer>> {
         let mut layers = vec![];
         let whole = |side: usize| side.next_multiple_of(self.config.patch);

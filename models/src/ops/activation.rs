@@ -20,6 +20,7 @@ pub enum Act {
     /// `min(max(x, 0), 6)` (Howard et al. 2017).
     Relu6,
     /// `x · sigmoid(x)`, also called swish (Ramachandran et al. 2017).
+    #[serde(alias = "swish")]
     Silu,
     /// `1 / (1 + e^-x)`.
     Sigmoid,

@@ -324,7 +324,14 @@ impl Program {
                 Node::Conv { x, at, .. } | Node::Pool { x, at, .. } => {
                     let (h, w) = sizes[*x];
                     at.fit((h, w)).ok_or_else(|| {
-                        Error::Invalid(format!("a window of {} pixels does not fit into a map of {h}x{w}", at.spans()))
+                        let of = match node {
+                            Node::Conv { weight, .. } => format!(" of '{}'", self.params[*weight].name),
+                            _ => String::new(),
+                        };
+                        Error::Invalid(format!(
+                            "a window{of} of {} pixels does not fit into a map of {h}x{w}",
+                            at.spans()
+                        ))
                     })?
                 }
                 Node::GlobalPool { .. } => (1, 1),
