@@ -285,8 +285,9 @@ impl Frozen {
     fn multiply_adds(&self, name: &str, variable: &Tensor, (height, width): (usize, usize)) -> usize {
         let places = match self {
             Self::Convnext { .. } => {
-                let stage = name.strip_prefix("stages.").and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
-                (height / 4 >> stage.unwrap_or(0)) * (width / 4 >> stage.unwrap_or(0))
+                let stage = name.strip_prefix("stages.").and_then(|rest| rest.split('.').next()?.parse::<u32>().ok());
+                let shrunk = 4 << stage.unwrap_or(0);
+                (height / shrunk) * (width / shrunk)
             }
             _ if variable.rank() == 4 => self.patches((height, width)),
             _ => self.tokens((height, width)),
