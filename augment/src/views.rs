@@ -46,6 +46,9 @@ pub fn predict_views(x: &Tensor, views: Views, forward: impl Fn(&Tensor) -> Resu
 }
 
 fn seen(x: &Tensor, symmetry: Symmetry) -> Result<Tensor> {
+    if symmetry == Symmetry::IDENTITY {
+        return Ok(x.clone());
+    }
     if x.rank() < 4 {
         candle_core::bail!("views need [B, C, H, W] or [B, C, D, H, W], got {:?}", x.shape());
     }

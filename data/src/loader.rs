@@ -55,6 +55,7 @@ pub struct Loader {
     sampler: Arc<dyn Sampler>,
     config: LoaderConfig,
     transform: Transform,
+    features: Option<Tensor>,
     encoder: Option<Encoder>,
     device: Device,
     dtype: DType,
@@ -69,6 +70,7 @@ impl Loader {
             sampler: Arc::new(sampler),
             config,
             transform,
+            features: None,
             encoder: None,
             device: Device::Cpu,
             dtype: DType::F32,
@@ -78,6 +80,12 @@ impl Loader {
     /// With a change of every picture; its random stream is a function of seed, epoch and the row's id.
     pub fn with_transform(mut self, f: impl Fn(Image, &mut ChaCha8Rng) -> Image + Send + Sync + 'static) -> Self {
         self.transform = Arc::new(f);
+        self
+    }
+
+    /// With the rows of `features` `[N, E]`, one of each sample, in place of pictures, which are then not read.
+    pub fn with_features(mut self, features: Tensor) -> Self {
+        self.features = Some(features);
         self
     }
 
@@ -153,15 +161,23 @@ impl Loader {
     /// One batch of row indices, each with how often the row came before in this epoch.
     fn batch(&self, epoch: usize, members: &[(usize, u64)]) -> Result<Batch> {
         let rows: Vec<&Row> = members.iter().map(|(i, _)| &self.dataset.rows()[*i]).collect();
-        let images = members.par_iter().map(|(i, before)| self.picture(epoch, *i, *before));
-        let images = images.collect::<Result<Vec<_>>>()?;
+        let images = match &self.features {
+            Some(features) => {
+                let indices: Vec<u32> = members.iter().map(|(i, _)| *i as u32).collect();
+                features.index_select(&Tensor::new(indices, features.device())?, 0)?.to_device(&self.device)?
+            }
+            None => {
+                let images = members.par_iter().map(|(i, before)| self.picture(epoch, *i, *before));
+                stack(&images.collect::<Result<Vec<_>>>()?, &self.config.stats, &self.device)?
+            }
+        };
         let encode = |encoder: &Encoder| -> Result<Tensor> {
             let features: Vec<f32> = rows.iter().flat_map(|row| encoder.encode(&row.meta)).collect();
             Ok(Tensor::from_vec(features, (rows.len(), encoder.width()), &self.device)?)
         };
         Ok(Batch {
             ids: rows.iter().map(|row| row.id.clone()).collect(),
-            images: cast(stack(&images, &self.config.stats, &self.device)?, self.dtype)?,
+            images: cast(images, self.dtype)?,
             targets: targets(&rows, &self.device)?,
             meta: self.encoder.as_ref().map(encode).transpose()?,
         })

@@ -154,3 +154,22 @@ fn a_picture_that_fails_ends_the_epoch_with_its_name() {
     let panics = Loader::new(dataset(4), Sequential, config).with_transform(|_, _| panic!("a bug in a transform"));
     assert!(panics.epoch(0).next().unwrap().is_err());
 }
+
+/// The same order and targets, a row of features of each sample, and no picture is read.
+#[test]
+fn features_stand_in_for_pictures() {
+    let features =
+        candle_core::Tensor::arange(0f32, 40.0, &candle_core::Device::Cpu).unwrap().reshape((20, 2)).unwrap();
+    let rows = (0..20).map(|i| Row { id: i.to_string(), ..Row::default() }).collect();
+    let loader = loader(Arc::new(Broken(rows)), 3).with_features(features);
+    let mut seen = 0;
+    for batch in loader.epoch(1) {
+        let batch = batch.unwrap();
+        for (id, row) in batch.ids.iter().zip(batch.images.to_vec2::<f32>().unwrap()) {
+            let i: f32 = id.parse().unwrap();
+            assert_eq!(row, [2.0 * i, 2.0 * i + 1.0]);
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 20);
+}

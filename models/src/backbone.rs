@@ -28,6 +28,10 @@ pub trait Backbone: Send + Sync {
     fn embedding(&self) -> usize {
         self.width()
     }
+    /// Whether it only sees: no gradient reaches its variables or passes through it, and training leaves it as it is.
+    fn frozen(&self) -> bool {
+        false
+    }
     /// Names of the stages from input to output and the variables of each: the unit of freezing and of differential learning rates.
     fn stages(&self) -> Vec<(String, Vec<String>)>;
     /// Every layer for pictures of `size` (height, width), for summaries.

@@ -11,6 +11,8 @@ use candle_nn::{Init, VarBuilder};
 pub struct Variables<'a> {
     path: &'static str,
     vb: VarBuilder<'a>,
+    /// Where within the part.
+    inside: String,
     names: Vec<String>,
     parameters: usize,
     multiply_adds: usize,
@@ -19,7 +21,7 @@ pub struct Variables<'a> {
 impl<'a> Variables<'a> {
     /// Those of the part `path` of the network under `vb`'s path.
     pub fn new(path: &'static str, vb: &VarBuilder<'a>) -> Self {
-        Self { path, vb: vb.pp(path), names: vec![], parameters: 0, multiply_adds: 0 }
+        Self { path, vb: vb.pp(path), inside: String::new(), names: vec![], parameters: 0, multiply_adds: 0 }
     }
 
     /// The trainable variable `name`.
@@ -27,15 +29,28 @@ impl<'a> Variables<'a> {
     /// # Errors
     /// When it has another shape, or lacks and cannot be made.
     pub fn weight(&mut self, name: &str, shape: impl Into<Shape>, start: impl Into<Start>) -> Result<Tensor> {
-        let shape = shape.into();
+        let (name, shape) = (within(&self.inside, name), shape.into());
         self.names.push(format!("{}.{name}", self.path));
         self.parameters += shape.elem_count();
-        Ok(start.into().make(&self.vb, name, shape)?)
+        Ok(start.into().make(&self.vb, &name, shape)?)
+    }
+
+    /// What `make` makes, with its variables under `name`.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub fn inside<T>(&mut self, name: &str, make: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let inner = within(&self.inside, name);
+        let outer = std::mem::replace(&mut self.inside, inner);
+        let made = make(self);
+        self.inside = outer;
+        made
     }
 
     fn statistic(&mut self, name: &str, channels: usize, start: f64) -> Result<Var> {
+        let name = within(&self.inside, name);
         self.names.push(format!("{}.{name}", self.path));
-        Ok(Var::from_tensor(&self.vb.get_with_hints(channels, name, Init::Const(start))?)?)
+        Ok(Var::from_tensor(&self.vb.get_with_hints(channels, &name, Init::Const(start))?)?)
     }
 
     /// Counts `multiply_adds` for one row.

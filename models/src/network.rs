@@ -149,6 +149,11 @@ impl Network {
         self.backbone.rank()
     }
 
+    /// Whether the backbone only sees, so that all that can learn stands behind it.
+    pub fn frozen(&self) -> bool {
+        self.backbone.frozen()
+    }
+
     /// The last feature map `[B, F, h, w]`, of each view by itself; Grad-CAM starts here.
     pub fn features(&self, images: &Tensor, pass: &mut Pass<'_>) -> candle_core::Result<Tensor> {
         self.seen(images, pass).map_err(|error| {
@@ -196,14 +201,7 @@ impl Network {
         meta: Option<&Tensor>,
         pass: &mut Pass<'_>,
     ) -> candle_core::Result<Tensor> {
-        let wide = if embedding.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
-        let embedding = embedding.to_dtype(wide)?;
-        let meta = match (meta, self.meta) {
-            (_, 0) => None,
-            (Some(meta), m) if meta.dim(1)? == m => Some(self.branch.forward(&meta.to_dtype(wide)?, pass)?),
-            (Some(meta), m) => bail!("the network takes {m} tabular features, but got {:?}", meta.dims()),
-            (None, m) => bail!("the network takes {m} tabular features, but got none"),
-        };
+        let (embedding, meta) = self.read(embedding, meta, pass)?;
         match &self.join {
             None => self.say(&embedding, meta.as_ref(), pass),
             Some(join) if !join.behind() => {
@@ -220,6 +218,32 @@ impl Network {
         }
     }
 
+    /// `[B, E]` and `[B, M]` → what each head of a bag says, `[B, N, K]`; others are one.
+    pub fn each(&self, embedding: &Tensor, meta: Option<&Tensor>, pass: &mut Pass<'_>) -> candle_core::Result<Tensor> {
+        if self.join.is_some() {
+            bail!("the heads of a bag are heard one by one only where a sample is one picture")
+        }
+        let (embedding, meta) = self.read(embedding, meta, pass)?;
+        self.head.each(&self.joined(&embedding, meta.as_ref(), pass)?, pass)
+    }
+
+    /// Both in the head's type, the tabular features behind their layers.
+    fn read(
+        &self,
+        embedding: &Tensor,
+        meta: Option<&Tensor>,
+        pass: &Pass<'_>,
+    ) -> candle_core::Result<(Tensor, Option<Tensor>)> {
+        let wide = if embedding.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
+        let meta = match (meta, self.meta) {
+            (_, 0) => None,
+            (Some(meta), m) if meta.dim(1)? == m => Some(self.branch.forward(&meta.to_dtype(wide)?, pass)?),
+            (Some(meta), m) => bail!("the network takes {m} tabular features, but got {:?}", meta.dims()),
+            (None, m) => bail!("the network takes {m} tabular features, but got none"),
+        };
+        Ok((embedding.to_dtype(wide)?, meta))
+    }
+
     /// `[B·V, N]` → `[B, V, N]`.
     fn by_sample(&self, rows: &Tensor) -> candle_core::Result<Tensor> {
         let (count, width) = rows.dims2()?;
@@ -228,11 +252,16 @@ impl Network {
 
     /// Rows and their tabular features through the head.
     fn say(&self, rows: &Tensor, meta: Option<&Tensor>, pass: &Pass<'_>) -> candle_core::Result<Tensor> {
+        self.head.forward(&self.joined(rows, meta, pass)?, pass)
+    }
+
+    /// Rows and their tabular features side by side, some of them dropped.
+    fn joined(&self, rows: &Tensor, meta: Option<&Tensor>, pass: &Pass<'_>) -> candle_core::Result<Tensor> {
         let joined = match meta {
             Some(meta) => Tensor::cat(&[rows, meta], 1)?,
             None => rows.clone(),
         };
-        self.head.forward(&dropped(&joined, self.dropout, pass, "head.dropout")?, pass)
+        dropped(&joined, self.dropout, pass, "head.dropout")
     }
 
     /// The head.

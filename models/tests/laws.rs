@@ -93,6 +93,18 @@ const PARAMETERS: &[(&str, usize, usize)] = &[
     ("squeezenet1_0", 1000, 1_248_424),
     ("squeezenet1_1", 1000, 1_235_496),
     ("xception", 1000, 22_855_952),
+    // timm's number without a classifier, and a thousand classes behind what the map holds.
+    ("frozen_dinov2", 1000, 22_056_192 + 769 * 1000),
+    ("frozen_dinov2_small", 1000, 22_056_192 + 769 * 1000),
+    ("frozen_dinov2_base", 1000, 86_579_712 + 1537 * 1000),
+    ("frozen_dinov2reg4_base", 1000, 86_582_016 + 769 * 1000),
+    ("frozen_vit_base", 1000, 86_567_656),
+    ("frozen_convnext_tiny", 1000, 28_589_128),
+    ("frozen_convnext_small", 1000, 50_223_688),
+    ("frozen_convnext_base", 1000, 88_591_464),
+    ("frozen_convnextv2_atto", 1000, 3_708_400),
+    ("frozen_convnextv2_nano", 1000, 15_623_800),
+    ("frozen_convnextv2_tiny", 1000, 28_635_496),
     // airbench's own number and the ten biases of our head.
     ("airbench94", 10, 1_972_792 + 10),
     // What Keras counts at 150 pixels.
@@ -178,6 +190,14 @@ const REPEATS: &[(&str, &str)] = &[
     ("densenet169", "densenet121"),
     ("densenet201", "densenet121"),
     ("densenet161", "densenet121"),
+    ("frozen_dinov2", "frozen_dinov2_small"),
+    ("frozen_dinov2_base", "frozen_dinov2_small"),
+    ("frozen_dinov2reg4_base", "frozen_dinov2reg4_small"),
+    ("frozen_convnext_small", "frozen_convnext_tiny"),
+    ("frozen_convnext_base", "frozen_convnext_tiny"),
+    ("frozen_convnextv2_nano", "frozen_convnextv2_atto"),
+    ("frozen_convnextv2_tiny", "frozen_convnextv2_atto"),
+    ("frozen_convnextv2_base", "frozen_convnextv2_atto"),
 ];
 
 /// All models but [`REPEATS`].
@@ -194,10 +214,13 @@ fn outline(model: &str, classes: usize) -> Network {
 
 /// A model, or a small form of one that is mostly a single layer.
 fn config(model: &str, classes: usize) -> NetworkConfig {
-    let params = match model.starts_with("vgg") {
+    let begins = |names: &[&str]| names.iter().any(|name| model.starts_with(name));
+    let params = match () {
         // The first hidden layer alone has 100 million numbers.
-        true => serde_json::json!({"hidden": 64}),
-        false => serde_json::Value::Null,
+        _ if begins(&["vgg"]) => serde_json::json!({"hidden": 64}),
+        // Twelve blocks alike, and 1374 tokens of a picture where there are registers.
+        _ if begins(&["frozen_dinov2", "frozen_vit"]) => serde_json::json!({"width": 64, "depth": 1, "heads": 2}),
+        _ => serde_json::Value::Null,
     };
     NetworkConfig { model: model.into(), classes, params, ..NetworkConfig::default() }
 }
@@ -224,9 +247,13 @@ fn shaped(shape: &[usize]) -> Tensor {
 
 /// Small inputs of a network: pictures, or volumes of four slices where it reads those.
 fn inputs(model: &str, network: &Network, batch: usize) -> Vec<Tensor> {
-    // Their windows are not padded: they need 75 pixels, and 69.
     let sizes = match model {
+        // Their windows are not padded: they need 75 pixels, and 69.
         "inception_v3" | "intel_cnn_deep" => [(75, 75), (91, 80)],
+        // Squares of patches of 14 pixels; candle has no other size for registers.
+        _ if model.starts_with("frozen_dinov2reg4") => [(518, 518); 2],
+        _ if model.starts_with("frozen_dinov2") => [(28, 28), (70, 70)],
+        "frozen_vit_base" => [(32, 32), (48, 64)],
         _ => [(32, 32), (48, 40)],
     };
     let slices: &[usize] = if network.rank() == 5 { &[4] } else { &[] };
@@ -245,7 +272,10 @@ fn numbers_of_parameters_are_the_published_ones() {
     assert_eq!(listed, all, "every model has a published number, or that of the reference");
     let originals = originals();
     for (model, classes, parameters) in PARAMETERS {
-        assert_eq!(outline(model, *classes).summary((96, 96)).unwrap().parameters(), *parameters, "{model}");
+        let outline = outline(model, *classes);
+        // Those that never learn take no other size.
+        let side = if outline.frozen() { picture_size(model).unwrap() } else { 96 };
+        assert_eq!(outline.summary((side, side)).unwrap().parameters(), *parameters, "{model}");
         if !originals.contains(model) {
             continue;
         }
@@ -253,7 +283,7 @@ fn numbers_of_parameters_are_the_published_ones() {
         let trainable =
             |(name, var): (&String, &candle_core::Var)| if name.contains("running") { 0 } else { var.elem_count() };
         let made = vars.data().lock().unwrap().iter().map(trainable).sum::<usize>();
-        assert_eq!(network.summary((96, 96)).unwrap().parameters(), made, "{model}");
+        assert_eq!(network.summary((side, side)).unwrap().parameters(), made, "{model}");
     }
 }
 
@@ -297,6 +327,8 @@ fn multiply_adds_are_the_published_ones() {
         ("mobilenetv3_small_100", 224, 0.057),
         ("mobilenetv3_large_100", 224, 0.217),
         ("convnext_tiny", 224, 4.46),
+        ("frozen_convnext_tiny", 224, 4.46),
+        ("frozen_vit_base", 224, 17.56),
         ("vit_base_patch16_224", 224, 17.56),
         ("inception_v3", 299, 5.71),
         ("vgg11", 224, 7.609),
@@ -376,6 +408,10 @@ fn every_parameter_learns_and_training_differs_from_evaluation() {
             assert_eq!(logits.dims(), [3, 5], "{model}");
             let store = logits.sqr().unwrap().sum_all().unwrap().backward().unwrap();
             for (name, var) in vars.data().lock().unwrap().iter().filter(|(name, _)| !name.contains("running")) {
+                if network.frozen() && name.starts_with("backbone.") {
+                    assert!(store.get(var).is_none(), "{model}: a gradient for {name}");
+                    continue;
+                }
                 let gradient = store.get(var).unwrap_or_else(|| panic!("{model}: no gradient for {name}"));
                 let norm = gradient.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
                 assert!(norm.is_finite() && norm > 0.0, "{model}: the gradient of {name} is {norm}");
@@ -496,12 +532,42 @@ fn wrong_names_and_values_are_clear_errors() {
     assert!(build("squeezenet1_1", serde_json::json!({"fires": [[16], []]})).contains("one module per stage"));
     assert!(build("xception", serde_json::json!({"entry": []})).contains("at least one block"));
     assert!(build("airbench94", serde_json::json!({"scale": 0})).contains("scale must be above 0"));
+    assert!(
+        build("frozen_vit_base", serde_json::json!({"heads": 5})).contains("a width (768) that divides into heads (5)")
+    );
+    assert!(build("frozen_vit_base", serde_json::json!({"hedas": 5})).contains("unknown field `hedas`"));
+    assert!(build("frozen_convnextv2_atto", serde_json::json!({"size": "small"})).contains("take tiny or base"));
     let resolved = resolve("resnet20", &serde_json::json!({"width": 8})).unwrap();
     assert_eq!((resolved["width"].as_u64(), resolved["stem"].as_str()), (Some(8), Some("cifar")));
     let (network, _) = network("resnet18", 2, 0);
     let wrong =
         network.forward(&Tensor::zeros((1, 1, 32, 32), DType::F32, &Device::Cpu).unwrap(), None, &mut Pass::eval());
     assert!(wrong.unwrap_err().to_string().contains("reads 3 channels"));
+}
+
+/// A network that never learns says which pictures it cannot read, hands no gradient on, and follows its variables.
+#[test]
+fn networks_that_never_learn_only_see() {
+    let (network, vars) = network("frozen_dinov2_small", 3, 0);
+    let features = |x: &Tensor| network.features(x, &mut Pass::train(0)).map_err(|error| error.to_string());
+    for (height, width) in [(28, 42), (30, 30)] {
+        let error = features(&pictures(1, height, width)).unwrap_err();
+        assert!(
+            error.contains(&format!("whole patches of 14 pixels, such as 224x224 or 518x518, got {height}x{width}"))
+        );
+    }
+    let x = candle_core::Var::from_tensor(&pictures(2, 28, 28)).unwrap();
+    let before = features(&x).unwrap();
+    assert_eq!(before.dims(), [2, 128, 1, 1]);
+    assert!(!before.track_op());
+    // A batch is its pictures one by one.
+    let second = features(&x.narrow(0, 1, 1).unwrap()).unwrap();
+    let off = (before.narrow(0, 1, 1).unwrap() - second).unwrap().abs().unwrap().max_all().unwrap();
+    assert!(off.to_scalar::<f32>().unwrap() < 1e-5);
+    let token = vars.data().lock().unwrap()["backbone.cls_token"].clone();
+    token.set(&shaped(token.dims())).unwrap();
+    let off = (features(&x).unwrap() - before).unwrap().abs().unwrap().max_all().unwrap();
+    assert!(off.to_scalar::<f32>().unwrap() > 1e-2);
 }
 
 /// bf16 maps, F32 variables and gradients: near the F32 pass, as far as eight bits go.

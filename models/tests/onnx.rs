@@ -55,9 +55,9 @@ fn run(file: &[u8], inputs: &[&Tensor]) -> Vec<f32> {
     said[0].try_as_plain_ram().unwrap().as_slice::<f32>().unwrap().to_vec()
 }
 
-/// Those that can be written: networks for volumes cannot yet.
+/// Those that can be written: networks for volumes, and those that never learn, cannot yet.
 fn written() -> impl Iterator<Item = Row> {
-    golden().into_iter().filter(|row| row.images.len() == 4)
+    golden().into_iter().filter(|row| row.images.len() == 4 && !row.name.starts_with("frozen"))
 }
 
 /// A network of the golden values: what it is called, what it is, the shape of its pictures and its logits.

@@ -6,7 +6,7 @@ use crate::clip;
 use crate::error::{BoxError, Error, Result};
 use crate::event::{Event, Flow, Hook, Scores};
 use crate::optim::Optimizer;
-use crate::params::{Gradients, Params};
+use crate::params::{Gradients, Params, variables};
 use crate::schedule::Schedule;
 use crate::task::{Progress, Task};
 use candle_core::{DType, Tensor};
@@ -159,7 +159,11 @@ impl<'a> Trainer<'a> {
             average.restore(ema, state.ema_steps);
         }
         if state.best.is_some() {
-            self.best = Checkpoint::read(&folder.join("weights.safetensors"))?.tensors;
+            let mut best = Checkpoint::read(&folder.join("weights.safetensors"))?.tensors;
+            // Whoever trains some variables may have added the others to a finished file.
+            let known = variables(&self.vars);
+            best.retain(|name, _| known.contains_key(name));
+            self.best = best;
         }
         self.state = state;
         Ok(true)

@@ -203,8 +203,9 @@ fn check_input(recipe: &Recipe, model: &Value) -> Result<()> {
         let what = format!("model.name = '{}' reads volumes, but recipes feed pictures", recipe.model.name);
         return Err(anyhow!(what)).context(Usage::recipe(&recipe.name));
     }
+    crate::features::check(recipe, backbone.frozen()).context(Usage::recipe(&recipe.name))?;
     let size = recipe.preprocess.size;
-    backbone.layers((size, size)).at(recipe, "preprocess.size is too small for the model").map(drop)
+    backbone.layers((size, size)).at(recipe, "preprocess.size does not suit the model").map(drop)
 }
 
 /// Channels of the decoded pictures, where the recipe says or implies them; those of arrays are known when they are open.

@@ -1,18 +1,10 @@
 //! `--max-minutes`: the one place where a clock chooses a number. It times the first steps, fixes the number of epochs
 //! and writes it into the recipe.
 
-use crate::assemble::Parts;
 use crate::fold::{Fold, Training};
 use crate::predict;
-use crate::prepare::Prepared;
-use crate::progress::Progress;
-use crate::recipe::Recipe;
-use crate::times::Times;
 use anyhow::{Result, anyhow};
 use augment::Views;
-use candle_core::Device;
-use data::Cached;
-use std::sync::Arc;
 use std::time::Instant;
 use train::{Gradients, Progress as At, Task};
 
@@ -66,30 +58,11 @@ fn middle(mut times: Vec<f64>, warm: usize) -> f64 {
     times.get(times.len() / 2).copied().unwrap_or(0.0)
 }
 
-/// Lowers `train.epochs`, and where not even one epoch fits `train.steps_per_epoch`, so that all folds end before `deadline`.
-pub fn fix_epochs(
-    recipe: &mut Recipe,
-    parts: &Parts,
-    prepared: &Prepared,
-    device: &Device,
-    progress: &Progress,
-    deadline: Instant,
-) -> Result<()> {
-    let pictures = Arc::new(Cached::new(prepared.dataset.clone(), recipe.train.cache_mb));
-    let training = Training {
-        recipe,
-        parts,
-        prepared,
-        pictures,
-        device,
-        times: &Times::default(),
-        progress,
-        interrupted: Arc::default(),
-        fingerprint: String::new(),
-        start: None,
-    };
+/// `train.epochs`, lowered, and where not even one epoch fits `train.steps_per_epoch`, so that all folds end before `deadline`.
+pub fn fitting(training: &Training<'_>, deadline: Instant) -> Result<(usize, usize)> {
+    let Training { recipe, prepared, progress, .. } = training;
     let fold = training.fold(0)?;
-    let seconds = try_step(&training, &fold)?;
+    let seconds = try_step(training, &fold)?;
     let folds = prepared.trained_folds as f64;
     let judged = fold.validation.batches() as f64;
     let tested = fold.test.as_ref().map_or(0, data::Loader::batches) as f64;
@@ -99,19 +72,19 @@ pub fn fix_epochs(
     let judging = folds * seconds.judge * judged;
     let epoch = folds * seconds.step * fold.batches() as f64 + judging;
     let fitting = (left / epoch.max(1e-9)).floor();
-    recipe.train.epochs = recipe.train.epochs.min(fitting.max(1.0) as usize);
+    let epochs = recipe.train.epochs.min(fitting.max(1.0) as usize);
+    let mut steps_per_epoch = recipe.train.steps_per_epoch;
     if fitting < 1.0 {
         let steps = ((left - judging) / (folds * seconds.step * recipe.train.accumulate as f64).max(1e-9)).floor();
-        recipe.train.steps_per_epoch = steps.max(1.0) as usize;
+        steps_per_epoch = steps.max(1.0) as usize;
         let hint = if folds > 1.0 { "; fewer folds (data.folds = 1) would get more" } else { "" };
         progress.warning(&format!(
-            "the time is too short for one epoch of every fold: each gets {} steps{hint}",
-            recipe.train.steps_per_epoch
+            "the time is too short for one epoch of every fold: each gets {steps_per_epoch} steps{hint}"
         ));
     }
     progress.note(&format!(
-        "a step takes {:.3} s: {} epochs for each of {} folds fit into the time",
-        seconds.step, recipe.train.epochs, prepared.trained_folds
+        "a step takes {:.3} s: {epochs} epochs for each of {} folds fit into the time",
+        seconds.step, prepared.trained_folds
     ));
-    Ok(())
+    Ok((epochs, steps_per_epoch))
 }

@@ -1,6 +1,8 @@
 //! One fold: train, keep the best weights, predict what it was not trained on and the test part.
 
 use crate::assemble::{self, Parts};
+use crate::bootstrap::Drawn;
+use crate::features;
 use crate::predict;
 use crate::prepare::Prepared;
 use crate::pretrained::Start;
@@ -14,9 +16,10 @@ use data::rng::{stream, sub_seed};
 use data::{Batch, Dataset, Loader, LoaderConfig, Part, Subset};
 use eval::{Goal, Predictions, Run, Scalar, Scalars};
 use losses::Loss;
+use models::parts::Choice;
 use models::pretrained::Report;
 use models::{NetworkConfig, Pass};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,6 +48,8 @@ pub struct Training<'a> {
     pub fingerprint: String,
     /// Pretrained weights.
     pub start: Option<&'a Start>,
+    /// Whether features stand in for pictures.
+    pub features: bool,
 }
 
 /// A fold ready to be trained.
@@ -54,8 +59,10 @@ pub struct Fold {
     pub trained: Trained,
     /// What the pretrained weights set.
     pub begun: Option<Report>,
-    /// Whether only the head is trained.
+    /// Whether only what stands behind the backbone is trained.
     still: bool,
+    /// Heads that learn from resamples.
+    bags: usize,
     pub train: Loader,
     pub validation: Loader,
     pub test: Option<Loader>,
@@ -69,6 +76,8 @@ pub struct Step {
     pub batch: Batch,
     pub targets: Tensor,
     key: u64,
+    /// What each head of a bag learns from.
+    drawn: Option<Drawn>,
 }
 
 /// What a finished fold said; `None` from [`Training::run`] means that Ctrl-C ended it, with a checkpoint.
@@ -96,7 +105,7 @@ impl Training<'_> {
             meta: encoder.width(),
             meta_hidden: recipe.model.meta_hidden.clone(),
             dropout: recipe.model.dropout,
-            head: recipe.model.head.part(),
+            head: head(recipe),
             ..NetworkConfig::default()
         };
         let saved = Saved {
@@ -109,7 +118,8 @@ impl Training<'_> {
             views: recipe.eval.views,
         };
         let seed = sub_seed(recipe.seed, &format!("fold{number}"));
-        let weights = sub_seed(seed, "weights");
+        // Features are of the same network in all folds, so that they are computed once.
+        let weights = sub_seed(if recipe.train.features { recipe.seed } else { seed }, "weights");
         let trained = saved.build(weights, self.device)?;
         models::init::restart(&trained.vars, weights, &recipe.model.init).context("model.init")?;
         let begun = self.start.map(|start| start.load(&saved.network, &trained.vars)).transpose()?;
@@ -124,21 +134,31 @@ impl Training<'_> {
             prefetch: recipe.train.prefetch,
             stats: saved.stats.clone(),
         };
-        let subset = |rows: Vec<usize>| -> Arc<dyn Dataset> { Arc::new(Subset::new(self.pictures.clone(), rows)) };
+        let subset =
+            |rows: &[usize]| -> Arc<dyn Dataset> { Arc::new(Subset::new(self.pictures.clone(), rows.to_vec())) };
+        let features = self.features.then(|| features::rows(self, &saved, &trained)).transpose()?;
+        let fed = |loader: Loader, rows: &[usize]| -> Result<Loader> {
+            let Some(features) = &features else { return Ok(loader) };
+            let rows = rows.iter().map(|&row| row as u32).collect::<Vec<_>>();
+            Ok(loader.with_features(features.index_select(&Tensor::new(rows, features.device())?, 0)?))
+        };
         let transform = self.parts.training.clone();
-        let train = Loader::new(subset(learn), data::sampler::build(&recipe.train.sampler)?, config)
+        let train = Loader::new(subset(&learn), data::sampler::build(&recipe.train.sampler)?, config)
             .with_transform(move |image, rng| transform(image, rng))
             .with_meta(saved.encoder.clone())
             .on(self.device, DType::F32);
-        let validation = predict::loader(&saved, subset(judge), size, self.device)?;
+        let train = fed(train, &learn)?;
+        let judging = |rows: &[usize]| fed(predict::loader(&saved, subset(rows), size, self.device)?, rows);
+        let validation = judging(&judge)?;
         let test = Some(prepared.test()).filter(|rows| !rows.is_empty());
-        let test = test.map(|rows| predict::loader(&saved, subset(rows), size, self.device)).transpose()?;
+        let test = test.map(|rows| judging(&rows)).transpose()?;
         let batches = match recipe.train.steps_per_epoch {
             0 => train.batches(),
             limit => train.batches().min(limit * recipe.train.accumulate),
         };
-        let still = recipe.train.backbone_lr == 0.0;
-        Ok(Fold { number, saved, trained, begun, still, train, validation, test, loss, seed, batches })
+        let still = recipe.train.backbone_lr == 0.0 || trained.network.frozen();
+        let bags = recipe.train.bags;
+        Ok(Fold { number, saved, trained, begun, still, bags, train, validation, test, loss, seed, batches })
     }
 
     /// Trains `fold` from where its checkpoint is, and predicts.
@@ -180,7 +200,7 @@ impl Training<'_> {
             clip_norm: (train.clip_norm > 0.0).then_some(train.clip_norm),
             ema: (train.ema > 0.0).then_some(train.ema),
             patience: (train.patience > 0).then_some(train.patience),
-            folder: Some(folder),
+            folder: Some(folder.clone()),
             save_every: train.save_every,
             log_every: train.log_every,
             fingerprint: format!("{}/{}", self.fingerprint, fold.number),
@@ -188,8 +208,10 @@ impl Training<'_> {
         let optimizer = assemble::optimizer(self.recipe)?;
         let params = fold.params(self.recipe);
         let watch = Watch::new(self, fold);
-        let mut trainer =
-            Trainer::new(config, &fold.trained.vars, params, optimizer, assemble::schedule(self.recipe)?)?;
+        // What does not learn needs no checkpoint.
+        let all = &fold.trained.vars;
+        let vars = if fold.still { features::behind(all) } else { all.clone() };
+        let mut trainer = Trainer::new(config, &vars, params, optimizer, assemble::schedule(self.recipe)?)?;
         trainer.resume()?;
         let (done, epochs) = (trainer.state().step, trainer.state().epoch);
         // A checkpoint inside an epoch may have the step of its end, whose lines are written again.
@@ -219,6 +241,9 @@ impl Training<'_> {
         )?;
         drop(trainer);
         scalars.flush()?;
+        if outcome.finished && fold.still {
+            features::write_whole(all, &folder.join("weights.safetensors"))?;
+        }
         Ok(outcome.finished)
     }
 
@@ -254,7 +279,9 @@ impl Fold {
             };
             batch.images = images;
             let key = sub_seed(self.seed, &format!("network/{epoch}/{index}"));
-            Ok(Step { batch, targets, key })
+            let draw = || Drawn::new(sub_seed(self.seed, "bags"), &batch.ids, self.bags, targets.device());
+            let drawn = (self.bags > 1).then(draw).transpose()?;
+            Ok(Step { batch, targets, key, drawn })
         })
     }
 
@@ -264,22 +291,33 @@ impl Fold {
             |step: &Step, _| {
                 let network = &self.trained.network;
                 let (images, meta) = (&step.batch.images, step.batch.meta.as_ref());
-                if self.still {
-                    let mut eval = Pass::eval();
-                    let features = network.features(images, &mut eval)?;
-                    return network.classify(&network.embed(&features, &mut eval)?, meta, &mut Pass::train(step.key));
+                let (mut train, mut eval) = (Pass::train(step.key), Pass::eval());
+                if !self.still {
+                    return network.forward(images, meta, &mut train);
                 }
-                network.forward(images, meta, &mut Pass::train(step.key))
+                let rows = match images.rank() {
+                    2 => images.clone(),
+                    _ => network.embed(&network.features(images, &mut eval)?, &mut eval)?,
+                };
+                match step.drawn {
+                    Some(_) => network.each(&rows, meta, &mut train),
+                    None => network.classify(&rows, meta, &mut train),
+                }
             },
-            |logits: &Tensor, step: &Step| self.loss.forward(logits, &step.targets),
+            |logits: &Tensor, step: &Step| match &step.drawn {
+                Some(drawn) => drawn.loss(logits, &step.targets, |logits, targets| self.loss.forward(logits, targets)),
+                None => self.loss.forward(logits, &step.targets),
+            },
         )
     }
 
     /// What is trained.
     pub fn params(&self, recipe: &Recipe) -> Params {
         let (decays, backbone) = (recipe.train.decay_norms, recipe.train.backbone_lr);
-        let scale =
-            |name: &str| if name.starts_with("head.") { Some(1.0) } else { Some(backbone).filter(|lr| *lr > 0.0) };
+        let scale = |name: &str| match features::is_seeing(name) {
+            true => Some(backbone).filter(|_| !self.still),
+            false => Some(1.0),
+        };
         Params::new(&self.trained.vars, scale).with_decay(|_, shape| decays || shape.len() > 1)
     }
 
@@ -291,6 +329,15 @@ impl Fold {
     /// The first steps of training, for trying out.
     pub fn first_steps(&self, parts: &Parts) -> impl Iterator<Item = Result<Step, BoxError>> {
         self.steps(parts, 0, 0)
+    }
+}
+
+/// The head of the recipe, or a bag of such.
+fn head(recipe: &Recipe) -> Choice {
+    let head = recipe.model.head.part();
+    match recipe.train.bags {
+        1 => head,
+        bags => Choice::with("bag", json!({"heads": bags, "of": head})),
     }
 }
 

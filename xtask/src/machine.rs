@@ -4,6 +4,7 @@ use crate::usage::Usage;
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use serde_json::{Value, json};
+use std::path::PathBuf;
 
 /// Sets the size of the one thread pool and opens the device. Call once, before any work.
 pub fn start(device: &str, threads: Option<u16>) -> Result<Device> {
@@ -59,6 +60,12 @@ fn missing(feature: &str) -> Result<Device> {
     Err(Usage::command_line()).context(format!(
         "this program was built without {feature}; build it with --features {feature}, or use --device cpu"
     ))
+}
+
+/// Where programs of this user keep what can be made again.
+pub fn caches() -> Option<PathBuf> {
+    let set = std::env::var_os("XDG_CACHE_HOME").filter(|folder| !folder.is_empty()).map(PathBuf::from);
+    set.or_else(|| Some(std::env::home_dir()?.join(".cache")))
 }
 
 /// The instruction set that kernels find on this machine.

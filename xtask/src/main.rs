@@ -2,11 +2,13 @@
 
 mod args;
 mod assemble;
+mod bootstrap;
 mod budget;
 mod command;
 mod demo;
 mod doctor;
 mod explained;
+mod features;
 mod fold;
 mod machine;
 mod memory;

@@ -120,7 +120,8 @@ impl Session {
         };
         let run = run.map_or_else(create, Ok)?;
         if let Some(deadline) = self.deadline {
-            budget::fix_epochs(&mut self.recipe, &self.parts, &prepared, &self.device, &self.progress, deadline)?;
+            let fitting = budget::fitting(&self.training(&prepared, Arc::default()), deadline)?;
+            (self.recipe.train.epochs, self.recipe.train.steps_per_epoch) = fitting;
         }
         let environment = machine::environment(&self.device, self.recipe.seed, &prepared.fingerprint);
         run.write("eda.json", &serde_json::to_vec_pretty(&prepared.report)?)?;
@@ -236,6 +237,7 @@ impl Session {
             interrupted,
             fingerprint,
             start: self.start.as_ref(),
+            features: self.recipe.train.features,
         }
     }
 
@@ -243,7 +245,8 @@ impl Session {
     fn try_out(mut self, json: bool) -> Result<()> {
         let temporary = tempfile::tempdir()?;
         let prepared = aside(&mut self.recipe, &temporary.path().join("run"), &self.progress)?;
-        let training = self.training(&prepared, Arc::default());
+        // A look at one batch does not pay for the features of all.
+        let training = Training { features: false, ..self.training(&prepared, Arc::default()) };
         let seconds = budget::try_step(&training, &training.fold(0)?)?;
         let (pictures, classes, folds) =
             (prepared.dataset.rows().len(), prepared.classes().len(), prepared.trained_folds);

@@ -19,7 +19,12 @@ pub fn loader(saved: &Saved, dataset: Arc<dyn Dataset>, batch_size: usize, devic
 
 /// Probabilities of one batch.
 pub fn batch(network: &Trained, batch: &Batch, views: augment::Views) -> candle_core::Result<candle_core::Tensor> {
-    let forward = |x: &candle_core::Tensor| network.network.forward(x, batch.meta.as_ref(), &mut Pass::eval());
+    let (network, meta) = (&network.network, batch.meta.as_ref());
+    let forward = |x: &candle_core::Tensor| match x.rank() {
+        // Features in place of pictures.
+        2 => network.classify(x, meta, &mut Pass::eval()),
+        _ => network.forward(x, meta, &mut Pass::eval()),
+    };
     predict_views(&batch.images, views, forward)
 }
 

@@ -143,8 +143,7 @@ fn fetch(row: &Pretrained, offline: bool, progress: &Progress) -> Result<PathBuf
     let repository = repository(row)?;
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let folder = set("HF_HUB_CACHE").map(PathBuf::from).or_else(|| Some(PathBuf::from(set("HF_HOME")?).join("hub")));
-    let caches = || set("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(std::env::home_dir()?.join(".cache")));
-    let folder = folder.or_else(|| Some(caches()?.join("huggingface/hub")));
+    let folder = folder.or_else(|| Some(crate::machine::caches()?.join("huggingface/hub")));
     let mut hub = pretrained::Hub::new(folder.context("there is no home folder; set HF_HOME")?);
     hub.offline = offline
         || set("HF_HUB_OFFLINE")
@@ -179,7 +178,7 @@ pub fn list() -> Vec<(String, String)> {
     let known: Vec<&str> = models::models().iter().map(|(name, _)| *name).collect();
     let sentence = |row: &Pretrained| {
         let place = match row.place {
-            Place::Hub => "on the hub".to_string(),
+            Place::Hub | Place::Repository(_) => "on the hub".to_string(),
             Place::Brought => format!("in the file '{}'", row.file),
         };
         format!("For {} pixels, {}, {place}.", row.preprocess.size, row.license)

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 pub const BUNDLED: &[(&str, &str)] = &[
     ("default", include_str!("../recipes/default.toml")),
     ("demo", include_str!("../recipes/demo.toml")),
+    ("features", include_str!("../recipes/features.toml")),
     ("intel", include_str!("../recipes/intel.toml")),
     ("seedlings", include_str!("../recipes/seedlings.toml")),
 ];
@@ -291,9 +292,14 @@ pub struct Train {
     pub batch_size: usize,
     /// Highest learning rate.
     pub lr: f64,
-    /// Factor of the learning rate for all but the head: 1 trains all alike, 0 leaves the backbone as it is, its statistics
-    /// and dropout included.
+    /// Factor of the learning rate for backbone and pool: 1 trains all alike, 0 leaves them as they are, their statistics and
+    /// dropout included. A backbone that never learns is left as it is with any.
     pub backbone_lr: f64,
+    /// Whether what such a backbone makes of a picture is computed once and kept in the user's cache, so that only what stands
+    /// behind it sees the data again.
+    pub features: bool,
+    /// Heads on bootstrap resamples of the features, whose probabilities are averaged; 1: the head alone, on all of them.
+    pub bags: usize,
     /// A name of `list optimizers` with its parameters.
     pub optimizer: Spec,
     /// A name of `list schedules` with its parameters.
@@ -336,6 +342,8 @@ impl Default for Train {
             batch_size: 32,
             lr: 0.05,
             backbone_lr: 1.0,
+            features: false,
+            bags: 1,
             optimizer: Spec::new("sgd"),
             schedule: Spec::new("cosine"),
             warmup: 1.0,

@@ -341,7 +341,7 @@ fn mistakes_are_clear_and_leave_nothing_behind() {
         ("train.prefetch=1000000000000", "prefetch must be in 1..=1024"),
         ("train.clip_norm=nan", "clip_norm must be at least 0"),
         ("train.log_every=0", "log_every must be at least 1"),
-        ("preprocess.size=2", "too small for the model"),
+        ("preprocess.size=2", "does not suit the model"),
         ("preprocess.stats={mean=[0.5], std=[0.5]}", "3 channels, but stats has 1 means"),
         ("preprocess.stats=cifar", "a table with `mean` and `std`"),
         ("data.clean.max_broken=5", "max_broken must be in 0..=1"),
@@ -373,6 +373,8 @@ fn lists_summary_and_bench_print_what_they_promise() {
     let folder = temporary.path();
     for (kind, name) in [
         ("models", "resnet18_cifar"),
+        ("models", "frozen_dinov2"),
+        ("pretrained", "frozen_vit_base.google_in21k_ft_in1k"),
         ("pools", "gem"),
         ("heads", "cosine"),
         ("losses", "bce"),

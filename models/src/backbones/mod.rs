@@ -10,6 +10,7 @@ mod convnext;
 mod convolutional;
 mod densenet;
 mod efficientnet;
+mod frozen;
 mod inception;
 mod mbconv;
 mod preact_resnet;
@@ -27,6 +28,7 @@ pub use convnext::ConvNext;
 pub use convolutional::{Convolutional, Stage};
 pub use densenet::DenseNet;
 pub use efficientnet::EfficientNet;
+pub use frozen::{Frozen, Size};
 pub use inception::Inception;
 pub use mbconv::{BlockKind, Excite, StageRow};
 pub use preact_resnet::PreActResNet;
@@ -55,4 +57,5 @@ pub const FAMILIES: &[Entry] = &[
     Entry::of::<Vit>(),
     Entry::of::<ResNet3d>(),
     Entry::of::<Airbench>(),
+    Entry::of::<Frozen>(),
 ];

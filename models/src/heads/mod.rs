@@ -2,6 +2,7 @@
 //!
 //! Variables are `head.*`; the last linear layer is `head.weight`, `head.bias` wherever there is one.
 
+mod bag;
 mod coral;
 mod cosine;
 mod distribution;
@@ -11,6 +12,7 @@ mod mlp;
 mod multi_sample_dropout;
 mod trajectory;
 
+pub use bag::Bag;
 pub use coral::{Coral, class_probabilities};
 pub use cosine::Cosine;
 pub use distribution::{Distribution, expectation};
@@ -29,6 +31,10 @@ use serde_json::Value;
 pub trait Head: Send + Sync {
     /// `[B, E]` F32 or F64 → `[B, outputs]`.
     fn forward(&self, x: &Tensor, pass: &Pass<'_>) -> Result<Tensor>;
+    /// The same for each head of a bag, `[B, N, outputs]`; others are one.
+    fn each(&self, x: &Tensor, pass: &Pass<'_>) -> Result<Tensor> {
+        self.forward(x, pass)?.unsqueeze(1)
+    }
     /// How many numbers it says.
     fn outputs(&self) -> usize;
     /// Weight `[outputs, E]` and bias `[outputs]` where a linear layer is all there is in evaluation.
@@ -60,6 +66,7 @@ pub const HEADS: Table<dyn Head, Sizes> = Table(
         Entry::of::<Coral>("coral", "Ordered classes: one weight, K - 1 thresholds (Cao et al. 2020)."),
         Entry::of::<Trajectory>("trajectory", "Several modes of future positions and their confidences."),
         Entry::of::<Distribution>("distribution", "A distribution over bins, and its mean where that is asked for."),
+        Entry::of::<Bag>("bag", "Several heads that say the mean of their probabilities (Breiman 1996)."),
         Entry::of::<Graph>("graph", "Logits refined by a graph convolution over similar classes (Xiao et al. 2020)."),
     ],
 );

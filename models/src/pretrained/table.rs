@@ -53,8 +53,10 @@ impl Preprocess {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
-    /// In a repository of Hugging Face's hub: [`Pretrained::repository`].
+    /// In timm's repository of the same name on Hugging Face's hub.
     Hub,
+    /// In this repository of the hub.
+    Repository(&'static str),
     /// It has to be brought; known by its file's name.
     Brought,
 }
@@ -85,7 +87,11 @@ impl Pretrained {
     }
     /// The repository of the hub that has them.
     pub fn repository(&self) -> Option<String> {
-        (self.place == Place::Hub).then(|| format!("timm/{}", self.name))
+        match self.place {
+            Place::Hub => Some(format!("timm/{}", self.name)),
+            Place::Repository(name) => Some(name.into()),
+            Place::Brought => None,
+        }
     }
     /// Parameters of the model that they were trained with, where its preset has others.
     pub fn params(&self) -> Map<String, Value> {
@@ -128,11 +134,45 @@ pub fn of_file(file: &str) -> Option<&'static Pretrained> {
 
 /// All weights, a model's default ones before its others.
 pub fn all() -> impl Iterator<Item = &'static Pretrained> {
-    BROUGHT.iter().chain(ROWS)
+    BROUGHT.iter().chain(ROWS).chain(FROZEN)
 }
 
 /// Half of the range of a byte on both sides.
 const HALF: [f32; 3] = [0.5; 3];
+
+/// Those of networks that never learn, from timm's registry; the ViT's are its authors' own. DINOv2 is evaluated by its
+/// authors at 224 pixels.
+#[rustfmt::skip]
+const FROZEN: &[Pretrained] = &[
+    frozen("frozen_dinov2.lvd142m", "timm/vit_small_patch14_dinov2.lvd142m", IMAGENET, 224, 0.875, "apache-2.0"),
+    frozen("frozen_dinov2_small.lvd142m", "timm/vit_small_patch14_dinov2.lvd142m", IMAGENET, 224, 0.875, "apache-2.0"),
+    frozen("frozen_dinov2_base.lvd142m", "timm/vit_base_patch14_dinov2.lvd142m", IMAGENET, 224, 0.875, "apache-2.0"),
+    frozen("frozen_dinov2reg4_small.lvd142m", "timm/vit_small_patch14_reg4_dinov2.lvd142m", IMAGENET, 518, 1.0, "apache-2.0"),
+    frozen("frozen_dinov2reg4_base.lvd142m", "timm/vit_base_patch14_reg4_dinov2.lvd142m", IMAGENET, 518, 1.0, "apache-2.0"),
+    frozen("frozen_vit_base.google_in21k_ft_in1k", "google/vit-base-patch16-224", (HALF, HALF), 224, 1.0, "apache-2.0"),
+    frozen("frozen_convnext_tiny.in12k_ft_in1k", "timm/convnext_tiny.in12k_ft_in1k", IMAGENET, 224, 0.95, "apache-2.0"),
+    frozen("frozen_convnext_small.in12k_ft_in1k", "timm/convnext_small.in12k_ft_in1k", IMAGENET, 224, 0.95, "apache-2.0"),
+    frozen("frozen_convnext_base.fb_in22k_ft_in1k", "timm/convnext_base.fb_in22k_ft_in1k", IMAGENET, 224, 0.875, "apache-2.0"),
+    frozen("frozen_convnextv2_atto.fcmae_ft_in1k", "timm/convnextv2_atto.fcmae_ft_in1k", IMAGENET, 224, 0.875, "cc-by-nc-4.0"),
+    frozen("frozen_convnextv2_nano.fcmae_ft_in22k_in1k", "timm/convnextv2_nano.fcmae_ft_in22k_in1k", IMAGENET, 224, 0.875, "cc-by-nc-4.0"),
+    frozen("frozen_convnextv2_tiny.fcmae_ft_in22k_in1k", "timm/convnextv2_tiny.fcmae_ft_in22k_in1k", IMAGENET, 224, 0.875, "cc-by-nc-4.0"),
+    frozen("frozen_convnextv2_base.fcmae_ft_in22k_in1k", "timm/convnextv2_base.fcmae_ft_in22k_in1k", IMAGENET, 224, 0.875, "cc-by-nc-4.0"),
+];
+
+const IMAGENET: ([f32; 3], [f32; 3]) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+
+const fn frozen(
+    name: &'static str,
+    repository: &'static str,
+    (mean, std): ([f32; 3], [f32; 3]),
+    size: usize,
+    crop: f32,
+    license: &'static str,
+) -> Pretrained {
+    let preprocess = Preprocess { mean, std, size, crop, interpolation: Interpolation::Bicubic };
+    let place = Place::Repository(repository);
+    Pretrained { name, place, file: "model.safetensors", sha256: "", params: "{}", preprocess, license }
+}
 
 /// Weights that are on no hub.
 const BROUGHT: &[Pretrained] = &[

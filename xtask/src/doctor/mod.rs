@@ -53,6 +53,7 @@ pub fn examine(mut recipe: Recipe, parts: &Parts, device: &Device, progress: &Pr
         interrupted: Arc::default(),
         fingerprint: String::new(),
         start: None,
+        features: false,
     };
     let (measured, pictures) = stages::measure(&training, &training.fold(0)?)?;
     let verdict = measured.verdict();

@@ -49,6 +49,7 @@ pub fn run(args: &AugmentArgs) -> Result<()> {
         interrupted: Arc::default(),
         fingerprint: String::new(),
         start: None,
+        features: false,
     };
     let contents = Contents::gather(&training, rows, epochs)?;
     let (sheet, [width, height]) = contents.sheet(recipe.preprocess.size)?;

@@ -49,7 +49,8 @@ pub fn run(args: &StepArgs) -> Result<()> {
     let vars = VarMap::new();
     let config = NetworkConfig { model: args.model.clone(), classes: CLASSES, ..NetworkConfig::default() };
     let network = Network::new(&config, init::seeded(&vars, 0, DType::F32, &device)).context(Usage::command_line())?;
-    let params = Params::new(&vars, |_| Some(1.0));
+    // A backbone that never learns has no step.
+    let params = Params::new(&vars, |name| (!network.frozen() || name.starts_with("head.")).then_some(1.0));
     let mut sgd = train::optim::build("sgd", json!({"momentum": 0.9, "nesterov": false, "weight_decay": 5e-4}))?;
 
     let mut rng = stream(0, 0, 0);
