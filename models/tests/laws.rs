@@ -4,6 +4,7 @@
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{VarBuilder, VarMap};
 use sconce_models::backbones::EfficientNet;
+use sconce_models::ops::Act;
 use sconce_models::{Family, Grad, Network, NetworkConfig, Pass, init, models, picture_size, resolve};
 use std::collections::BTreeSet;
 
@@ -305,19 +306,39 @@ fn models_name_the_pictures_that_they_were_made_for() {
     assert!(picture_size("efficientnet_b9").is_err());
 }
 
-/// A network of depthwise convolutions takes any activation, and each makes it another network.
+/// Every family takes any activation, and says something else with it.
 #[test]
-fn activations_can_be_swapped() {
-    let x = pictures(4, 32, 32);
-    let mut seen = vec![];
-    for act in ["relu", "silu", "gelu", "hard_swish", "mish", "tanh"] {
-        let (model, params) = ("mobilenetv3_small_050".into(), serde_json::json!({"act": act}));
-        let config = NetworkConfig { model, params, ..NetworkConfig::default() };
-        let vb = init::seeded(&VarMap::new(), 0, DType::F32, &Device::Cpu);
-        let logits = Network::new(&config, vb).unwrap().forward(&x, None, &mut Pass::train(0)).unwrap();
-        let logits = rows(&logits);
-        assert!(logits[0].iter().all(|v| v.is_finite()) && !seen.contains(&logits), "{act}");
-        seen.push(logits);
+fn activations_can_be_swapped_in_any_family() {
+    // What is wrong with a name that none has lists all of them.
+    let all = serde_json::from_str::<Act>("\"none\"").unwrap_err().to_string();
+    let acts: Vec<&str> = all.split('`').skip(3).step_by(2).collect();
+    assert!(acts.len() > 5 && acts.contains(&"mish"), "{all}");
+    let mut families = BTreeSet::new();
+    for (model, _) in models() {
+        let preset = resolve(model, &serde_json::Value::Null).unwrap();
+        // Families differ in what can be told of them.
+        if !families.insert(preset.as_object().unwrap().keys().cloned().collect::<Vec<_>>()) {
+            continue;
+        }
+        let vars = VarMap::new();
+        let say = |act: &str| {
+            let mut config = config(model, 3);
+            let mut params = config.params.as_object().cloned().unwrap_or_default();
+            params.insert("act".into(), act.into());
+            config.params = params.into();
+            assert_eq!(resolve(model, &config.params).unwrap()["act"], act, "{model}");
+            let network = Network::new(&config, init::seeded(&vars, 0, DType::F32, &Device::Cpu)).unwrap();
+            // Large numbers, so that those above 6 are not rare.
+            let x = (&inputs(model, &network, 1)[0] * 50.0).unwrap();
+            let logits = rows(&network.forward(&x, None, &mut Pass::eval()).unwrap());
+            assert!(logits[0].iter().all(|v| v.is_finite()), "{model}: {act}");
+            logits
+        };
+        let usual = preset["act"].as_str().unwrap_or_else(|| panic!("{model} has no field 'act'"));
+        let said = say(usual);
+        for act in acts.iter().filter(|act| **act != usual) {
+            assert_ne!(said, say(act), "{model}: {act}");
+        }
     }
 }
 

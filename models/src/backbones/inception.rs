@@ -8,7 +8,7 @@ use super::convolutional::{Convolutional, Stage};
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
 use crate::onnx::{Graph, Value};
-use crate::ops::{Block, Flow, Node, Pool, Program, Window, block, concat, k, linear, rect};
+use crate::ops::{Act, Block, Flow, Node, Pool, Program, Window, block, concat, k, linear, rect};
 use crate::pass::{Grad, Pass};
 use crate::summary::{Layer, program_layers};
 use candle_core::Tensor;
@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 /// | field | default | range |
 /// |---|---|---|
 /// | `width` | 1 | above 0, factor of all channels |
+/// | `act` | relu | a name of [`Act`] |
 /// | `aux` | 0 | outputs of the auxiliary head: as many as classes, or 0 for none |
 ///
 /// The auxiliary head reads the last map of 17×17 pixels, and needs them all. It exists for training alone: where a training pass has
@@ -30,13 +31,15 @@ use serde::{Deserialize, Serialize};
 pub struct Inception {
     /// Factor of all channels.
     pub width: f64,
+    /// Activation.
+    pub act: Act,
     /// Outputs of the auxiliary head.
     pub aux: usize,
 }
 
 impl Default for Inception {
     fn default() -> Self {
-        Self { width: 1.0, aux: 0 }
+        Self { width: 1.0, act: Act::Relu, aux: 0 }
     }
 }
 
@@ -183,10 +186,10 @@ impl Inception {
         }
     }
 
-    /// Convolutions one behind the other: name, channels, window; each with its norm and ReLU.
+    /// Convolutions one behind the other: name, channels, window; each with its norm and activation.
     fn path<'a>(&self, x: Flow<'a>, layers: &[(&str, usize, Window)]) -> Flow<'a> {
         layers.iter().fold(x, |x, (name, out, at)| {
-            x.conv(&format!("{name}.conv"), self.scaled(*out), *at).norm(&format!("{name}.bn")).relu()
+            x.conv(&format!("{name}.conv"), self.scaled(*out), *at).norm(&format!("{name}.bn")).act(self.act)
         })
     }
 
