@@ -223,6 +223,11 @@ impl Network {
         self.head.forward(&dropped(&joined, self.dropout, pass, "head.dropout")?, pass)
     }
 
+    /// Outputs of the backbone's auxiliary heads, see [`Backbone::auxiliary`].
+    pub fn auxiliary(&self) -> usize {
+        self.backbone.auxiliary()
+    }
+
     /// The head.
     pub fn head(&self) -> &dyn Head {
         self.head.as_ref()

@@ -5,7 +5,8 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::{VarBuilder, VarMap};
 use sconce_models::backbones::EfficientNet;
 use sconce_models::ops::Act;
-use sconce_models::{Family, Grad, Network, NetworkConfig, Pass, init, models, picture_size, resolve};
+use sconce_models::parts::Choice;
+use sconce_models::{Family, Network, NetworkConfig, Pass, init, models, picture_size, resolve};
 use std::collections::BTreeSet;
 
 /// Published numbers of parameters for so many classes: torchvision, the paper's table 6, pytorch-cifar, timm,
@@ -152,6 +153,16 @@ const REPEATS: &[(&str, &str)] = &[
 fn originals() -> Vec<&'static str> {
     let repeats = |model: &str| REPEATS.iter().any(|(repeats, _)| *repeats == model);
     models().into_iter().map(|(model, _)| model).filter(|model| !repeats(model)).collect()
+}
+
+/// The first model of every family: families differ in what can be told of them.
+fn one_of_each_family() -> Vec<&'static str> {
+    let mut families = BTreeSet::new();
+    let knobs = |model: &str| {
+        let preset = resolve(model, &serde_json::Value::Null).unwrap();
+        preset.as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+    };
+    models().into_iter().map(|(model, _)| model).filter(|model| families.insert(knobs(model))).collect()
 }
 
 /// A network without values, for counting.
@@ -313,13 +324,8 @@ fn activations_can_be_swapped_in_any_family() {
     let all = serde_json::from_str::<Act>("\"none\"").unwrap_err().to_string();
     let acts: Vec<&str> = all.split('`').skip(3).step_by(2).collect();
     assert!(acts.len() > 5 && acts.contains(&"mish"), "{all}");
-    let mut families = BTreeSet::new();
-    for (model, _) in models() {
+    for model in one_of_each_family() {
         let preset = resolve(model, &serde_json::Value::Null).unwrap();
-        // Families differ in what can be told of them.
-        if !families.insert(preset.as_object().unwrap().keys().cloned().collect::<Vec<_>>()) {
-            continue;
-        }
         let vars = VarMap::new();
         let say = |act: &str| {
             let mut config = config(model, 3);
@@ -397,20 +403,62 @@ fn running_statistics_move_only_when_asked() {
     let (network, vars) = network("baseline", 2, 0);
     let read = || vars.data().lock().unwrap()["backbone.stage1.bn0.running_mean"].to_vec1::<f32>().unwrap();
     let start = read();
-    let pass = |update_stats, train| Pass {
-        train,
-        update_stats,
-        grad: Grad::None,
-        key: 0,
-        recompute: false,
-        taps: None,
-        layers: None,
-    };
+    let pass = |update_stats, train| Pass { train, update_stats, ..Pass::eval() };
     network.forward(&pictures(2, 32, 32), None, &mut pass(false, true)).unwrap();
     network.forward(&pictures(2, 32, 32), None, &mut pass(true, false)).unwrap();
     assert_eq!(read(), start);
     network.forward(&pictures(2, 32, 32), None, &mut pass(true, true)).unwrap();
     assert_ne!(read(), start);
+}
+
+/// The values of the running statistics of `variables`.
+fn statistics(vars: &VarMap, variables: &[String]) -> Vec<Vec<f32>> {
+    let vars = vars.data().lock().unwrap();
+    let running = variables.iter().filter(|name| name.contains("running"));
+    running.map(|name| vars[name].to_vec1().unwrap()).collect()
+}
+
+#[test]
+fn frozen_stages_stay_as_they_are() {
+    for model in one_of_each_family() {
+        let (network, vars) = network(model, 3, 1);
+        let stages = network.stages();
+        let x = &inputs(model, &network, 3)[0];
+        let learns = |freeze: usize| {
+            let before: Vec<_> = stages.iter().map(|(_, names)| statistics(&vars, names)).collect();
+            let logits = network.forward(x, None, &mut Pass { freeze, ..Pass::train(1) }).unwrap();
+            let store = logits.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+            for (i, ((name, variables), before)) in stages.iter().zip(before).enumerate() {
+                let frozen = i < freeze.min(stages.len() - 1);
+                assert!(before.is_empty() || frozen == (statistics(&vars, variables) == before), "{model}: {name}");
+                for name in variables.iter().filter(|name| !name.contains("running")) {
+                    let learned = store.get(&vars.data().lock().unwrap()[name]).is_some();
+                    assert_ne!(learned, frozen, "{model}: {name} of {freeze} frozen stages");
+                }
+            }
+        };
+        learns(1);
+        learns(stages.len() / 2);
+        let map =
+            |pass: &mut Pass<'_>| network.features(x, pass).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let still = map(&mut Pass { freeze: usize::MAX, ..Pass::train(1) });
+        assert_eq!(still, map(&mut Pass::eval()), "{model}");
+        learns(usize::MAX);
+    }
+}
+
+/// What is new learns through what is not: here through the norm that ConvNeXt has behind its pool.
+#[test]
+fn a_pool_learns_before_a_frozen_neck() {
+    let vars = VarMap::new();
+    let config = NetworkConfig { model: "convnext_atto".into(), pool: Choice::new("gem"), ..NetworkConfig::default() };
+    let network = Network::new(&config, init::seeded(&vars, 0, DType::F32, &Device::Cpu)).unwrap();
+    let mut pass = Pass { freeze: usize::MAX, ..Pass::train(1) };
+    let logits = network.forward(&pictures(2, 32, 32), None, &mut pass).unwrap();
+    let store = logits.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+    for (name, var) in vars.data().lock().unwrap().iter() {
+        assert_eq!(store.get(var).is_some(), !name.starts_with("backbone."), "{name}");
+    }
 }
 
 #[test]

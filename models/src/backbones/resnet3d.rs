@@ -297,8 +297,9 @@ impl Backbone for Volumes {
         let x = if pass.grad == Grad::None { &x.detach() } else { x };
         let mut x = x.permute((0, 2, 3, 4, 1))?.contiguous()?;
         for (name, units) in &self.stages {
+            let frozen = pass.frozen(1, &x);
             for unit in units {
-                x = unit.forward(&x, self.act, pass)?;
+                x = unit.forward(&x, self.act, frozen.as_ref().unwrap_or(pass))?;
             }
             pass.tap(name, &x);
         }

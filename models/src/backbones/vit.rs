@@ -187,9 +187,10 @@ impl Backbone for Transformer {
             let side = x.dim(axis)?;
             x = x.pad_with_zeros(axis, 0, side.next_multiple_of(self.config.patch) - side)?;
         }
+        let grad = if pass.freeze > 0 { Grad::None } else { pass.grad };
         let map = self.embed.forward(&x, pass)?;
         let (b, h, w, c) = map.dims4()?;
-        let tokens = self.tokens(&map, pass.grad)?.reshape((b, 1, 1 + h * w, c))?;
+        let tokens = self.tokens(&map, grad)?.reshape((b, 1, 1 + h * w, c))?;
         let tokens = self.blocks.forward(&tokens, pass)?;
         match self.config.pooling {
             Pooling::Token => tokens.narrow(2, 0, 1)?.permute((0, 3, 1, 2)),
