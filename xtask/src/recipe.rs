@@ -7,6 +7,7 @@ use crate::demo::Demo;
 use crate::pretrained::Choice;
 use crate::usage::{Usage, suggestion};
 use anyhow::{Context, Result, bail};
+use augment::pixel::Interpolation;
 use models::ops::Tile;
 use models::pretrained::Input;
 use serde::{Deserialize, Serialize};
@@ -157,6 +158,11 @@ pub struct Preprocess {
     pub size: usize,
     /// How a picture becomes a square: squash, crop, letterbox (modes of the `resize` transform).
     pub resize: String,
+    /// Side of the kept middle as a share of that square's, 0.1..=1. Training pictures that are cropped at random are kept
+    /// whole.
+    pub crop: f64,
+    /// How pictures are resized, by the random crops of training, too: bilinear, bicubic.
+    pub interpolation: Interpolation,
     /// Deterministic transforms before that.
     pub steps: Vec<Spec>,
     /// Channel statistics for normalization: `imagenet`, `dataset` (measured), `pretrained` (those of the weights), or a table
@@ -166,7 +172,14 @@ pub struct Preprocess {
 
 impl Default for Preprocess {
     fn default() -> Self {
-        Self { size: 64, resize: "squash".into(), steps: vec![], stats: StatsChoice::Named(NamedStats::Dataset) }
+        Self {
+            size: 64,
+            resize: "squash".into(),
+            crop: 1.0,
+            interpolation: Interpolation::Bilinear,
+            steps: vec![],
+            stats: StatsChoice::Named(NamedStats::Dataset),
+        }
     }
 }
 
@@ -221,7 +234,7 @@ pub struct Model {
     /// Variables that start otherwise than the model says, by patterns of their names; the last one that fits counts.
     pub init: Vec<models::init::Rule>,
     /// Weights to start from: `true` for the model's default ones, a name of `list pretrained`, or a file. What they were
-    /// trained with is the default of `preprocess.size`, `preprocess.stats` and the model's configuration.
+    /// trained with is the default of `preprocess` (size, resize, crop, interpolation, stats) and of the model's configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pretrained: Option<Choice>,
     /// How their first convolution comes to read other than three channels: `repeat`, `mean`, `rgby`.
@@ -291,9 +304,16 @@ pub struct Train {
     pub batch_size: usize,
     /// Highest learning rate.
     pub lr: f64,
-    /// Factor of the learning rate for all but the head: 1 trains all alike, 0 leaves the backbone as it is, its statistics
-    /// and dropout included.
+    /// Factor of the learning rate for the backbone; what stands behind it is new: 1 trains all alike, 0 leaves the backbone as
+    /// it is, its statistics and dropout included.
     pub backbone_lr: f64,
+    /// Factor of the learning rate from each of the network's stages to the one before it, above 0 and at most 1; 1 trains them
+    /// alike.
+    pub layer_decay: f64,
+    /// Stages of the backbone, from the input on, that stay as they are.
+    pub freeze: usize,
+    /// Weight of the loss of each auxiliary head, where the model has one.
+    pub aux_weight: f64,
     /// A name of `list optimizers` with its parameters.
     pub optimizer: Spec,
     /// A name of `list schedules` with its parameters.
@@ -336,6 +356,9 @@ impl Default for Train {
             batch_size: 32,
             lr: 0.05,
             backbone_lr: 1.0,
+            layer_decay: 1.0,
+            freeze: 0,
+            aux_weight: 0.4,
             optimizer: Spec::new("sgd"),
             schedule: Spec::new("cosine"),
             warmup: 1.0,
