@@ -5,7 +5,9 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use data::Image;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use sconce_augment::pixel::{Border, Region, Sampling, Symmetry, bilinear, color, orient, rotation, warp, window};
+use sconce_augment::pixel::{
+    Border, Interpolation, Region, Sampling, Symmetry, color, orient, resize, rotation, warp, window,
+};
 use sconce_augment::{TRANSFORMS, build};
 use serde_json::json;
 
@@ -33,7 +35,7 @@ fn kernels(c: &mut Criterion) {
     bench("rotate_bilinear", &|image| warp(&image, inverse, Sampling::Bilinear, Border::Reflect101, 0));
     bench("rotate_nearest", &|image| warp(&image, inverse, Sampling::Nearest, Border::Constant, 0));
     let part = Region { left: 20, top: 30, width: 160, height: 120 };
-    bench("resized_crop", &|image| bilinear(image, part, 224, 224));
+    bench("resized_crop", &|image| resize(image, part, [224; 2], Interpolation::Bilinear));
     bench("crop", &|image| window(image, part, Border::Constant, 0));
     type InPlace = fn(&mut Image, f64);
     let changes: [(&str, InPlace, f64); 4] = [

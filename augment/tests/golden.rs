@@ -1,12 +1,12 @@
 //! Kernels against Pillow and torchvision (`xtask/fixtures/augment.py`).
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use candle_core::{Device, Tensor};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sconce_augment::Image;
 use sconce_augment::batch::{blend, cut, paste};
-use sconce_augment::pixel::{Border, Region, Sampling, Symmetry, bilinear, color, orient, rotation, warp};
+use sconce_augment::pixel::{Border, Interpolation, Region, Sampling, Symmetry, color, orient, resize, rotation, warp};
 use serde_json::{Value, json};
 
 fn cases(text: &str) -> Vec<Value> {
@@ -70,9 +70,21 @@ fn resizing_follows_pillow() {
         let [left, top, width, height] = sizes(&case["region"]);
         let region = Region { left: left as isize, top: top as isize, width, height };
         let [out_width, out_height] = sizes(&case["output"]);
-        let ours = bilinear(picture(&case["input"]), region, out_width, out_height);
+        let ours = resize(picture(&case["input"]), region, [out_width, out_height], Interpolation::Bilinear);
         let (most, share) = difference(&ours, &case["output"]);
         assert!(most <= 1 && share < 0.3, "{region:?} to {out_width} x {out_height}: {most}, {share}");
+    }
+}
+
+/// Pictures as networks are judged on them.
+#[test]
+fn evaluation_follows_timm() {
+    for case in cases(include_str!("golden/evaluation.json")) {
+        let resize = sconce_augment::build("resize", case["params"].clone()).unwrap();
+        let ours = resize.apply(picture(&case["input"]), &mut ChaCha8Rng::seed_from_u64(0));
+        let (most, share) = difference(&ours, &case["output"]);
+        println!("{}: largest difference {most}, of {share:.3}", case["params"]);
+        assert!(most <= 1 && share < 0.3, "{}: {most}, {share}", case["params"]);
     }
 }
 

@@ -22,8 +22,16 @@ fn parameters(name: &str) -> Vec<Value> {
         }
         "pad_crop" => vec![json!({}), json!({"size": 9, "border": "reflect_101", "padding": 40})],
         "random_erasing" => vec![json!({"p": 1}), json!({"p": 1, "value": "random", "scale": [0.5, 1.0]})],
-        "random_resized_crop" => vec![json!({"size": 8}), json!({"size": 1, "ratio": [0.01, 0.1]})],
-        "resize" => ["squash", "crop", "letterbox"].map(|mode| json!({"size": 9, "mode": mode})).into(),
+        "random_resized_crop" => {
+            vec![json!({"size": 8, "interpolation": "bicubic"}), json!({"size": 1, "ratio": [0.01, 0.1]})]
+        }
+        "resize" => ["squash", "crop", "letterbox"]
+            .map(|mode| {
+                [("bilinear", 1.0), ("bicubic", 0.875)].map(|(interpolation, crop)| {
+                json!({"size": 9, "mode": mode, "crop": crop, "interpolation": interpolation})
+            })
+            })
+            .concat(),
         "rotate" => ["constant", "reflect_101", "replicate"].map(|b| json!({"degrees": 180, "border": b})).into(),
         _ => vec![json!({})],
     }

@@ -32,7 +32,13 @@ pub trait Backbone: Send + Sync {
     fn frozen(&self) -> bool {
         false
     }
-    /// Names of the stages from input to output and the variables of each: the unit of freezing and of differential learning rates.
+    /// Outputs of its auxiliary heads, each of which taps hear in training under the name
+    /// [`AUXILIARY`](crate::AUXILIARY); 0 if it has none.
+    fn auxiliary(&self) -> usize {
+        0
+    }
+    /// Names of the stages from input to output and the variables of each: the unit of freezing and of differential learning
+    /// rates. Auxiliary heads come last.
     fn stages(&self) -> Vec<(String, Vec<String>)>;
     /// Every layer for pictures of `size` (height, width), for summaries.
     fn layers(&self, size: (usize, usize)) -> Result<Vec<Layer>>;

@@ -47,5 +47,5 @@ mod summary;
 pub use backbone::{Backbone, Entry, Family, Preset, build, models, picture_size, reference_name, resolve};
 pub use error::{Error, Result};
 pub use network::{Network, NetworkConfig};
-pub use pass::{Grad, LayerTap, Pass, Tap};
+pub use pass::{AUXILIARY, Grad, LayerTap, Pass, Tap};
 pub use summary::{Layer, Summary};

@@ -264,6 +264,11 @@ impl Network {
         dropped(&joined, self.dropout, pass, "head.dropout")
     }
 
+    /// Outputs of the backbone's auxiliary heads, see [`Backbone::auxiliary`].
+    pub fn auxiliary(&self) -> usize {
+        self.backbone.auxiliary()
+    }
+
     /// The head.
     pub fn head(&self) -> &dyn Head {
         self.head.as_ref()

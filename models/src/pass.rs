@@ -13,6 +13,9 @@ pub enum Grad {
     All,
 }
 
+/// The name under which taps hear auxiliary heads.
+pub const AUXILIARY: &str = "aux";
+
 /// Sees named intermediate results.
 pub type Tap<'a> = &'a mut dyn FnMut(&str, &Tensor);
 
@@ -32,6 +35,9 @@ pub struct Pass<'a> {
     /// Keep nothing inside blocks and run them forward again on the way back: less memory for about a third more time
     /// (Chen et al. 2016, "Training deep nets with sublinear memory cost").
     pub recompute: bool,
+    /// So many of the backbone's stages, from the input on, stay as they are: they run as in evaluation, and their parameters
+    /// have no gradients. `usize::MAX`: all of them. Counts down while they run.
+    pub freeze: usize,
     /// Called with (stage name, map `[B, H, W, C]`) after every stage: auxiliary heads, distillation, feature maps.
     pub taps: Option<Tap<'a>>,
     /// Called with (name of the weight within the backbone, output) after every convolution of a block program, which then
@@ -42,11 +48,12 @@ pub struct Pass<'a> {
 impl Pass<'_> {
     /// A training pass with this key.
     pub fn train(key: u64) -> Self {
-        Self { train: true, update_stats: true, grad: Grad::All, key, recompute: false, taps: None, layers: None }
+        Self { train: true, update_stats: true, grad: Grad::All, key, ..Self::eval() }
     }
     /// Evaluation without a graph.
     pub fn eval() -> Self {
-        Self { train: false, update_stats: false, grad: Grad::None, key: 0, recompute: false, taps: None, layers: None }
+        let (grad, key, recompute, freeze) = (Grad::None, 0, false, 0);
+        Self { train: false, update_stats: false, grad, key, recompute, freeze, taps: None, layers: None }
     }
     /// Evaluation with the gradient of the input.
     pub fn explain() -> Self {
@@ -58,8 +65,14 @@ impl Pass<'_> {
     }
     /// The same pass, but nobody looks in.
     pub(crate) fn untapped<'b>(&self) -> Pass<'b> {
-        let Self { train, update_stats, grad, key, recompute, .. } = *self;
-        Pass { train, update_stats, grad, key, recompute, taps: None, layers: None }
+        let Self { train, update_stats, grad, key, recompute, freeze, .. } = *self;
+        Pass { train, update_stats, grad, key, recompute, freeze, taps: None, layers: None }
+    }
+    /// The pass of the next `stages` stages, which read `x`, if all of them are frozen.
+    pub(crate) fn frozen<'b>(&mut self, stages: usize, x: &Tensor) -> Option<Pass<'b>> {
+        self.freeze = self.freeze.checked_sub(stages)?;
+        // What lies before may learn: a pool before the neck.
+        Some(if x.track_op() { Pass::explain() } else { Pass::eval() })
     }
     pub(crate) fn tap(&mut self, name: &str, x: &Tensor) {
         if let Some(tap) = &mut self.taps {

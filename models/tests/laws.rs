@@ -4,7 +4,9 @@
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarMap;
 use sconce_models::backbones::EfficientNet;
-use sconce_models::{Family, Grad, Network, NetworkConfig, Pass, init, models, picture_size, resolve};
+use sconce_models::ops::Act;
+use sconce_models::parts::Choice;
+use sconce_models::{Family, Network, NetworkConfig, Pass, init, models, picture_size, resolve};
 use std::collections::BTreeSet;
 
 /// Published numbers of parameters for so many classes: torchvision, the paper's table 6, pytorch-cifar, timm,
@@ -206,6 +208,16 @@ fn originals() -> Vec<&'static str> {
     models().into_iter().map(|(model, _)| model).filter(|model| !repeats(model)).collect()
 }
 
+/// The first model of every family: families differ in what can be told of them.
+fn one_of_each_family() -> Vec<&'static str> {
+    let mut families = BTreeSet::new();
+    let knobs = |model: &str| {
+        let preset = resolve(model, &serde_json::Value::Null).unwrap();
+        preset.as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+    };
+    models().into_iter().map(|(model, _)| model).filter(|model| families.insert(knobs(model))).collect()
+}
+
 /// A network without values, for counting.
 fn outline(model: &str, classes: usize) -> Network {
     let config = NetworkConfig { model: model.into(), classes, ..NetworkConfig::default() };
@@ -374,19 +386,34 @@ fn models_name_the_pictures_that_they_were_made_for() {
     assert!(picture_size("efficientnet_b9").is_err());
 }
 
-/// A network of depthwise convolutions takes any activation, and each makes it another network.
+/// Every family takes any activation, and says something else with it.
 #[test]
-fn activations_can_be_swapped() {
-    let x = pictures(4, 32, 32);
-    let mut seen = vec![];
-    for act in ["relu", "silu", "gelu", "hard_swish", "mish", "tanh"] {
-        let (model, params) = ("mobilenetv3_small_050".into(), serde_json::json!({"act": act}));
-        let config = NetworkConfig { model, params, ..NetworkConfig::default() };
-        let vb = init::seeded(&VarMap::new(), 0, DType::F32, &Device::Cpu);
-        let logits = Network::new(&config, vb).unwrap().forward(&x, None, &mut Pass::train(0)).unwrap();
-        let logits = rows(&logits);
-        assert!(logits[0].iter().all(|v| v.is_finite()) && !seen.contains(&logits), "{act}");
-        seen.push(logits);
+fn activations_can_be_swapped_in_any_family() {
+    // What is wrong with a name that none has lists all of them.
+    let all = serde_json::from_str::<Act>("\"none\"").unwrap_err().to_string();
+    let acts: Vec<&str> = all.split('`').skip(3).step_by(2).collect();
+    assert!(acts.len() > 5 && acts.contains(&"mish"), "{all}");
+    for model in one_of_each_family() {
+        let preset = resolve(model, &serde_json::Value::Null).unwrap();
+        let vars = VarMap::new();
+        let say = |act: &str| {
+            let mut config = config(model, 3);
+            let mut params = config.params.as_object().cloned().unwrap_or_default();
+            params.insert("act".into(), act.into());
+            config.params = params.into();
+            assert_eq!(resolve(model, &config.params).unwrap()["act"], act, "{model}");
+            let network = Network::new(&config, init::seeded(&vars, 0, DType::F32, &Device::Cpu)).unwrap();
+            // Large numbers, so that those above 6 are not rare.
+            let x = (&inputs(model, &network, 1)[0] * 50.0).unwrap();
+            let logits = rows(&network.forward(&x, None, &mut Pass::eval()).unwrap());
+            assert!(logits[0].iter().all(|v| v.is_finite()), "{model}: {act}");
+            logits
+        };
+        let usual = preset["act"].as_str().unwrap_or_else(|| panic!("{model} has no field 'act'"));
+        let said = say(usual);
+        for act in acts.iter().filter(|act| **act != usual) {
+            assert_ne!(said, say(act), "{model}: {act}");
+        }
     }
 }
 
@@ -449,20 +476,62 @@ fn running_statistics_move_only_when_asked() {
     let (network, vars) = network("baseline", 2, 0);
     let read = || vars.data().lock().unwrap()["backbone.stage1.bn0.running_mean"].to_vec1::<f32>().unwrap();
     let start = read();
-    let pass = |update_stats, train| Pass {
-        train,
-        update_stats,
-        grad: Grad::None,
-        key: 0,
-        recompute: false,
-        taps: None,
-        layers: None,
-    };
+    let pass = |update_stats, train| Pass { train, update_stats, ..Pass::eval() };
     network.forward(&pictures(2, 32, 32), None, &mut pass(false, true)).unwrap();
     network.forward(&pictures(2, 32, 32), None, &mut pass(true, false)).unwrap();
     assert_eq!(read(), start);
     network.forward(&pictures(2, 32, 32), None, &mut pass(true, true)).unwrap();
     assert_ne!(read(), start);
+}
+
+/// The values of the running statistics of `variables`.
+fn statistics(vars: &VarMap, variables: &[String]) -> Vec<Vec<f32>> {
+    let vars = vars.data().lock().unwrap();
+    let running = variables.iter().filter(|name| name.contains("running"));
+    running.map(|name| vars[name].to_vec1().unwrap()).collect()
+}
+
+#[test]
+fn frozen_stages_stay_as_they_are() {
+    for model in one_of_each_family() {
+        let (network, vars) = network(model, 3, 1);
+        let stages = network.stages();
+        let x = &inputs(model, &network, 3)[0];
+        let learns = |freeze: usize| {
+            let before: Vec<_> = stages.iter().map(|(_, names)| statistics(&vars, names)).collect();
+            let logits = network.forward(x, None, &mut Pass { freeze, ..Pass::train(1) }).unwrap();
+            let store = logits.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+            for (i, ((name, variables), before)) in stages.iter().zip(before).enumerate() {
+                let frozen = i < freeze.min(stages.len() - 1);
+                assert!(before.is_empty() || frozen == (statistics(&vars, variables) == before), "{model}: {name}");
+                for name in variables.iter().filter(|name| !name.contains("running")) {
+                    let learned = store.get(&vars.data().lock().unwrap()[name]).is_some();
+                    assert_ne!(learned, frozen, "{model}: {name} of {freeze} frozen stages");
+                }
+            }
+        };
+        learns(1);
+        learns(stages.len() / 2);
+        let map =
+            |pass: &mut Pass<'_>| network.features(x, pass).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let still = map(&mut Pass { freeze: usize::MAX, ..Pass::train(1) });
+        assert_eq!(still, map(&mut Pass::eval()), "{model}");
+        learns(usize::MAX);
+    }
+}
+
+/// What is new learns through what is not: here through the norm that ConvNeXt has behind its pool.
+#[test]
+fn a_pool_learns_before_a_frozen_neck() {
+    let vars = VarMap::new();
+    let config = NetworkConfig { model: "convnext_atto".into(), pool: Choice::new("gem"), ..NetworkConfig::default() };
+    let network = Network::new(&config, init::seeded(&vars, 0, DType::F32, &Device::Cpu)).unwrap();
+    let mut pass = Pass { freeze: usize::MAX, ..Pass::train(1) };
+    let logits = network.forward(&pictures(2, 32, 32), None, &mut pass).unwrap();
+    let store = logits.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+    for (name, var) in vars.data().lock().unwrap().iter() {
+        assert_eq!(store.get(var).is_some(), !name.starts_with("backbone."), "{name}");
+    }
 }
 
 #[test]
@@ -594,7 +663,7 @@ fn half_precision_maps_give_single_precision_gradients() {
 #[test]
 fn pools_are_counted_at_every_pixel() {
     let work = |model: &str, pool: &str| {
-        let pool = sconce_models::parts::Choice::new(pool);
+        let pool = Choice::new(pool);
         let config = NetworkConfig { model: model.into(), pool, ..NetworkConfig::default() };
         Network::new(&config, init::outline()).unwrap().summary((64, 64)).unwrap().multiply_adds()
     };

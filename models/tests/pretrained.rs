@@ -176,6 +176,16 @@ fn another_head_starts_anew_and_other_channels_are_adapted() {
 }
 
 #[test]
+fn another_auxiliary_head_starts_anew() {
+    let of = |classes: usize| network("inception_v3", classes, 3, json!({"width": 0.03, "aux": classes}));
+    let report = into(&of(5), &file(&of(1000), "fc", |_| ())).unwrap();
+    let adapted: Vec<&str> = report.adapted.iter().map(|(name, _)| name.as_str()).collect();
+    let aux = ["backbone.AuxLogits.fc.bias", "backbone.AuxLogits.fc.weight"];
+    assert_eq!(adapted, [&aux[..], &["head.bias", "head.weight"]].concat());
+    assert!(report.missing.is_empty() && report.unexpected.is_empty(), "{report}");
+}
+
+#[test]
 fn what_is_missing_and_what_is_left_is_told() {
     let made = network("resnet18", 3, 3, THIN());
     let weights = file(&made, "fc", |t| {

@@ -1,7 +1,7 @@
 //! From names and parameters to the objects of the six crates: everything is built before anything is read.
 
 use crate::pretrained;
-use crate::recipe::{ClassWeights, Data, NamedStats, Recipe, Spec, StatsChoice, table};
+use crate::recipe::{ClassWeights, Data, NamedStats, Preprocess, Recipe, Spec, StatsChoice, table};
 use crate::usage::Usage;
 use anyhow::{Context, Result, anyhow};
 use augment::{BatchTransform, Transform};
@@ -9,7 +9,7 @@ use data::decode::Color;
 use data::explore::Report;
 use eval::Metric;
 use losses::Loss;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -58,7 +58,8 @@ pub fn parts(recipe: &mut Recipe) -> Result<Parts> {
         specs.iter().map(|spec| resolve(spec, f, at)).collect()
     };
     let steps = all(&recipe.preprocess.steps, &transform, "preprocess.steps")?;
-    let given: Vec<Spec> = recipe.augment.transforms.iter().map(|t| sized(t, recipe.preprocess.size)).collect();
+    resolve(&evaluation_fit(recipe), &transform, "preprocess")?;
+    let given: Vec<Spec> = recipe.augment.transforms.iter().map(|t| sized(t, &recipe.preprocess)).collect();
     let transforms = all(&given, &transform, "augment.transforms")?;
     let mixing = all(&recipe.augment.batch, &batch, "augment.batch")?;
     let decisive = resolve(&recipe.eval.metric, &metric, "eval.metric")?;
@@ -72,10 +73,9 @@ pub fn parts(recipe: &mut Recipe) -> Result<Parts> {
     let (pool, head) = network_parts(recipe)?;
 
     recipe.preprocess.steps = steps;
-    let evaluation = evaluation_steps(recipe);
     // Random changes come between the deterministic steps and the fit to the input size.
-    let (steps, fit) = evaluation.split_at(evaluation.len() - 1);
-    let training: Vec<Spec> = steps.iter().chain(&transforms).chain(fit).cloned().collect();
+    let fit = training_fit(recipe);
+    let training: Vec<Spec> = recipe.preprocess.steps.iter().chain(&transforms).chain([&fit]).cloned().collect();
     let parts = Parts {
         training: shared(&training).at(recipe, "augment.transforms")?,
         mixing: mixing
@@ -106,8 +106,21 @@ pub fn parts(recipe: &mut Recipe) -> Result<Parts> {
 
 /// Deterministic transforms of every picture, the last one to the input size.
 pub fn evaluation_steps(recipe: &Recipe) -> Vec<Spec> {
-    let fit = Spec::new("resize").with(json!({"size": recipe.preprocess.size, "mode": recipe.preprocess.resize}));
-    recipe.preprocess.steps.iter().cloned().chain([fit]).collect()
+    recipe.preprocess.steps.iter().cloned().chain([evaluation_fit(recipe)]).collect()
+}
+
+fn evaluation_fit(recipe: &Recipe) -> Spec {
+    let Preprocess { size, resize, crop, interpolation, .. } = &recipe.preprocess;
+    Spec::new("resize").with(json!({"size": size, "mode": resize, "crop": crop, "interpolation": interpolation}))
+}
+
+/// What brings training pictures to the input size: all of a picture where a random crop has chosen that before.
+pub fn training_fit(recipe: &Recipe) -> Spec {
+    let mut fit = evaluation_fit(recipe);
+    for transform in &recipe.augment.transforms {
+        random_crops(&mut written(transform), &mut |_| drop(fit.params.insert("crop".into(), json!(1.0))));
+    }
+    fit
 }
 
 /// Transforms as one function.
@@ -117,29 +130,42 @@ pub fn shared(specs: &[Spec]) -> Result<Shared> {
     Ok(Arc::new(move |image, rng| pipeline.apply(image, rng)))
 }
 
-/// Gives every `random_resized_crop` without a size, also inside others, that of the network's input.
-fn sized(transform: &Spec, size: usize) -> Spec {
-    fn walk(value: &mut Value, size: usize) {
-        match value {
-            Value::Array(values) => values.iter_mut().for_each(|value| walk(value, size)),
-            Value::String(name) if name == CROP => *value = json!({"name": CROP, "size": size}),
-            Value::Object(params) => {
-                if params.get("name").is_some_and(|name| name == CROP) {
-                    params.entry("size").or_insert(json!(size));
-                }
-                params.iter_mut().filter(|(key, _)| *key == "of").for_each(|(_, value)| walk(value, size));
-            }
-            _ => {}
-        }
-    }
-    const CROP: &str = "random_resized_crop";
-    let mut params = transform.params.clone();
-    params.insert("name".into(), json!(transform.name));
-    let mut value = Value::Object(params);
-    walk(&mut value, size);
+/// Gives every `random_resized_crop` without a size or an interpolation those of the network's input.
+fn sized(transform: &Spec, preprocess: &Preprocess) -> Spec {
+    let mut value = written(transform);
+    random_crops(&mut value, &mut |params| {
+        params.entry("size").or_insert(json!(preprocess.size));
+        params.entry("interpolation").or_insert(json!(preprocess.interpolation));
+    });
     let mut params = table(value);
     params.remove("name");
     Spec { name: transform.name.clone(), params }
+}
+
+/// A transform as inside another one.
+fn written(transform: &Spec) -> Value {
+    let mut params = transform.params.clone();
+    params.insert("name".into(), json!(transform.name));
+    Value::Object(params)
+}
+
+/// Calls `change` with the parameters of every `random_resized_crop` in `transform`, also inside others.
+fn random_crops(transform: &mut Value, change: &mut dyn FnMut(&mut Map<String, Value>)) {
+    const CROP: &str = "random_resized_crop";
+    match transform {
+        Value::Array(all) => all.iter_mut().for_each(|transform| random_crops(transform, change)),
+        Value::String(name) if name == CROP => {
+            *transform = json!({"name": CROP});
+            random_crops(transform, change);
+        }
+        Value::Object(params) => {
+            if params.get("name").is_some_and(|name| name == CROP) {
+                change(params);
+            }
+            params.iter_mut().filter(|(key, _)| *key == "of").for_each(|(_, value)| random_crops(value, change));
+        }
+        _ => {}
+    }
 }
 
 /// Values that no crate checks.
@@ -159,6 +185,12 @@ fn check(recipe: &Recipe) -> Result<()> {
         _ if !(1..=1024).contains(&train.prefetch) => wrong("train.prefetch must be in 1..=1024"),
         _ if !(train.lr > 0.0 && train.lr.is_finite()) => wrong("train.lr must be positive"),
         _ if !(0.0..=1000.0).contains(&train.backbone_lr) => wrong("train.backbone_lr must be in 0..=1000"),
+        _ if !(train.layer_decay > 0.0 && train.layer_decay <= 1.0) => {
+            wrong("train.layer_decay must be above 0 and at most 1")
+        }
+        _ if !(train.aux_weight > 0.0 && train.aux_weight <= 1000.0) => {
+            wrong("train.aux_weight must be above 0 and at most 1000; model.aux = 0 leaves the auxiliary head out")
+        }
         _ if !(0.0..1.0).contains(&train.ema) => wrong("train.ema must be in 0..1"),
         _ if !finite(train.warmup) => wrong("train.warmup must be at least 0 epochs"),
         _ if !finite(train.clip_norm) => wrong("train.clip_norm must be at least 0"),
@@ -204,6 +236,11 @@ fn check_input(recipe: &Recipe, model: &Value) -> Result<()> {
         return Err(anyhow!(what)).context(Usage::recipe(&recipe.name));
     }
     crate::features::check(recipe, backbone.frozen()).context(Usage::recipe(&recipe.name))?;
+    let (freeze, stages) = (recipe.train.freeze, backbone.stages().len());
+    if freeze > stages {
+        let why = anyhow!("train.freeze must be at most {stages}, the stages of the backbone, got {freeze}");
+        return Err(why).context(Usage::recipe(&recipe.name));
+    }
     let size = recipe.preprocess.size;
     backbone.layers((size, size)).at(recipe, "preprocess.size does not suit the model").map(drop)
 }
@@ -266,6 +303,19 @@ pub fn loss(recipe: &Recipe, counts: &[usize]) -> Result<Box<dyn Loss>> {
     Ok(loss)
 }
 
+/// Whether an auxiliary head says a logit for each of so many classes.
+pub fn check_auxiliary(recipe: &Recipe, channels: usize, classes: usize) -> Result<()> {
+    let params = Value::Object(recipe.model.params.clone());
+    match models::build(&recipe.model.name, &params, channels, models::init::outline()).at(recipe, "model")?.auxiliary()
+    {
+        outputs if outputs == 0 || outputs == classes => Ok(()),
+        outputs => {
+            Err(anyhow!("the auxiliary head has {outputs} outputs for {classes} classes; set model.aux={classes}"))
+                .at(recipe, "model")
+        }
+    }
+}
+
 /// The optimizer of the recipe.
 pub fn optimizer(recipe: &Recipe) -> Result<Box<dyn train::optim::Optimizer>> {
     train::optim::build(&recipe.train.optimizer.name, recipe.train.optimizer.value()).at(recipe, "train.optimizer")
@@ -297,4 +347,34 @@ pub fn stats(recipe: &Recipe, measured: (&[f64], &[f64])) -> Result<data::Stats>
         }
         StatsChoice::Given { mean, std } => data::Stats { mean: mean.clone(), std: std.clone() },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How the training pictures of a recipe with these transforms are resized.
+    fn fits(transforms: &str) -> (Recipe, Spec) {
+        let sets = [
+            "preprocess.crop=0.5",
+            "preprocess.interpolation=bicubic",
+            "preprocess.resize=crop",
+            &format!("augment.transforms={transforms}"),
+        ];
+        let mut recipe = Recipe::load("default", &sets.map(String::from)).unwrap();
+        parts(&mut recipe).unwrap();
+        let fit = training_fit(&recipe);
+        (recipe, fit)
+    }
+
+    #[test]
+    fn random_crops_choose_instead_of_the_middle() {
+        let (recipe, fit) = fits("[{name='maybe', of='random_resized_crop'}]");
+        assert_eq!((&fit.params["crop"], &fit.params["interpolation"]), (&json!(1.0), &json!("bicubic")));
+        let crop = &recipe.augment.transforms[0].params["of"];
+        assert_eq!((&crop["size"], &crop["interpolation"]), (&json!(64), &json!("bicubic")));
+        assert_eq!(evaluation_steps(&recipe)[0].params["crop"], 0.5);
+        let (recipe, fit) = fits("['flip']");
+        assert_eq!(fit, evaluation_steps(&recipe)[0]);
+    }
 }

@@ -28,12 +28,11 @@ pub fn try_step(training: &Training<'_>, fold: &Fold) -> Result<Seconds> {
     let params = fold.params(training.recipe);
     let mut optimizer = crate::assemble::optimizer(training.recipe)?;
     let at = At { epoch: 0, step: 0, steps_per_epoch: fold.batches(), epochs: training.recipe.train.epochs };
-    let task = fold.task();
     let mut times = vec![];
     let mut clock = Instant::now();
     for step in fold.first_steps(training.parts).take(WARM + TIMED) {
         let step = step.map_err(|error| anyhow!(error))?;
-        let gradients = Gradients::take(&task.loss(&step, at)?.backward()?, &params)?;
+        let gradients = Gradients::take(&fold.loss(&step, at)?.backward()?, &params)?;
         optimizer.step(&params, &gradients, training.recipe.train.lr * 1e-3)?;
         times.push(clock.elapsed().as_secs_f64());
         clock = Instant::now();

@@ -142,15 +142,16 @@ fn digest(tensor: &Tensor) -> Result<String> {
 }
 
 /// Whether a variable decides on features: all but what stands behind the pool.
-pub fn is_seeing(variable: &str) -> bool {
+fn is_seeing(variable: &str) -> bool {
     variable.starts_with("backbone.") || variable.starts_with("pool.")
 }
 
-/// The variables behind the pool: all that learns where the backbone does not.
+/// The variables behind the backbone: all that learns where it does not.
 pub fn behind(vars: &VarMap) -> VarMap {
     let behind = VarMap::new();
     let all = vars.data().lock().unwrap_or_else(PoisonError::into_inner);
-    let some = all.iter().filter(|(name, _)| !is_seeing(name)).map(|(name, var)| (name.clone(), var.clone()));
+    let some =
+        all.iter().filter(|(name, _)| !name.starts_with("backbone.")).map(|(name, var)| (name.clone(), var.clone()));
     behind.data().lock().unwrap_or_else(PoisonError::into_inner).extend(some);
     behind
 }

@@ -7,7 +7,7 @@ use crate::predict;
 use crate::prepare::Prepared;
 use crate::pretrained::Start;
 use crate::progress::{Progress, Stretch};
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, Train};
 use crate::saved::{Saved, Trained};
 use crate::times::Times;
 use anyhow::{Context, Result};
@@ -18,7 +18,7 @@ use eval::{Goal, Predictions, Run, Scalar, Scalars};
 use losses::Loss;
 use models::parts::Choice;
 use models::pretrained::Report;
-use models::{NetworkConfig, Pass};
+use models::{AUXILIARY, Network, NetworkConfig, Pass};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -59,10 +59,12 @@ pub struct Fold {
     pub trained: Trained,
     /// What the pretrained weights set.
     pub begun: Option<Report>,
-    /// Whether only what stands behind the backbone is trained.
-    still: bool,
+    /// Stages of the backbone that stay as they are.
+    freeze: usize,
     /// Heads that learn from resamples.
     bags: usize,
+    /// Weight of the loss of auxiliary heads.
+    aux_weight: f64,
     pub train: Loader,
     pub validation: Loader,
     pub test: Option<Loader>,
@@ -157,8 +159,23 @@ impl Training<'_> {
             limit => train.batches().min(limit * recipe.train.accumulate),
         };
         let still = recipe.train.backbone_lr == 0.0 || trained.network.frozen();
-        let bags = recipe.train.bags;
-        Ok(Fold { number, saved, trained, begun, still, bags, train, validation, test, loss, seed, batches })
+        let freeze = if still { usize::MAX } else { recipe.train.freeze };
+        let Train { bags, aux_weight, .. } = recipe.train;
+        Ok(Fold {
+            number,
+            saved,
+            trained,
+            begun,
+            freeze,
+            bags,
+            aux_weight,
+            train,
+            validation,
+            test,
+            loss,
+            seed,
+            batches,
+        })
     }
 
     /// Trains `fold` from where its checkpoint is, and predicts.
@@ -210,7 +227,7 @@ impl Training<'_> {
         let watch = Watch::new(self, fold);
         // What does not learn needs no checkpoint.
         let all = &fold.trained.vars;
-        let vars = if fold.still { features::behind(all) } else { all.clone() };
+        let vars = if fold.still() { features::behind(all) } else { all.clone() };
         let mut trainer = Trainer::new(config, &vars, params, optimizer, assemble::schedule(self.recipe)?)?;
         trainer.resume()?;
         let (done, epochs) = (trainer.state().step, trainer.state().epoch);
@@ -231,7 +248,7 @@ impl Training<'_> {
             Ok(flow)
         });
         let outcome = trainer.fit(
-            &fold.task(),
+            fold,
             fold.batches,
             |epoch, first| {
                 let mut steps = fold.steps(self.parts, epoch, first);
@@ -241,7 +258,7 @@ impl Training<'_> {
         )?;
         drop(trainer);
         scalars.flush()?;
-        if outcome.finished && fold.still {
+        if outcome.finished && fold.still() {
             features::write_whole(all, &folder.join("weights.safetensors"))?;
         }
         Ok(outcome.finished)
@@ -285,40 +302,17 @@ impl Fold {
         })
     }
 
-    /// What a step means.
-    pub fn task(&self) -> impl Task<Batch = Step> + '_ {
-        train::supervised(
-            |step: &Step, _| {
-                let network = &self.trained.network;
-                let (images, meta) = (&step.batch.images, step.batch.meta.as_ref());
-                let (mut train, mut eval) = (Pass::train(step.key), Pass::eval());
-                if !self.still {
-                    return network.forward(images, meta, &mut train);
-                }
-                let rows = match images.rank() {
-                    2 => images.clone(),
-                    _ => network.embed(&network.features(images, &mut eval)?, &mut eval)?,
-                };
-                match step.drawn {
-                    Some(_) => network.each(&rows, meta, &mut train),
-                    None => network.classify(&rows, meta, &mut train),
-                }
-            },
-            |logits: &Tensor, step: &Step| match &step.drawn {
-                Some(drawn) => drawn.loss(logits, &step.targets, |logits, targets| self.loss.forward(logits, targets)),
-                None => self.loss.forward(logits, &step.targets),
-            },
-        )
+    /// Whether nothing of the backbone is trained.
+    fn still(&self) -> bool {
+        self.freeze == usize::MAX
     }
 
     /// What is trained.
     pub fn params(&self, recipe: &Recipe) -> Params {
-        let (decays, backbone) = (recipe.train.decay_norms, recipe.train.backbone_lr);
-        let scale = |name: &str| match features::is_seeing(name) {
-            true => Some(backbone).filter(|_| !self.still),
-            false => Some(1.0),
-        };
-        Params::new(&self.trained.vars, scale).with_decay(|_, shape| decays || shape.len() > 1)
+        let rates = rates(&self.trained.network, &recipe.train, self.freeze);
+        let decays = recipe.train.decay_norms;
+        Params::new(&self.trained.vars, |name| rates.get(name).copied())
+            .with_decay(|_, shape| decays || shape.len() > 1)
     }
 
     /// Batches of an epoch.
@@ -339,6 +333,49 @@ fn head(recipe: &Recipe) -> Choice {
         1 => head,
         bags => Choice::with("bag", json!({"heads": bags, "of": head})),
     }
+}
+
+impl Task for Fold {
+    type Batch = Step;
+
+    /// The loss of the logits, and a share of that of what auxiliary heads say.
+    fn loss(&self, step: &Step, _: train::Progress) -> candle_core::Result<Tensor> {
+        let network = &self.trained.network;
+        let (images, meta) = (&step.batch.images, step.batch.meta.as_ref());
+        let loss = |logits: &Tensor| self.loss.forward(logits, &step.targets);
+        let mut aux = vec![];
+        let mut hear = |name: &str, said: &Tensor| aux.extend((name == AUXILIARY).then(|| said.clone()));
+        let mut pass = Pass { freeze: self.freeze, ..Pass::train(step.key) };
+        // Features in the place of pictures.
+        if images.rank() == 2 {
+            return match &step.drawn {
+                Some(drawn) => drawn.loss(&network.each(images, meta, &mut pass)?, &step.targets, |logits, targets| {
+                    self.loss.forward(logits, targets)
+                }),
+                None => loss(&network.classify(images, meta, &mut pass)?),
+            };
+        }
+        if network.auxiliary() > 0 {
+            pass.taps = Some(&mut hear);
+        }
+        let logits = network.forward(images, meta, &mut pass)?;
+        aux.iter().try_fold(loss(&logits)?, |sum, said| sum + (loss(said)? * self.aux_weight)?)
+    }
+}
+
+/// Factors of the learning rate by variable: what stands behind the backbone has that of the recipe, the backbone's stages
+/// smaller ones towards the input; the first `freeze`, and the pool of features that are computed before, have none.
+fn rates(network: &Network, train: &Train, freeze: usize) -> BTreeMap<String, f64> {
+    let stages = network.stages();
+    let last = stages.len() - 1;
+    let rate = |stage: usize, name: &str| match stage {
+        _ if train.features && name.starts_with("pool.") => 0.0,
+        _ if stage == last => 1.0,
+        _ if stage < freeze => 0.0,
+        _ => train.backbone_lr * train.layer_decay.powi((last - stage) as i32),
+    };
+    let named = stages.into_iter().enumerate().flat_map(|(i, (_, names))| names.into_iter().map(move |name| (name, i)));
+    named.map(|(name, stage)| (rate(stage, &name), name)).filter(|(rate, _)| *rate > 0.0).map(|(r, n)| (n, r)).collect()
 }
 
 /// Measures what training takes beside waiting for pictures and judging.
@@ -439,4 +476,123 @@ pub fn finished(run: &Run, fold: usize, prepared: &Prepared, tested: bool) -> Re
 /// Whether a row is judged at the end: a labelled row of the test part.
 pub fn is_labelled_test(row: &data::Row) -> bool {
     row.part == Part::Test && row.target.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prepare;
+    use candle_nn::VarMap;
+    use models::init;
+    use models::parts::Choice;
+    use train::Gradients;
+
+    /// A recipe on drawn shapes.
+    fn prepared(sets: &[&str]) -> Result<(Recipe, Parts, Prepared)> {
+        let own =
+            ["data.source=synthetic", "data.len=40", "data.folds=2", "train.batch_size=4", "augment.transforms=[]"];
+        let sets: Vec<String> = own.iter().chain(sets).map(|set| set.to_string()).collect();
+        let mut recipe = Recipe::load("default", &sets)?;
+        let (parts, progress) = (assemble::parts(&mut recipe)?, Progress::new(true));
+        let collection = prepare::open(&mut recipe, None)?;
+        let report = prepare::look(&collection, &[], &progress)?;
+        let prepared = prepare::prepare(&recipe, &collection, report, &progress)?;
+        Ok((recipe, parts, prepared))
+    }
+
+    /// Calls `test` with fold 0 of such a recipe.
+    fn with_fold(sets: &[&str], test: impl FnOnce(&Training<'_>, &Fold)) {
+        let (recipe, parts, prepared) = prepared(sets).unwrap();
+        let training = Training {
+            recipe: &recipe,
+            parts: &parts,
+            prepared: &prepared,
+            pictures: prepared.dataset.clone(),
+            features: false,
+            device: &Device::Cpu,
+            progress: &Progress::new(true),
+            times: &Times::default(),
+            interrupted: Arc::default(),
+            fingerprint: String::new(),
+            start: None,
+        };
+        test(&training, &training.fold(0).unwrap());
+    }
+
+    /// Gradients of the first step.
+    fn gradients(training: &Training<'_>, fold: &Fold) -> (Params, Gradients) {
+        let step = fold.first_steps(training.parts).next().unwrap().unwrap();
+        let params = fold.params(training.recipe);
+        let at = train::Progress { epoch: 0, step: 0, steps_per_epoch: 1, epochs: 1 };
+        let store = fold.loss(&step, at).unwrap().backward().unwrap();
+        let gradients = Gradients::take(&store, &params).unwrap();
+        (params, gradients)
+    }
+
+    #[test]
+    fn what_is_new_learns_at_the_full_rate() {
+        let pool = "model.pool={name='attention', hidden=[4]}";
+        with_fold(&["model={name='resnet20', width=4}", pool, "train.backbone_lr=0"], |training, fold| {
+            let (params, gradients) = gradients(training, fold);
+            let names: Vec<&str> = params.0.iter().map(|param| param.name.as_str()).collect();
+            assert!(names.iter().any(|name| name.starts_with("pool.")) && names.contains(&"head.weight"), "{names:?}");
+            assert!(params.0.iter().all(|param| param.lr_scale == 1.0 && !param.name.starts_with("backbone.")));
+            let moved =
+                |gradient: &Tensor| gradient.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap() > 0.0;
+            assert!(gradients.0.iter().any(moved));
+        });
+    }
+
+    #[test]
+    fn rates_fall_from_stage_to_stage() {
+        let config = NetworkConfig {
+            model: "resnet20".into(),
+            params: serde_json::json!({"width": 4}),
+            pool: Choice::new("gem"),
+            views: 2,
+            join: Choice::new("attention"),
+            meta: 2,
+            meta_hidden: vec![3],
+            ..NetworkConfig::default()
+        };
+        let vars = VarMap::new();
+        let network = Network::new(&config, init::seeded(&vars, 0, DType::F32, &Device::Cpu)).unwrap();
+        let train = Train { backbone_lr: 0.1, layer_decay: 0.5, freeze: 2, ..Default::default() };
+        let rates = rates(&network, &train, train.freeze);
+        for name in vars.data().lock().unwrap().keys() {
+            let part = name.strip_prefix("backbone.").unwrap_or(name).split('.').next().unwrap();
+            let want = match part {
+                "conv1" | "bn1" | "layer1" => None,
+                "layer2" => Some(0.1 * 0.25),
+                "layer3" => Some(0.1 * 0.5),
+                _ => Some(1.0),
+            };
+            assert_eq!(rates.get(name).copied(), want, "{name}");
+        }
+        let behind = ["pool.p", "head.weight"];
+        assert!(behind.iter().all(|name| rates.contains_key(*name)));
+        assert!(["join.", "meta."].iter().all(|part| rates.keys().any(|name| name.starts_with(part))));
+    }
+
+    #[test]
+    fn an_auxiliary_head_learns_and_is_not_asked() {
+        let model = "model={name='inception_v3', width=0.03}";
+        with_fold(&[model, "model.aux=3", "data.classes=3", "preprocess.size=299"], |training, fold| {
+            let (params, gradients) = gradients(training, fold);
+            for (param, gradient) in params.0.iter().zip(&gradients.0).filter(|(p, _)| p.name.contains("AuxLogits")) {
+                let size = gradient.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+                assert!(size > 0.0, "{}: {size}", param.name);
+            }
+            for (name, var) in fold.trained.vars.data().lock().unwrap().iter().filter(|(n, _)| n.contains("AuxLogits"))
+            {
+                var.set(&var.zeros_like().unwrap().affine(0.0, f64::NAN).unwrap())
+                    .unwrap_or_else(|e| panic!("{name}: {e}"));
+            }
+            let batch = fold.validation.epoch(0).next().unwrap().unwrap();
+            let said = predict::batch(&fold.trained, &batch, augment::Views::None).unwrap();
+            assert!(said.flatten_all().unwrap().to_vec1::<f32>().unwrap().iter().all(|v| v.is_finite()));
+        });
+        let other = prepared(&[model, "model.aux=5", "data.classes=3", "preprocess.size=299"]).err().unwrap();
+        assert!(format!("{other:#}").contains("5 outputs for 3 classes; set model.aux=3"), "{other:#}");
+    }
 }

@@ -51,7 +51,8 @@ fn is_file(text: &str) -> bool {
         || path.extension().is_some_and(|e| endings.iter().any(|known| e == *known))
 }
 
-/// Writes into a recipe's table what its weights say and it leaves open: size, statistics, parameters of the model.
+/// Writes into a recipe's table what its weights say and it leaves open: how pictures are prepared, parameters of the model.
+/// A crop belongs to the way in which pictures are made square; so a recipe that names its own way keeps them whole.
 pub fn complete(recipe: &mut toml::Table) -> Result<()> {
     let Some(toml::Value::Table(model)) = recipe.get_mut("model") else { return Ok(()) };
     let Some(choice) = model.get("pretrained").and_then(|choice| choice.clone().try_into::<Choice>().ok()) else {
@@ -64,7 +65,13 @@ pub fn complete(recipe: &mut toml::Table) -> Result<()> {
     }
     let preprocess = recipe.entry("preprocess").or_insert_with(|| toml::Value::Table(toml::Table::new()));
     if let toml::Value::Table(preprocess) = preprocess {
-        preprocess.entry("size").or_insert(toml::Value::Integer(row.preprocess.size as i64));
+        let said = row.preprocess;
+        preprocess.entry("size").or_insert(toml::Value::Integer(said.size as i64));
+        if !preprocess.contains_key("resize") {
+            preprocess.insert("resize".into(), toml::Value::try_from(said.fit)?);
+            preprocess.entry("crop").or_insert(toml::Value::Float(said.crop));
+        }
+        preprocess.entry("interpolation").or_insert(toml::Value::try_from(said.interpolation)?);
         preprocess.entry("stats").or_insert(toml::Value::String("pretrained".into()));
     }
     Ok(())
@@ -189,7 +196,8 @@ pub fn list() -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::StatsChoice;
+    use crate::recipe::{Preprocess, StatsChoice};
+    use augment::pixel::Interpolation;
 
     fn recipe(sets: &[&str]) -> Result<Recipe> {
         Recipe::load("default", &sets.iter().map(|set| set.to_string()).collect::<Vec<_>>())
@@ -199,17 +207,24 @@ mod tests {
     fn what_the_weights_say_holds_where_the_recipe_says_nothing() {
         let own = ["model.name=resnet18", "model.pretrained=true"];
         let said = recipe(&own).unwrap();
-        assert_eq!(said.preprocess.size, 224);
+        let Preprocess { size, resize, crop, interpolation, .. } = &said.preprocess;
+        assert_eq!((*size, resize.as_str(), *crop, *interpolation), (224, "crop", 0.95, Interpolation::Bicubic));
         assert!(matches!(said.preprocess.stats, StatsChoice::Named(crate::recipe::NamedStats::Pretrained)));
         let stats = crate::assemble::stats(&said, (&[0.5; 3], &[0.5; 3])).unwrap();
         assert_eq!(stats.mean, [0.485, 0.456, 0.406]);
         let both = [&own[..], &["preprocess.size=96", "preprocess.stats=dataset"]].concat();
         let said = recipe(&both).unwrap();
-        assert_eq!(said.preprocess.size, 96);
+        assert_eq!((said.preprocess.size, said.preprocess.crop), (96, 0.95));
         assert!(matches!(said.preprocess.stats, StatsChoice::Named(crate::recipe::NamedStats::Dataset)));
         // What is resolved reads as itself.
         let again = Recipe::parse(&said.text().unwrap(), "again").unwrap();
         assert_eq!(again.model.pretrained, Some(Choice::Own(true)));
+        assert_eq!((again.preprocess.crop, again.preprocess.interpolation), (0.95, Interpolation::Bicubic));
+        // A recipe's own way of making pictures square has no crop of the weights.
+        let own = recipe(&[&own[..], &["preprocess.resize=letterbox"]].concat()).unwrap();
+        assert_eq!((own.preprocess.resize.as_str(), own.preprocess.crop), ("letterbox", 1.0));
+        let squashed = recipe(&["model.name=efficientnet_b5", "model.pretrained=true"]).unwrap();
+        assert_eq!((squashed.preprocess.size, squashed.preprocess.resize.as_str()), (448, "squash"));
         let file =
             recipe(&["model.name=mobilenetv2_100", "model.pretrained=x/mobilenet_v2_1.0_224_quant_f32.safetensors"]);
         assert_eq!(file.unwrap().model.params["same"], true);

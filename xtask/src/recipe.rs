@@ -7,6 +7,7 @@ use crate::demo::Demo;
 use crate::pretrained::Choice;
 use crate::usage::{Usage, suggestion};
 use anyhow::{Context, Result, bail};
+use augment::pixel::Interpolation;
 use models::ops::Tile;
 use models::pretrained::Input;
 use serde::{Deserialize, Serialize};
@@ -158,6 +159,11 @@ pub struct Preprocess {
     pub size: usize,
     /// How a picture becomes a square: squash, crop, letterbox (modes of the `resize` transform).
     pub resize: String,
+    /// Side of the kept middle as a share of that square's, 0.1..=1. Training pictures that are cropped at random are kept
+    /// whole.
+    pub crop: f64,
+    /// How pictures are resized, by the random crops of training, too: bilinear, bicubic.
+    pub interpolation: Interpolation,
     /// Deterministic transforms before that.
     pub steps: Vec<Spec>,
     /// Channel statistics for normalization: `imagenet`, `dataset` (measured), `pretrained` (those of the weights), or a table
@@ -167,7 +173,14 @@ pub struct Preprocess {
 
 impl Default for Preprocess {
     fn default() -> Self {
-        Self { size: 64, resize: "squash".into(), steps: vec![], stats: StatsChoice::Named(NamedStats::Dataset) }
+        Self {
+            size: 64,
+            resize: "squash".into(),
+            crop: 1.0,
+            interpolation: Interpolation::Bilinear,
+            steps: vec![],
+            stats: StatsChoice::Named(NamedStats::Dataset),
+        }
     }
 }
 
@@ -222,7 +235,7 @@ pub struct Model {
     /// Variables that start otherwise than the model says, by patterns of their names; the last one that fits counts.
     pub init: Vec<models::init::Rule>,
     /// Weights to start from: `true` for the model's default ones, a name of `list pretrained`, or a file. What they were
-    /// trained with is the default of `preprocess.size`, `preprocess.stats` and the model's configuration.
+    /// trained with is the default of `preprocess` (size, resize, crop, interpolation, stats) and of the model's configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pretrained: Option<Choice>,
     /// How their first convolution comes to read other than three channels: `repeat`, `mean`, `rgby`.
@@ -292,11 +305,18 @@ pub struct Train {
     pub batch_size: usize,
     /// Highest learning rate.
     pub lr: f64,
-    /// Factor of the learning rate for backbone and pool: 1 trains all alike, 0 leaves them as they are, their statistics and
-    /// dropout included. A backbone that never learns is left as it is with any.
+    /// Factor of the learning rate for the backbone; what stands behind it is new: 1 trains all alike, 0 leaves the backbone as
+    /// it is, its statistics and dropout included. A backbone that never learns is left as it is with any.
     pub backbone_lr: f64,
-    /// Whether what such a backbone makes of a picture is computed once and kept in the user's cache, so that only what stands
-    /// behind it sees the data again.
+    /// Factor of the learning rate from each of the network's stages to the one before it, above 0 and at most 1; 1 trains them
+    /// alike.
+    pub layer_decay: f64,
+    /// Stages of the backbone, from the input on, that stay as they are.
+    pub freeze: usize,
+    /// Weight of the loss of each auxiliary head, where the model has one.
+    pub aux_weight: f64,
+    /// Whether what a backbone that is not trained makes of a picture is computed once, with the pool, and kept in the user's
+    /// cache, so that only what stands behind it sees the data again.
     pub features: bool,
     /// Heads on bootstrap resamples of the features, whose probabilities are averaged; 1: the head alone, on all of them.
     pub bags: usize,
@@ -342,6 +362,9 @@ impl Default for Train {
             batch_size: 32,
             lr: 0.05,
             backbone_lr: 1.0,
+            layer_decay: 1.0,
+            freeze: 0,
+            aux_weight: 0.4,
             features: false,
             bags: 1,
             optimizer: Spec::new("sgd"),

@@ -1,15 +1,14 @@
 //! The crop of Inception.
 
 use crate::error::Result;
-use crate::pixel::{Region, bilinear};
+use crate::pixel::{Interpolation, Region, resize};
 use crate::transform::Transform;
 use crate::{check, draw};
 use data::Image;
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
-/// Crops a random share of the picture's area with a random aspect and resizes it to a square, bilinearly and
-/// antialiased.
+/// Crops a random share of the picture's area with a random aspect and resizes it to a square, antialiased.
 ///
 /// Area uniform in `scale`, aspect (width over height) uniform in its logarithm. When ten such crops did not fit into
 /// the picture, the central crop with the nearest allowed aspect (Szegedy et al. 2015; `torchvision`
@@ -20,6 +19,7 @@ use serde::{Deserialize, Serialize};
 /// | `size` | 224 | pixels, ≥ 1 |
 /// | `scale` | [0.08, 1] | 0 < low ≤ high ≤ 1 |
 /// | `ratio` | [3/4, 4/3] | 0 < low ≤ high |
+/// | `interpolation` | `bilinear` | `bilinear`, `bicubic` |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RandomResizedCrop {
@@ -29,11 +29,14 @@ pub struct RandomResizedCrop {
     pub scale: [f64; 2],
     /// Width over height.
     pub ratio: [f64; 2],
+    /// How the crop is resized.
+    pub interpolation: Interpolation,
 }
 
 impl Default for RandomResizedCrop {
     fn default() -> Self {
-        Self { size: 224, scale: [0.08, 1.0], ratio: [3.0 / 4.0, 4.0 / 3.0] }
+        let (scale, ratio) = ([0.08, 1.0], [3.0 / 4.0, 4.0 / 3.0]);
+        Self { size: 224, scale, ratio, interpolation: Interpolation::Bilinear }
     }
 }
 
@@ -59,7 +62,7 @@ impl RandomResizedCrop {
 impl Transform for RandomResizedCrop {
     fn apply(&self, image: Image, rng: &mut dyn RngCore) -> Image {
         let region = self.region(&image, rng);
-        bilinear(image, region, self.size, self.size)
+        resize(image, region, [self.size; 2], self.interpolation)
     }
     fn validate(&self) -> Result<()> {
         let technique = "transform 'random_resized_crop'";

@@ -2,18 +2,23 @@
 
 use crate::check;
 use crate::error::Result;
-use crate::pixel::{Border, Region, bilinear, bilinear_middle, window};
+use crate::pixel::{Border, Interpolation, Region, resize, resize_middle, window};
 use crate::transform::Transform;
 use data::Image;
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
-/// Makes the picture a square, bilinearly and antialiased; nothing random.
+/// Makes the picture a square, antialiased; nothing random.
+///
+/// With a `crop` below 1 it is what timm does for evaluation: the square is larger, `size / crop` rounded down, and its
+/// middle is kept (modes `crop` and `squash`, timm's `crop_mode` center and squash).
 ///
 /// | field | default | range |
 /// |---|---|---|
 /// | `size` | 224 | pixels, ≥ 1 |
 /// | `mode` | `squash` | `squash`, `crop`, `letterbox` |
+/// | `crop` | 1 | 0.1..=1, the kept middle's side as a share of the square's |
+/// | `interpolation` | `bilinear` | `bilinear`, `bicubic` |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Resize {
@@ -21,6 +26,10 @@ pub struct Resize {
     pub size: usize,
     /// What happens to pictures that are not square.
     pub mode: Fit,
+    /// The kept middle's side as a share of the square's.
+    pub crop: f64,
+    /// How the picture is resized.
+    pub interpolation: Interpolation,
 }
 
 /// How a picture of any aspect becomes a square.
@@ -38,32 +47,33 @@ pub enum Fit {
 
 impl Default for Resize {
     fn default() -> Self {
-        Self { size: 224, mode: Fit::Squash }
+        Self { size: 224, mode: Fit::Squash, crop: 1.0, interpolation: Interpolation::Bilinear }
     }
 }
 
 impl Transform for Resize {
     fn apply(&self, image: Image, _: &mut dyn RngCore) -> Image {
-        let (size, sides) = (self.size, [image.width(), image.height()]);
+        let &Self { size, mode, crop, interpolation } = self;
+        let sides = [image.width(), image.height()];
         let [short, long] = [sides[0].min(sides[1]), sides[0].max(sides[1])];
-        match self.mode {
-            Fit::Squash => {
-                let region = Region::whole(&image);
-                bilinear(image, region, size, size)
-            }
+        // Truncated, as timm does.
+        let square = (size as f64 / crop) as usize;
+        match mode {
+            Fit::Squash => resize_middle(image, [square; 2], [size; 2], interpolation),
             // Truncated, as `torchvision` does.
-            Fit::Crop => bilinear_middle(image, sides.map(|side| size * side / short), [size; 2]),
+            Fit::Crop => resize_middle(image, sides.map(|side| square * side / short), [size; 2], interpolation),
             Fit::Letterbox => {
-                let [width, height] = sides.map(|side| (size * side + long / 2) / long);
+                let sides = sides.map(|side| (square * side + long / 2) / long);
                 let region = Region::whole(&image);
-                let image = bilinear(image, region, width, height);
+                let image = resize(image, region, sides, interpolation);
                 let square = Region::centered(&image, size, size);
                 window(image, square, Border::Constant, 0)
             }
         }
     }
     fn validate(&self) -> Result<()> {
-        check::side("transform 'resize'", "size", self.size)
+        check::side("transform 'resize'", "size", self.size)?;
+        check::within("transform 'resize'", "crop", self.crop, [0.1, 1.0])
     }
 }
 
@@ -74,7 +84,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     fn resize(image: Image, size: usize, mode: Fit) -> Image {
-        Resize { size, mode }.apply(image, &mut ChaCha8Rng::seed_from_u64(0))
+        Resize { size, mode, ..Resize::default() }.apply(image, &mut ChaCha8Rng::seed_from_u64(0))
     }
 
     #[test]
@@ -87,5 +97,16 @@ mod tests {
         assert_eq!(thin.pixels().iter().filter(|v| **v == 9).count(), 10);
         let columns = Image::new(4, 2, 1, vec![1, 2, 3, 4, 5, 6, 7, 8]).unwrap();
         assert_eq!(resize(columns, 2, Fit::Crop).pixels(), [2, 3, 6, 7]);
+    }
+
+    #[test]
+    fn a_crop_keeps_the_middle_in_every_mode() {
+        let steps = Image::new(4, 4, 1, (0..16).collect()).unwrap();
+        for mode in [Fit::Squash, Fit::Crop, Fit::Letterbox] {
+            let crop = Resize { size: 2, mode, crop: 0.5, ..Resize::default() };
+            let seen = crop.apply(steps.clone(), &mut ChaCha8Rng::seed_from_u64(0));
+            assert_eq!(seen.pixels(), [5, 6, 9, 10], "{mode:?}");
+        }
+        assert!(Resize { crop: 1.1, ..Resize::default() }.validate().unwrap_err().to_string().contains("crop must be"));
     }
 }

@@ -27,7 +27,7 @@ mod window;
 pub use border::Border;
 pub use fill::fill;
 pub use region::Region;
-pub use resize::{bilinear, bilinear_middle};
+pub use resize::{Interpolation, resize, resize_middle};
 pub use symmetry::{Symmetry, orient};
 pub use warp::{Sampling, rotation, warp};
 pub use window::window;

@@ -4,11 +4,23 @@ use super::{Region, image, sound};
 use data::Image;
 use fast_image_resize::images::{CroppedImage, Image as Out, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use serde::{Deserialize, Serialize};
 
-/// A region of the picture, bilinearly resized; antialiased when it shrinks, as Pillow and `torchvision` do.
+/// Which pixels a resized one is made of; more of them where the picture shrinks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Interpolation {
+    /// The nearest 2×2, linearly weighted.
+    #[default]
+    Bilinear,
+    /// The nearest 4×4, by Keys' cubic with a = −½.
+    Bicubic,
+}
+
+/// A region of the picture, resized to `[width, height]`; antialiased when it shrinks, as Pillow and `torchvision` do.
 ///
 /// Pixels outside the region have no influence. The region is clipped to the picture; an empty one is all of it.
-pub fn bilinear(source: Image, region: Region, width: usize, height: usize) -> Image {
+pub fn resize(source: Image, region: Region, [width, height]: [usize; 2], interpolation: Interpolation) -> Image {
     let region = region.inside(&source);
     let region = if region.is_empty() { Region::whole(&source) } else { region };
     let (width, height) = (width.max(1), height.max(1));
@@ -16,11 +28,16 @@ pub fn bilinear(source: Image, region: Region, width: usize, height: usize) -> I
         return source;
     }
     let shown = [0.0, 0.0, region.width as f64, region.height as f64];
-    resize(&source, Frame { region, shown }, width, height)
+    framed(&source, Frame { region, shown, interpolation }, width, height)
 }
 
-/// The picture bilinearly resized to `[width, height]` as by [`bilinear`], of which only the middle is computed.
-pub fn bilinear_middle(source: Image, [width, height]: [usize; 2], middle: [usize; 2]) -> Image {
+/// The picture resized to `[width, height]` as by [`resize`], of which only the middle is computed.
+pub fn resize_middle(
+    source: Image,
+    [width, height]: [usize; 2],
+    middle: [usize; 2],
+    interpolation: Interpolation,
+) -> Image {
     let (full, middle) = ([width.max(1), height.max(1)], middle.map(|side| side.max(1)));
     let sides = [source.width(), source.height()];
     if full == sides && middle[0] >= sides[0] && middle[1] >= sides[1] {
@@ -29,13 +46,16 @@ pub fn bilinear_middle(source: Image, [width, height]: [usize; 2], middle: [usiz
     let [(left, width), (top, height)] = [0, 1].map(|i| {
         let (side, scale) = (sides[i] as f64, sides[i] as f64 / full[i] as f64);
         let cut = full[i].saturating_sub(middle[i]);
+        if cut == 0 {
+            return (0.0, side);
+        }
         let start = (cut as f64 / 2.0).round_ties_even() * scale;
         let length = (full[i] - cut) as f64 * scale;
         // Rounding must not reach over the edge.
         (start, if start + length > side { (side - start).next_down() } else { length })
     });
-    let frame = Frame { region: Region::whole(&source), shown: [left, top, width, height] };
-    resize(&source, frame, middle[0].min(full[0]), middle[1].min(full[1]))
+    let frame = Frame { region: Region::whole(&source), shown: [left, top, width, height], interpolation };
+    framed(&source, frame, middle[0].min(full[0]), middle[1].min(full[1]))
 }
 
 /// A region that has an influence and, within it, the `[left, top, width, height]` to be seen.
@@ -43,9 +63,10 @@ pub fn bilinear_middle(source: Image, [width, height]: [usize; 2], middle: [usiz
 struct Frame {
     region: Region,
     shown: [f64; 4],
+    interpolation: Interpolation,
 }
 
-fn resize(source: &Image, frame: Frame, width: usize, height: usize) -> Image {
+fn framed(source: &Image, frame: Frame, width: usize, height: usize) -> Image {
     let [depth, _, _, channels] = source.dims();
     let mut pixels = vec![0; depth * height * width * channels];
     let mut resizer = Resizer::new();
@@ -71,15 +92,19 @@ fn pixel_type(channels: usize) -> Option<PixelType> {
 
 /// `(bytes, width, frame)` → `(bytes, width)`, 1 to 4 channels.
 fn resample(resizer: &mut Resizer, kind: PixelType, from: (&[u8], usize, Frame), to: (&mut [u8], usize)) {
-    let ((bytes, width, Frame { region, shown }), (out, out_width)) = (from, to);
+    let ((bytes, width, Frame { region, shown, interpolation }), (out, out_width)) = (from, to);
     let rows = |bytes: &[u8], width: usize| (bytes.len() / kind.size() / width) as u32;
     let source = sound(ImageRef::new(width as u32, rows(bytes, width), bytes, kind));
     let (left, top) = (region.left as u32, region.top as u32);
     let source = sound(CroppedImage::new(&source, left, top, region.width as u32, region.height as u32));
     let out_rows = rows(out, out_width);
     let mut out = sound(Out::from_slice_u8(out_width as u32, out_rows, out, kind));
+    let filter = match interpolation {
+        Interpolation::Bilinear => FilterType::Bilinear,
+        Interpolation::Bicubic => FilterType::CatmullRom,
+    };
     let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
+        .resize_alg(ResizeAlg::Convolution(filter))
         .crop(shown[0], shown[1], shown[2], shown[3])
         // The channels are colors or stains under a microscope, never transparency.
         .use_alpha(false);
@@ -88,8 +113,9 @@ fn resample(resizer: &mut Resizer, kind: PixelType, from: (&[u8], usize, Frame),
 
 /// Any other number of channels: four at a time.
 fn in_groups(resizer: &mut Resizer, channels: usize, from: (&[u8], usize, Frame), to: (&mut [u8], usize)) {
-    let ((bytes, width, Frame { region, shown }), (out, out_width)) = (from, to);
-    let gathered_frame = Frame { region: Region { left: 0, top: 0, ..region }, shown };
+    let ((bytes, width, frame), (out, out_width)) = (from, to);
+    let region = frame.region;
+    let gathered_frame = Frame { region: Region { left: 0, top: 0, ..region }, ..frame };
     for first in (0..channels).step_by(4) {
         let group = first..channels.min(first + 4);
         let Some(kind) = pixel_type(group.len()) else { continue };
@@ -108,6 +134,10 @@ fn in_groups(resizer: &mut Resizer, channels: usize, from: (&[u8], usize, Frame)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn bilinear(source: Image, region: Region, width: usize, height: usize) -> Image {
+        resize(source, region, [width, height], Interpolation::Bilinear)
+    }
 
     #[test]
     fn channels_and_regions_do_not_leak_into_each_other() {
@@ -139,15 +169,17 @@ mod tests {
         let picture = Image::new(31, 17, 1, (0..31 * 17).map(|i| (i * 37 % 256) as u8).collect()).unwrap();
         for full in [[12, 9], [62, 34], [9, 1], [31, 17]] {
             for middle in [[9, 9], [1, 8], [100, 3]] {
-                let whole = bilinear(picture.clone(), Region::whole(&picture), full[0], full[1]);
-                let (width, height) = (middle[0].min(full[0]), middle[1].min(full[1]));
-                let want = window(whole.clone(), Region::centered(&whole, width, height), Border::Constant, 0);
-                let ours = bilinear_middle(picture.clone(), full, middle);
-                assert_eq!(ours.dims(), want.dims());
-                assert!(
-                    ours.pixels().iter().zip(want.pixels()).all(|(a, b)| a.abs_diff(*b) <= 1),
-                    "{full:?} {middle:?}"
-                );
+                for interpolation in [Interpolation::Bilinear, Interpolation::Bicubic] {
+                    let whole = resize(picture.clone(), Region::whole(&picture), full, interpolation);
+                    let (width, height) = (middle[0].min(full[0]), middle[1].min(full[1]));
+                    let want = window(whole.clone(), Region::centered(&whole, width, height), Border::Constant, 0);
+                    let ours = resize_middle(picture.clone(), full, middle, interpolation);
+                    assert_eq!(ours.dims(), want.dims());
+                    assert!(
+                        ours.pixels().iter().zip(want.pixels()).all(|(a, b)| a.abs_diff(*b) <= 1),
+                        "{full:?} {middle:?} {interpolation:?}"
+                    );
+                }
             }
         }
     }

@@ -18,19 +18,22 @@ use serde::{Deserialize, Serialize};
 /// | field | default | range |
 /// |---|---|---|
 /// | `widths` | 64, 256, 256 | channels of each group |
+/// | `act` | gelu | a name of [`Act`] |
 /// | `scale` | 1/9 | above 0, factor of what the head reads, and so of the logits |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Airbench {
     /// Channels of each group; every group halves the map.
     pub widths: Vec<usize>,
+    /// Activation.
+    pub act: Act,
     /// Factor of what the head reads.
     pub scale: f64,
 }
 
 impl Default for Airbench {
     fn default() -> Self {
-        Self { widths: vec![64, 256, 256], scale: 1.0 / 9.0 }
+        Self { widths: vec![64, 256, 256], act: Act::Gelu, scale: 1.0 / 9.0 }
     }
 }
 
@@ -62,11 +65,11 @@ impl Airbench {
     /// The network as data. The reference numbers whitening, activation, groups, pool and head through.
     fn stages(&self, channels: usize) -> Result<Vec<Stage>> {
         let filters = 2 * 4 * channels;
-        let whiten = block(channels, |x| x.conv("0", filters, k(2).pad(0).bias()).act(Act::Gelu))?;
+        let whiten = block(channels, |x| x.conv("0", filters, k(2).pad(0).bias()).act(self.act))?;
         let mut stages = vec![Stage::of("whiten", started(whiten))];
         let mut reads = filters;
         for (i, &width) in self.widths.iter().enumerate() {
-            let mut blocks = vec![(format!("{}", i + 2), started(block(reads, |x| group(x, width))?))];
+            let mut blocks = vec![(format!("{}", i + 2), started(block(reads, |x| self.group(x, width))?))];
             if i + 1 == self.widths.len() {
                 blocks.push((String::new(), block(width, |x| x.pool(Pool::Max, k(3).pad(0).stride(3)))?));
             }
@@ -75,11 +78,11 @@ impl Airbench {
         }
         Ok(stages)
     }
-}
 
-fn group(x: Flow<'_>, width: usize) -> Flow<'_> {
-    let y = x.conv("conv1", width, k(3)).pool(Pool::Max, k(2).pad(0).stride(2)).norm("norm1").act(Act::Gelu);
-    y.conv("conv2", width, k(3)).norm("norm2").act(Act::Gelu)
+    fn group<'a>(&self, x: Flow<'a>, width: usize) -> Flow<'a> {
+        let y = x.conv("conv1", width, k(3)).pool(Pool::Max, k(2).pad(0).stride(2)).norm("norm1").act(self.act);
+        y.conv("conv2", width, k(3)).norm("norm2").act(self.act)
+    }
 }
 
 /// Statistics follow fast, and nothing is added to variances: the run has 400 steps. Convolutions start as PyTorch's.

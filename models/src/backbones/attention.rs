@@ -42,6 +42,7 @@ pub enum Attention {
 /// | `form` | imagenet | imagenet, cifar |
 /// | `modules` | 1, 1, 1 | attention modules per stage |
 /// | `width` | 64 | channels of the stem; the first stage has four times those, each further one doubles them |
+/// | `act` | relu | a name of [`Act`] |
 /// | `attention` | mixed | mixed, channel, spatial |
 /// | `residual` | true | (1 + mask) · trunk; false is mask · trunk ("naive attention learning") |
 ///
@@ -56,6 +57,8 @@ pub struct ResidualAttention {
     pub modules: Vec<usize>,
     /// Channels of the stem.
     pub width: usize,
+    /// Activation.
+    pub act: Act,
     /// What makes a mask.
     pub attention: Attention,
     /// Whether what is masked is added.
@@ -65,7 +68,7 @@ pub struct ResidualAttention {
 impl Default for ResidualAttention {
     fn default() -> Self {
         let (form, attention) = (Form::Imagenet, Attention::Mixed);
-        Self { form, modules: vec![1, 1, 1], width: 64, attention, residual: true }
+        Self { form, modules: vec![1, 1, 1], width: 64, act: Act::Relu, attention, residual: true }
     }
 }
 
@@ -109,16 +112,16 @@ impl ResidualAttention {
         let count = self.modules.len();
         let stem = block(channels, |x| match self.form {
             Form::Imagenet => {
-                x.conv("conv1", self.width, k(7).stride(2)).norm("bn1").relu().pool(Pool::Max, k(3).stride(2))
+                x.conv("conv1", self.width, k(7).stride(2)).norm("bn1").act(self.act).pool(Pool::Max, k(3).stride(2))
             }
-            Form::Cifar => x.conv("conv1", self.width, k(3)).norm("bn1").relu(),
+            Form::Cifar => x.conv("conv1", self.width, k(3)).norm("bn1").act(self.act),
         })?;
         let mut stages = vec![Stage { name: "stem".into(), blocks: vec![(String::new(), stem)] }];
         let mut reads = self.width;
         for (i, &modules) in self.modules.iter().enumerate() {
             let (width, stride) = ((4 * self.width) << i, if i == 0 { 1 } else { 2 });
             let halvings = if self.form == Form::Imagenet { count - i } else { count - i - 1 };
-            let way_in = block(reads, |x| unit(x, "", width, stride))?;
+            let way_in = block(reads, |x| self.unit(x, "", width, stride))?;
             let mut blocks = vec![(format!("residual_block{}", i + 1), way_in)];
             for j in 0..modules {
                 blocks.push((format!("attention_module{}.{j}", i + 1), self.module(width, halvings)?));
@@ -129,7 +132,8 @@ impl ResidualAttention {
         let (width, stride) = if self.form == Form::Imagenet { (2 * reads, 2) } else { (reads, 1) };
         let end = block(reads, |x| {
             let units = [("0", stride), ("1", 1), ("2", 1)];
-            units.into_iter().fold(x, |x, (name, stride)| unit(x, name, width, stride)).norm("bn").relu()
+            let y = units.into_iter().fold(x, |x, (name, stride)| self.unit(x, name, width, stride));
+            y.norm("bn").act(self.act)
         })?;
         stages.push(Stage { name: format!("stage{}", count + 1), blocks: vec![("residual_blocks".into(), end)] });
         Ok(stages)
@@ -138,15 +142,15 @@ impl ResidualAttention {
     /// A unit, the trunk of two and the mask beside it, and a unit behind both.
     fn module(&self, channels: usize, halvings: usize) -> Result<Program> {
         block(channels, |x| {
-            let same = |x, name: &str| unit(x, name, channels, 1);
+            let same = |x, name: &str| self.unit(x, name, channels, 1);
             let x = same(x, "first");
             let trunk = same(same(x, "trunk.0"), "trunk.1");
             let seen = match halvings {
                 0 => same(same(x, "middle.0"), "middle.1"),
-                _ => hourglass(x, 1, halvings) + trunk,
+                _ => self.hourglass(x, 1, halvings) + trunk,
             };
-            let seen = seen.norm("mask.bn1").relu().conv("mask.conv1", channels, k(1));
-            let mask = self.mask(seen.norm("mask.bn2").relu().conv("mask.conv2", channels, k(1)));
+            let seen = seen.norm("mask.bn1").act(self.act).conv("mask.conv1", channels, k(1));
+            let mask = self.mask(seen.norm("mask.bn2").act(self.act).conv("mask.conv2", channels, k(1)));
             let masked = mask * trunk;
             same(if self.residual { masked + trunk } else { masked }, "last")
         })
@@ -159,30 +163,34 @@ impl ResidualAttention {
             Attention::Spatial => x.plain(x.channels(), &[], |x, _| standardized(&x[0])).act(Act::Sigmoid),
         }
     }
-}
 
-/// The pre-activation bottleneck; a shortcut convolution reads the activated input.
-fn unit<'a>(x: Flow<'a>, name: &str, out: usize, stride: usize) -> Flow<'a> {
-    let name = |part: &str| if name.is_empty() { part.into() } else { format!("{name}.{part}") };
-    let active = x.norm(&name("bn1")).relu();
-    let y = active.conv(&name("conv1"), out / 4, k(1)).norm(&name("bn2")).relu();
-    let y = y.conv(&name("conv2"), out / 4, k(3).stride(stride)).norm(&name("bn3")).relu();
-    let y = y.conv(&name("conv3"), out, k(1));
-    if stride == 1 && x.channels() == out { y + x } else { y + active.conv(&name("conv4"), out, k(1).stride(stride)) }
-}
+    /// The pre-activation bottleneck; a shortcut convolution reads the activated input.
+    fn unit<'a>(&self, x: Flow<'a>, name: &str, out: usize, stride: usize) -> Flow<'a> {
+        let name = |part: &str| if name.is_empty() { part.into() } else { format!("{name}.{part}") };
+        let active = x.norm(&name("bn1")).act(self.act);
+        let y = active.conv(&name("conv1"), out / 4, k(1)).norm(&name("bn2")).act(self.act);
+        let y = y.conv(&name("conv2"), out / 4, k(3).stride(stride)).norm(&name("bn3")).act(self.act);
+        let y = y.conv(&name("conv3"), out, k(1));
+        if stride == 1 && x.channels() == out {
+            y + x
+        } else {
+            y + active.conv(&name("conv4"), out, k(1).stride(stride))
+        }
+    }
 
-/// Down by half, further down inside if there is room, and up again to the size of `x`.
-fn hourglass<'a>(x: Flow<'a>, level: usize, halvings: usize) -> Flow<'a> {
-    let same = |x: Flow<'a>, name: &str| unit(x, name, x.channels(), 1);
-    let down = x.pool(Pool::Max, k(3).stride(2));
-    let y = if level == halvings {
-        same(same(down, "middle.0"), "middle.1")
-    } else {
-        let down = same(down, &format!("down{level}"));
-        let inside = hourglass(down, level + 1, halvings) + down;
-        same(inside + same(down, &format!("skip{level}")), &format!("up{level}"))
-    };
-    y.upsample(Upsample::Bilinear { align_corners: true }, x)
+    /// Down by half, further down inside if there is room, and up again to the size of `x`.
+    fn hourglass<'a>(&self, x: Flow<'a>, level: usize, halvings: usize) -> Flow<'a> {
+        let same = |x: Flow<'a>, name: &str| self.unit(x, name, x.channels(), 1);
+        let down = x.pool(Pool::Max, k(3).stride(2));
+        let y = if level == halvings {
+            same(same(down, "middle.0"), "middle.1")
+        } else {
+            let down = same(down, &format!("down{level}"));
+            let inside = self.hourglass(down, level + 1, halvings) + down;
+            same(inside + same(down, &format!("skip{level}")), &format!("up{level}"))
+        };
+        y.upsample(Upsample::Bilinear { align_corners: true }, x)
+    }
 }
 
 /// `[B, C, H, W]`, every pixel's channels divided by their length.

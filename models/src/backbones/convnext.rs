@@ -7,7 +7,7 @@
 use super::convolutional::{Convolutional, Stage};
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
-use crate::ops::{Flow, Node, Program, block, k};
+use crate::ops::{Act, Flow, Node, Program, block, k};
 use candle_nn::{Init, VarBuilder};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 /// |---|---|---|
 /// | `depths` | 3, 3, 9, 3 | blocks of each stage, at least one stage |
 /// | `dims` | 96, 192, 384, 768 | channels of each stage |
+/// | `act` | gelu | a name of [`Act`] |
 /// | `layer_scale` | 1e-6 | where the scale of each block starts; 0 leaves it out |
 /// | `conv_mlp` | false | shape of the linear layers' weights: `[O, C, 1, 1]`, else `[O, C]` |
 /// | `drop_path` | 0 | 0..1, probability of dropping the last block, rising linearly from 0 (Huang et al. 2016) |
@@ -27,6 +28,8 @@ pub struct ConvNext {
     pub depths: Vec<usize>,
     /// Channels of each stage.
     pub dims: Vec<usize>,
+    /// Activation.
+    pub act: Act,
     /// Where the scale of each block starts.
     pub layer_scale: f64,
     /// Whether linear layers have the weights of 1×1 convolutions.
@@ -37,8 +40,8 @@ pub struct ConvNext {
 
 impl Default for ConvNext {
     fn default() -> Self {
-        let (depths, dims) = (vec![3, 3, 9, 3], vec![96, 192, 384, 768]);
-        Self { depths, dims, layer_scale: 1e-6, conv_mlp: false, drop_path: 0.0 }
+        let (depths, dims, act) = (vec![3, 3, 9, 3], vec![96, 192, 384, 768], Act::Gelu);
+        Self { depths, dims, act, layer_scale: 1e-6, conv_mlp: false, drop_path: 0.0 }
     }
 }
 
@@ -129,7 +132,7 @@ impl ConvNext {
     fn residual(&self, width: usize, drop: f64) -> Result<Program> {
         block(width, |x| {
             let y = x.depthwise("conv_dw", k(7).bias()).layer_norm("norm", EPS);
-            let y = self.linear(self.linear(y, "mlp.fc1", 4 * width).gelu(), "mlp.fc2", width);
+            let y = self.linear(self.linear(y, "mlp.fc1", 4 * width).act(self.act), "mlp.fc2", width);
             let y = if self.layer_scale == 0.0 { y } else { y.layer_scale("gamma", self.layer_scale) };
             y.drop_path(drop) + x
         })

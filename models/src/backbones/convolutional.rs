@@ -25,7 +25,7 @@ impl Stage {
 }
 
 /// [`Stage`]s one behind the other. They run as one program, so that what one block hands to the next stays inside; stage by
-/// stage where someone looks in between, or where stages are to be run again on the way back.
+/// stage where someone looks in between, where some stages are frozen, or where they are to be run again on the way back.
 pub(crate) struct Sequence {
     whole: Block,
     stages: Vec<(String, Block)>,
@@ -54,12 +54,17 @@ impl Sequence {
 
     /// `[B, H, W, C]` → `[B, H', W', F]`.
     pub(crate) fn forward(&self, x: &Tensor, pass: &mut Pass<'_>) -> candle_core::Result<Tensor> {
-        if pass.taps.is_none() && !pass.recompute {
+        let whole = pass.taps.is_none() && !pass.recompute;
+        if whole && pass.freeze == 0 {
             return self.whole.forward(x, pass);
+        }
+        if whole && let Some(frozen) = pass.frozen(self.stages.len(), x) {
+            return self.whole.forward(x, &frozen);
         }
         let mut x = x.clone();
         for (name, stage) in &self.stages {
-            x = stage.forward(&x, pass)?;
+            let frozen = pass.frozen(1, &x);
+            x = stage.forward(&x, frozen.as_ref().unwrap_or(pass))?;
             pass.tap(name, &x);
         }
         Ok(x)

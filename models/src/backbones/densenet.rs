@@ -8,7 +8,7 @@ use super::convolutional::{Convolutional, Stage};
 use super::resnet::Stem;
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
-use crate::ops::{Pool, Program, block, concat, k};
+use crate::ops::{Act, Pool, Program, block, concat, k};
 use candle_nn::VarBuilder;
 use candle_nn::init::{FanInOut, Init, NonLinearity, NormalOrUniform};
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 /// | `growth` | 32 | channels that a layer adds; the stem has twice as many |
 /// | `bottleneck` | 4 | channels inside a layer, as a multiple of `growth` |
 /// | `stem` | imagenet | imagenet, deep (timm's `stem_type`), cifar |
+/// | `act` | relu | a name of [`Act`] |
 /// | `layer_dropout` | 0 | 0..1, behind each layer; the paper has 0.2 where it does not augment |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -33,13 +34,16 @@ pub struct DenseNet {
     pub bottleneck: usize,
     /// The way in.
     pub stem: Stem,
+    /// Activation.
+    pub act: Act,
     /// Probability of dropping a value behind each layer.
     pub layer_dropout: f64,
 }
 
 impl Default for DenseNet {
     fn default() -> Self {
-        Self { layers: vec![6, 12, 24, 16], growth: 32, bottleneck: 4, stem: Stem::Imagenet, layer_dropout: 0.0 }
+        let (layers, stem) = (vec![6, 12, 24, 16], Stem::Imagenet);
+        Self { layers, growth: 32, bottleneck: 4, stem, act: Act::Relu, layer_dropout: 0.0 }
     }
 }
 
@@ -95,12 +99,12 @@ impl DenseNet {
                 reads += self.growth;
             }
             if i < self.layers.len() {
-                blocks.push((format!("transition{i}"), transition(reads)?));
+                blocks.push((format!("transition{i}"), self.transition(reads)?));
                 reads /= 2;
             }
             stages.push(stage(&format!("denseblock{i}"), blocks));
         }
-        let last = block(reads, |x| x.norm("norm5").relu())?;
+        let last = block(reads, |x| x.norm("norm5").act(self.act))?;
         stages.push(stage("norm5", vec![(String::new(), last)]));
         Ok(stages)
     }
@@ -108,11 +112,13 @@ impl DenseNet {
     fn stem(&self, channels: usize) -> Result<Program> {
         let (growth, pool) = (self.growth, k(3).stride(2));
         block(channels, |x| match self.stem {
-            Stem::Imagenet => x.conv("conv0", 2 * growth, k(7).stride(2)).norm("norm0").relu().pool(Pool::Max, pool),
+            Stem::Imagenet => {
+                x.conv("conv0", 2 * growth, k(7).stride(2)).norm("norm0").act(self.act).pool(Pool::Max, pool)
+            }
             Stem::Deep => {
-                let y = x.conv("conv0", growth, k(3).stride(2)).norm("norm0").relu();
-                let y = y.conv("conv1", growth, k(3)).norm("norm1").relu();
-                y.conv("conv2", 2 * growth, k(3)).norm("norm2").relu().pool(Pool::Max, pool)
+                let y = x.conv("conv0", growth, k(3).stride(2)).norm("norm0").act(self.act);
+                let y = y.conv("conv1", growth, k(3)).norm("norm1").act(self.act);
+                y.conv("conv2", 2 * growth, k(3)).norm("norm2").act(self.act).pool(Pool::Max, pool)
             }
             Stem::Cifar => x.conv("conv0", 2 * growth, k(3)),
         })
@@ -121,14 +127,15 @@ impl DenseNet {
     /// What it reads, and behind it what it adds.
     fn layer(&self, reads: usize) -> Result<Program> {
         block(reads, |x| {
-            let y = x.norm("norm1").relu().conv("conv1", self.bottleneck * self.growth, k(1));
-            let y = y.norm("norm2").relu().conv("conv2", self.growth, k(3));
+            let y = x.norm("norm1").act(self.act).conv("conv1", self.bottleneck * self.growth, k(1));
+            let y = y.norm("norm2").act(self.act).conv("conv2", self.growth, k(3));
             concat(x, &[y.dropout(self.layer_dropout)])
         })
     }
-}
 
-/// Half the channels, half the side.
-fn transition(reads: usize) -> Result<Program> {
-    block(reads, |x| x.norm("norm").relu().conv("conv", reads / 2, k(1)).pool(Pool::Avg, k(2).pad(0).stride(2)))
+    /// Half the channels, half the side.
+    fn transition(&self, reads: usize) -> Result<Program> {
+        let half = k(2).pad(0).stride(2);
+        block(reads, |x| x.norm("norm").act(self.act).conv("conv", reads / 2, k(1)).pool(Pool::Avg, half))
+    }
 }

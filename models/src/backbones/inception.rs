@@ -8,8 +8,8 @@ use super::convolutional::{Convolutional, Stage};
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
 use crate::onnx::{Graph, Value};
-use crate::ops::{Block, Flow, Node, Pool, Program, Window, block, concat, k, linear, rect};
-use crate::pass::{Grad, Pass};
+use crate::ops::{Act, Block, Flow, Node, Pool, Program, Window, block, concat, k, linear, rect};
+use crate::pass::{AUXILIARY, Grad, Pass};
 use crate::summary::{Layer, program_layers};
 use candle_core::Tensor;
 use candle_nn::{Init, VarBuilder};
@@ -20,23 +20,26 @@ use serde::{Deserialize, Serialize};
 /// | field | default | range |
 /// |---|---|---|
 /// | `width` | 1 | above 0, factor of all channels |
+/// | `act` | relu | a name of [`Act`] |
 /// | `aux` | 0 | outputs of the auxiliary head: as many as classes, or 0 for none |
 ///
 /// The auxiliary head reads the last map of 17×17 pixels, and needs them all. It exists for training alone: where a training pass has
-/// [taps](Pass::taps), they see its logits `[B, K]` under the name `aux`. The paper adds their loss with weight 0.3,
+/// [taps](Pass::taps), they see its logits `[B, K]` under the name [`AUXILIARY`]. The paper adds their loss with weight 0.3,
 /// torchvision's recipe with 0.4. A step that does not use them leaves its parameters without gradients.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Inception {
     /// Factor of all channels.
     pub width: f64,
+    /// Activation.
+    pub act: Act,
     /// Outputs of the auxiliary head.
     pub aux: usize,
 }
 
 impl Default for Inception {
     fn default() -> Self {
-        Self { width: 1.0, aux: 0 }
+        Self { width: 1.0, act: Act::Relu, aux: 0 }
     }
 }
 
@@ -187,10 +190,10 @@ impl Inception {
         }
     }
 
-    /// Convolutions one behind the other: name, channels, window; each with its norm and ReLU.
+    /// Convolutions one behind the other: name, channels, window; each with its norm and activation.
     fn path<'a>(&self, x: Flow<'a>, layers: &[(&str, usize, Window)]) -> Flow<'a> {
         layers.iter().fold(x, |x, (name, out, at)| {
-            x.conv(&format!("{name}.conv"), self.scaled(*out), *at).norm(&format!("{name}.bn")).relu()
+            x.conv(&format!("{name}.conv"), self.scaled(*out), *at).norm(&format!("{name}.bn")).act(self.act)
         })
     }
 
@@ -262,9 +265,12 @@ impl Backbone for WithAux {
             }
             tap(name, map);
         };
-        let y = self.trunk.features(x, &mut Pass { taps: Some(&mut watch), ..pass.untapped() })?;
-        if let Some(map) = read {
-            tap("aux", &aux.logits(&map, pass)?);
+        let mut trunk = Pass { taps: Some(&mut watch), ..pass.untapped() };
+        let y = self.trunk.features(x, &mut trunk)?;
+        pass.freeze = trunk.freeze;
+        // The head is the last stage; frozen, it has nothing to say.
+        if let Some(map) = read.filter(|_| pass.freeze == 0) {
+            tap(AUXILIARY, &aux.logits(&map, pass)?);
         }
         pass.taps = Some(tap);
         Ok(y)
@@ -280,10 +286,13 @@ impl Backbone for WithAux {
             let mut variables = aux.features.program().variables();
             variables.extend(["fc.weight".into(), "fc.bias".into()]);
             let own = variables.iter().map(|v| format!("{AUX}.{v}")).collect();
-            let behind = stages.iter().position(|(name, _)| name == BEFORE_AUX).map_or(stages.len(), |i| i + 1);
-            stages.insert(behind, (AUX.into(), own));
+            stages.push((AUX.into(), own));
         }
         stages
+    }
+
+    fn auxiliary(&self) -> usize {
+        self.aux.as_ref().map_or(0, |aux| aux.bias.elem_count())
     }
 
     fn layers(&self, size: (usize, usize)) -> Result<Vec<Layer>> {

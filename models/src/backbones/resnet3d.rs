@@ -8,7 +8,7 @@
 
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
-use crate::ops::{CONV_INIT, Window, batch_norm_eval, batch_norm_train, conv3d, k, relu};
+use crate::ops::{Act, CONV_INIT, Window, activate, batch_norm_eval, batch_norm_train, conv3d, k};
 use crate::pass::{Grad, Pass};
 use crate::summary::Layer;
 use candle_core::{Tensor, Var, bail};
@@ -23,7 +23,7 @@ pub enum Filter {
     Full,
     /// 3×3×3 in the first stage, 1×3×3 behind it ("mixed convolutions").
     Mixed,
-    /// 1×3×3 and 3×1×1 with a norm and a ReLU between them, and as many parameters as 3×3×3.
+    /// 1×3×3 and 3×1×1 with a norm and an activation between them, and as many parameters as 3×3×3.
     Split,
 }
 
@@ -34,6 +34,7 @@ pub enum Filter {
 /// | `filter` | full | full, mixed, split |
 /// | `layers` | 2, 2, 2, 2 | units per stage |
 /// | `width` | 64 | channels of the first stage; each further one doubles them |
+/// | `act` | relu | a name of [`Act`] |
 /// | `depth` | 16 | slices of a volume, for summaries alone |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -44,13 +45,15 @@ pub struct ResNet3d {
     pub layers: Vec<usize>,
     /// Channels of the first stage.
     pub width: usize,
+    /// Activation.
+    pub act: Act,
     /// Slices of a volume.
     pub depth: usize,
 }
 
 impl Default for ResNet3d {
     fn default() -> Self {
-        Self { filter: Filter::Full, layers: vec![2, 2, 2, 2], width: 64, depth: 16 }
+        Self { filter: Filter::Full, layers: vec![2, 2, 2, 2], width: 64, act: Act::Relu, depth: 16 }
     }
 }
 
@@ -90,7 +93,7 @@ impl Family for ResNet3d {
             }
             stages.push((name, units));
         }
-        Ok(Box::new(Volumes { channels, width: reads, depth: self.depth, stages }))
+        Ok(Box::new(Volumes { channels, width: reads, depth: self.depth, act: self.act, stages }))
     }
 }
 
@@ -100,12 +103,12 @@ impl ResNet3d {
         let y = match self.filter {
             Filter::Split => {
                 // 45 channels between the two, as the reference.
-                let y = x.conv("0", (self.width * 45 / 64).max(1), (k(1), at))?.norm("1")?.relu();
+                let y = x.conv("0", (self.width * 45 / 64).max(1), (k(1), at))?.norm("1")?.act(self.act);
                 y.conv("3", self.width, (k(3), k(1)))?.norm("4")?
             }
             _ => x.conv("0", self.width, (k(3), at))?.norm("1")?,
         };
-        Ok(y.relu().steps)
+        Ok(y.act(self.act).steps)
     }
 
     /// Whether the units of a stage do not look along the depth.
@@ -126,13 +129,13 @@ impl ResNet3d {
         let filter = |x: Path<'a>, name: &str, stride: usize| match self.filter {
             Filter::Split => {
                 let name = |part: usize| format!("{name}.{part}");
-                let x = x.conv(&name(0), middle, (k(1), k(3).stride(stride)))?.norm(&name(1))?.relu();
+                let x = x.conv(&name(0), middle, (k(1), k(3).stride(stride)))?.norm(&name(1))?.act(self.act);
                 x.conv(&name(3), width, (k(3).stride(stride), k(1)))
             }
             _ if flat => x.conv(name, width, (k(1), k(3).stride(stride))),
             _ => x.conv(name, width, (k(3).stride(stride), k(3).stride(stride))),
         };
-        let y = filter(x, "conv1.0", stride)?.norm("conv1.1")?.relu();
+        let y = filter(x, "conv1.0", stride)?.norm("conv1.1")?.act(self.act);
         Ok(Unit { main: filter(y, "conv2.0", 1)?.norm("conv2.1")?.steps, past: Some(past) })
     }
 }
@@ -159,7 +162,7 @@ enum Step {
     },
     /// What is left of a norm that was folded into the convolution before it.
     Shift(Tensor),
-    Relu,
+    Act(Act),
 }
 
 /// Layers one behind the other while they are made.
@@ -202,8 +205,8 @@ impl<'a> Path<'a> {
         Ok(self)
     }
 
-    fn relu(mut self) -> Self {
-        self.steps.push(Step::Relu);
+    fn act(mut self, f: Act) -> Self {
+        self.steps.push(Step::Act(f));
         self
     }
 }
@@ -225,7 +228,7 @@ impl Step {
                 batch_norm_eval(x, &own(weight), &own(bias), statistics, EPS)
             }
             Self::Shift(by) => x.broadcast_add(by),
-            Self::Relu => relu(x),
+            Self::Act(f) => activate(x, *f),
         }
     }
 
@@ -234,7 +237,7 @@ impl Step {
         match self {
             Self::Conv { name, .. } => named(name, &["weight"]),
             Self::Norm { name, .. } => named(name, &["weight", "bias", "running_mean", "running_var"]),
-            Self::Shift(_) | Self::Relu => vec![],
+            Self::Shift(_) | Self::Act(_) => vec![],
         }
     }
 }
@@ -277,24 +280,24 @@ fn measure(steps: &[Step], volume: [usize; 3], layers: &mut Vec<Layer>) -> Resul
                 let (parameters, output) = (2 * weight.elem_count(), [weight.elem_count(), h, w]);
                 layers.push(Layer { name: name.clone(), kind: "batch_norm", output, parameters, multiply_adds: 0 });
             }
-            Step::Shift(_) | Step::Relu => {}
+            Step::Shift(_) | Step::Act(_) => {}
         }
     }
     Ok([d, h, w])
 }
 
-/// A path, and what is added to it before the ReLU: nothing for the stem, else what it reads, through layers of its own.
+/// A path, and what is added to it before the activation: nothing for the stem, else what it reads, through layers of its own.
 struct Unit {
     main: Vec<Step>,
     past: Option<Vec<Step>>,
 }
 
 impl Unit {
-    fn forward(&self, x: &Tensor, pass: &Pass<'_>) -> candle_core::Result<Tensor> {
+    fn forward(&self, x: &Tensor, act: Act, pass: &Pass<'_>) -> candle_core::Result<Tensor> {
         let y = run(&self.main, x, pass)?;
         match &self.past {
             None => Ok(y),
-            Some(past) => relu(&(y + run(past, x, pass)?)?),
+            Some(past) => activate(&(y + run(past, x, pass)?)?, act),
         }
     }
 
@@ -308,6 +311,7 @@ struct Volumes {
     channels: usize,
     width: usize,
     depth: usize,
+    act: Act,
     stages: Vec<(String, Vec<Unit>)>,
 }
 
@@ -323,8 +327,9 @@ impl Backbone for Volumes {
         let x = if pass.grad == Grad::None { &x.detach() } else { x };
         let mut x = x.permute((0, 2, 3, 4, 1))?.contiguous()?;
         for (name, units) in &self.stages {
+            let frozen = pass.frozen(1, &x);
             for unit in units {
-                x = unit.forward(&x, pass)?;
+                x = unit.forward(&x, self.act, frozen.as_ref().unwrap_or(pass))?;
             }
             pass.tap(name, &x);
         }

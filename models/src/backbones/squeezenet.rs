@@ -9,7 +9,7 @@
 use super::convolutional::{Convolutional, Stage};
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
-use crate::ops::{Flow, Pool, block, concat, k};
+use crate::ops::{Act, Flow, Pool, block, concat, k};
 use candle_nn::VarBuilder;
 use candle_nn::init::{FanInOut, Init, NonLinearity, NormalOrUniform};
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 /// |---|---|---|
 /// | `stem` | 64 | channels of the first convolution |
 /// | `size` | 3 | side of its windows |
+/// | `act` | relu | a name of [`Act`] |
 /// | `fires` | 16, 16 · 32, 32 · 48, 48, 64, 64 | squeezed channels of each module; a stage begins with a max-pool |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -28,13 +29,16 @@ pub struct SqueezeNet {
     pub stem: usize,
     /// Side of its windows.
     pub size: usize,
+    /// Activation.
+    pub act: Act,
     /// Squeezed channels of each module, stage by stage; a module writes eight times as many.
     pub fires: Vec<Vec<usize>>,
 }
 
 impl Default for SqueezeNet {
     fn default() -> Self {
-        Self { stem: 64, size: 3, fires: vec![vec![16, 16], vec![32, 32], vec![48, 48, 64, 64]] }
+        let fires = vec![vec![16, 16], vec![32, 32], vec![48, 48, 64, 64]];
+        Self { stem: 64, size: 3, act: Act::Relu, fires }
     }
 }
 
@@ -42,7 +46,8 @@ impl Family for SqueezeNet {
     const HEAD: &str = "classifier.1";
 
     fn presets() -> Vec<Preset<Self>> {
-        let first = Self { stem: 96, size: 7, fires: vec![vec![16, 16, 32], vec![32, 48, 48, 64], vec![64]] };
+        let fires = vec![vec![16, 16, 32], vec![32, 48, 48, 64], vec![64]];
+        let first = Self { stem: 96, size: 7, fires, ..Self::default() };
         vec![
             ("squeezenet1_0", "SqueezeNet as in the paper.", first),
             ("squeezenet1_1", "SqueezeNet with earlier pools: less than half the work.", Self::default()),
@@ -73,14 +78,14 @@ impl SqueezeNet {
         }
         // The reference numbers convolution, activation, pools and modules through.
         let features = |at: usize| format!("features.{at}");
-        let stem = block(channels, |x| x.conv("0", self.stem, k(self.size).pad(0).stride(2).bias()).relu())?;
+        let stem = block(channels, |x| x.conv("0", self.stem, k(self.size).pad(0).stride(2).bias()).act(self.act))?;
         let mut stages = vec![Stage { name: "stem".into(), blocks: vec![("features".into(), stem.started(START))] }];
         let (mut reads, mut at) = (self.stem, 2);
         for (stage, squeezed) in (1..).zip(&self.fires) {
             let mut blocks = vec![(String::new(), block(reads, |x| x.pool(Pool::Max, k(3).pad(0).stride(2).ceil()))?)];
             for &squeezed in squeezed {
                 at += 1;
-                let program = block(reads, |x| fire(x, squeezed))?;
+                let program = block(reads, |x| self.fire(x, squeezed))?;
                 reads = program.out_channels();
                 blocks.push((features(at), program.started(START)));
             }
@@ -89,11 +94,11 @@ impl SqueezeNet {
         }
         Ok(stages)
     }
-}
 
-/// Squeezed by a 1×1 convolution, expanded by 1×1 and 3×3 windows beside each other.
-fn fire(x: Flow<'_>, squeezed: usize) -> Flow<'_> {
-    let x = x.conv("squeeze", squeezed, k(1).bias()).relu();
-    let expand = |name: &str, size| x.conv(name, 4 * squeezed, k(size).bias()).relu();
-    concat(expand("expand1x1", 1), &[expand("expand3x3", 3)])
+    /// Squeezed by a 1×1 convolution, expanded by 1×1 and 3×3 windows beside each other.
+    fn fire<'a>(&self, x: Flow<'a>, squeezed: usize) -> Flow<'a> {
+        let x = x.conv("squeeze", squeezed, k(1).bias()).act(self.act);
+        let expand = |name: &str, size| x.conv(name, 4 * squeezed, k(size).bias()).act(self.act);
+        concat(expand("expand1x1", 1), &[expand("expand3x3", 3)])
+    }
 }

@@ -8,7 +8,7 @@
 use super::convolutional::{Convolutional, Stage};
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
-use crate::ops::{CONV_INIT, Pool, block, k};
+use crate::ops::{Act, CONV_INIT, Pool, block, k};
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 /// | `layers` | 1, 1, 2, 2, 2 | convolutions per stage |
 /// | `width` | 64 | channels of the first stage; each further one doubles them, up to 8 times as many |
 /// | `norm` | false | batch norm behind each convolution |
+/// | `act` | relu | a name of [`Act`] |
 /// | `hidden` | 4096 | channels of the two hidden layers |
 /// | `hidden_dropout` | 0 | 0..1, between the two hidden layers; the paper has 0.5 here and before the head |
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,6 +31,8 @@ pub struct Vgg {
     pub width: usize,
     /// Batch norm behind each convolution.
     pub norm: bool,
+    /// Activation.
+    pub act: Act,
     /// Channels of the two hidden layers.
     pub hidden: usize,
     /// Probability of dropping a value between the two hidden layers.
@@ -38,7 +41,8 @@ pub struct Vgg {
 
 impl Default for Vgg {
     fn default() -> Self {
-        Self { layers: vec![1, 1, 2, 2, 2], width: 64, norm: false, hidden: 4096, hidden_dropout: 0.0 }
+        let layers = vec![1, 1, 2, 2, 2];
+        Self { layers, width: 64, norm: false, act: Act::Relu, hidden: 4096, hidden_dropout: 0.0 }
     }
 }
 
@@ -86,7 +90,7 @@ impl Vgg {
                     let y = x.conv(&at.to_string(), width, k(3).bias());
                     let y = if self.norm { y.norm(&(at + 1).to_string()) } else { y };
                     at += if self.norm { 3 } else { 2 };
-                    y.relu()
+                    y.act(self.act)
                 });
                 y.pool(Pool::Max, k(2).pad(0).stride(2))
             })?;
@@ -96,8 +100,8 @@ impl Vgg {
             stages.push(Stage { name, blocks: vec![("features".into(), program.started(CONV_INIT))] });
         }
         let hidden = block(reads, |x| {
-            let y = x.at_least(7).conv("fc1", self.hidden, k(7).pad(0).bias()).relu();
-            y.dropout(self.hidden_dropout).conv("fc2", self.hidden, k(1).bias()).relu()
+            let y = x.at_least(7).conv("fc1", self.hidden, k(7).pad(0).bias()).act(self.act);
+            y.dropout(self.hidden_dropout).conv("fc2", self.hidden, k(1).bias()).act(self.act)
         })?;
         let name = "pre_logits".to_string();
         stages.push(Stage { name: name.clone(), blocks: vec![(name, hidden.started(CONV_INIT))] });

@@ -11,7 +11,7 @@ use super::convolutional::{Sequence, Stage, on_vectors, pixels_first};
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
 use crate::onnx::{Graph, Value};
-use crate::ops::{Node, Program, block, k, linear};
+use crate::ops::{Act, Node, Program, block, k, linear};
 use crate::pass::{Grad, Pass};
 use crate::summary::Layer;
 use candle_core::{DType, Device, Tensor};
@@ -38,6 +38,7 @@ pub enum Pooling {
 /// | `depth` | 12 | at least 1, blocks |
 /// | `heads` | 12 | at least 1, heads of attention |
 /// | `mlp` | 4 | above 0, channels between the two linear layers as a multiple of `width` |
+/// | `act` | gelu | a name of [`Act`] |
 /// | `pooling` | token | token, mean |
 /// | `drop_path` | 0 | 0..1, probability of dropping the last block's branches, rising linearly from 0 (Huang et al. 2016) |
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -55,6 +56,8 @@ pub struct Vit {
     pub heads: usize,
     /// Channels between the two linear layers as a multiple of `width`.
     pub mlp: f64,
+    /// Activation.
+    pub act: Act,
     /// What the head reads.
     pub pooling: Pooling,
     /// Probability of dropping the last block's branches.
@@ -63,8 +66,8 @@ pub struct Vit {
 
 impl Default for Vit {
     fn default() -> Self {
-        let (pooling, drop_path) = (Pooling::Token, 0.0);
-        Self { size: 224, patch: 16, width: 768, depth: 12, heads: 12, mlp: 4.0, pooling, drop_path }
+        let (act, pooling, drop_path) = (Act::Gelu, Pooling::Token, 0.0);
+        Self { size: 224, patch: 16, width: 768, depth: 12, heads: 12, mlp: 4.0, act, pooling, drop_path }
     }
 }
 
@@ -137,7 +140,7 @@ impl Vit {
         block(self.width, |x| {
             let y = x.layer_norm("norm1", EPS).linear("attn.qkv", 3 * self.width).attention(self.heads);
             let x = y.linear("attn.proj", self.width).drop_path(drop) + x;
-            let y = x.layer_norm("norm2", EPS).linear("mlp.fc1", inner).gelu();
+            let y = x.layer_norm("norm2", EPS).linear("mlp.fc1", inner).act(self.act);
             y.linear("mlp.fc2", self.width).drop_path(drop) + x
         })
     }
@@ -188,9 +191,10 @@ impl Backbone for Transformer {
             let side = x.dim(axis)?;
             x = x.pad_with_zeros(axis, 0, side.next_multiple_of(self.config.patch) - side)?;
         }
+        let grad = if pass.freeze > 0 { Grad::None } else { pass.grad };
         let map = self.embed.forward(&x, pass)?;
         let (b, h, w, c) = map.dims4()?;
-        let tokens = self.tokens(&map, pass.grad)?.reshape((b, 1, 1 + h * w, c))?;
+        let tokens = self.tokens(&map, grad)?.reshape((b, 1, 1 + h * w, c))?;
         let tokens = self.blocks.forward(&tokens, pass)?;
         match self.config.pooling {
             Pooling::Token => tokens.narrow(2, 0, 1)?.permute((0, 3, 1, 2)),

@@ -6,7 +6,7 @@
 use super::convolutional::{Convolutional, Stage};
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
-use crate::ops::{Flow, Pool, Program, block, k};
+use crate::ops::{Act, Flow, Pool, Program, block, k};
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 /// | `entry` | 128, 256, 728 | channels of each block of the entry flow, which halves the map |
 /// | `middle` | 8 | blocks of the middle flow |
 /// | `exit` | 1024, 1536, 2048 | channels of the last block and of the two convolutions behind it |
+/// | `act` | relu | a name of [`Act`] |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Xception {
@@ -29,11 +30,14 @@ pub struct Xception {
     pub middle: usize,
     /// Channels of the last block and of the two convolutions behind it.
     pub exit: [usize; 3],
+    /// Activation.
+    pub act: Act,
 }
 
 impl Default for Xception {
     fn default() -> Self {
-        Self { stem: [32, 64], entry: vec![128, 256, 728], middle: 8, exit: [1024, 1536, 2048] }
+        let (entry, exit) = (vec![128, 256, 728], [1024, 1536, 2048]);
+        Self { stem: [32, 64], entry, middle: 8, exit, act: Act::Relu }
     }
 }
 
@@ -65,8 +69,8 @@ impl Xception {
         let stage = |name: &str, blocks| Stage { name: name.into(), blocks };
         let [first, second] = self.stem;
         let stem = block(channels, |x| {
-            let y = x.conv("conv1", first, k(3).pad(0).stride(2)).norm("bn1").relu();
-            y.conv("conv2", second, k(3).pad(0)).norm("bn2").relu()
+            let y = x.conv("conv1", first, k(3).pad(0).stride(2)).norm("bn1").act(self.act);
+            y.conv("conv2", second, k(3).pad(0)).norm("bn2").act(self.act)
         })?;
         let mut stages = vec![stage("stem", vec![(String::new(), stem)])];
 
@@ -74,7 +78,7 @@ impl Xception {
         let mut next = |widths: &[usize], stride| -> Result<(String, Program)> {
             at += 1;
             // Behind the stem's activation there is no need for another one.
-            let program = residual(reads, widths, stride, at > 1)?;
+            let program = self.residual(reads, widths, stride, at > 1)?;
             reads = program.out_channels();
             Ok((format!("block{at}"), program))
         };
@@ -85,8 +89,8 @@ impl Xception {
         exit.push((
             String::new(),
             block(last, |x| {
-                let y = separable(x, "conv3", third).norm("bn3").relu();
-                separable(y, "conv4", fourth).norm("bn4").relu()
+                let y = separable(x, "conv3", third).norm("bn3").act(self.act);
+                separable(y, "conv4", fourth).norm("bn4").act(self.act)
             })?,
         ));
         stages.push(stage("entry", entry));
@@ -96,24 +100,24 @@ impl Xception {
         stages.push(stage("exit", exit));
         Ok(stages)
     }
+
+    /// Separable convolutions to `widths` channels each, with an activation before the first one or not; the reference
+    /// numbers activations, convolutions and norms through.
+    fn residual(&self, reads: usize, widths: &[usize], stride: usize, act_first: bool) -> Result<Program> {
+        let name = |i: usize| format!("rep.{}", if act_first { i } else { i - 1 });
+        block(reads, |x| {
+            let y = widths.iter().enumerate().fold(x, |x, (i, &width)| {
+                let x = if i > 0 || act_first { x.act(self.act) } else { x };
+                separable(x, &name(3 * i + 1), width).norm(&name(3 * i + 2))
+            });
+            let y = if stride > 1 { y.pool(Pool::Max, k(3).stride(stride)) } else { y };
+            let shape = (y.channels(), stride);
+            y + if shape == (reads, 1) { x } else { x.conv("skip", shape.0, k(1).stride(stride)).norm("skipbn") }
+        })
+    }
 }
 
 /// A 3×3 window of every channel by itself, then a 1×1 convolution.
 fn separable<'a>(x: Flow<'a>, name: &str, width: usize) -> Flow<'a> {
     x.depthwise(&format!("{name}.conv1"), k(3)).conv(&format!("{name}.pointwise"), width, k(1))
-}
-
-/// Separable convolutions to `widths` channels each, with an activation before the first one or not; the reference numbers
-/// activations, convolutions and norms through.
-fn residual(reads: usize, widths: &[usize], stride: usize, act_first: bool) -> Result<Program> {
-    let name = |i: usize| format!("rep.{}", if act_first { i } else { i - 1 });
-    block(reads, |x| {
-        let y = widths.iter().enumerate().fold(x, |x, (i, &width)| {
-            let x = if i > 0 || act_first { x.relu() } else { x };
-            separable(x, &name(3 * i + 1), width).norm(&name(3 * i + 2))
-        });
-        let y = if stride > 1 { y.pool(Pool::Max, k(3).stride(stride)) } else { y };
-        let shape = (y.channels(), stride);
-        y + if shape == (reads, 1) { x } else { x.conv("skip", shape.0, k(1).stride(stride)).norm("skipbn") }
-    })
 }

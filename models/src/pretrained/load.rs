@@ -119,7 +119,7 @@ pub fn load(weights: &Weights, config: &NetworkConfig, vars: &VarMap, input: Inp
                 values.push((var, tensor));
                 report.adapted.push((name.clone(), what));
             }
-            Fit::Other if name.starts_with("head.") => {
+            Fit::Other if says_classes(name) => {
                 let what = format!("starts anew: {:?} in place of {shape:?}", var.dims());
                 report.adapted.push((name.clone(), what));
             }
@@ -134,6 +134,11 @@ pub fn load(weights: &Weights, config: &NetworkConfig, vars: &VarMap, input: Inp
         var.set(&tensor.contiguous()?.to_device(var.device())?)?;
     }
     Ok(report)
+}
+
+/// Whether variable `name` is the classifier's, or that of an auxiliary head.
+fn says_classes(name: &str) -> bool {
+    ["head.", "backbone.AuxLogits.fc."].iter().any(|head| name.starts_with(head))
 }
 
 /// A head that is a convolution of one pixel, as SqueezeNet's, as the linear layer that it is.

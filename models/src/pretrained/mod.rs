@@ -34,5 +34,5 @@ mod weights;
 #[cfg(feature = "hub")]
 pub use hub::Hub;
 pub use load::{Input, Report, load};
-pub use table::{Interpolation, Place, Preprocess, Pretrained, all, find, of_file, of_model};
+pub use table::{Fit, Interpolation, Place, Preprocess, Pretrained, all, find, of_file, of_model};
 pub use weights::Weights;

@@ -1,7 +1,7 @@
 //! The registry of timm 1.0.31, written by `xtask/fixtures/pretrained.py`.
 
 use super::table::Interpolation::{self, Bicubic, Bilinear};
-use super::table::{Place, Preprocess, Pretrained};
+use super::table::{Fit, Place, Preprocess, Pretrained};
 
 type Three = [f32; 3];
 
@@ -12,12 +12,16 @@ const fn hub(
     name: &'static str,
     (mean, std): (Three, Three),
     size: usize,
-    crop: f32,
+    crop: f64,
     interpolation: Interpolation,
     license: &'static str,
 ) -> Pretrained {
-    let preprocess = Preprocess { mean, std, size, crop, interpolation };
+    let preprocess = Preprocess { mean, std, size, fit: Fit::Crop, crop, interpolation };
     Pretrained { name, place: Place::Hub, file: "model.safetensors", sha256: "", params: "{}", preprocess, license }
+}
+
+const fn squashed(row: Pretrained) -> Pretrained {
+    Pretrained { preprocess: Preprocess { fit: Fit::Squash, ..row.preprocess }, ..row }
 }
 
 /// A model's default weights come before its others.
@@ -60,7 +64,7 @@ pub(super) const ROWS: &[Pretrained] = &[
     hub("efficientnet_b2.ra_in1k", (IMAGENET, IMAGENET_STD), 256, 0.875, Bicubic, "apache-2.0"),
     hub("efficientnet_b3.ra2_in1k", (IMAGENET, IMAGENET_STD), 288, 0.875, Bicubic, "apache-2.0"),
     hub("efficientnet_b4.ra2_in1k", (IMAGENET, IMAGENET_STD), 320, 0.875, Bicubic, "apache-2.0"),
-    hub("efficientnet_b5.sw_in12k_ft_in1k", (IMAGENET, IMAGENET_STD), 448, 1.0, Bicubic, "apache-2.0"),
+    squashed(hub("efficientnet_b5.sw_in12k_ft_in1k", (IMAGENET, IMAGENET_STD), 448, 1.0, Bicubic, "apache-2.0")),
     hub("efficientnet_lite0.ra_in1k", (IMAGENET, IMAGENET_STD), 224, 0.875, Bicubic, "apache-2.0"),
     hub("tf_efficientnet_b0.ns_jft_in1k", (IMAGENET, IMAGENET_STD), 224, 0.875, Bicubic, "apache-2.0"),
     hub("tf_efficientnet_b1.ns_jft_in1k", (IMAGENET, IMAGENET_STD), 240, 0.882, Bicubic, "apache-2.0"),

@@ -15,12 +15,23 @@ pub enum Interpolation {
     Bicubic,
 }
 
+/// What becomes of a picture that is not square.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fit {
+    /// Its middle is kept.
+    Crop,
+    /// Its aspect changes.
+    Squash,
+}
+
 /// How pictures are prepared for a network: it travels with the weights.
 ///
 /// | field | range |
 /// |---|---|
 /// | `mean`, `std` | of red, green, blue, in 0..=1 units |
 /// | `size` | side of the network's input, pixels |
+/// | `fit` | crop, squash |
 /// | `crop` | 0..=1, the side of the kept middle as a share of the resized picture's shorter one |
 /// | `interpolation` | bilinear, bicubic |
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,8 +42,10 @@ pub struct Preprocess {
     pub std: [f32; 3],
     /// Side of the network's input, pixels.
     pub size: usize,
-    /// Share of the resized picture that is kept.
-    pub crop: f32,
+    /// What becomes of a picture that is not square.
+    pub fit: Fit,
+    /// Share of the resized picture's shorter side that is kept.
+    pub crop: f64,
     /// How pictures are resized.
     pub interpolation: Interpolation,
 }
@@ -166,10 +179,10 @@ const fn frozen(
     repository: &'static str,
     (mean, std): ([f32; 3], [f32; 3]),
     size: usize,
-    crop: f32,
+    crop: f64,
     license: &'static str,
 ) -> Pretrained {
-    let preprocess = Preprocess { mean, std, size, crop, interpolation: Interpolation::Bicubic };
+    let preprocess = Preprocess { mean, std, size, fit: Fit::Crop, crop, interpolation: Interpolation::Bicubic };
     let place = Place::Repository(repository);
     Pretrained { name, place, file: "model.safetensors", sha256: "", params: "{}", preprocess, license }
 }
@@ -187,6 +200,7 @@ const BROUGHT: &[Pretrained] = &[
             mean: [0.485, 0.456, 0.406],
             std: [0.229, 0.224, 0.225],
             size: 32,
+            fit: Fit::Crop,
             crop: 1.0,
             interpolation: Interpolation::Bilinear,
         },
@@ -203,6 +217,7 @@ const BROUGHT: &[Pretrained] = &[
             mean: HALF,
             std: HALF,
             size: 224,
+            fit: Fit::Crop,
             crop: 0.875,
             interpolation: Interpolation::Bilinear,
         },
@@ -218,6 +233,7 @@ const BROUGHT: &[Pretrained] = &[
             mean: HALF,
             std: HALF,
             size: 128,
+            fit: Fit::Crop,
             crop: 0.875,
             interpolation: Interpolation::Bilinear,
         },

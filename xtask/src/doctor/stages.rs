@@ -129,7 +129,7 @@ fn stations(recipe: &Recipe) -> Result<Vec<Station>> {
     } else {
         add(fit, "fit to judge", Of::Judged)?;
         recipe.augment.transforms.iter().try_for_each(|random| add(random, &random.name, Of::Learned))?;
-        add(fit, "fit to size", Of::Learned)?;
+        add(&assemble::training_fit(recipe), "fit to size", Of::Learned)?;
     }
     Ok(stations)
 }
@@ -223,13 +223,12 @@ fn model_stages(training: &Training<'_>, fold: &Fold, step: &Step) -> Result<Vec
     let params = fold.params(recipe);
     let mut optimizer = assemble::optimizer(recipe)?;
     let at = At { epoch: 0, step: 0, steps_per_epoch: fold.batches(), epochs: recipe.train.epochs };
-    let task = fold.task();
     let [mut mixing, mut forward, mut backward, mut update] = [vec![], vec![], vec![], vec![]];
     let start = Instant::now();
     for pass in 0..PASSES {
         mixing.push(mix(training, step, pass)?);
         let clock = Instant::now();
-        let loss = task.loss(step, at)?;
+        let loss = fold.loss(step, at)?;
         training.device.synchronize()?;
         forward.push(clock.elapsed().as_secs_f64());
         let clock = Instant::now();

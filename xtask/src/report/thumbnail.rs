@@ -1,8 +1,7 @@
 //! Small pictures for pages.
 
 use anyhow::Result;
-use augment::pixel::Region;
-use augment::pixel::bilinear;
+use augment::pixel::{Interpolation, Region, resize};
 use data::Image;
 use eval::report::page::{Encoded, Format};
 use jpeg_encoder::{ColorType, Encoder};
@@ -20,7 +19,7 @@ pub fn thumbnail(image: &Image, alt: &str) -> Result<Encoded> {
     let shown = match longest > SIDE {
         true => {
             let whole = Region::whole(&shown);
-            bilinear(shown, whole, small(width), small(height))
+            resize(shown, whole, [small(width), small(height)], Interpolation::Bilinear)
         }
         false => shown,
     };
