@@ -4,10 +4,12 @@ use crate::error::{Error, Result};
 use crate::onnx::{self, Graph};
 use crate::pass::Pass;
 use crate::summary::Layer;
-use candle_core::Tensor;
-use candle_nn::VarBuilder;
+use candle_core::{Tensor, Var};
+use candle_nn::{VarBuilder, VarMap};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
 
 /// A backbone turns pictures into feature maps; it knows nothing of classes.
 pub trait Backbone: Send + Sync {
@@ -85,13 +87,19 @@ pub trait Family: Serialize + DeserializeOwned {
     fn presets() -> Vec<Preset<Self>>;
     /// The side in pixels of the pictures that preset `name` was made for; it takes others, too.
     fn picture_size(name: &str) -> usize;
+    /// Sets those variables that start from training pictures, where a family has such.
+    const BEGIN: Option<Begin> = None;
     /// A backbone that reads `channels` channels, with its variables under `vb`'s path.
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>>;
 }
 
+/// Sets variables, by their names in the backbone, from training pictures `[N, C, H, W]` as the network will see them.
+pub type Begin = fn(&BTreeMap<String, Var>, &Tensor) -> candle_core::Result<()>;
+
 /// A line of the table of families.
 pub struct Entry {
     head: &'static str,
+    begin: Option<Begin>,
     presets: fn() -> Vec<Preset<Value>>,
     picture_size: fn(&str) -> usize,
     build: BuildFn,
@@ -119,7 +127,7 @@ impl Entry {
             let family: F = serde_json::from_value(config).map_err(BuildError::Parameter)?;
             family.build(channels, vb).map_err(BuildError::Other)
         }
-        Self { head: F::HEAD, presets: presets::<F>, picture_size: F::picture_size, build: build::<F> }
+        Self { head: F::HEAD, begin: F::BEGIN, presets: presets::<F>, picture_size: F::picture_size, build: build::<F> }
     }
 }
 
@@ -155,6 +163,26 @@ pub fn build(name: &str, overrides: &Value, channels: usize, vb: VarBuilder<'_>)
 /// [`Error::UnknownModel`] for an unknown name.
 pub fn picture_size(name: &str) -> Result<usize> {
     find(name, &Value::Null).map(|(entry, _)| (entry.picture_size)(name))
+}
+
+/// Whether model `name` starts from training pictures: then [`begin`] wants some before the first step.
+///
+/// # Errors
+/// [`Error::UnknownModel`] for an unknown name.
+pub fn begins(name: &str) -> Result<bool> {
+    find(name, &Value::Null).map(|(entry, _)| entry.begin.is_some())
+}
+
+/// Sets those variables among `vars`, a whole network's, that model `name` starts from training pictures `[N, C, H, W]`: a
+/// few thousand small ones are enough.
+///
+/// # Errors
+/// [`Error::UnknownModel`] for an unknown name, and what the family cannot do with such pictures.
+pub fn begin(name: &str, vars: &VarMap, pictures: &Tensor) -> Result<()> {
+    let Some(begin) = find(name, &Value::Null)?.0.begin else { return Ok(()) };
+    let all = vars.data().lock().unwrap_or_else(PoisonError::into_inner);
+    let own = all.iter().filter_map(|(name, var)| Some((name.strip_prefix("backbone.")?.to_string(), var.clone())));
+    Ok(begin(&own.collect(), pictures)?)
 }
 
 /// What the reference implementation of model `name` calls `variable` of a [`Network`](crate::Network): timm and torchvision

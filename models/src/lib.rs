@@ -44,7 +44,9 @@ pub mod pools;
 pub mod pretrained;
 mod summary;
 
-pub use backbone::{Backbone, Entry, Family, Preset, build, models, picture_size, reference_name, resolve};
+pub use backbone::{
+    Backbone, Begin, Entry, Family, Preset, begin, begins, build, models, picture_size, reference_name, resolve,
+};
 pub use error::{Error, Result};
 pub use network::{Network, NetworkConfig};
 pub use pass::{AUXILIARY, Grad, LayerTap, Pass, Tap};

@@ -3,7 +3,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarMap;
-use sconce_models::backbones::EfficientNet;
+use sconce_models::backbones::{EfficientNet, whitening};
 use sconce_models::ops::Act;
 use sconce_models::parts::Choice;
 use sconce_models::{Family, Network, NetworkConfig, Pass, init, models, picture_size, resolve};
@@ -99,6 +99,7 @@ const PARAMETERS: &[(&str, usize, usize)] = &[
     ("frozen_dinov2", 1000, 22_056_192 + 769 * 1000),
     ("frozen_dinov2_small", 1000, 22_056_192 + 769 * 1000),
     ("frozen_dinov2_base", 1000, 86_579_712 + 1537 * 1000),
+    ("frozen_dinov2reg4_small", 1000, 22_057_344 + 385 * 1000),
     ("frozen_dinov2reg4_base", 1000, 86_582_016 + 769 * 1000),
     ("frozen_vit_base", 1000, 86_567_656),
     ("frozen_convnext_tiny", 1000, 28_589_128),
@@ -107,6 +108,7 @@ const PARAMETERS: &[(&str, usize, usize)] = &[
     ("frozen_convnextv2_atto", 1000, 3_708_400),
     ("frozen_convnextv2_nano", 1000, 15_623_800),
     ("frozen_convnextv2_tiny", 1000, 28_635_496),
+    ("frozen_convnextv2_base", 1000, 88_717_800),
     // airbench's own number and the ten biases of our head.
     ("airbench94", 10, 1_972_792 + 10),
     // What Keras counts at 150 pixels.
@@ -411,7 +413,9 @@ fn activations_can_be_swapped_in_any_family() {
         };
         let usual = preset["act"].as_str().unwrap_or_else(|| panic!("{model} has no field 'act'"));
         let said = say(usual);
-        for act in acts.iter().filter(|act| **act != usual) {
+        let known = |act: &str| serde_json::from_value::<Act>(act.into()).unwrap();
+        // Some have two names.
+        for act in acts.iter().filter(|act| known(act) != known(usual)) {
             assert_ne!(said, say(act), "{model}: {act}");
         }
     }
@@ -680,5 +684,21 @@ fn pictures_that_are_too_small_are_named() {
     assert!(error.contains("pictures of 40x50 pixels are too small for the network: a window of '"), "{error}");
     assert!(error.contains("Mixed_"), "{error}");
     let error = network.forward(&shaped(&[1, 4, 90, 90]), None, &mut Pass::eval()).unwrap_err().to_string();
-    assert!(!error.contains("small"), "{error}");
+    assert!(!error.contains("too small for the network"), "{error}");
+}
+
+/// The first layer of airbench's network makes patches of the pictures white, the others pass on what they read.
+#[test]
+fn a_network_begins_from_pictures() {
+    assert!(sconce_models::begins("airbench94").unwrap() && !sconce_models::begins("resnet18").unwrap());
+    let (network, vars) = network("airbench94", 3, 0);
+    let pictures = shaped(&[64, 3, 32, 32]);
+    sconce_models::begin("airbench94", &vars, &pictures).unwrap();
+    let all = vars.data().lock().unwrap();
+    let values = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    assert_eq!(values(&all["backbone.0.weight"]), values(&whitening(&pictures, 2).unwrap()));
+    let conv = values(&all["backbone.2.conv1.weight"]);
+    assert_eq!((conv[4], conv[24 * 9 + 4], conv[24 * 9 + 9 + 4]), (1.0, 0.0, 1.0));
+    drop(all);
+    assert!(network.forward(&pictures, None, &mut Pass::eval()).is_ok());
 }

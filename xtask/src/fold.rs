@@ -123,8 +123,6 @@ impl Training<'_> {
         // Features are of the same network in all folds, so that they are computed once.
         let weights = sub_seed(if recipe.train.features { recipe.seed } else { seed }, "weights");
         let trained = saved.build(weights, self.device)?;
-        models::init::restart(&trained.vars, weights, &recipe.model.init).context("model.init")?;
-        let begun = self.start.map(|start| start.load(&saved.network, &trained.vars)).transpose()?;
         let loss = assemble::loss(recipe, &prepared.class_counts(&learn))?;
 
         let size = recipe.train.batch_size;
@@ -138,17 +136,28 @@ impl Training<'_> {
         };
         let subset =
             |rows: &[usize]| -> Arc<dyn Dataset> { Arc::new(Subset::new(self.pictures.clone(), rows.to_vec())) };
+        let transform = self.parts.training.clone();
+        let train = Loader::new(subset(&learn), data::sampler::build(&recipe.train.sampler)?, config)
+            .with_transform(move |image, rng| transform(image, rng))
+            .with_meta(saved.encoder.clone())
+            .on(self.device, DType::F32);
+
+        let model = &recipe.model;
+        if self.start.is_none() && !recipe.train.features && models::begins(&model.name)? {
+            models::begin(&model.name, &trained.vars, &first_pictures(&train, BEGINNING)?)?;
+        }
+        models::init::restart(&trained.vars, weights, &model.init).context("model.init")?;
+        let begun = self.start.map(|start| start.load(&saved.network, &trained.vars)).transpose()?;
+        if model.lsuv {
+            let pictures = first_pictures(&train, 1)?;
+            models::init::lsuv(&trained.network, &trained.vars, &pictures).context("model.lsuv")?;
+        }
         let features = self.features.then(|| features::rows(self, &saved, &trained)).transpose()?;
         let fed = |loader: Loader, rows: &[usize]| -> Result<Loader> {
             let Some(features) = &features else { return Ok(loader) };
             let rows = rows.iter().map(|&row| row as u32).collect::<Vec<_>>();
             Ok(loader.with_features(features.index_select(&Tensor::new(rows, features.device())?, 0)?))
         };
-        let transform = self.parts.training.clone();
-        let train = Loader::new(subset(&learn), data::sampler::build(&recipe.train.sampler)?, config)
-            .with_transform(move |image, rng| transform(image, rng))
-            .with_meta(saved.encoder.clone())
-            .on(self.device, DType::F32);
         let train = fed(train, &learn)?;
         let judging = |rows: &[usize]| fed(predict::loader(&saved, subset(rows), size, self.device)?, rows);
         let validation = judging(&judge)?;
@@ -324,6 +333,23 @@ impl Fold {
     pub fn first_steps(&self, parts: &Parts) -> impl Iterator<Item = Result<Step, BoxError>> {
         self.steps(parts, 0, 0)
     }
+}
+
+/// Numbers of pictures that a family starts from: the reference takes 5,000 of 32 pixels.
+const BEGINNING: usize = 5000 * 3 * 32 * 32;
+
+/// The first training pictures: batches of the first epoch until they have so many numbers.
+fn first_pictures(train: &Loader, numbers: usize) -> Result<Tensor> {
+    let (mut batches, mut seen) = (vec![], 0);
+    for batch in train.epoch_from(0, 0) {
+        let images = batch?.images;
+        seen += images.elem_count();
+        batches.push(images);
+        if seen >= numbers {
+            break;
+        }
+    }
+    Ok(Tensor::cat(&batches, 0)?)
 }
 
 /// The head of the recipe, or a bag of such.

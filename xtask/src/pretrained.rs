@@ -291,4 +291,53 @@ mod tests {
         }
         assert!(right >= 10, "{right} of 20");
     }
+
+    /// What is known of a published ResNet-20: 86.5 % of the first thousand pictures of each class in the archive, which it
+    /// was trained on before they were compressed.
+    #[test]
+    fn a_published_resnet20_knows_cifar() {
+        let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
+        let (file, archive) = (shared.join("weights/resnet20-12fca82f.th"), shared.join("data/cifar10/train.tar.gz"));
+        if !file.is_file() || !archive.is_file() {
+            crate::output::note("skipped: no weights or pictures beside the checkout");
+            return;
+        }
+        let sets = ["model.name=resnet20".to_string(), format!("model.pretrained={}", file.display())];
+        let sets = [&sets[..], &["model.width=16".into(), "model.stem=cifar".into()]].concat();
+        let recipe = Recipe::load("default", &sets).unwrap();
+        let start = Start::open(&recipe, true, &Progress::new(true)).unwrap().unwrap();
+        let vars = candle_nn::VarMap::new();
+        let params = Value::Object(recipe.model.params.clone());
+        let config =
+            NetworkConfig { model: recipe.model.name.clone(), classes: 10, params, ..NetworkConfig::default() };
+        let network = Network::new(&config, init::seeded(&vars, 0, candle_core::DType::F32, &Device::Cpu)).unwrap();
+        start.load(&config, &vars).unwrap();
+        let stats = crate::assemble::stats(&recipe, (&[0.5; 3], &[0.5; 3])).unwrap();
+        let classes = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+            .map(String::from);
+        let mut seen = [0; 10];
+        let (mut images, mut labels) = (vec![], vec![]);
+        let archive = std::fs::File::open(archive).unwrap();
+        for entry in tar::Archive::new(flate2::read::GzDecoder::new(archive)).entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let path = entry.path().unwrap().into_owned();
+            let folder = path.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+            let class = folder.and_then(|name| classes.iter().position(|class| *class == name));
+            let Some(class) = class.filter(|&class| seen[class] < 1000 && path.extension().is_some()) else { continue };
+            let mut bytes = vec![];
+            std::io::Read::read_to_end(&mut entry, &mut bytes).unwrap();
+            images.push(data::decode::decode("picture", &bytes, data::decode::Color::Rgb).unwrap().image);
+            labels.push(class);
+            seen[class] += 1;
+        }
+        assert_eq!(seen, [1000; 10]);
+        let mut right = 0;
+        for (images, labels) in images.chunks(500).zip(labels.chunks(500)) {
+            let x = data::batch::stack(images, &stats, &Device::Cpu).unwrap();
+            let said = network.forward(&x, None, &mut models::Pass::eval()).unwrap().argmax(1).unwrap();
+            right += said.to_vec1::<u32>().unwrap().iter().zip(labels).filter(|(a, b)| **a as usize == **b).count();
+        }
+        crate::output::note(&format!("{right} of 10000"));
+        assert!((8600..=8700).contains(&right), "{right} of 10000");
+    }
 }

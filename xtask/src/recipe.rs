@@ -234,6 +234,9 @@ pub struct Model {
     pub head: Spec,
     /// Variables that start otherwise than the model says, by patterns of their names; the last one that fits counts.
     pub init: Vec<models::init::Rule>,
+    /// Whether each layer is scaled before the first step until what it makes of training pictures has variance 1 (layer-sequential
+    /// unit variance, LSUV).
+    pub lsuv: bool,
     /// Weights to start from: `true` for the model's default ones, a name of `list pretrained`, or a file. What they were
     /// trained with is the default of `preprocess` (size, resize, crop, interpolation, stats) and of the model's configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -255,6 +258,7 @@ impl Default for Model {
             pool: Spec::new("mean"),
             head: Spec::new("linear"),
             init: vec![],
+            lsuv: false,
             pretrained: None,
             input: Input::Repeat,
             params: Map::new(),

@@ -1,17 +1,19 @@
 //! The airbench network for CIFAR-10: Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024 (arXiv 2404.00498).
 //!
 //! Reference implementation: KellerJordan/cifar10-airbench `airbench94`, whose variable names these are. Its first layer
-//! takes 2×2 pixels apart along their principal components ([`whitening`], found in training pictures and then frozen: the
-//! stage `whiten`), the others start as identities ([`dirac`]). What differs: the scale of its norms stays at 1 there and
+//! takes 2×2 pixels apart along their principal components ([`whitening`]), the others start as identities ([`dirac`]):
+//! [`begin`](crate::begin) sets both from training pictures. There the first layer's weight is then left as it is, the stage
+//! `whiten`. What differs: the scale of its norms stays at 1 there and
 //! learns here, and its head has no bias. Ours starts as every head, and reads features already scaled.
 
 use super::convolutional::{Convolutional, Stage};
-use crate::backbone::{Backbone, Family, Preset};
+use crate::backbone::{Backbone, Begin, Family, Preset};
 use crate::error::{Error, Result};
 use crate::ops::{Act, Flow, Node, Pool, Program, block, k};
-use candle_core::{DType, Device, IndexOp, Tensor};
+use candle_core::{DType, Device, IndexOp, Tensor, Var};
 use candle_nn::{Init, VarBuilder};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A whitening layer and groups of two 3×3 convolutions, for pictures of 31 pixels or more.
 ///
@@ -39,6 +41,7 @@ impl Default for Airbench {
 
 impl Family for Airbench {
     const HEAD: &str = "7";
+    const BEGIN: Option<Begin> = Some(begin);
 
     fn presets() -> Vec<Preset<Self>> {
         vec![("airbench94", "A small fast network for 32-pixel pictures, 94 % on CIFAR-10.", Self::default())]
@@ -99,6 +102,20 @@ fn started(mut program: Program) -> Program {
         }
     }
     program
+}
+
+/// Whitens the first layer; the other convolutions pass on what they read, beside what they start with.
+fn begin(vars: &BTreeMap<String, Var>, pictures: &Tensor) -> candle_core::Result<()> {
+    for (name, var) in vars.iter().filter(|(_, var)| var.rank() == 4) {
+        let started = match name.as_str() {
+            "0.weight" => whitening(pictures, 2)?,
+            _ if var.dim(0)? >= var.dim(1)? => dirac(&var.as_detached_tensor())?,
+            // Too narrow to pass on all of it.
+            _ => continue,
+        };
+        var.set(&started.to_dtype(var.dtype())?.to_device(var.device())?)?;
+    }
+    Ok(())
 }
 
 /// `weight` `[O, I, k, k]` with its first filters, one per input channel, replaced by the identity; unlike
