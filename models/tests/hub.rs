@@ -20,8 +20,12 @@ enum Trouble {
     HangsUp,
     /// Sends other bytes than it announced.
     Changes,
+    /// Sends other bytes once, and takes its time.
+    ChangesOnce,
     /// Knows no ranges.
     NoRanges,
+    /// Names git's hash of the file, as for one that is not large.
+    Small,
 }
 
 struct Server {
@@ -49,7 +53,15 @@ fn serve() -> Server {
     let (seen, trouble) = (server.seen.clone(), server.trouble.clone());
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            answer(stream.unwrap(), &seen, *trouble.lock().unwrap());
+            let (seen, trouble) = (seen.clone(), trouble.clone());
+            std::thread::spawn(move || {
+                let now = *trouble.lock().unwrap();
+                answer(stream.unwrap(), &seen, now);
+                if now == Trouble::ChangesOnce && seen.lock().unwrap().iter().any(|line| line.starts_with("GET /blob"))
+                {
+                    *trouble.lock().unwrap() = Trouble::None;
+                }
+            });
         }
     });
     server
@@ -68,11 +80,8 @@ fn answer(mut stream: TcpStream, seen: &Mutex<Vec<String>>, trouble: Trouble) {
     let range = headers.get("range").cloned().unwrap_or_default();
     seen.lock().unwrap().push(format!("{method} {path} {range}").trim().to_string());
     let content = content();
-    let facts = format!(
-        "X-Repo-Commit: {COMMIT}\r\nX-Linked-Etag: \"{}\"\r\nX-Linked-Size: {}\r\n",
-        hash(&content),
-        content.len()
-    );
+    let etag = if trouble == Trouble::Small { COMMIT.into() } else { hash(&content) };
+    let facts = format!("X-Repo-Commit: {COMMIT}\r\nX-Linked-Etag: \"{etag}\"\r\nX-Linked-Size: {}\r\n", content.len());
     let mut say = |head: &str, body: &[u8]| {
         let head = format!("HTTP/1.1 {head}Connection: close\r\n\r\n");
         stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).unwrap_or_default();
@@ -86,7 +95,8 @@ fn answer(mut stream: TcpStream, seen: &Mutex<Vec<String>>, trouble: Trouble) {
         ("GET", _) if is_ours || path.starts_with("/timm/old.in1k/") => {
             say("302 Found\r\nLocation: /blob\r\nContent-Length: 0\r\n", &[])
         }
-        ("GET", "/blob") => {
+        ("HEAD", "/models/tiny.pth") => say(&format!("200 OK\r\nContent-Length: {}\r\n", content.len()), &[]),
+        ("GET", "/blob" | "/models/tiny.pth") => {
             let from = match trouble {
                 Trouble::NoRanges => 0,
                 _ => range.trim_start_matches("bytes=").trim_end_matches('-').parse().unwrap_or(0),
@@ -97,6 +107,10 @@ fn answer(mut stream: TcpStream, seen: &Mutex<Vec<String>>, trouble: Trouble) {
             match trouble {
                 Trouble::HangsUp => body.truncate(500_000),
                 Trouble::Changes => body[1000] ^= 1,
+                Trouble::ChangesOnce => {
+                    body[1000] ^= 1;
+                    std::thread::sleep(std::time::Duration::from_millis(500));
+                }
                 _ => {}
             }
             say(&head, &body);
@@ -162,6 +176,60 @@ fn changed_bytes_are_not_kept() {
     let error = hub(&server, cache.path()).fetch(FILE.0, FILE.1, &|_, _| ()).unwrap_err().to_string();
     assert!(error.contains("checksum"), "{error}");
     assert_eq!(cache.path().join("models--timm--tiny.in1k/blobs").read_dir().unwrap().count(), 0);
+}
+
+/// Git's hash is not that of the content alone: nothing could be checked.
+#[test]
+fn what_has_no_checksum_is_refused() {
+    let (server, cache) = (serve(), tempfile::tempdir().unwrap());
+    *server.trouble.lock().unwrap() = Trouble::Small;
+    let error = hub(&server, cache.path()).fetch(FILE.0, FILE.1, &|_, _| ()).unwrap_err().to_string();
+    assert!(error.contains("no commit, SHA-256 and size"), "{error}");
+}
+
+/// The first one gets other bytes and throws them away, while the second one waits for it.
+#[test]
+fn a_run_that_waited_for_another_begins_anew() {
+    let (server, cache) = (serve(), tempfile::tempdir().unwrap());
+    *server.trouble.lock().unwrap() = Trouble::ChangesOnce;
+    let fetch = || hub(&server, cache.path()).fetch(FILE.0, FILE.1, &|_, _| ());
+    std::thread::scope(|scope| {
+        let first = scope.spawn(fetch);
+        while !server.seen.lock().unwrap().iter().any(|line| line.starts_with("GET /blob")) {
+            std::thread::yield_now();
+        }
+        let path = fetch().unwrap();
+        assert!(first.join().unwrap().unwrap_err().to_string().contains("checksum"));
+        assert_eq!(std::fs::read(path).unwrap(), content());
+    });
+    let refs: Vec<_> = cache.path().join("models--timm--tiny.in1k/refs").read_dir().unwrap().collect();
+    assert_eq!(refs.len(), 1);
+}
+
+#[test]
+fn files_of_other_addresses_lie_beside_the_hub_s() {
+    let (server, cache) = (serve(), tempfile::tempdir().unwrap());
+    let address = format!("{}/models/tiny.pth", server.endpoint);
+    let known = &hash(&content())[..8];
+    // The token is the hub's.
+    let asker = |offline| Hub { offline, token: Some("secret".into()), ..Hub::new(cache.path()) };
+    let fetch = |offline, sha256| asker(offline).fetch_url(&address, sha256, &|_, _| ());
+    assert!(fetch(true, known).unwrap_err().to_string().contains("without --offline"));
+    let wrong = fetch(false, "00000000").unwrap_err().to_string();
+    assert!(wrong.contains("checksum"), "{wrong}");
+    *server.trouble.lock().unwrap() = Trouble::HangsUp;
+    assert!(fetch(false, known).unwrap_err().to_string().contains("500000 of 1200000 bytes"));
+    *server.trouble.lock().unwrap() = Trouble::None;
+    let path = fetch(false, known).unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), content());
+    assert!(server.seen.lock().unwrap().iter().any(|line| line == "GET /models/tiny.pth bytes=500000-"));
+    let host = server.endpoint.trim_start_matches("http://").replace(':', "_");
+    assert_eq!(path, cache.path().join(host).join("tiny.pth"));
+    let asked = server.seen.lock().unwrap().len();
+    assert_eq!(fetch(true, known).unwrap(), path);
+    assert_eq!(server.seen.lock().unwrap().len(), asked);
+    let none = asker(false).fetch_url("https://host/folder/", known, &|_, _| ()).unwrap_err().to_string();
+    assert!(none.contains("no address of a file"), "{none}");
 }
 
 #[test]

@@ -1,9 +1,14 @@
 //! Pretrained weights: PyTorch's files as its own reader sees them (`xtask/fixtures/pretrained.py`), and into networks.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod common;
+
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarMap;
-use sconce_models::pretrained::{Input, Report, Weights, load};
+use common::formula;
+use sconce_models::ops::{conv2d, conv3d, k};
+use sconce_models::parts::Choice;
+use sconce_models::pretrained::{self, Input, Report, Weights, load};
 use sconce_models::{Network, NetworkConfig, Pass, init};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
@@ -82,6 +87,33 @@ fn broken_files_are_errors() {
     assert!(why(b"<!DOCTYPE html>").contains("web page"));
     assert!(why(b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R.").contains("'os.system'"));
     assert!(why(b"\x80\x02K\x01.").contains("not PyTorch's"));
+    // Sides beside one of 0 are multiplied for strides.
+    let header = r#"{"w":{"dtype":"F32","shape":[0,1099511627776,1099511627776],"data_offsets":[0,0]}}"#;
+    let huge = [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat();
+    assert!(why(&huge).contains("1099511627776"));
+    assert!(why(&named(&"n".repeat(4097))).contains("4097 bytes"));
+    // As many prefixes as a name has room for, all of them taken at once.
+    let many = Weights::parse("f", named(&format!("{}w", "module.".repeat(500)))).unwrap();
+    assert_eq!(many.shapes().next().unwrap().0, "w");
+}
+
+/// A file of one tensor of this name.
+fn named(name: &str) -> Vec<u8> {
+    safetensors::serialize([(name, Tensor::zeros(2, DType::F32, &Device::Cpu).unwrap())], None).unwrap()
+}
+
+/// Names of files that end in the beginning of their digest are known, and must be right.
+#[test]
+fn a_file_with_a_digest_in_its_name_is_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["resnet20-12fca82f.th", "squeezenet1_1-b8a52dc0.pth"] {
+        std::fs::write(folder.path().join(name), ZIP).unwrap();
+        let error = Weights::open(&folder.path().join(name)).err().unwrap().to_string();
+        assert!(error.contains("does not begin with") && error.contains("get the file again"), "{error}");
+    }
+    let other = folder.path().join("mine-12fca82f.th");
+    std::fs::write(&other, ZIP).unwrap();
+    assert!(Weights::open(&other).is_ok());
 }
 
 struct Made {
@@ -114,8 +146,12 @@ fn file(made: &Made, head: &str, change: impl Fn(&mut BTreeMap<String, Tensor>))
     Weights::parse("file", safetensors::serialize(named, None).unwrap()).unwrap()
 }
 
+/// Loaded; without the network the same would have been said.
 fn into(made: &Made, weights: &Weights) -> Result<Report, String> {
-    load(weights, &made.config, &made.vars, Input::Repeat).map_err(|error| error.to_string())
+    let said = load(weights, &made.config, &made.vars, Input::Repeat).map_err(|error| error.to_string());
+    let tried = pretrained::check(weights, &made.config, Input::Repeat).map_err(|error| error.to_string());
+    assert_eq!(tried, said);
+    said
 }
 
 const THIN: fn() -> Value = || json!({"width": 8});
@@ -188,15 +224,149 @@ fn another_auxiliary_head_starts_anew() {
 #[test]
 fn what_is_missing_and_what_is_left_is_told() {
     let made = network("resnet18", 3, 3, THIN());
-    let weights = file(&made, "fc", |t| {
-        let taken = t.remove("layer1.0.bn1.bias").unwrap();
-        t.insert("aux.bias".into(), taken);
-    });
-    let report = into(&made, &weights).unwrap();
-    assert_eq!(
-        (report.missing, report.unexpected),
-        (vec!["backbone.layer1.0.bn1.bias".into()], vec!["aux.bias".into()])
+    let extra = |t: &mut BTreeMap<String, Tensor>| {
+        let bias = t.remove("fc.bias").unwrap();
+        t.insert("aux.bias".into(), bias);
+    };
+    let report = into(&made, &file(&made, "fc", extra)).unwrap();
+    assert_eq!((report.missing, report.unexpected), (vec!["head.bias".into()], vec!["aux.bias".into()]));
+    // Of the backbone nothing may be missing.
+    let weights = file(&made, "fc", |t| drop(t.remove("layer1.0.bn1.bias").unwrap()));
+    let error = into(&made, &weights).unwrap_err();
+    assert!(
+        error.contains("lacks 1 of the 100 variables of 'resnet18', such as 'backbone.layer1.0.bn1.bias'"),
+        "{error}"
     );
+}
+
+#[test]
+fn weights_of_another_depth_are_errors() {
+    let whole = |model| network(model, 2, 3, Value::Null);
+    let weights = |model| file(&whole(model), "fc", |_| ());
+    let (small, large) = (weights("resnet18"), weights("resnet34"));
+    let error = into(&whole("resnet34"), &small).unwrap_err();
+    assert!(error.contains("lacks 80 of the 180 variables of 'resnet34'"), "{error}");
+    assert!(error.contains("look like weights of 'resnet18'"), "{error}");
+    let error = into(&whole("resnet18"), &large).unwrap_err();
+    assert!(error.contains("'resnet18' has no use for 80 of its tensors, such as 'layer1.2."), "{error}");
+    assert!(error.contains("look like weights of 'resnet34'"), "{error}");
+    // All that resnet50 has and squeezes.
+    let error = into(&whole("resnet50"), &weights("seresnet50")).unwrap_err();
+    assert!(error.contains("no use for 64 of its tensors") && error.contains("of 'seresnet50'"), "{error}");
+}
+
+/// Inception's other head is for training, and for as many classes as the data have.
+#[test]
+fn auxiliary_heads_may_come_and_go() {
+    let with = |aux: usize| network("inception_v3", 3, 3, json!({"width": 0.1, "aux": aux}));
+    let report = into(&with(0), &file(&with(5), "fc", |_| ())).unwrap();
+    assert!(report.unexpected.iter().all(|name| name.starts_with("AuxLogits.")) && report.unexpected.len() == 12);
+    let report = into(&with(3), &file(&with(0), "fc", |_| ())).unwrap();
+    assert!(report.missing.iter().all(|name| name.starts_with("backbone.AuxLogits.")) && report.missing.len() == 12);
+    let report = into(&with(3), &file(&with(5), "fc", |_| ())).unwrap();
+    let anew: Vec<&str> = report.adapted.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(anew, ["backbone.AuxLogits.fc.bias", "backbone.AuxLogits.fc.weight"]);
+}
+
+/// A pool with a parameter, a head with a norm called as one of the backbone, and layers for tabular features.
+#[test]
+fn all_of_a_run_s_own_weights_are_loaded() {
+    let make = |seed| {
+        let vars = VarMap::new();
+        let config = NetworkConfig {
+            model: "convnext_atto".into(),
+            pool: Choice::new("gem"),
+            meta: 3,
+            meta_hidden: vec![4],
+            head: Choice::with("mlp", json!({"hidden": [6]})),
+            ..NetworkConfig::default()
+        };
+        let network = Network::new(&config, init::seeded(&vars, seed, DType::F32, &Device::Cpu)).unwrap();
+        Made { network, vars, config }
+    };
+    let (run, made) = (make(1), make(2));
+    let own = tensors(&run);
+    for name in ["pool.p", "head.norm.weight", "backbone.head.norm.weight", "head.hidden.0.weight"] {
+        assert!(own.contains_key(name), "{name} is not among {:?}", own.keys());
+    }
+    let weights = Weights::parse("own", safetensors::serialize(own.clone(), None).unwrap()).unwrap();
+    let report = into(&made, &weights).unwrap();
+    assert_eq!((report.names.as_str(), report.loaded.len()), ("Sconce", own.len()));
+    for (name, tensor) in tensors(&made) {
+        let values = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert_eq!(values(&tensor), values(&own[&name]), "{name}");
+    }
+}
+
+/// torchvision's MobileNetV3 has TensorFlow's norms, which its weights cannot say (`xtask/fixtures/pretrained.py`).
+#[test]
+fn torchvision_s_network_says_the_same() {
+    let golden: Value = serde_json::from_str(include_str!("golden/mobilenet_v3_small.json")).unwrap();
+    let shape = |v: &Value| v.as_array().unwrap().iter().map(|n| n.as_u64().unwrap() as usize).collect::<Vec<_>>();
+    let tensor = |(name, dims): (&String, &Value)| {
+        let value = formula(0, name, &shape(dims), DType::F32);
+        (name.clone(), if name.ends_with("running_var") { (value + 1.0).unwrap() } else { value })
+    };
+    let tensors: BTreeMap<String, Tensor> = golden["tensors"].as_object().unwrap().iter().map(tensor).collect();
+    let count = tensors.len();
+    let weights = Weights::parse("theirs", safetensors::serialize(tensors, None).unwrap()).unwrap();
+    let error = into(&network("mobilenetv3_small_100", 7, 3, Value::Null), &weights).unwrap_err();
+    assert!(
+        error.contains("torchvision trained them with eps 0.001") && error.contains("set model.eps = 0.001"),
+        "{error}"
+    );
+    let made = network("mobilenetv3_small_100", 7, 3, json!({"eps": 1e-3}));
+    let report = into(&made, &weights).unwrap();
+    assert_eq!(report.loaded.len() + report.adapted.len(), count);
+    assert!(report.missing.is_empty() && report.unexpected.is_empty(), "{report}");
+    let images = formula(0, "images", &[2, 3, 64, 64], DType::F32);
+    let said = made.network.forward(&images, None, &mut Pass::eval()).unwrap();
+    let said = said.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let want: Vec<f64> = golden["logits"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+    let norm = |values: &[f64]| values.iter().map(|v| v * v).sum::<f64>().sqrt();
+    let off: Vec<f64> = said.iter().zip(&want).map(|(&a, b)| f64::from(a) - b).collect();
+    assert!(norm(&off) <= 1e-4 * norm(&want), "relative distance {:.1e}", norm(&off) / norm(&want));
+}
+
+/// ResNet-18 for volumes from the one for pictures. The whole networks are no match, one pools behind the first convolution and
+/// slices at the ends see zeros beside them; but every kernel sums up to that for pictures, all else is equal, and the first
+/// convolution sees the same in an inner one of equal slices.
+#[test]
+fn weights_for_pictures_become_those_for_volumes() {
+    let flat = network("resnet18", 3, 3, THIN());
+    let weights = file(&flat, "fc", |_| ());
+    for (model, inflated) in [("r3d_18", 20), ("mc3_18", 20)] {
+        let made = network(model, 3, 3, THIN());
+        let report = into(&made, &weights).unwrap();
+        assert_eq!(report.names, "resnet of pictures for volumes");
+        assert_eq!((report.adapted.len(), report.missing.len(), report.unexpected.len()), (inflated, 0, 0), "{report}");
+        let own = tensors(&made);
+        let values = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        for (name, theirs) in [
+            ("backbone.stem.0.weight", "conv1.weight"),
+            ("backbone.stem.1.running_var", "bn1.running_var"),
+            ("backbone.layer1.0.conv1.0.weight", "layer1.0.conv1.weight"),
+            ("backbone.layer4.1.conv2.0.weight", "layer4.1.conv2.weight"),
+            ("backbone.layer4.1.conv2.1.bias", "layer4.1.bn2.bias"),
+            ("backbone.layer2.0.downsample.0.weight", "layer2.0.downsample.0.weight"),
+        ] {
+            let ours = if own[name].rank() == 5 { own[name].sum(2).unwrap() } else { own[name].clone() };
+            for (a, b) in values(&ours).iter().zip(values(&weights.tensor(theirs).unwrap())) {
+                assert!((a - b).abs() < 1e-6, "{name}: {a} {b}");
+            }
+        }
+        let picture = formula(0, "images", &[1, 16, 16, 3], DType::F32);
+        let still = picture.unsqueeze(1).unwrap().repeat((1, 5, 1, 1, 1)).unwrap();
+        let at = k(7).stride(2);
+        let deep = conv3d(&still, &own["backbone.stem.0.weight"], k(3), at).unwrap();
+        let inner = deep.narrow(1, 2, 1).unwrap().squeeze(1).unwrap();
+        let want = conv2d(&picture, &weights.tensor("conv1.weight").unwrap(), at).unwrap();
+        for (a, b) in values(&inner).iter().zip(values(&want)) {
+            assert!((a - b).abs() < 1e-4, "{a} {b}");
+        }
+    }
+    // Split convolutions have no like among those for pictures.
+    assert!(into(&network("r2plus1d_18", 3, 3, THIN()), &weights).unwrap_err().contains("lacks"));
 }
 
 #[test]
@@ -212,7 +382,7 @@ fn weights_of_another_model_are_errors_that_name_it() {
         assert_eq!(off, 0.0, "{name} was set");
     }
     let error = into(&network("mobilenetv2_100", 10, 3, Value::Null), &weights).unwrap_err();
-    assert!(error.contains("4 of the 260 variables") && error.contains("'resnet50'"), "{error}");
+    assert!(error.contains("lacks 256 of the 260 variables") && error.contains("'resnet50'"), "{error}");
     let whole = file(&made, "fc", |t| {
         let t = t.get_mut("conv1.weight").unwrap();
         *t = t.to_dtype(DType::I64).unwrap();

@@ -342,7 +342,7 @@ pub fn stats(recipe: &Recipe, measured: (&[f64], &[f64])) -> Result<data::Stats>
         }
         StatsChoice::Named(NamedStats::Pretrained) => {
             let said = pretrained::preprocess(&recipe.model).at(recipe, "preprocess.stats")?;
-            let (mean, std) = said.stats(measured.0.len());
+            let (mean, std) = said.stats(measured.0.len(), recipe.model.input);
             data::Stats { mean, std }
         }
         StatsChoice::Given { mean, std } => data::Stats { mean: mean.clone(), std: std.clone() },

@@ -4,9 +4,8 @@ use crate::progress::Progress;
 use crate::recipe::{Model, Recipe};
 use crate::usage::Usage;
 use anyhow::{Context, Result, anyhow, bail};
-use candle_core::Device;
+use models::NetworkConfig;
 use models::pretrained::{self, Place, Preprocess, Pretrained, Report, Weights};
-use models::{Network, NetworkConfig, init};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -100,7 +99,7 @@ pub struct Start {
 }
 
 impl Start {
-    /// Opens the weights of a recipe, from the network if need be and allowed, and tries them on a network of its model.
+    /// Opens the weights of a recipe, from the network if need be and allowed, and tries whether they fit its model.
     pub fn open(recipe: &Recipe, offline: bool, progress: &Progress) -> Result<Option<Self>> {
         let model = &recipe.model;
         let Some(choice) = model.pretrained.as_ref().filter(|choice| **choice != Choice::Own(false)) else {
@@ -114,17 +113,14 @@ impl Start {
         };
         let weights = Weights::open(&path)?;
         let digest = blake3::hash(weights.bytes()).to_hex()[..16].to_string();
-        let start = Self { weights, row, input: model.input, digest };
         let config = NetworkConfig {
             model: model.name.clone(),
             params: Value::Object(model.params.clone()),
             channels: crate::assemble::channels(recipe)?.unwrap_or(3),
             ..NetworkConfig::default()
         };
-        let vars = candle_nn::VarMap::new();
-        Network::new(&config, init::seeded(&vars, 0, candle_core::DType::F32, &Device::Cpu))?;
-        start.load(&config, &vars).context(Usage::recipe(&recipe.name))?;
-        Ok(Some(start))
+        pretrained::check(&weights, &config, model.input).context(Usage::recipe(&recipe.name))?;
+        Ok(Some(Self { weights, row, input: model.input, digest }))
     }
 
     /// Sets the variables `vars` of the network `config`.
@@ -147,7 +143,7 @@ impl Start {
 /// The file of `row` from the hub or its cache.
 #[cfg(feature = "hub")]
 fn fetch(row: &Pretrained, offline: bool, progress: &Progress) -> Result<PathBuf> {
-    let repository = repository(row)?;
+    let place = place(row)?;
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let folder = set("HF_HUB_CACHE").map(PathBuf::from).or_else(|| Some(PathBuf::from(set("HF_HOME")?).join("hub")));
     let folder = folder.or_else(|| Some(crate::machine::caches()?.join("huggingface/hub")));
@@ -163,34 +159,39 @@ fn fetch(row: &Pretrained, offline: bool, progress: &Progress) -> Result<PathBuf
     let title = format!("downloading {}", row.name);
     // Kilobytes: bytes are too many digits.
     let show = |done: u64, all: u64| stretch.get_or_init(|| progress.stretch(&title, all >> 10, "kB")).at(done >> 10);
-    Ok(hub.fetch(&repository, row.file, &show)?)
+    Ok(match row.address() {
+        Some(address) => hub.fetch_url(&address, row.sha256, &show)?,
+        None => hub.fetch(&place, row.file, &show)?,
+    })
 }
 
 #[cfg(not(feature = "hub"))]
 fn fetch(row: &Pretrained, _: bool, _: &Progress) -> Result<PathBuf> {
-    let repository = repository(row)?;
+    let place = place(row)?;
     bail!(
-        "this program was built without the feature `hub`; give model.pretrained the path of '{}' of '{repository}'",
+        "this program was built without the feature `hub`; give model.pretrained the path of '{}' of '{place}'",
         row.file
     )
 }
 
-fn repository(row: &Pretrained) -> Result<String> {
+/// The repository of the hub, or the address.
+fn place(row: &Pretrained) -> Result<String> {
     row.repository()
+        .or_else(|| row.address())
         .ok_or_else(|| anyhow!("'{}' is on no hub; give model.pretrained the path of '{}'", row.name, row.file))
 }
 
-/// Name and one sentence of all weights of models that there are.
+/// Name and one sentence of all weights.
 pub fn list() -> Vec<(String, String)> {
-    let known: Vec<&str> = models::models().iter().map(|(name, _)| *name).collect();
     let sentence = |row: &Pretrained| {
         let place = match row.place {
             Place::Hub | Place::Repository(_) => "on the hub".to_string(),
+            Place::Url(folder) => format!("at {folder}"),
             Place::Brought => format!("in the file '{}'", row.file),
         };
         format!("For {} pixels, {}, {place}.", row.preprocess.size, row.license)
     };
-    pretrained::all().filter(|row| known.contains(&row.model())).map(|row| (row.name.into(), sentence(row))).collect()
+    pretrained::all().map(|row| (row.name.into(), sentence(row))).collect()
 }
 
 #[cfg(test)]
@@ -198,6 +199,8 @@ mod tests {
     use super::*;
     use crate::recipe::{Preprocess, StatsChoice};
     use augment::pixel::Interpolation;
+    use candle_core::Device;
+    use models::{Network, init};
 
     fn recipe(sets: &[&str]) -> Result<Recipe> {
         Recipe::load("default", &sets.iter().map(|set| set.to_string()).collect::<Vec<_>>())
@@ -228,6 +231,11 @@ mod tests {
         let file =
             recipe(&["model.name=mobilenetv2_100", "model.pretrained=x/mobilenet_v2_1.0_224_quant_f32.safetensors"]);
         assert_eq!(file.unwrap().model.params["same"], true);
+        // torchvision's networks with TensorFlow's norms, by name and by file.
+        for weights in ["mobilenetv3_small_100.torchvision_in1k", "x/mobilenet_v3_small-047dcff4.pth"] {
+            let said = recipe(&["model.name=mobilenetv3_small_100", &format!("model.pretrained={weights}")]).unwrap();
+            assert_eq!(said.model.params["eps"], 1e-3);
+        }
         assert_eq!(recipe(&[]).unwrap().preprocess.size, 64);
     }
 
@@ -238,6 +246,8 @@ mod tests {
         assert!(other.contains("weights of model 'resnet18'"), "{other}");
         let unknown = why(&["model.name=resnet18", "model.pretrained=resnet18.tv"]);
         assert!(unknown.contains("expected one of resnet18.a1_in1k"), "{unknown}");
+        let mistyped = why(&["model.name=resnet18", "model.pretrained=resent18.tv_in1k"]);
+        assert_eq!(crate::usage::suggestion(&mistyped), "; did you mean 'resnet18.tv_in1k'?", "{mistyped}");
         let none = why(&["model.name=baseline", "model.pretrained=true"]);
         assert!(none.contains("give a file"), "{none}");
         assert!(why(&["model.name=resnet18", "model.pretrained=3"]).contains("expected true, a name"));
@@ -289,7 +299,7 @@ mod tests {
                 right += usize::from(names.iter().any(|name| labels[best].contains(name)));
             }
         }
-        assert!(right >= 10, "{right} of 20");
+        assert!(right >= 14, "{right} of 20");
     }
 
     /// What is known of a published ResNet-20: 86.5 % of the first thousand pictures of each class in the archive, which it

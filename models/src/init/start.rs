@@ -182,7 +182,8 @@ impl Start {
         match self {
             Self::Constant { value } => Init::Const(value),
             Self::Normal { std } => normal(std),
-            Self::TruncNormal { std, low, high } => Init::Uniform { lo: below(low / std), up: below(high / std) },
+            // Not uniform: rounded to F32, shares near 1 are so coarse that the farthest values would lie at the bound.
+            Self::TruncNormal { .. } => normal(1.0),
             Self::XavierUniform { gain } => {
                 let bound = 3f64.sqrt() * xavier(gain);
                 Init::Uniform { lo: -bound, up: bound }
@@ -201,7 +202,10 @@ impl Start {
     fn shaped(self, noise: Vec<f64>, shape: &Shape) -> candle_core::Result<Vec<f64>> {
         Ok(match self {
             Self::TruncNormal { std, low, high } => {
-                noise.into_iter().map(|u| (std * quantile(u)).clamp(low, high)).collect()
+                // Through its share of all to one between the bounds', and back.
+                let (from, to) = (below(low / std), below(high / std));
+                let between = |v: f64| (std * quantile(from + (to - from) * below(v))).clamp(low, high);
+                noise.into_iter().map(between).collect()
             }
             Self::Orthogonal { gain } => orthogonal(&noise, shape.dims()[0]).into_iter().map(|v| gain * v).collect(),
             Self::Dirac { groups } => dirac(shape.dims(), groups)?,
@@ -257,10 +261,8 @@ fn quantile(u: f64) -> f64 {
         1.001_674_06,
         2.832_976_82,
     ];
-    let x = 2.0 * u - 1.0;
-    if x.abs() >= 1.0 {
-        return x.signum() * f64::INFINITY;
-    }
+    // No share that can be told from 0 or 1 lies farther out.
+    let x = (2.0 * u - 1.0).clamp(-1.0 + f64::EPSILON, 1.0 - f64::EPSILON);
     let w = -((1.0 - x) * (1.0 + x)).ln();
     let (w, terms) = if w < 5.0 { (w - 2.5, NEAR) } else { (w.sqrt() - 3.0, FAR) };
     let mut y = x * terms.iter().fold(0.0, |sum, term| sum * w + term);
@@ -409,6 +411,23 @@ mod tests {
         let prior = made(Start::Prior { probability: 0.01 }, &[2]);
         assert!(prior.iter().all(|v| (v + 4.595_12).abs() < 1e-5));
         assert_eq!(made(Start::Descending, &[3]), [0.75, 0.5, 0.25]);
+    }
+
+    /// Bounds of 100 deviations: what F32 rounds away must not become the bound.
+    #[test]
+    fn rounded_noise_stays_where_it_was() {
+        let start = Start::TruncNormal { std: 0.02, low: -2.0, high: 2.0 };
+        let of = |dtype| {
+            let vb = seeded(&VarMap::new(), 3, dtype, &Device::Cpu);
+            let made = start.make(&vb, "w", 200_000).unwrap();
+            made.to_dtype(DType::F64).unwrap().to_vec1::<f64>().unwrap()
+        };
+        for (single, double) in of(DType::F32).iter().zip(of(DType::F64)) {
+            assert!((single - double).abs() <= 1e-6 * double.abs() + 1e-9, "{single} {double}");
+        }
+        let far = start.shaped(vec![6.5, -6.5, 40.0], &3.into()).unwrap();
+        assert!((far[0] - 0.13).abs() < 1e-6 && (far[1] + 0.13).abs() < 1e-6, "{far:?}");
+        assert!(far[2] < 0.2, "{far:?}");
     }
 
     #[test]

@@ -16,7 +16,7 @@
 //! | what | where |
 //! |---|---|
 //! | tensors by name from safetensors and PyTorch's files, without running what is in them | [`Weights`] |
-//! | into a network: other names, another head, other channels, another depth | [`load`] |
+//! | into a network: other names, another head, other channels, another depth | [`load`], [`check`] |
 //! | which weights there are, and how pictures are prepared for them | [`Pretrained`], [`Preprocess`] |
 //! | from Hugging Face's hub into its cache | `Hub`, with the feature `hub` |
 
@@ -33,6 +33,6 @@ mod weights;
 
 #[cfg(feature = "hub")]
 pub use hub::Hub;
-pub use load::{Input, Report, load};
+pub use load::{Input, Report, check, load};
 pub use table::{Fit, Interpolation, Place, Preprocess, Pretrained, all, find, of_file, of_model};
 pub use weights::Weights;

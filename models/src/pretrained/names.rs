@@ -5,9 +5,18 @@ pub(super) struct Source {
     /// Whose names these are.
     pub name: &'static str,
     rules: &'static [(&'static str, &'static str)],
+    /// What its networks were trained with where our presets, which are timm's, say otherwise: how the names of the models
+    /// begin, a parameter, its value. Of the first that fits.
+    pub trained: &'static [(&'static str, &'static str, f64)],
 }
 
 impl Source {
+    const fn new(name: &'static str, rules: &'static [(&'static str, &'static str)]) -> Self {
+        Self { name, rules, trained: &[] }
+    }
+    const fn trained(self, trained: &'static [(&'static str, &'static str, f64)]) -> Self {
+        Self { trained, ..self }
+    }
     /// timm's name for this library's `name`.
     pub fn rename(&self, name: &str) -> String {
         self.rules.iter().fold(name.to_string(), |name, (from, to)| replaced(&name, from, to).unwrap_or(name))
@@ -26,20 +35,41 @@ fn replaced(name: &str, from: &str, to: &str) -> Option<String> {
     Some(format!("{}{}{behind}", &name[..start], to.replacen('#', &rest[..digits], 1)))
 }
 
+/// A run of ours: no name changes.
+pub(super) const OWN: Source = Source::new("Sconce", &[]);
+
 /// All libraries whose names are known. The one is taken whose renamed variables a network has most of.
 pub(super) const SOURCES: &[Source] = &[
-    Source { name: "timm", rules: &[] },
-    Source { name: "CIFAR resnet", rules: CIFAR_RESNET },
-    Source { name: "torchvision densenet", rules: DENSENET },
-    Source { name: "torchvision vgg", rules: VGG },
-    Source { name: "torchvision vit", rules: VIT },
-    Source { name: "torchvision convnext", rules: CONVNEXT },
-    Source { name: "torchvision efficientnet", rules: EFFICIENTNET },
-    Source { name: "torchvision efficientnet_v2", rules: EFFICIENTNET_V2 },
-    Source { name: "torchvision mobilenet_v2", rules: MOBILENET_V2 },
-    Source { name: "torchvision mobilenet_v3_small", rules: MOBILENET_V3_SMALL },
-    Source { name: "torchvision mobilenet_v3_large", rules: MOBILENET_V3_LARGE },
-    Source { name: "TensorFlow mobilenet_v1", rules: MOBILENET_V1 },
+    Source::new("timm", &[]),
+    Source::new("CIFAR resnet", CIFAR_RESNET),
+    Source::new("torchvision densenet", DENSENET),
+    Source::new("torchvision vgg", VGG),
+    Source::new("torchvision vit", VIT),
+    Source::new("torchvision convnext", CONVNEXT),
+    Source::new("torchvision efficientnet", EFFICIENTNET).trained(TENSORFLOW_B),
+    Source::new("torchvision efficientnet_v2", EFFICIENTNET_V2).trained(TENSORFLOW),
+    Source::new("torchvision mobilenet_v2", MOBILENET_V2),
+    Source::new("torchvision mobilenet_v3_small", MOBILENET_V3_SMALL).trained(TENSORFLOW),
+    Source::new("torchvision mobilenet_v3_large", MOBILENET_V3_LARGE).trained(TENSORFLOW),
+    Source::new("TensorFlow mobilenet_v1", MOBILENET_V1),
+    Source::new("resnet of pictures for volumes", FLAT_RESNET),
+];
+
+/// TensorFlow's norms.
+const TENSORFLOW: &[(&str, &str, f64)] = &[("", "eps", 1e-3)];
+
+/// torchvision's B5 to B7 come from TensorFlow, its smaller ones from timm.
+const TENSORFLOW_B: &[(&str, &str, f64)] =
+    &[("efficientnet_b5", "eps", 1e-3), ("efficientnet_b6", "eps", 1e-3), ("efficientnet_b7", "eps", 1e-3)];
+
+/// timm's and torchvision's ResNet-18 and -34, whose kernels are repeated over the slices of torchvision's `r3d_18`.
+const FLAT_RESNET: &[(&str, &str)] = &[
+    (".conv1.", ".conv1.0."),
+    (".bn1.", ".conv1.1."),
+    (".conv2.", ".conv2.0."),
+    (".bn2.", ".conv2.1."),
+    ("conv1.weight", "stem.0.weight"),
+    ("bn1.", "stem.1."),
 ];
 
 /// akamaster/pytorch_resnet_cifar10, kuangliu/pytorch-cifar.

@@ -64,6 +64,9 @@ pub(super) enum Value {
 /// Most values of a pickle: those of a hundred thousand tensors.
 const MOST_VALUES: usize = 1 << 22;
 
+/// Most bytes of a tensor's or a storage's name. Names are copied and compared, and many tensors may share one.
+pub(super) const LONGEST_NAME: usize = 4096;
+
 /// What a pickle built, and where it ended.
 #[derive(Debug)]
 pub(super) struct Pickle {
@@ -76,7 +79,7 @@ pub(super) struct Pickle {
 impl Pickle {
     /// Reads the pickle that `bytes` begin with.
     pub fn read(bytes: &[u8]) -> Result<Self, String> {
-        Machine { bytes, at: 0, values: vec![], stack: vec![], marks: vec![], memo: HashMap::new() }.run()
+        Machine::new(bytes).run()
     }
 
     /// A dict's entries.
@@ -89,6 +92,10 @@ impl Pickle {
     }
     pub fn text(&self, id: Id) -> Option<&str> {
         if let Value::Text(text) = &self.values[id] { Some(text) } else { None }
+    }
+    /// A text that may be the name of a tensor or storage: of at most [`LONGEST_NAME`] bytes.
+    pub fn name(&self, id: Id) -> Option<&str> {
+        self.text(id).filter(|text| text.len() <= LONGEST_NAME)
     }
     pub fn int(&self, id: Id) -> Option<i128> {
         if let Value::Int(value) = self.values[id] { Some(value) } else { None }
@@ -114,6 +121,10 @@ const CUT: &str = "its pickle is cut off; get the file again";
 const STACK: &str = "its pickle is broken: it takes more from its stack than there is";
 
 impl<'a> Machine<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0, values: vec![], stack: vec![], marks: vec![], memo: HashMap::new() }
+    }
+
     fn run(mut self) -> Result<Pickle, String> {
         loop {
             let opcode = self.take(1)?[0];
@@ -157,7 +168,8 @@ impl<'a> Machine<'a> {
             b'}' => self.push(Value::Dict(vec![])),
             0x85..=0x87 => {
                 let count = usize::from(opcode - 0x84); // TUPLE1 to TUPLE3
-                let from = self.stack.len().checked_sub(count).ok_or(STACK)?;
+                let floor = self.marks.last().copied().unwrap_or(0);
+                let from = self.stack.len().checked_sub(count).filter(|&from| from >= floor).ok_or(STACK)?;
                 let parts = self.stack.split_off(from);
                 self.push(Value::Tuple(parts));
             }
@@ -338,6 +350,10 @@ impl<'a> Machine<'a> {
     /// What lies above the last mark.
     fn marked(&mut self) -> Result<Vec<Id>, String> {
         let from = self.marks.pop().ok_or("its pickle is broken: a mark is missing")?;
+        // Nothing takes what lies below a mark, so it is never above the stack.
+        if from > self.stack.len() {
+            return Err(STACK.into());
+        }
         Ok(self.stack.split_off(from))
     }
 
@@ -379,6 +395,8 @@ fn pairs(parts: &[Id]) -> Vec<(Id, Id)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
 
     /// `os.system("true")`, as `pickle.dumps` writes it.
     #[test]
@@ -407,6 +425,79 @@ mod tests {
                 let _ = Pickle::read(&changed);
             }
         }
+    }
+
+    /// Two values, a mark, and a tuple of what lies below the mark; then all that takes what lies above one.
+    #[test]
+    fn tuples_end_at_a_mark() {
+        for taker in *b"tldeu1" {
+            for tuple in 0x85..=0x87 {
+                let why = Pickle::read(&[0x80, 2, b'N', b'N', b'N', b'(', tuple, taker, b'.']).unwrap_err();
+                assert!(why.contains("more from its stack"), "{why}");
+            }
+        }
+        assert!(Pickle::read(b"\x80\x02NN(\x86t.").is_err());
+    }
+
+    /// What a machine holds, in values, entries and bytes of text.
+    fn held(machine: &Machine<'_>) -> usize {
+        let of = |value: &Value| match value {
+            Value::Text(text) => 1 + text.len(),
+            Value::Tuple(parts) | Value::List(parts) => 1 + parts.len(),
+            Value::Dict(entries) => 1 + entries.len(),
+            _ => 1,
+        };
+        let values: usize = machine.values.iter().map(of).sum();
+        values + machine.stack.len() + machine.marks.len() + machine.memo.len()
+    }
+
+    /// Seeded programs that grow by what the machine takes, and are tried with what it does not: no error is a panic, and no
+    /// program takes more than some times its length.
+    #[test]
+    fn random_programs_end_in_bounded_memory() {
+        // What pushes comes more often than what takes.
+        const OPCODES: &[u8] = b"NNNKKMXX)]}]}((((222\x85\x86\x87tldaesuqqrhhj\x9401cR\x81bQ\x93\x8aJGBU\x8c.";
+        let (mut ended, mut longest) = (0, 0);
+        for seed in 0..3000 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let mut program = vec![0x80, 2];
+            for _ in 0..80 {
+                let sound = program.len();
+                let opcode = OPCODES[rng.random_range(0..OPCODES.len())];
+                program.push(opcode);
+                let arguments: &[u8] = match opcode {
+                    b'X' | b'B' => b"\x03\0\0\0abc",
+                    b'U' | 0x8c => b"\x03\xffbc",
+                    b'K' => b"\x07",
+                    b'q' | b'h' => &[rng.random_range(0..4)],
+                    b'r' | b'j' => &[rng.random_range(0..4), 0, 0, 0],
+                    b'M' => b"\x01\x02",
+                    b'J' => b"\xff\xff\xff\xff",
+                    b'G' => &[0; 8],
+                    0x8a => b"\x02\x01\xff",
+                    b'c' => {
+                        let (module, name, _) = GLOBALS[rng.random_range(0..GLOBALS.len())];
+                        program.extend(format!("{module}\n{name}\n").bytes());
+                        &[]
+                    }
+                    _ => &[],
+                };
+                program.extend(arguments);
+                ended += usize::from(Pickle::read(&program).is_ok());
+                let mut machine = Machine::new(&program);
+                let mut goes_on = opcode != b'.';
+                while goes_on && machine.at < program.len() {
+                    let opcode = machine.take(1).unwrap()[0];
+                    goes_on = machine.step(opcode).is_ok();
+                }
+                assert!(held(&machine) <= 4 * machine.at, "seed {seed}: {} after {} bytes", held(&machine), machine.at);
+                if !goes_on {
+                    program.truncate(sound);
+                }
+            }
+            longest = longest.max(program.len());
+        }
+        assert!(ended > 1000 && longest > 200, "{ended} programs ended, the longest has {longest} bytes");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Which pretrained weights there are, and how pictures are prepared for them.
 
-use super::rows::ROWS;
+use super::Input;
+use super::rows::{ELSEWHERE, ROWS};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -51,12 +52,24 @@ pub struct Preprocess {
 }
 
 impl Preprocess {
-    /// Means and deviations for pictures of `channels` channels whose first convolution was adapted: for one channel the
-    /// means over the three, else the three over and over.
-    pub fn stats(&self, channels: usize) -> (Vec<f32>, Vec<f32>) {
-        let of = |three: &[f32; 3]| match channels {
-            1 => vec![three.iter().sum::<f32>() / 3.0],
-            _ => three.iter().copied().cycle().take(channels).collect(),
+    /// Means and deviations for pictures of `channels` channels whose first convolution was adapted as `input` says. Where a
+    /// channel reads a mean of others, both its mean and its deviation are the means of theirs:
+    ///
+    /// | `input` | channels |
+    /// |---|---|
+    /// | `repeat` | red, green, blue, red, …; a single one is the mean of the three |
+    /// | `mean` | each is the mean of the three |
+    /// | `rgby` | red, green, blue, the mean of red and blue |
+    pub fn stats(&self, channels: usize, input: Input) -> (Vec<f32>, Vec<f32>) {
+        let of = |three: &[f32; 3]| {
+            let [red, _, blue] = three;
+            let mean = three.iter().sum::<f32>() / 3.0;
+            match (input, channels) {
+                (_, 3) => three.to_vec(),
+                (_, 1) | (Input::Mean, _) => vec![mean; channels],
+                (Input::Rgby, 4) => three.iter().copied().chain([(red + blue) / 2.0]).collect(),
+                _ => three.iter().copied().cycle().take(channels).collect(),
+            }
         };
         (of(&self.mean), of(&self.std))
     }
@@ -70,6 +83,8 @@ pub enum Place {
     Hub,
     /// In this repository of the hub.
     Repository(&'static str),
+    /// In this folder of another server: [`Pretrained::address`].
+    Url(&'static str),
     /// It has to be brought; known by its file's name.
     Brought,
 }
@@ -83,7 +98,8 @@ pub struct Pretrained {
     pub place: Place,
     /// Name of the file.
     pub file: &'static str,
-    /// How the SHA-256 of the file begins, where that is published in its name; the hub says its own.
+    /// How the SHA-256 of the file begins, where that is published in its name; the hub says its own. A file that is downloaded
+    /// or opened under this name is checked.
     pub sha256: &'static str,
     /// Parameters of the model that they were trained with, where its preset has others: JSON.
     pub params: &'static str,
@@ -103,8 +119,12 @@ impl Pretrained {
         match self.place {
             Place::Hub => Some(format!("timm/{}", self.name)),
             Place::Repository(name) => Some(name.into()),
-            Place::Brought => None,
+            Place::Url(_) | Place::Brought => None,
         }
+    }
+    /// The address of the file, where it is not on the hub.
+    pub fn address(&self) -> Option<String> {
+        if let Place::Url(folder) = self.place { Some(format!("{folder}/{}", self.file)) } else { None }
     }
     /// Parameters of the model that they were trained with, where its preset has others.
     pub fn params(&self) -> Map<String, Value> {
@@ -115,14 +135,22 @@ impl Pretrained {
 /// The weights `name`.
 ///
 /// # Errors
-/// [`Error::Invalid`] for an unknown name; it lists those of the same model.
+/// [`Error::Invalid`] for an unknown name; it lists those of the model whose name is nearest.
 pub fn find(name: &str) -> Result<&'static Pretrained> {
     let model = name.split('.').next().unwrap_or(name);
+    let distance = |row: &&Pretrained| strsim::damerau_levenshtein(row.model(), model);
+    let nearest = all().min_by_key(distance).filter(|row| distance(row) <= 1 + model.len() / 4).map(Pretrained::model);
     all().find(|row| row.name == name).ok_or_else(|| {
-        let known: Vec<&str> = all().filter(|row| row.model() == model).map(|row| row.name).collect();
-        Error::Invalid(match known.as_slice() {
-            [] => format!("there are no pretrained weights '{name}'; give a file of weights"),
-            known => format!("unknown pretrained weights '{name}', expected one of {}, or a file", known.join(", ")),
+        Error::Invalid(match nearest {
+            // Of a model that has none.
+            _ if crate::models().iter().any(|(known, _)| *known == model) && nearest != Some(model) => {
+                format!("there are no pretrained weights of '{model}'; give a file of weights")
+            }
+            None => format!("unknown pretrained weights '{name}', which are like no model's; give a file of weights"),
+            Some(nearest) => {
+                let known: Vec<&str> = all().filter(|row| row.model() == nearest).map(|row| row.name).collect();
+                format!("unknown pretrained weights '{name}', expected one of {}, or a file", known.join(", "))
+            }
         })
     })
 }
@@ -142,12 +170,12 @@ pub fn of_model(model: &str) -> Result<&'static Pretrained> {
 /// The weights that a file of this name holds, if it is a known one.
 pub fn of_file(file: &str) -> Option<&'static Pretrained> {
     // Every repository of the hub calls its file the same.
-    all().find(|row| row.file == file && row.place == Place::Brought)
+    all().find(|row| row.file == file && row.repository().is_none())
 }
 
 /// All weights, a model's default ones before its others.
 pub fn all() -> impl Iterator<Item = &'static Pretrained> {
-    BROUGHT.iter().chain(ROWS).chain(FROZEN)
+    BROUGHT.iter().chain(ROWS).chain(ELSEWHERE).chain(FROZEN)
 }
 
 /// Half of the range of a byte on both sides.
@@ -256,6 +284,11 @@ mod tests {
             assert!(mean.iter().chain(&std).all(|v| (0.0..=1.0).contains(v)) && std.iter().all(|v| *v > 0.0));
             assert!((32..=1024).contains(&size) && (0.5..=1.0).contains(&crop), "{}", row.name);
             assert!(serde_json::from_str::<Map<String, Value>>(row.params).is_ok(), "{}", row.name);
+            crate::resolve(row.model(), &Value::Null).unwrap();
+            if let Some(address) = row.address() {
+                assert!(address.starts_with("https://") && !address.contains("//models"), "{address}");
+                assert!(row.file.contains(&format!("-{}.", row.sha256)) && row.sha256.len() >= 8, "{}", row.file);
+            }
         }
     }
 
@@ -267,13 +300,35 @@ mod tests {
         assert_eq!(of_file("model.safetensors"), None);
         let unknown = find("resnet18.tv").unwrap_err().to_string();
         assert!(unknown.contains("resnet18.a1_in1k, resnet18.tv_in1k"), "{unknown}");
+        let mistyped = find("resent18.tv_in1k").unwrap_err().to_string();
+        assert!(mistyped.starts_with("unknown pretrained weights 'resent18.tv_in1k', expected one of "), "{mistyped}");
+        assert!(mistyped.ends_with("resnet18.a1_in1k, resnet18.tv_in1k, or a file"), "{mistyped}");
+        assert!(find("baseline.in1k").unwrap_err().to_string().contains("no pretrained weights of 'baseline'"));
+        assert!(find("something").unwrap_err().to_string().contains("'something', which are like no model's"));
+        // On the hub first, and where timm has none at torchvision's address.
+        assert_eq!(of_model("inception_v3").unwrap().name, "inception_v3.tv_in1k");
+        assert!(matches!(of_model("squeezenet1_1").unwrap().place, Place::Url(_)));
+        assert_eq!(of_file("mobilenet_v3_small-047dcff4.pth").unwrap().params()["eps"], 1e-3);
         assert!(of_model("resnet20").unwrap_err().to_string().contains("resnet20-12fca82f.th"));
     }
 
     #[test]
-    fn gray_pictures_have_the_means_over_the_channels() {
-        let (mean, std) = of_model("resnet18").unwrap().preprocess.stats(1);
-        assert!((mean[0] - 0.449).abs() < 1e-6 && (std[0] - 0.226).abs() < 1e-6);
-        assert_eq!(of_model("resnet18").unwrap().preprocess.stats(5).0[3..], [0.485, 0.456]);
+    fn statistics_follow_the_first_convolution() {
+        let said = of_model("resnet18").unwrap().preprocess;
+        let near = |(mean, std): (Vec<f32>, Vec<f32>), want: &[[f32; 2]]| {
+            assert_eq!((mean.len(), std.len()), (want.len(), want.len()));
+            for ((mean, std), want) in mean.iter().zip(&std).zip(want) {
+                assert!((mean - want[0]).abs() < 1e-6 && (std - want[1]).abs() < 1e-6, "{mean} {std} {want:?}");
+            }
+        };
+        let [red, green, blue] = [[0.485, 0.229], [0.456, 0.224], [0.406, 0.225]];
+        let (gray, yellow) = ([0.449, 0.226], [0.4455, 0.227]);
+        for input in [Input::Repeat, Input::Mean, Input::Rgby] {
+            near(said.stats(1, input), &[gray]);
+            near(said.stats(3, input), &[red, green, blue]);
+        }
+        near(said.stats(5, Input::Repeat), &[red, green, blue, red, green]);
+        near(said.stats(4, Input::Mean), &[gray; 4]);
+        near(said.stats(4, Input::Rgby), &[red, green, blue, yellow]);
     }
 }

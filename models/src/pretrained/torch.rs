@@ -1,7 +1,7 @@
 //! The containers in which PyTorch keeps a pickle and the values of its tensors: a zip archive since 1.6, before that one
 //! stream of pickles and values.
 
-use super::pickle::{Global, Id, Pickle, Value};
+use super::pickle::{Global, Id, LONGEST_NAME, Pickle, Value};
 use super::weights::Stored;
 use candle_core::DType;
 use std::collections::BTreeMap;
@@ -85,7 +85,7 @@ pub(super) fn legacy(bytes: &[u8]) -> Result<BTreeMap<String, Stored>, String> {
     let sizes = value_sizes(&object);
     let mut storages = Storages::new();
     for &key in keys.parts(keys.root).ok_or("it does not list its storages")? {
-        let key = keys.text(key).ok_or("a storage has no name")?;
+        let key = keys.name(key).ok_or("a storage has no name, or one that is too long")?;
         let cut = || format!("it is cut off in storage '{key}'; get the file again");
         let count = bytes.get(at..at + 8).and_then(|v| v.try_into().ok()).map(u64::from_le_bytes).ok_or_else(cut)?;
         let size = sizes.get(key).ok_or_else(|| format!("no tensor tells the type of storage '{key}'"))?;
@@ -111,7 +111,7 @@ fn storage(pickle: &Pickle, id: Id) -> Option<(String, DType, usize)> {
     let Value::Global(Global::Storage(dtype)) = pickle.values[*class] else { return None };
     // Views of storages were written by very old versions: (key, offset, length).
     let view = parts.get(5).and_then(|&view| pickle.size(*pickle.parts(view)?.get(1)?)).unwrap_or(0);
-    let key = pickle.text(*key)?.to_string();
+    let key = pickle.name(*key)?.to_string();
     (pickle.text(*kind) == Some("storage")).then_some((key, dtype, view))
 }
 
@@ -130,6 +130,9 @@ fn tensors(pickle: &Pickle, storages: &Storages) -> Result<BTreeMap<String, Stor
     let mut tensors = BTreeMap::new();
     for &(key, value) in pickle.dict(root).unwrap_or_default() {
         let (Some(name), Value::Tensor(arguments)) = (pickle.text(key), &pickle.values[value]) else { continue };
+        if name.len() > LONGEST_NAME {
+            return Err(format!("a name in it has {} bytes, more than {LONGEST_NAME}", name.len()));
+        }
         let stored = tensor(pickle, *arguments, storages).map_err(|why| format!("'{name}' {why}"))?;
         tensors.insert(name.to_string(), stored);
     }

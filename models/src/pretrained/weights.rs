@@ -1,9 +1,11 @@
 //! Tensors by name from a file, whoever wrote it. They are made when they are asked for.
 
-use super::torch;
+use super::pickle::LONGEST_NAME;
+use super::{table, torch};
 use crate::error::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use safetensors::SafeTensors;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
@@ -46,7 +48,9 @@ impl Stored {
             return Err(format!("has shape {shape:?} and strides {strides:?}, which do not fit"));
         }
         let held = storage.len() / dtype.size_in_bytes();
-        let count = shape.iter().try_fold(1usize, |product, &side| product.checked_mul(side));
+        // Sides beside one of 0 count as well: strides are their products.
+        let sides = shape.iter().filter(|&&side| side > 0).try_fold(1usize, |product, &side| product.checked_mul(side));
+        let count = sides.map(|product| if shape.contains(&0) { 0 } else { product });
         let last = shape.iter().zip(&strides).try_fold(offset, |sum, (&side, &stride)| {
             stride.checked_mul(side.saturating_sub(1)).and_then(|step| sum.checked_add(step))
         });
@@ -95,16 +99,24 @@ impl Stored {
 }
 
 impl Weights {
-    /// Reads the file at `path`.
+    /// Reads the file at `path`. One that is known by its name, which has the beginning of its digest, must have that digest.
     ///
     /// # Errors
-    /// [`Error::Weights`] names the file: it cannot be read, is cut off, or is no file of weights.
+    /// [`Error::Weights`] names the file: it cannot be read, is cut off or changed, or is no file of weights.
     pub fn open(path: &Path) -> Result<Self> {
         let file = path.display().to_string();
-        match std::fs::read(path) {
-            Ok(bytes) => Self::parse(&file, bytes),
-            Err(error) => Err(Error::Weights { file, why: format!("cannot read it: {error}") }),
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) => return Err(Error::Weights { file, why: format!("cannot read it: {error}") }),
+        };
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if let Some(row) = table::of_file(&name).filter(|row| !row.sha256.is_empty())
+            && !hexadecimal(&Sha256::digest(&bytes)).starts_with(row.sha256)
+        {
+            let why = format!("its SHA-256 does not begin with {}, as its name says; get the file again", row.sha256);
+            return Err(Error::Weights { file, why });
         }
+        Self::parse(&file, bytes)
     }
 
     /// The content of a file; `file` is what errors call it.
@@ -158,11 +170,19 @@ impl Weights {
     }
 }
 
+/// A digest as it is written.
+pub(super) fn hexadecimal(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn safetensors(bytes: &[u8]) -> Result<BTreeMap<String, Stored>, String> {
     let cut = |error| format!("it is no whole safetensors file ({error}); get it again");
     let (header, metadata) = SafeTensors::read_metadata(bytes).map_err(cut)?;
     let begin = header + 8;
     let tensor = |(name, info): (String, &safetensors::tensor::TensorInfo)| {
+        if name.len() > LONGEST_NAME {
+            return Err(format!("a name in it has {} bytes, more than {LONGEST_NAME}", name.len()));
+        }
         let dtype =
             DType::try_from(info.dtype).map_err(|_| format!("'{name}' is {:?}, which is not read", info.dtype))?;
         let (from, to) = info.data_offsets;
@@ -173,10 +193,17 @@ fn safetensors(bytes: &[u8]) -> Result<BTreeMap<String, Stored>, String> {
 }
 
 /// Without the prefixes that all names have.
-fn unwrapped(mut tensors: BTreeMap<String, Stored>) -> BTreeMap<String, Stored> {
-    while let Some(prefix) = PREFIXES.iter().find(|p| !tensors.is_empty() && tensors.keys().all(|n| n.starts_with(*p)))
-    {
-        tensors = tensors.into_iter().map(|(name, stored)| (name[prefix.len()..].to_string(), stored)).collect();
+fn unwrapped(tensors: BTreeMap<String, Stored>) -> BTreeMap<String, Stored> {
+    let (Some((first, _)), Some((last, _))) = (tensors.first_key_value(), tensors.last_key_value()) else {
+        return tensors;
+    };
+    // Names are sorted: what the first and the last begin with, all do.
+    let mut cut = 0;
+    while let Some(prefix) = PREFIXES.iter().find(|p| first[cut..].starts_with(*p) && last[cut..].starts_with(*p)) {
+        cut += prefix.len();
     }
-    tensors
+    match cut {
+        0 => tensors,
+        _ => tensors.into_iter().map(|(name, stored)| (name[cut..].to_string(), stored)).collect(),
+    }
 }
