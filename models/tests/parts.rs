@@ -157,12 +157,9 @@ fn parts_say_what_pytorch_s_do_in_f32() {
 struct Noise(Vec<f64>);
 
 impl SimpleBackend for Noise {
-    fn get(&self, s: Shape, _: &str, init: Init, dtype: DType, device: &Device) -> candle_core::Result<Tensor> {
-        let values = match init {
-            Init::Uniform { lo, up } => self.0.iter().map(|v| lo + (up - lo) * (v + 1.0) / 2.0).collect(),
-            _ => self.0.clone(),
-        };
-        Ok(Var::from_tensor(&Tensor::from_vec(values, s, device)?.to_dtype(dtype)?)?.as_tensor().clone())
+    fn get(&self, s: Shape, _: &str, _: Init, dtype: DType, device: &Device) -> candle_core::Result<Tensor> {
+        let noise = Tensor::from_vec(self.0.clone(), s, device)?.to_dtype(dtype)?;
+        Ok(Var::from_tensor(&noise)?.as_tensor().clone())
     }
     fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> candle_core::Result<Tensor> {
         candle_core::bail!("no shape for '{name}'")
