@@ -19,7 +19,7 @@ pub const AUXILIARY: &str = "aux";
 /// Sees named intermediate results.
 pub type Tap<'a> = &'a mut dyn FnMut(&str, &Tensor);
 
-/// Sees the outputs of single layers.
+/// Sees single layers.
 pub type LayerTap<'a> = &'a dyn Fn(&str, &Tensor);
 
 /// How to go forward.
@@ -40,8 +40,8 @@ pub struct Pass<'a> {
     pub freeze: usize,
     /// Called with (stage name, map `[B, H, W, C]`) after every stage: auxiliary heads, distillation, feature maps.
     pub taps: Option<Tap<'a>>,
-    /// Called with (name of the weight within the backbone, output) after every convolution of a block program, which then
-    /// runs node by node: statistics of single layers.
+    /// Called with (name of the weight within the backbone, output) after every convolution of a block program, and with
+    /// (name of the norm, input) before every batch norm; it then runs node by node: statistics of single layers.
     pub layers: Option<LayerTap<'a>>,
 }
 

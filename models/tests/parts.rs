@@ -352,3 +352,25 @@ fn lsuv_gives_every_layer_unit_variance() {
     assert_eq!(variances[0].0, "backbone.stage1.conv0.weight");
     assert!(variances.iter().all(|(_, v)| (v - 1.0).abs() < 0.1), "{variances:?}");
 }
+
+/// A new network has the norms of folded weights.
+#[test]
+fn unfolded_norms_say_in_training_what_they_say_in_evaluation() {
+    let config = NetworkConfig { model: "mobilenetv2_050".into(), ..tiny() };
+    let config = NetworkConfig { params: json!({}), ..config };
+    let (network, vars) = network(&config);
+    let x = tensor("x", &[8, 3, 48, 48], DType::F32, 1.0, 0.0);
+    let said = |pass: &mut Pass<'_>| network.forward(&x, None, pass).unwrap();
+    let apart = |a: &Tensor, b: &Tensor| {
+        let norm = |t: &Tensor| t.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap().sqrt();
+        norm(&(a - b).unwrap()) / norm(b)
+    };
+    let train = || Pass { update_stats: false, ..Pass::train(0) };
+    let before = said(&mut Pass::eval());
+    assert!(init::is_folded(&vars).unwrap() && apart(&said(&mut train()), &before) > 0.1);
+    assert_eq!(init::unfold(&network, &vars, &x).unwrap(), 52);
+    let after = said(&mut Pass::eval());
+    assert!(!init::is_folded(&vars).unwrap());
+    assert!(apart(&after, &before) < 1e-3, "{}", apart(&after, &before));
+    assert!(apart(&said(&mut train()), &before) < 1e-2, "{}", apart(&said(&mut train()), &before));
+}

@@ -147,7 +147,15 @@ impl Training<'_> {
             models::begin(&model.name, &trained.vars, &first_pictures(&train, BEGINNING)?)?;
         }
         models::init::restart(&trained.vars, weights, &model.init).context("model.init")?;
-        let begun = self.start.map(|start| start.load(&saved.network, &trained.vars)).transpose()?;
+        let mut begun = self.start.map(|start| start.load(&saved.network, &trained.vars)).transpose()?;
+        let still = recipe.train.backbone_lr == 0.0 || trained.network.frozen();
+        if let Some(begun) = begun.as_mut().filter(|_| !still)
+            && models::init::is_folded(&trained.vars)?
+        {
+            models::init::unfold(&trained.network, &trained.vars, &first_pictures(&train, 1)?)?;
+            let what = "take the statistics of training pictures, as the weights were folded";
+            begun.adapted.push(("batch norms".into(), what.into()));
+        }
         if model.lsuv {
             let pictures = first_pictures(&train, 1)?;
             models::init::lsuv(&trained.network, &trained.vars, &pictures).context("model.lsuv")?;
@@ -167,7 +175,6 @@ impl Training<'_> {
             0 => train.batches(),
             limit => train.batches().min(limit * recipe.train.accumulate),
         };
-        let still = recipe.train.backbone_lr == 0.0 || trained.network.frozen();
         let freeze = if still { usize::MAX } else { recipe.train.freeze };
         let Train { bags, aux_weight, .. } = recipe.train;
         Ok(Fold {

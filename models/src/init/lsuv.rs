@@ -26,7 +26,8 @@ const ROUNDS: usize = 10;
 /// Those of the forward pass; a network without block programs.
 pub fn lsuv(network: &Network, vars: &VarMap, images: &Tensor) -> Result<Vec<(String, f64)>> {
     let order = RefCell::new(vec![]);
-    look(network, images, &|name, _| order.borrow_mut().push(name.to_string()))?;
+    let weights = |name: &str| name.ends_with(".weight").then(|| name.to_string());
+    look(network, images, &|name, _| order.borrow_mut().extend(weights(name)))?;
     let order = order.into_inner();
     if order.is_empty() {
         return Err(Error::Invalid("lsuv: this family has no layers that can be looked at; start it otherwise".into()));

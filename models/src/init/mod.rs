@@ -7,13 +7,16 @@
 //! | [`outline`] | a builder for networks that are only looked at |
 //! | [`Start`] | more ways to start than candle's `Init` has, for families ([`Start::make`]) |
 //! | [`restart`] | variables of given names start otherwise: what a recipe overrides |
+//! | [`unfold`] | gives norms of folded weights the statistics of pictures back |
 //! | [`lsuv`] | scales each layer until its output has variance 1 |
 
 mod lsuv;
 mod start;
+mod unfold;
 
 pub use lsuv::lsuv;
 pub use start::{Rule, Start, restart};
+pub use unfold::{is_folded, unfold};
 
 use candle_core::{DType, Device, Result, Shape, Tensor, Var, bail};
 use candle_nn::init::NormalOrUniform;

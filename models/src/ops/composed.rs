@@ -41,6 +41,9 @@ pub(crate) fn run(
             }
             Node::Norm { x, eps, weight, bias, stats, .. } => {
                 let (weight, bias) = (&params[*weight], &params[*bias]);
+                if let Some(see) = pass.layers {
+                    see(&program.stats[*stats].0, v(x));
+                }
                 if pass.train {
                     let (y, statistics) = batch_norm_train(v(x), weight, bias, *eps)?;
                     seen[*stats] = Some(statistics);
