@@ -6,6 +6,7 @@ mod common;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarMap;
 use common::formula;
+use sconce_models::ops::{Tile, set_winograd};
 use sconce_models::pretrained::{self, Input, Weights};
 use sconce_models::{Network, NetworkConfig, Pass, init};
 use serde_json::Value;
@@ -86,8 +87,14 @@ fn a_preset_of_its_own_size_says_what_the_reference_says() {
     let report = pretrained::load(&weights, &config, &vars, Input::default()).unwrap();
     assert!(report.missing.is_empty() && report.adapted.is_empty() && report.unexpected.is_empty(), "{report}");
     let shape: Vec<usize> = row["shape"].as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as usize).collect();
-    let logits = network.forward(&formula(0, "images", &shape, DType::F32), None, &mut Pass::eval()).unwrap();
-    let off = distance(&numbers(&logits), &wanted(&row));
-    println!("relative distance {off:.0e}");
-    assert!(off <= 1e-4, "{off:e}");
+    let images = formula(0, "images", &shape, DType::F32);
+    let off = |tile: Tile| {
+        set_winograd(tile);
+        let logits = network.forward(&images, None, &mut Pass::eval()).unwrap();
+        distance(&numbers(&logits), &wanted(&row))
+    };
+    let [plain, usual] = [off(Tile::None), off(Tile::Four)];
+    println!("relative distance {plain:.0e} {usual:.0e}");
+    // F(4×4) has fewer digits, and a network of random weights magnifies them.
+    assert!(plain <= 1e-4 && usual <= 1e-3, "{plain:e} {usual:e}");
 }
