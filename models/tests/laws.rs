@@ -395,7 +395,8 @@ fn activations_can_be_swapped_in_any_family() {
     let all = serde_json::from_str::<Act>("\"none\"").unwrap_err().to_string();
     let acts: Vec<&str> = all.split('`').skip(3).step_by(2).collect();
     assert!(acts.len() > 5 && acts.contains(&"mish"), "{all}");
-    for model in one_of_each_family() {
+    // Those that never learn are candle's, with activations of their own.
+    for model in one_of_each_family().into_iter().filter(|model| !outline(model, 3).frozen()) {
         let preset = resolve(model, &serde_json::Value::Null).unwrap();
         let vars = VarMap::new();
         let say = |act: &str| {

@@ -125,6 +125,10 @@ fn files_for_onnxruntime() {
 fn folded_networks_give_the_same_logits() {
     for row in golden() {
         let mut network = filled(&row.config, row.gain, DType::F64);
+        // Those that never learn have no batch norms, and candle no F64 for them.
+        if network.frozen() {
+            continue;
+        }
         let logits = |network: &Network| {
             let logits = network.forward(&row.images(DType::F64), None, &mut Pass::eval()).unwrap();
             logits.flatten_all().unwrap().to_vec1::<f64>().unwrap()
