@@ -18,7 +18,7 @@ use eval::{Goal, Predictions, Run, Scalar, Scalars};
 use losses::Loss;
 use models::parts::Choice;
 use models::pretrained::Report;
-use models::{AUXILIARY, Network, NetworkConfig, Pass};
+use models::{AUXILIARY, Network, NetworkConfig, Pass, init};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -142,24 +142,8 @@ impl Training<'_> {
             .with_meta(saved.encoder.clone())
             .on(self.device, DType::F32);
 
-        let model = &recipe.model;
-        if self.start.is_none() && !recipe.train.features && models::begins(&model.name)? {
-            models::begin(&model.name, &trained.vars, &first_pictures(&train, BEGINNING)?)?;
-        }
-        models::init::restart(&trained.vars, weights, &model.init).context("model.init")?;
-        let mut begun = self.start.map(|start| start.load(&saved.network, &trained.vars)).transpose()?;
         let still = recipe.train.backbone_lr == 0.0 || trained.network.frozen();
-        if let Some(begun) = begun.as_mut().filter(|_| !still)
-            && models::init::is_folded(&trained.vars)?
-        {
-            models::init::unfold(&trained.network, &trained.vars, &first_pictures(&train, 1)?)?;
-            let what = "take the statistics of training pictures, as the weights were folded";
-            begun.adapted.push(("batch norms".into(), what.into()));
-        }
-        if model.lsuv {
-            let pictures = first_pictures(&train, 1)?;
-            models::init::lsuv(&trained.network, &trained.vars, &pictures).context("model.lsuv")?;
-        }
+        let begun = self.begin(&saved.network, &trained, weights, &train, still)?;
         let features = self.features.then(|| features::rows(self, &saved, &trained)).transpose()?;
         let fed = |loader: Loader, rows: &[usize]| -> Result<Loader> {
             let Some(features) = &features else { return Ok(loader) };
@@ -192,6 +176,35 @@ impl Training<'_> {
             seed,
             batches,
         })
+    }
+
+    /// Sets what variables start from other than their family's values; `still` says that the backbone is not trained. What
+    /// pretrained weights set, if there are such.
+    fn begin(
+        &self,
+        config: &NetworkConfig,
+        Trained { network, vars, .. }: &Trained,
+        seed: u64,
+        train: &Loader,
+        still: bool,
+    ) -> Result<Option<Report>> {
+        let model = &self.recipe.model;
+        if self.start.is_none() && !self.recipe.train.features && models::begins(&model.name)? {
+            models::begin(&model.name, vars, &first_pictures(train, BEGINNING)?)?;
+        }
+        init::restart(vars, seed, &model.init).context("model.init")?;
+        let mut begun = self.start.map(|start| start.load(config, vars)).transpose()?;
+        if let Some(begun) = begun.as_mut().filter(|_| !still)
+            && init::is_folded(vars)?
+        {
+            init::unfold(network, vars, &first_pictures(train, 1)?)?;
+            let what = "take the statistics of training pictures, as the weights were folded";
+            begun.adapted.push(("batch norms".into(), what.into()));
+        }
+        if model.lsuv {
+            init::lsuv(network, vars, &first_pictures(train, 1)?).context("model.lsuv")?;
+        }
+        Ok(begun)
     }
 
     /// Trains `fold` from where its checkpoint is, and predicts.
@@ -516,7 +529,6 @@ mod tests {
     use super::*;
     use crate::prepare;
     use candle_nn::VarMap;
-    use models::init;
     use models::parts::Choice;
     use train::Gradients;
 

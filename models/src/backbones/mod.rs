@@ -36,6 +36,7 @@ pub use resnet::{ResNet, Shortcut, Stem, Unit};
 pub use resnet3d::{Filter, ResNet3d, inflate};
 pub use squeezenet::SqueezeNet;
 pub use vgg::Vgg;
+pub(crate) use vit::resampled;
 pub use vit::{Pooling, Vit};
 pub use xception::Xception;
 

@@ -274,7 +274,7 @@ impl Backbone for Transformer {
 }
 
 /// Position embeddings `[side², C]` of a square of patches for `h × w` patches, `[h·w, C]`: timm's `resample_abs_pos_embed`.
-pub(super) fn resampled(places: &Tensor, side: usize, (h, w): (usize, usize)) -> candle_core::Result<Tensor> {
+pub(crate) fn resampled(places: &Tensor, side: usize, (h, w): (usize, usize)) -> candle_core::Result<Tensor> {
     if (h, w) == (side, side) {
         return Ok(places.clone());
     }

@@ -25,7 +25,8 @@ use candle_nn::{Init, VarBuilder, VarMap};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
-use std::sync::PoisonError;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A builder that makes missing variables in `vars` from `seed` and their names, and hands out those that exist.
 ///
@@ -78,13 +79,22 @@ impl SimpleBackend for Seeded {
 /// A builder of variables that have a shape, all values 0, and take no memory: for what is asked of a network without
 /// running it ([`Network::summary`](crate::Network::summary), sizes that it takes), however large it is.
 pub fn outline() -> VarBuilder<'static> {
-    VarBuilder::from_backend(Box::new(Outline), DType::F32, Device::Cpu)
+    noting(Arc::default())
 }
 
-struct Outline;
+/// Shapes of variables by name.
+pub(crate) type Shapes = BTreeMap<String, Vec<usize>>;
+
+/// An [`outline`] that notes what a network asks for.
+pub(crate) fn noting(seen: Arc<Mutex<Shapes>>) -> VarBuilder<'static> {
+    VarBuilder::from_backend(Box::new(Outline(seen)), DType::F32, Device::Cpu)
+}
+
+struct Outline(Arc<Mutex<Shapes>>);
 
 impl SimpleBackend for Outline {
-    fn get(&self, shape: Shape, _: &str, _: Init, dtype: DType, device: &Device) -> Result<Tensor> {
+    fn get(&self, shape: Shape, name: &str, _: Init, dtype: DType, device: &Device) -> Result<Tensor> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into(), shape.dims().to_vec());
         Tensor::zeros((), dtype, device)?.broadcast_as(shape)
     }
 

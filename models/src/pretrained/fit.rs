@@ -1,7 +1,8 @@
 //! A pretrained tensor in the shape that a network wants.
 
 use super::Input;
-use candle_core::{Device, Result, Tensor};
+use crate::backbones::{inflate, resampled};
+use candle_core::{Result, Tensor};
 
 /// Channels of the pictures that pretrained networks saw.
 const SEEN: usize = 3;
@@ -28,7 +29,7 @@ pub(super) fn fit(have: Tensor, want: &[usize], channels: usize, input: Input) -
     }
     if now.rank() == 4 && want.len() == 5 {
         let depth = want[2];
-        now = (now.unsqueeze(2)?.repeat((1, 1, depth, 1, 1))? / depth as f64)?;
+        now = inflate(&now, depth)?;
         steps.push(format!("repeated over {depth} slices"));
     }
     if now.rank() != want.len()
@@ -74,43 +75,15 @@ fn squares(old: usize, new: usize) -> Option<(usize, usize, usize)> {
 /// Position embeddings `[1, prefix + old², C]` for `new × new` patches: bicubic and antialiased, timm's
 /// `resample_abs_pos_embed`.
 fn resized(positions: &Tensor, prefix: usize, old: usize, new: usize) -> Result<Tensor> {
-    let (_, tokens, width) = positions.dims3()?;
-    let grid = positions.narrow(1, prefix, tokens - prefix)?.reshape((old, old, width))?;
-    let lines = bicubic(old, new)?.to_dtype(positions.dtype())?;
-    // Rows, then columns: [new, old] · [old, old · C].
-    let rows = lines.matmul(&grid.reshape((old, old * width))?)?.reshape((new, old, width))?;
-    let turned = rows.transpose(0, 1)?.contiguous()?.reshape((old, new * width))?;
-    let grid = lines.matmul(&turned)?.reshape((new, new, width))?.transpose(0, 1)?.contiguous()?;
-    Tensor::cat(&[positions.narrow(1, 0, prefix)?, grid.reshape((1, new * new, width))?], 1)
-}
-
-/// How much each of `old` points in a row counts for each of `new` ones, `[new, old]`: PyTorch's antialiased bicubic
-/// interpolation (Keys' kernel with a = −0.5).
-fn bicubic(old: usize, new: usize) -> Result<Tensor> {
-    let scale = old as f64 / new as f64;
-    let stretch = scale.max(1.0);
-    let kernel = |x: f64| match x.abs() {
-        x if x < 1.0 => (1.5 * x - 2.5) * x * x + 1.0,
-        x if x < 2.0 => ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0,
-        _ => 0.0,
-    };
-    let mut weights = vec![0f64; new * old];
-    for (i, row) in weights.chunks_exact_mut(old).enumerate() {
-        let middle = scale * (i as f64 + 0.5);
-        let from = (middle - 2.0 * stretch + 0.5).max(0.0) as usize;
-        let to = ((middle + 2.0 * stretch + 0.5) as usize).min(old);
-        for (j, weight) in row.iter_mut().enumerate().take(to).skip(from) {
-            *weight = kernel((j as f64 - middle + 0.5) / stretch);
-        }
-        let sum = row.iter().sum::<f64>();
-        row.iter_mut().for_each(|weight| *weight /= sum);
-    }
-    Tensor::from_vec(weights, (new, old), &Device::Cpu)
+    let patches = positions.narrow(1, prefix, old * old)?.squeeze(0)?.contiguous()?;
+    let patches = resampled(&patches, old, (new, new))?.unsqueeze(0)?;
+    Tensor::cat(&[positions.narrow(1, 0, prefix)?, patches], 1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_core::Device;
 
     fn values(t: &Tensor) -> Vec<f32> {
         t.flatten_all().unwrap().to_vec1().unwrap()

@@ -5,10 +5,10 @@ use super::names::{OWN, SOURCES, Source};
 use super::weights::Weights;
 use crate::backbone;
 use crate::error::{Error, Result};
+use crate::init::{self, Shapes};
 use crate::network::{Network, NetworkConfig};
-use candle_core::{DType, Device, Shape, Tensor, Var};
-use candle_nn::var_builder::SimpleBackend;
-use candle_nn::{Init, VarBuilder, VarMap};
+use candle_core::{DType, Tensor, Var};
+use candle_nn::VarMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,9 +25,6 @@ const ALIKE: f64 = 0.9;
 
 /// Classes of TensorFlow's ImageNet networks: the first one is the background.
 const WITH_BACKGROUND: usize = 1001;
-
-/// Shapes of a network's variables by name.
-type Shapes = BTreeMap<String, Vec<usize>>;
 
 /// Names in a file by ours.
 type Names = BTreeMap<String, String>;
@@ -294,24 +291,7 @@ fn lookalike(weights: &Weights, least: f64) -> Option<&'static str> {
 /// Names and shapes of a network's variables; no memory is taken for them.
 fn variables(config: &NetworkConfig) -> Result<Shapes> {
     let seen = Arc::new(Mutex::new(BTreeMap::new()));
-    let vb = VarBuilder::from_backend(Box::new(Noting(seen.clone())), DType::F32, Device::Cpu);
-    Network::new(config, vb)?;
+    Network::new(config, init::noting(seen.clone()))?;
     let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(seen.clone())
-}
-
-/// Notes what a network asks for, and gives one zero that looks like it.
-struct Noting(Arc<Mutex<Shapes>>);
-
-impl SimpleBackend for Noting {
-    fn get(&self, shape: Shape, name: &str, _: Init, dtype: DType, device: &Device) -> candle_core::Result<Tensor> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into(), shape.dims().to_vec());
-        Tensor::zeros((), dtype, device)?.broadcast_as(shape)
-    }
-    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> candle_core::Result<Tensor> {
-        candle_core::bail!("'{name}' has no shape")
-    }
-    fn contains_tensor(&self, _: &str) -> bool {
-        true
-    }
 }
