@@ -55,7 +55,8 @@ impl Stats {
 pub struct Batch {
     /// Their ids.
     pub ids: Vec<String>,
-    /// `[B, C, H, W]`, or `[B, C, D, H, W]` for volumes, `(v/255 − mean) / std`; `[B, E]` where a loader has features.
+    /// `[B, C, H, W]`, `[B, C, D, H, W]` for volumes, or `[B, V, C, H, W]` of several views, `(v/255 − mean) / std`; the rows of
+    /// the features where a loader has such.
     pub images: Tensor,
     /// `[B]` U32 classes or `[B, K]` F32 rows; `None` when a sample has no target.
     pub targets: Option<Tensor>,

@@ -4,6 +4,7 @@ use crate::dataset::{Dataset, Subset};
 use crate::error::{Error, Result};
 use crate::explore::Report;
 use crate::row::{Part, Row, Target};
+use crate::samples::Samples;
 use crate::similar;
 use crate::source::Collection;
 use serde::{Deserialize, Serialize};
@@ -74,7 +75,7 @@ impl Default for CleanConfig {
 
 /// Rows that can be trained on and predicted.
 pub struct Cleaned {
-    /// Labelled rows of the training and validation parts, and all readable rows of the test part.
+    /// Labelled rows of the training and validation parts, and all readable rows of the test part; rows of one sample are one.
     pub dataset: Arc<dyn Dataset>,
     /// Rows with the same key must not sit in two folds; `None`: a row on its own.
     pub split_keys: Vec<Option<String>>,
@@ -133,12 +134,15 @@ pub fn clean(
     }
     let keys = split_keys(rows, groups);
     let excluded = reasons.iter().enumerate().filter_map(|(i, r)| Some((rows[i].id.clone(), (*r)?)));
-    Ok(Cleaned {
-        dataset: Arc::new(dataset),
-        split_keys: indices.iter().map(|&i| keys[i].clone()).collect(),
-        excluded: excluded.collect(),
-        warnings,
-    })
+    let excluded = excluded.collect();
+    let split_keys: Vec<_> = indices.iter().map(|&i| keys[i].clone()).collect();
+    if indices.iter().all(|&i| rows[i].sample.is_none()) {
+        return Ok(Cleaned { dataset: Arc::new(dataset), split_keys, excluded, warnings });
+    }
+    let samples = Samples::gather(Arc::new(dataset))?;
+    // All pictures of a sample have its key.
+    let split_keys = samples.members().iter().map(|members| split_keys[members[0]].clone()).collect();
+    Ok(Cleaned { dataset: Arc::new(samples), split_keys, excluded, warnings })
 }
 
 fn broken_share(report: &Report, config: &CleanConfig) -> Result<()> {
@@ -200,15 +204,17 @@ fn reasons(
     reasons
 }
 
-/// A key for all rows that are connected by groups or similar pictures: the group's name, or the first row's id.
+/// A key for all rows that are connected by groups, samples or similar pictures: the group's name, or the first row's id.
 fn split_keys(rows: &[Row], mut connected: Vec<Vec<usize>>) -> Vec<Option<String>> {
-    let mut groups = BTreeMap::<&str, Vec<usize>>::new();
-    for (i, row) in rows.iter().enumerate() {
-        if let Some(group) = &row.group {
-            groups.entry(group).or_default().push(i);
+    for shared in [|row: &Row| row.group.clone(), |row: &Row| row.sample.clone()] {
+        let mut groups = BTreeMap::<String, Vec<usize>>::new();
+        for (i, row) in rows.iter().enumerate() {
+            if let Some(group) = shared(row) {
+                groups.entry(group).or_default().push(i);
+            }
         }
+        connected.extend(groups.into_values());
     }
-    connected.extend(groups.into_values());
     let mut keys: Vec<Option<String>> = rows.iter().map(|row| row.group.clone()).collect();
     for cluster in similar::clusters(rows.len(), connected) {
         let name = cluster.iter().find_map(|&i| rows[i].group.clone()).unwrap_or_else(|| rows[cluster[0]].id.clone());

@@ -23,6 +23,23 @@ pub trait Dataset: Send + Sync {
     /// # Panics
     /// When `index` is out of range.
     fn image(&self, index: usize) -> Result<Image>;
+    /// How many pictures sample `index` has, at least 1.
+    ///
+    /// # Panics
+    /// When `index` is out of range.
+    fn pictures(&self, _index: usize) -> usize {
+        1
+    }
+    /// Decodes picture `nth` of sample `index`, on any thread; [`Dataset::image`] is the first one.
+    ///
+    /// # Errors
+    /// As [`Dataset::image`].
+    ///
+    /// # Panics
+    /// When `index` or `nth` is out of range.
+    fn picture(&self, index: usize, _nth: usize) -> Result<Image> {
+        self.image(index)
+    }
 }
 
 /// Some rows of a data set, possibly with other labels.
@@ -64,6 +81,12 @@ impl Dataset for Subset {
     fn image(&self, index: usize) -> Result<Image> {
         self.of.image(self.indices[index])
     }
+    fn pictures(&self, index: usize) -> usize {
+        self.of.pictures(self.indices[index])
+    }
+    fn picture(&self, index: usize, nth: usize) -> Result<Image> {
+        self.of.picture(self.indices[index], nth)
+    }
 }
 
 /// Keeps decoded pictures in memory up to a limit; beyond it they are decoded each time. The pixels are the same either way.
@@ -74,14 +97,15 @@ pub struct Cached {
 }
 
 struct Kept {
-    images: Vec<Option<Arc<Image>>>,
+    /// Every picture of every sample.
+    images: Vec<Vec<Option<Arc<Image>>>>,
     bytes: usize,
 }
 
 impl Cached {
     /// Keeps at most `megabytes` of pixels.
     pub fn new(of: Arc<dyn Dataset>, megabytes: usize) -> Self {
-        let images = vec![None; of.rows().len()];
+        let images = (0..of.rows().len()).map(|index| vec![None; of.pictures(index)]).collect();
         Self { of, kept: Mutex::new(Kept { images, bytes: 0 }), limit: megabytes.saturating_mul(1 << 20) }
     }
 
@@ -101,15 +125,21 @@ impl Dataset for Cached {
         self.of.columns()
     }
     fn image(&self, index: usize) -> Result<Image> {
-        let found = self.kept().images[index].clone();
+        self.picture(index, 0)
+    }
+    fn pictures(&self, index: usize) -> usize {
+        self.of.pictures(index)
+    }
+    fn picture(&self, index: usize, nth: usize) -> Result<Image> {
+        let found = self.kept().images[index][nth].clone();
         if let Some(image) = found {
             return Ok((*image).clone());
         }
-        let image = self.of.image(index)?;
+        let image = self.of.picture(index, nth)?;
         let mut kept = self.kept();
         let bytes = image.pixels().len();
-        if kept.images[index].is_none() && kept.bytes + bytes <= self.limit {
-            kept.images[index] = Some(Arc::new(image.clone()));
+        if kept.images[index][nth].is_none() && kept.bytes + bytes <= self.limit {
+            kept.images[index][nth] = Some(Arc::new(image.clone()));
             kept.bytes += bytes;
         }
         Ok(image)

@@ -77,6 +77,18 @@ impl Image {
         self.pixels
     }
 
+    /// Slice `z` of a volume as a picture.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when there is none.
+    pub fn slice(&self, z: usize) -> Result<Self> {
+        let size = self.height * self.width * self.channels;
+        match self.pixels.chunks_exact(size).nth(z) {
+            Some(pixels) => Self::new(self.width, self.height, self.channels, pixels.to_vec()),
+            None => Err(Error::Invalid(format!("a volume of {} slices has no slice {z}", self.depth))),
+        }
+    }
+
     /// The same bytes seen under other sides, for kernels that permute pixels.
     ///
     /// # Errors

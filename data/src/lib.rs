@@ -22,6 +22,7 @@
 //! | [`explore`](mod@explore) | the data report |
 //! | [`similar`] | equal and nearly equal pictures |
 //! | [`clean`](mod@clean) | which rows are used, and why others are not |
+//! | [`Samples`] | rows that are several pictures of one sample |
 //! | [`split`] | stratified, grouped and stratified-grouped folds |
 //! | [`balance`], [`sampler`] | against imbalance |
 //! | [`tabular`] | metadata as features |
@@ -39,6 +40,7 @@ mod loader;
 pub mod rng;
 mod row;
 pub mod sampler;
+mod samples;
 pub mod similar;
 pub mod source;
 pub mod split;
@@ -52,3 +54,4 @@ pub use image::Image;
 pub use loader::{Epoch, Loader, LoaderConfig};
 pub use row::{Column, Part, Row, Target};
 pub use sampler::{Balanced, Sampler, Sequential, Shuffled};
+pub use samples::{Samples, spread};

@@ -7,6 +7,7 @@ use crate::image::Image;
 use crate::rng::{name_hash, stream, sub_seed};
 use crate::row::Row;
 use crate::sampler::Sampler;
+use crate::samples::spread;
 use crate::tabular::Encoder;
 use candle_core::{DType, Device, Tensor};
 use crossbeam_channel::{Receiver, bounded};
@@ -25,6 +26,7 @@ use std::sync::Arc;
 /// | `drop_last` | false | leave out a last batch that is smaller |
 /// | `prefetch` | 4 | batches made ahead, at least 1 |
 /// | `stats` | ImageNet | normalization |
+/// | `views` | 1 | at least 1, pictures that stand for a sample, or slices of a volume |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LoaderConfig {
@@ -38,11 +40,14 @@ pub struct LoaderConfig {
     pub prefetch: usize,
     /// Normalization.
     pub stats: Stats,
+    /// Pictures V that stand for a sample, or slices of its volume: evenly spaced ones of more, some again of fewer. With several,
+    /// batches are `[B, V, C, H, W]`.
+    pub views: usize,
 }
 
 impl Default for LoaderConfig {
     fn default() -> Self {
-        Self { batch_size: 32, seed: 0, drop_last: false, prefetch: 4, stats: Stats::default() }
+        Self { batch_size: 32, seed: 0, drop_last: false, prefetch: 4, stats: Stats::default(), views: 1 }
     }
 }
 
@@ -77,7 +82,8 @@ impl Loader {
         }
     }
 
-    /// With a change of every picture; its random stream is a function of seed, epoch and the row's id.
+    /// With a change of every picture; its random stream is a function of seed, epoch, the row's id and which of its pictures it
+    /// is. The slices of a volume change together.
     pub fn with_transform(mut self, f: impl Fn(Image, &mut ChaCha8Rng) -> Image + Send + Sync + 'static) -> Self {
         self.transform = Arc::new(f);
         self
@@ -139,23 +145,45 @@ impl Loader {
         Epoch { receiver, left: batches.saturating_sub(first), failed: spawned.err().map(|e| e.to_string()) }
     }
 
-    /// The picture of row `row` as epoch `epoch` shows it where it comes first: read and transformed with the very random
-    /// numbers of that epoch's batches, not yet normalized.
+    /// The pictures of row `row`, as many as there are views, as epoch `epoch` shows them where the row comes first: read and
+    /// transformed with the very random numbers of that epoch's batches, not yet normalized.
     ///
     /// # Errors
-    /// When the picture cannot be read or decoded.
+    /// When a picture cannot be read or decoded.
     ///
     /// # Panics
     /// When `row` is out of range.
-    pub fn sample(&self, epoch: usize, row: usize) -> Result<Image> {
-        self.picture(epoch, row, 0)
+    pub fn sample(&self, epoch: usize, row: usize) -> Result<Vec<Image>> {
+        self.views(epoch, row, 0)
     }
 
     /// The same for a row that came `before` times in this epoch.
-    fn picture(&self, epoch: usize, row: usize, before: u64) -> Result<Image> {
-        let sample = name_hash(&self.dataset.rows()[row].id).wrapping_add(before.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    fn views(&self, epoch: usize, row: usize, before: u64) -> Result<Vec<Image>> {
+        let (count, views) = (self.dataset.pictures(row), self.config.views.max(1));
+        if views == 1 {
+            return Ok(vec![self.picture(epoch, row, 0, before)?]);
+        }
+        let first = self.picture(epoch, row, 0, before)?;
+        if count == 1 && first.depth() > 1 {
+            return spread(first.depth(), views).map(|z| first.slice(z)).collect();
+        }
+        let mut seen = vec![first];
+        for pair in spread(count, views).collect::<Vec<_>>().windows(2) {
+            seen.push(match pair {
+                [before, nth] if before == nth => seen[seen.len() - 1].clone(),
+                other => self.picture(epoch, row, other[1], before)?,
+            });
+        }
+        Ok(seen)
+    }
+
+    /// Picture `nth` of a row that came `before` times in this epoch.
+    fn picture(&self, epoch: usize, row: usize, nth: usize, before: u64) -> Result<Image> {
+        let id = name_hash(&self.dataset.rows()[row].id);
+        let sample = id.wrapping_add(before.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let picture = sample.wrapping_add((nth as u64).wrapping_mul(0xD1B5_4A32_D192_ED03));
         let seed = sub_seed(self.config.seed, "transform");
-        Ok((self.transform)(self.dataset.image(row)?, &mut stream(seed, epoch, sample)))
+        Ok((self.transform)(self.dataset.picture(row, nth)?, &mut stream(seed, epoch, picture)))
     }
 
     /// One batch of row indices, each with how often the row came before in this epoch.
@@ -167,8 +195,16 @@ impl Loader {
                 features.index_select(&Tensor::new(indices, features.device())?, 0)?.to_device(&self.device)?
             }
             None => {
-                let images = members.par_iter().map(|(i, before)| self.picture(epoch, *i, *before));
-                stack(&images.collect::<Result<Vec<_>>>()?, &self.config.stats, &self.device)?
+                let samples = members.par_iter().map(|(i, before)| self.views(epoch, *i, *before));
+                let pictures: Vec<Image> = samples.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
+                let images = stack(&pictures, &self.config.stats, &self.device)?;
+                match self.config.views {
+                    0 | 1 => images,
+                    views => {
+                        let each = &images.dims()[1..];
+                        images.reshape([&[members.len(), views], each].concat())?
+                    }
+                }
             }
         };
         let encode = |encoder: &Encoder| -> Result<Tensor> {

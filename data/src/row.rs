@@ -12,7 +12,7 @@ pub enum Target {
 }
 
 /// What a sample is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
     /// To learn from.
@@ -35,6 +35,8 @@ pub struct Row {
     pub target: Option<Target>,
     /// Rows of one group never sit in two folds.
     pub group: Option<String>,
+    /// What this is one of several pictures of: rows with one such key are one sample ([`Samples`](crate::Samples)).
+    pub sample: Option<String>,
     /// One raw value per [`Column`]: a number, or the index of a category; NaN where missing.
     pub meta: Vec<f32>,
 }

@@ -4,8 +4,8 @@
 use candle_core::DType;
 use rand::Rng;
 use sconce_data::{
-    Balanced, Batch, Cached, Dataset, Error, Image, Loader, LoaderConfig, Result, Row, Sequential, Shuffled, Subset,
-    source,
+    Balanced, Batch, Cached, Dataset, Error, Image, Loader, LoaderConfig, Result, Row, Samples, Sequential, Shuffled,
+    Stats, Subset, source,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -70,12 +70,90 @@ fn a_sample_is_what_its_batch_holds() {
     for batch in loader.epoch(2) {
         let batch = batch.unwrap();
         let row = |id: &String| loader.rows().iter().position(|row| row.id == *id).unwrap();
-        let samples: Vec<Image> = batch.ids.iter().map(|id| loader.sample(2, row(id)).unwrap()).collect();
+        let samples: Vec<Image> = batch.ids.iter().flat_map(|id| loader.sample(2, row(id)).unwrap()).collect();
         let stacked = sconce_data::batch::stack(&samples, &Default::default(), &candle_core::Device::Cpu).unwrap();
         let values = |t: &candle_core::Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         assert_eq!(values(&stacked), values(&batch.images));
-        assert_ne!(samples[0], loader.sample(1, row(&batch.ids[0])).unwrap());
+        assert_ne!(samples[0], loader.sample(1, row(&batch.ids[0])).unwrap()[0]);
     }
+}
+
+/// The rows of a data set as pictures of samples: `per` of each, one after the other.
+struct Bundled(Vec<Row>, Arc<dyn Dataset>);
+
+impl Bundled {
+    fn new(of: Arc<dyn Dataset>, per: usize) -> Arc<dyn Dataset> {
+        let row = |(i, row): (usize, &Row)| Row { sample: Some(format!("s{}", i / per)), target: None, ..row.clone() };
+        let rows = of.rows().iter().enumerate().map(row).collect();
+        Arc::new(Samples::gather(Arc::new(Self(rows, of))).unwrap())
+    }
+}
+
+impl Dataset for Bundled {
+    fn rows(&self) -> &[Row] {
+        &self.0
+    }
+    fn classes(&self) -> &[String] {
+        self.1.classes()
+    }
+    fn image(&self, index: usize) -> Result<Image> {
+        self.1.image(index)
+    }
+}
+
+#[test]
+fn samples_of_several_pictures_make_batches_of_views() {
+    let values = |t: &candle_core::Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let config = |views| LoaderConfig { batch_size: 4, views, ..LoaderConfig::default() };
+    let bundled = Bundled::new(dataset(10), 3);
+    let loader = Loader::new(Arc::new(Cached::new(bundled.clone(), 1)), Sequential, config(3));
+    let first = loader.epoch(0).next().unwrap().unwrap();
+    assert_eq!(
+        (first.images.dims(), &first.ids[..]),
+        (&[4, 3, 3, 8, 8][..], &["s0", "s1", "s2", "s3"].map(String::from)[..])
+    );
+    let alone = Loader::new(dataset(10), Sequential, LoaderConfig { batch_size: 10, ..config(1) });
+    let alone = alone.epoch(0).next().unwrap().unwrap().images;
+    // The last sample has one picture, which stands for all three.
+    for (view, picture) in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9].into_iter().enumerate() {
+        let (seen, want) = (first.images.get(view / 3).unwrap().get(view % 3).unwrap(), alone.get(picture).unwrap());
+        assert_eq!(values(&seen), values(&want), "{view}");
+    }
+    // Every picture changes by itself, and as in any other epoch's way.
+    let loader =
+        Loader::new(bundled, Sequential, config(2)).with_transform(|_, rng| Image::filled(1, 1, &[rng.random(), 0, 0]));
+    let drawn = values(&loader.epoch(0).next().unwrap().unwrap().images);
+    assert_ne!(drawn[0], drawn[3]);
+    assert_eq!(drawn[..3], values(&loader.epoch(0).next().unwrap().unwrap().images)[..3]);
+}
+
+#[test]
+fn slices_of_a_volume_are_views_that_change_together() {
+    struct Volume(Vec<Row>);
+    impl Dataset for Volume {
+        fn rows(&self) -> &[Row] {
+            &self.0
+        }
+        fn classes(&self) -> &[String] {
+            &[]
+        }
+        fn image(&self, _: usize) -> Result<Image> {
+            Image::volume([4, 1, 1, 1], vec![0, 1, 2, 3])
+        }
+    }
+    let stats = Stats { mean: vec![0.0], std: vec![1.0 / 255.0] };
+    let config = LoaderConfig { views: 2, stats, ..LoaderConfig::default() };
+    let rows = vec![Row { id: "v".into(), ..Row::default() }];
+    let loader = Loader::new(Arc::new(Volume(rows)), Sequential, config).with_transform(|mut image, rng| {
+        let by: u8 = rng.random_range(1..100);
+        image.pixels_mut().iter_mut().for_each(|v| *v += by);
+        image
+    });
+    let images = loader.epoch(0).next().unwrap().unwrap().images;
+    assert_eq!(images.dims(), [1, 2, 1, 1, 1]);
+    let seen: Vec<f32> = images.flatten_all().unwrap().to_vec1::<f32>().unwrap().iter().map(|v| v.round()).collect();
+    assert_eq!(seen[1] - seen[0], 2.0);
+    assert!(seen[0] >= 1.0);
 }
 
 /// A row's stream does not depend on the rows around it; a row that is drawn twice changes twice.

@@ -258,3 +258,84 @@ fn names_that_mean_two_pictures_are_decided_by_folders_or_refused() {
     let message = error(open(files("x/1.bmp", "y/1.bmp").path(), json!({})));
     assert!(message.contains("line 2: id '1' may be 'x/1.bmp' or 'y/1.bmp'"), "{message}");
 }
+
+/// Rows of what cleaning leaves: id, class, pictures and split key.
+fn samples(collection: &Collection) -> Vec<String> {
+    let cleaned = clean(collection, &look(collection), &CleanConfig::default(), &[]).unwrap();
+    let dataset = &cleaned.dataset;
+    let row = |(i, row): (usize, &Row)| {
+        let class = row.class().map_or("-", |class| &dataset.classes()[class as usize]);
+        let key = cleaned.split_keys[i].as_deref().unwrap_or("alone");
+        format!("{} {class} {} {key}", row.id, dataset.pictures(i))
+    };
+    dataset.rows().iter().enumerate().map(row).collect()
+}
+
+#[test]
+fn rows_of_a_table_are_pictures_of_samples() {
+    let train = "image,label,patient,side,site\na,oak,p1,left,s\nb,oak,p1,left,s\nc,elm,p1,right,s\nd,elm,p2,left,t\ne,oak,p3,left,u\n";
+    let mut files: Vec<(String, Vec<u8>)> = "abcdf".chars().map(|c| (format!("{c}.bmp"), picture(c as u32))).collect();
+    // A copy of another sample's picture in a sample of its own keeps both in one fold.
+    files.push(("e.bmp".into(), picture('a' as u32)));
+    files.push(("train.csv".into(), train.into()));
+    files.push(("test.csv".into(), b"image,patient,side,site\nf,p9,left,v\n".to_vec()));
+    let data = folder(&files.iter().map(|(p, b)| (p.as_str(), b.clone())).collect::<Vec<_>>());
+    let (collection, params) = open(data.path(), json!({"sample": ["patient", "side"]})).unwrap();
+    assert_eq!(params["sample"], json!(["patient", "side"]));
+    assert_eq!(
+        samples(&collection),
+        ["p1/left oak 2 a", "p1/right elm 1 alone", "p2/left elm 1 alone", "p9/left - 1 alone"]
+    );
+    let (collection, _) = open(data.path(), json!({"sample": "patient"})).unwrap();
+    let cleaned = clean(&collection, &look(&collection), &CleanConfig::default(), &[]);
+    assert!(error(cleaned).contains("sample 'p1' have different labels: 'a' (oak) and 'c' (elm)"));
+    let why = error(open(data.path(), json!({"sample": "patients"})));
+    assert!(why.contains("data.sample: unknown column 'patients'"), "{why}");
+    let why = error(open(data.path(), json!({"sample": "patient", "pictures": ["image"]})));
+    assert!(why.contains("give one of them"), "{why}");
+}
+
+#[test]
+fn columns_of_a_table_are_pictures_of_a_sample() {
+    let mut files: Vec<(String, Vec<u8>)> =
+        "abcdefgh".chars().map(|c| (format!("{c}.bmp"), picture(c as u32))).collect();
+    files.push(("train.csv".into(), b"patient,left,right,label\np1,a,b,oak\np2,c,d,elm\np3,e,,oak\n".to_vec()));
+    files.push(("test.csv".into(), b"patient,left,right\np9,g,h\n".to_vec()));
+    files.push(("sample_submission.csv".into(), b"patient,label\np9,oak\n".to_vec()));
+    let data = folder(&files.iter().map(|(p, b)| (p.as_str(), b.clone())).collect::<Vec<_>>());
+    let more = json!({"id": "patient", "pictures": ["left", "right"]});
+    let (collection, _) = open(data.path(), more.clone()).unwrap();
+    assert_eq!(
+        shown(&collection),
+        ["Train a oak", "Train b oak", "Train c elm", "Train d elm", "Train e oak", "Test g -", "Test h -"]
+    );
+    assert_eq!(collection.missing_values["right"], ["p3"]);
+    assert_eq!(samples(&collection), ["p1 oak 2 a", "p2 elm 2 c", "p3 oak 1 alone", "p9 - 2 g"]);
+    fs::remove_file(data.path().join("test.csv")).unwrap();
+    let why = error(open(data.path(), more));
+    assert!(why.contains("data.test_table"), "{why}");
+}
+
+#[test]
+fn folders_inside_of_class_folders_are_samples() {
+    let data = folder(&[
+        ("train/cat/tom/1.bmp", picture(1)),
+        ("train/cat/tom/2.bmp", picture(2)),
+        ("train/cat/3.bmp", picture(3)),
+        ("train/dog/rex/4.bmp", picture(4)),
+        ("test/who/5.bmp", picture(5)),
+        ("test/who/6.bmp", picture(6)),
+    ]);
+    let (collection, _) = open(data.path(), json!({"sample": "folder"})).unwrap();
+    let found = samples(&collection);
+    assert_eq!(
+        found,
+        [
+            "test/who - 2 test/who/5.bmp",
+            "train/cat/3.bmp cat 1 alone",
+            "train/cat/tom cat 2 train/cat/tom/1.bmp",
+            "train/dog/rex dog 1 alone"
+        ]
+    );
+    assert!(collection.warnings.is_empty(), "{:?}", collection.warnings);
+}

@@ -58,6 +58,7 @@ pub enum Command {
 pub enum Kind {
     Models,
     Pools,
+    Joins,
     Heads,
     Pretrained,
     Losses,

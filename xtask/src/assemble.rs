@@ -5,6 +5,7 @@ use crate::recipe::{ClassWeights, Data, NamedStats, Preprocess, Recipe, Spec, St
 use crate::usage::Usage;
 use anyhow::{Context, Result, anyhow};
 use augment::{BatchTransform, Transform};
+use data::Dataset;
 use data::decode::Color;
 use data::explore::Report;
 use eval::Metric;
@@ -70,7 +71,7 @@ pub fn parts(recipe: &mut Recipe) -> Result<Parts> {
     let loss = losses::resolve(&recipe.loss.name, Value::Object(recipe.loss.params.clone())).at(recipe, "loss")?;
     let model = models::resolve(&recipe.model.name, &Value::Object(recipe.model.params.clone())).at(recipe, "model")?;
     check_input(recipe, &model)?;
-    let (pool, head) = network_parts(recipe)?;
+    let [pool, join, head] = network_parts(recipe)?;
 
     recipe.preprocess.steps = steps;
     // Random changes come between the deterministic steps and the fit to the input size.
@@ -100,6 +101,7 @@ pub fn parts(recipe: &mut Recipe) -> Result<Parts> {
     recipe.loss.params = table(loss);
     recipe.model.params = table(model);
     recipe.model.pool = pool;
+    recipe.model.join = join;
     recipe.model.head = head;
     Ok(parts)
 }
@@ -198,16 +200,18 @@ fn check(recipe: &Recipe) -> Result<()> {
         _ if recipe.model.meta_hidden.contains(&0) => {
             wrong("model.meta_hidden: every layer needs at least one feature")
         }
+        _ if recipe.model.views > 1000 => wrong("model.views must be in 0..=1000"),
         _ if eval.bootstrap > 100_000 => wrong("eval.bootstrap must be at most 100000"),
         _ if !(0.0..=1.0).contains(&recipe.data.clean.max_broken) => wrong("data.clean.max_broken must be in 0..=1"),
         _ => Ok(()),
     }
 }
 
-/// Pool and head with every default written out.
-fn network_parts(recipe: &Recipe) -> Result<(Spec, Spec)> {
+/// Pool, join and head with every default written out.
+fn network_parts(recipe: &Recipe) -> Result<[Spec; 3]> {
     let model = &recipe.model;
     let pool = models::pools::POOLS.resolve(&model.pool.part()).at(recipe, "model.pool")?;
+    let join = models::joins::JOINS.resolve(&model.join.part()).at(recipe, "model.join")?;
     let head = models::heads::HEADS.resolve(&model.head.part()).at(recipe, "model.head")?;
     for rule in &model.init {
         rule.check().at(recipe, "model.init")?;
@@ -218,7 +222,7 @@ fn network_parts(recipe: &Recipe) -> Result<(Spec, Spec)> {
         return Err(why).at(recipe, "model.head");
     }
     let written = |part: models::parts::Choice| Spec::new(&part.name).with(Value::Object(part.params));
-    Ok((written(pool), written(head)))
+    Ok([pool, join, head].map(written))
 }
 
 /// Whether the network takes pictures of this size and the statistics fit, as far as is known before anything is read.
@@ -231,10 +235,6 @@ fn check_input(recipe: &Recipe, model: &Value) -> Result<()> {
     check_stats(recipe, presumed)?;
     // Built once without weights, so that a wrong parameter is found before any picture is read.
     let backbone = models::build(&recipe.model.name, model, presumed, models::init::outline()).at(recipe, "model")?;
-    if backbone.rank() != 4 {
-        let what = format!("model.name = '{}' reads volumes, but recipes feed pictures", recipe.model.name);
-        return Err(anyhow!(what)).context(Usage::recipe(&recipe.name));
-    }
     crate::features::check(recipe, backbone.frozen()).context(Usage::recipe(&recipe.name))?;
     let (freeze, stages) = (recipe.train.freeze, backbone.stages().len());
     if freeze > stages {
@@ -268,19 +268,29 @@ pub fn check_stats(recipe: &Recipe, channels: usize) -> Result<()> {
     stats(recipe, (&measured, &measured))?.check(channels).at(recipe, "preprocess.stats")
 }
 
-/// Whether statistics and network fit the pictures that were looked at.
-pub fn check_pictures(recipe: &Recipe, report: &Report) -> Result<()> {
+/// How many pictures of a sample, or slices of its volume, the network sees. Refuses statistics and a network that do not fit
+/// the samples: `report` is of their pictures.
+pub fn views(recipe: &Recipe, report: &Report, samples: &dyn Dataset) -> Result<usize> {
     check_stats(recipe, report.mean.len())?;
-    let ([_, width, _], [_, height, _], [.., depth]) = (report.sizes.width, report.sizes.height, report.sizes.depth);
-    if depth <= 1 {
-        return Ok(());
+    let model = &recipe.model;
+    let params = Value::Object(model.params.clone());
+    let reads =
+        models::build(&model.name, &params, report.mean.len(), models::init::outline()).at(recipe, "model")?.rank();
+    let [thin, _, deep] = report.sizes.depth;
+    let pictures = (0..samples.rows().len()).map(|sample| samples.pictures(sample)).max().unwrap_or(1);
+    let wrong = |why: String| Err(anyhow!(why)).context(Usage::recipe(&recipe.name));
+    let name = &model.name;
+    match (reads, deep) {
+        (_, 2..) if pictures > 1 => wrong("samples of several volumes are not read; leave data.sample away".into()),
+        (5, 2..) if thin != deep => wrong(format!(
+            "model '{name}' takes volumes of one depth, but these have {thin} to {deep} slices; a model of pictures takes any, \
+             with model.views of them"
+        )),
+        (5, 2..) if model.views > 1 => wrong(format!("model '{name}' takes a volume as it is; leave model.views away")),
+        (5, 2..) => Ok(1),
+        (5, _) => wrong(format!("model '{name}' takes volumes, but these are flat pictures; take another model")),
+        _ => Ok(if model.views > 0 { model.views } else { pictures.max(deep) }),
     }
-    let model = &recipe.model.name;
-    Err(anyhow!(
-        "model '{model}' takes flat pictures, but these are volumes of {depth} slices of {width}×{height}; no model of \
-         `list models` takes volumes yet: make flat pictures of them, such as the middle slice of each"
-    ))
-    .context(Usage::recipe(&recipe.name))
 }
 
 /// The loss for these classes; class weights come from `counts`.

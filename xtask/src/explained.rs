@@ -1,11 +1,11 @@
 //! One picture as a network sees it: what it says, and where it looked.
 
 use crate::predict;
-use crate::report::thumbnail::{encode, visible};
+use crate::report::thumbnail::{encode, mosaic, visible};
 use crate::saved::{Saved, Trained};
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
-use data::{Dataset, Subset};
+use data::{Dataset, Image, Subset, spread};
 use eval::Run;
 use eval::explain::{grad_cam, overlay};
 use eval::report::page::Encoded;
@@ -16,6 +16,9 @@ use std::sync::Arc;
 /// Side of a picture that a person sees well, pixels; three of them stand beside one another on a phone, hardly smaller.
 const READABLE: u64 = 112;
 
+/// Most pictures of a sample that are shown.
+const SHOWN: usize = 9;
+
 /// A network and how it is fed.
 pub struct Eye<'a> {
     pub saved: Saved,
@@ -25,7 +28,7 @@ pub struct Eye<'a> {
 
 /// What it saw of a picture.
 pub struct Seen {
-    /// The picture inside of the frame that the network sees, large enough for a person.
+    /// The picture inside of the frame that the network sees, large enough for a person; several side by side.
     pub picture: Encoded,
     /// A heat map over the picture for each class that was asked for.
     pub heat: Vec<Encoded>,
@@ -50,17 +53,22 @@ impl<'a> Eye<'a> {
             network.classify(&network.embed(x, &mut Pass::explain())?, batch.meta.as_ref(), &mut Pass::explain())
         };
         let shown = predict::loader(&self.enlarged(), one, 1, self.device)?.sample(0, 0)?;
-        let shown = visible(&shown)?;
-        let size = [shown.height(), shown.width()];
+        // Of many pictures some.
+        let some: Vec<usize> = spread(shown.len(), shown.len().min(SHOWN)).collect();
+        let shown = some.iter().map(|&view| visible(&shown[view])).collect::<Result<Vec<_>>>()?;
         let heat = |class: &usize| -> Result<Encoded> {
-            let map = grad_cam(&features, *class, classify)?;
-            let (rows, columns) = map.dims2()?;
-            let pixels = overlay(shown.pixels(), size, &map.flatten_all()?.to_vec1::<f32>()?, [rows, columns])?;
-            let image = data::Image::new(size[1], size[0], 3, pixels)?;
-            encode(&image, &format!("where {} was seen", self.saved.classes[*class]))
+            let maps = grad_cam(&features, *class, classify)?;
+            let (_, rows, columns) = maps.dims3()?;
+            let hot = |(picture, &view): (&Image, &usize)| -> Result<Image> {
+                let (size, map) =
+                    ([picture.height(), picture.width()], maps.get(view)?.flatten_all()?.to_vec1::<f32>()?);
+                Ok(Image::new(size[1], size[0], 3, overlay(picture.pixels(), size, &map, [rows, columns])?)?)
+            };
+            let hot = shown.iter().zip(&some).map(hot).collect::<Result<Vec<_>>>()?;
+            encode(&mosaic(&hot)?, &format!("where {} was seen", self.saved.classes[*class]))
         };
         Ok(Seen {
-            picture: encode(&shown, &dataset.rows()[row].id)?,
+            picture: encode(&mosaic(&shown)?, &dataset.rows()[row].id)?,
             heat: classes.iter().map(heat).collect::<Result<_>>()?,
         })
     }

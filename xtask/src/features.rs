@@ -47,7 +47,8 @@ pub fn check(recipe: &Recipe, frozen: bool) -> Result<()> {
     }
 }
 
-/// What stands behind the pool for every row of the data set, `[N, E]` on the CPU: from the cache, or computed and kept there.
+/// What stands behind the pool for every row of the data set, `[N, E]` on the CPU (`[N, V, E]` where a sample has several
+/// pictures): from the cache, or computed and kept there.
 pub fn rows(training: &Training<'_>, saved: &Saved, trained: &Trained) -> Result<Tensor> {
     let caches = machine::caches().context("there is no folder for the cache of features; set XDG_CACHE_HOME")?;
     let key = key(training, saved, &trained.vars)?;
@@ -78,7 +79,7 @@ const NAME: &str = "features";
 /// The rows of a file, if it is whole and the one that was meant.
 fn read(path: &Path, key: &str, count: usize) -> Option<Tensor> {
     let mut kept = Checkpoint::read(path).ok()?;
-    let rows = kept.tensors.remove(NAME).filter(|rows| rows.rank() == 2 && rows.dtype() == DType::F32)?;
+    let rows = kept.tensors.remove(NAME).filter(|rows| rows.rank() >= 2 && rows.dtype() == DType::F32)?;
     let whole = rows.dim(0).ok()? == count && kept.state? == format!("{key} {}", digest(&rows).ok()?);
     whole.then_some(rows)
 }
@@ -95,6 +96,7 @@ fn compute(training: &Training<'_>, saved: &Saved, trained: &Trained) -> Result<
         }
         let (batch, mut eval) = (batch?, Pass::eval());
         let row = trained.network.embed(&trained.network.features(&batch.images, &mut eval)?, &mut eval)?;
+        let row = if saved.network.views > 1 { row.reshape((batch.ids.len(), saved.network.views, ()))? } else { row };
         rows.push(row.to_dtype(DType::F32)?.to_device(&Device::Cpu)?);
         done += batch.ids.len();
         stretch.at(done as u64);
@@ -115,6 +117,7 @@ fn key(training: &Training<'_>, saved: &Saved, vars: &VarMap) -> Result<String> 
         "params": network.params,
         "channels": network.channels,
         "pool": network.pool,
+        "views": network.views,
         "winograd": training.recipe.train.winograd,
         "device": format!("{:?}", training.device.location()),
         "simd": machine::simd(),

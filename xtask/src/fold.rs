@@ -104,11 +104,12 @@ impl Training<'_> {
             classes: prepared.classes().len(),
             channels: prepared.report.mean.len(),
             pool: recipe.model.pool.part(),
+            views: prepared.views,
+            join: recipe.model.join.part(),
             meta: encoder.width(),
             meta_hidden: recipe.model.meta_hidden.clone(),
             dropout: recipe.model.dropout,
             head: head(recipe),
-            ..NetworkConfig::default()
         };
         let saved = Saved {
             network,
@@ -133,6 +134,7 @@ impl Training<'_> {
             drop_last: learn.len() >= size,
             prefetch: recipe.train.prefetch,
             stats: saved.stats.clone(),
+            views: prepared.views,
         };
         let subset =
             |rows: &[usize]| -> Arc<dyn Dataset> { Arc::new(Subset::new(self.pictures.clone(), rows.to_vec())) };
@@ -190,7 +192,9 @@ impl Training<'_> {
     ) -> Result<Option<Report>> {
         let model = &self.recipe.model;
         if self.start.is_none() && !self.recipe.train.features && models::begins(&model.name)? {
-            models::begin(&model.name, vars, &first_pictures(train, BEGINNING)?)?;
+            let pictures = first_pictures(train, BEGINNING)?;
+            let alone = if config.views > 1 { pictures.flatten(0, 1)? } else { pictures };
+            models::begin(&model.name, vars, &alone)?;
         }
         init::restart(vars, seed, &model.init).context("model.init")?;
         let mut begun = self.start.map(|start| start.load(config, vars)).transpose()?;
@@ -392,8 +396,8 @@ impl Task for Fold {
         let mut aux = vec![];
         let mut hear = |name: &str, said: &Tensor| aux.extend((name == AUXILIARY).then(|| said.clone()));
         let mut pass = Pass { freeze: self.freeze, ..Pass::train(step.key) };
-        // Features in the place of pictures.
-        if images.rank() == 2 {
+        if let Some(features) = predict::features(images)? {
+            let images = &features;
             return match &step.drawn {
                 Some(drawn) => drawn.loss(&network.each(images, meta, &mut pass)?, &step.targets, |logits, targets| {
                     self.loss.forward(logits, targets)

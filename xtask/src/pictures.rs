@@ -2,9 +2,10 @@
 
 use anyhow::{Context, Result};
 use data::decode::{Color, decode};
-use data::{Dataset, Image, Part, Row};
+use data::{Dataset, Image, Part, Row, Samples};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Pictures by path; each is read and decoded whenever it is asked for.
 pub struct Pictures {
@@ -19,6 +20,15 @@ impl Pictures {
     pub fn new(paths: Vec<PathBuf>, classes: Vec<String>, color: Color) -> Self {
         let row = |path: &PathBuf| Row { id: path.display().to_string(), part: Part::Test, ..Row::default() };
         Self { rows: paths.iter().map(row).collect(), paths, classes, color }
+    }
+
+    /// The same where all pictures of a folder are one sample, called as the folder is.
+    pub fn by_folder(mut self) -> data::Result<Samples> {
+        for (row, path) in self.rows.iter_mut().zip(&self.paths) {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            row.sample = Some(folder.display().to_string());
+        }
+        Samples::gather(Arc::new(self))
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::saved::{Saved, Trained};
 use anyhow::Result;
 use augment::predict_views;
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 use data::{Batch, Dataset, Loader, LoaderConfig, Sequential};
 use eval::Predictions;
 use models::Pass;
@@ -12,20 +12,29 @@ use std::sync::Arc;
 /// A loader of `dataset` in its own order, as the network wants its pictures.
 pub fn loader(saved: &Saved, dataset: Arc<dyn Dataset>, batch_size: usize, device: &Device) -> Result<Loader> {
     let transform = saved.transform()?;
-    let config = LoaderConfig { batch_size, stats: saved.stats.clone(), ..LoaderConfig::default() };
+    let views = saved.network.views;
+    let config = LoaderConfig { batch_size, stats: saved.stats.clone(), views, ..LoaderConfig::default() };
     let loader = Loader::new(dataset, Sequential, config).with_transform(move |image, rng| transform(image, rng));
     Ok(loader.with_meta(saved.encoder.clone()).on(device, DType::F32))
 }
 
 /// Probabilities of one batch.
-pub fn batch(network: &Trained, batch: &Batch, views: augment::Views) -> candle_core::Result<candle_core::Tensor> {
+pub fn batch(network: &Trained, batch: &Batch, views: augment::Views) -> candle_core::Result<Tensor> {
     let (network, meta) = (&network.network, batch.meta.as_ref());
-    let forward = |x: &candle_core::Tensor| match x.rank() {
-        // Features in place of pictures.
-        2 => network.classify(x, meta, &mut Pass::eval()),
-        _ => network.forward(x, meta, &mut Pass::eval()),
+    let forward = |x: &Tensor| match features(x)? {
+        Some(rows) => network.classify(&rows, meta, &mut Pass::eval()),
+        None => network.forward(x, meta, &mut Pass::eval()),
     };
     predict_views(&batch.images, views, forward)
+}
+
+/// What a loader gives in the place of pictures, `[B, E]`, or `[B·V, E]` of several pictures of a sample; `None` for pictures.
+pub fn features(x: &Tensor) -> candle_core::Result<Option<Tensor>> {
+    Ok(match x.rank() {
+        2 => Some(x.clone()),
+        3 => Some(x.flatten(0, 1)?),
+        _ => None,
+    })
 }
 
 /// Predictions of everything that `loader` gives; `done(pictures)` is called after each batch.

@@ -34,6 +34,8 @@ pub struct Prepared {
     pub sample: Option<eval::submission::Sample>,
     /// What pictures are turned into when they are decoded.
     pub color: Color,
+    /// Pictures of a sample, or slices of its volume, that the network sees.
+    pub views: usize,
     /// Digest of rows and pixels.
     pub fingerprint: String,
 }
@@ -208,7 +210,7 @@ pub fn prepare(recipe: &Recipe, collection: &Collection, report: Report, progres
             cleaned.dataset.classes()
         );
     }
-    assemble::check_pictures(recipe, &report)?;
+    let views = assemble::views(recipe, &report, &*cleaned.dataset)?;
     let (folds, trained_folds) = split(recipe, &cleaned, progress)?;
     let sample = collection.sample_submission.as_ref().map(|path| sample(path, recipe, &cleaned)).transpose()?;
     let fingerprint = fingerprint(&cleaned.dataset, &report);
@@ -224,6 +226,7 @@ pub fn prepare(recipe: &Recipe, collection: &Collection, report: Report, progres
         trained_folds,
         sample,
         color,
+        views,
         fingerprint,
     };
     // Class weights and an auxiliary head that do not fit these classes are mistakes of the recipe.
@@ -293,10 +296,14 @@ fn split(recipe: &Recipe, cleaned: &Cleaned, progress: &Progress) -> Result<(Vec
 
 fn fingerprint(dataset: &Arc<dyn Dataset>, report: &Report) -> String {
     let mut hash = blake3::Hasher::new();
-    for row in dataset.rows() {
+    for (i, row) in dataset.rows().iter().enumerate() {
         hash.update(
             format!("{}\0{:?}\0{:?}\0{:?}\0{:?}\n", row.id, row.part, row.target, row.group, row.meta).as_bytes(),
         );
+        // Which pictures are whose; a sample of one is what it always was.
+        if dataset.pictures(i) > 1 {
+            hash.update(format!("{}\n", dataset.pictures(i)).as_bytes());
+        }
     }
     hash.update(report.fingerprint.as_bytes());
     hash.finalize().to_hex()[..16].to_string()

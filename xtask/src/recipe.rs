@@ -232,6 +232,10 @@ pub struct Model {
     pub pool: Spec,
     /// A name of `list heads` with its parameters.
     pub head: Spec,
+    /// Pictures of one sample that the network sees, or slices of its volume; 0: as many as the sample with most has.
+    pub views: usize,
+    /// What makes one of several: a name of `list joins` with its parameters.
+    pub join: Spec,
     /// Variables that start otherwise than the model says, by patterns of their names; the last one that fits counts.
     pub init: Vec<models::init::Rule>,
     /// Whether each layer is scaled before the first step until what it makes of training pictures has variance 1 (layer-sequential
@@ -257,6 +261,8 @@ impl Default for Model {
             meta_hidden: vec![],
             pool: Spec::new("mean"),
             head: Spec::new("linear"),
+            views: 0,
+            join: Spec::new("mean"),
             init: vec![],
             lsuv: false,
             pretrained: None,
@@ -511,8 +517,20 @@ fn merge(base: &mut toml::Table, over: toml::Table) {
 }
 
 /// Keys of `[model]` and `[loss]` that belong to no technique.
-const KEPT: &[&str] =
-    &["dropout", "meta", "meta_hidden", "pool", "head", "init", "pretrained", "input", "class_weights"];
+const KEPT: &[&str] = &[
+    "dropout",
+    "meta",
+    "meta_hidden",
+    "pool",
+    "head",
+    "views",
+    "join",
+    "init",
+    "lsuv",
+    "pretrained",
+    "input",
+    "class_weights",
+];
 
 /// A technique of another name does not inherit the parameters of the old one; what the recipe itself says stays.
 fn rename(technique: &mut toml::Table, name: &toml::Value) {

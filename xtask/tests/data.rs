@@ -151,25 +151,117 @@ fn equal_pictures_with_different_labels_are_listed_once() {
 }
 
 #[test]
-fn volumes_are_looked_at_but_not_given_to_a_flat_network() {
+fn volumes_are_given_whole_or_slice_by_slice() {
     let out = tempfile::tempdir().unwrap();
-    let volumes = npz(out.path(), "6, 16, 16");
-    let refused = |data: &str| {
-        let text = fails(&mut pipeline(out.path(), data, &[]), 2);
-        assert!(text.contains("'baseline' takes flat pictures") && text.contains("the middle slice"), "{text}");
-        assert!(!out.path().join("run").exists());
+    let folder = out.path();
+    let volumes = npz(folder, "6, 16, 16");
+    let run = |name: &str, data: &str, sets: &[&str]| {
+        let mut command = program::sconce(folder);
+        command.args(["pipeline", "--data", data, "--quiet", "--out", name]);
+        with(with(command, &["preprocess.size=16", "data.folds=2", "train.epochs=1", "eval.bootstrap=0"]), sets)
+    };
+    let network = |name: &str| -> serde_json::Value {
+        let model = read(&folder.join(name).join("fold0/model.json"));
+        serde_json::from_slice::<serde_json::Value>(&model).unwrap()["network"].clone()
+    };
+    let slices = "model={name='baseline', widths=[8], join='attention'}";
+    succeeds(&mut run("slices", &volumes, &[slices]));
+    assert_eq!((&network("slices")["views"], &network("slices")["join"]["name"]), (&6.into(), &"attention".into()));
+    succeeds(&mut run("some", &volumes, &[slices, "model.views=3", "augment.batch=['cutmix']"]));
+    assert_eq!(network("some")["views"], 3);
+    let whole = "model={name='r3d_18', width=4}";
+    succeeds(&mut run("whole", &volumes, &[whole]));
+    assert_eq!(network("whole")["views"], 1);
+    for name in ["slices", "whole"] {
+        assert!(String::from_utf8(read(&folder.join(name).join("report.html"))).unwrap().contains("Hardest pictures"));
+        succeeds(program::sconce(folder).args(["evaluate", name, "--quiet"]));
+        succeeds(program::sconce(folder).args(["explain", name, "--quiet"]));
+    }
+    let refused = |sets: &[&str], data: &str| {
+        let text = fails(&mut run("refused", data, sets), 2);
+        assert!(!folder.join("refused").exists());
         text
     };
-    assert!(refused(&volumes).contains("volumes of 6 slices of 16×16"));
-    let mut eda = program::sconce(out.path());
+    assert!(refused(&[whole, "model.views=2"], &volumes).contains("takes a volume as it is; leave model.views away"));
+    assert!(refused(&[whole], &npz(folder, "16, 16")).contains("'r3d_18' takes volumes, but these are flat pictures"));
+    let mut eda = program::sconce(folder);
     let report = said(&succeeds(eda.args(["eda", &volumes, "--quiet", "--json", "--out", "eda"])));
     assert_eq!(report["sizes"]["depth"], serde_json::json!([6, 6, 6]));
 
     let real = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/adrenal3d/adrenalmnist3d.npz");
     match real.is_file() {
-        true => assert!(refused(real.to_str().unwrap()).contains("volumes of 28 slices of 28×28")),
+        true => drop(succeeds(run("real", real.to_str().unwrap(), &[whole]).arg("--dry-run"))),
         false => println!("skipped: {} is not there", real.display()),
     }
+}
+
+#[test]
+fn samples_of_several_pictures_go_the_whole_road() {
+    let out = tempfile::tempdir().unwrap();
+    let folder = out.path();
+    let data = folder.join("data");
+    fs::create_dir_all(data.join("images")).unwrap();
+    let (pixels, _) = pixels(16 * 16);
+    // Only one picture of a sample shows which class it is; some samples have one, some three.
+    let (dark, bright) = (|i: usize| &pixels[2 * i * 256..][..256], |i: usize| &pixels[(2 * i + 1) * 256..][..256]);
+    let mut tables = ["id,well,site,label\n".to_string(), "id,well,site\n".to_string()];
+    for i in 0..COUNT / 2 {
+        let class = ["off", "on"][i % 2];
+        let pictures = match i % 2 {
+            0 => vec![dark(i), dark((i + 1) % 24)],
+            _ => vec![dark(i), bright(i), dark((i + 5) % 24)],
+        };
+        for (site, picture) in pictures.iter().enumerate() {
+            // A mark of its own for every picture, so that none is a copy.
+            let mut picture = picture.to_vec();
+            (picture[0], picture[1]) = (i as u8, site as u8);
+            fs::write(data.join(format!("images/w{i}s{site}.pgm")), [b"P5 16 16 255\n", &picture[..]].concat())
+                .unwrap();
+            match i < 20 {
+                true => tables[0] += &format!("w{i}s{site},w{i},{site},{class}\n"),
+                false => tables[1] += &format!("w{i}s{site},w{i},{site}\n"),
+            }
+        }
+    }
+    let answers: String = (20..COUNT / 2).map(|i| format!("w{i},off\n")).collect();
+    fs::write(data.join("train.csv"), &tables[0]).unwrap();
+    fs::write(data.join("test.csv"), &tables[1]).unwrap();
+    fs::write(data.join("sample_submission.csv"), format!("well,label\n{answers}")).unwrap();
+    let sets = [
+        "data.sample=well",
+        "model.join=max",
+        "eval.views=flip",
+        "eval.bootstrap=0",
+        "data.clean.near_duplicates=ignore",
+    ];
+    succeeds(&mut pipeline(folder, "data", &sets));
+    let text = |name: &str| String::from_utf8(read(&folder.join(name))).unwrap();
+    let model: serde_json::Value = serde_json::from_str(&text("run/fold0/model.json")).unwrap();
+    assert_eq!(model["network"]["views"], 3);
+    assert_eq!(text("run/folds.csv").lines().count(), 21, "a line of each sample");
+    assert_eq!(text("run/oof.csv").lines().count(), 21);
+    assert!(text("run/submission.csv").lines().nth(1).unwrap().starts_with("w20,"));
+    // Pictures from anywhere: those of a folder are a sample, whatever the sample is called.
+    for i in 20..COUNT / 2 {
+        let place = folder.join(format!("new/w{i}"));
+        fs::create_dir_all(&place).unwrap();
+        let pictures = (0..2 + i % 2).map(|site| format!("w{i}s{site}.pgm"));
+        pictures.for_each(|name| drop(fs::copy(data.join("images").join(&name), place.join(&name)).unwrap()));
+    }
+    succeeds(program::sconce(folder).args(["predict", "run", "new", "--quiet", "--out", "said.csv"]));
+    let probabilities = |name: &str| -> Vec<String> {
+        text(name).lines().skip(1).map(|line| line.split_once(',').unwrap().1.to_string()).collect()
+    };
+    assert_eq!(probabilities("said.csv"), probabilities("run/predictions.csv"));
+    succeeds(program::sconce(folder).args(["explain", "run", "new/w21", "--quiet"]));
+    let mut sheet = program::sconce(folder);
+    sheet.args(["augment", "default", "--data", "data", "--quiet", "--out", "sheet"]);
+    succeeds(&mut with(sheet, &["data.sample=well", "data.folds=2", "preprocess.size=16"]));
+    let features =
+        ["train.features=true", "train.backbone_lr=0", "augment.transforms=[]", "augment.batch=[]", "eval.views=none"];
+    let mut again = pipeline(folder, "data", &["data.sample=well", "model.join=attention", "eval.bootstrap=0"]);
+    again.env("XDG_CACHE_HOME", folder.join("cache"));
+    succeeds(&mut with(again, &features));
 }
 
 #[test]

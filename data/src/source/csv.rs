@@ -6,12 +6,12 @@ use crate::decode::Color;
 use crate::error::{Error, Result};
 use crate::row::{Column, Part, Row, Target};
 use crate::table::{Table, is_missing};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A table with a row per picture. What is not said is found out: the id column is the one whose cells name most
+/// A table with a row per picture, or per sample of several. What is not said is found out: the id column is the one whose cells name most
 /// pictures (with or without folder and ending), the label column the one that the sample submission asks for, else
 /// the one called label, class, target and the like.
 ///
@@ -22,6 +22,8 @@ use std::sync::Arc;
 /// | `test_table` | found | table of the test part |
 /// | `sample_submission` | found | example of an answer; its ids are the test part where no table is |
 /// | `id`, `label` | found | column names |
+/// | `pictures` | the id | columns that each name one picture of a row's sample: both eyes, two sites |
+/// | `sample` | none | columns that say which rows are pictures of one sample: a patient, a product |
 /// | `group` | none | column whose values never sit in two folds |
 /// | `meta` | none | columns that join the network's head: numbers or categories |
 /// | `color` | rgb | rgb, gray |
@@ -45,6 +47,12 @@ pub struct Csv {
     /// Column of the class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    /// Columns that each name one picture of a row's sample; the id is then the sample's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "names")]
+    pub pictures: Vec<String>,
+    /// Columns whose values together say which rows are pictures of one sample.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "names")]
+    pub sample: Vec<String>,
     /// Column of the group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
@@ -54,6 +62,20 @@ pub struct Csv {
     /// What pictures are turned into.
     #[serde(default)]
     pub color: Color,
+}
+
+/// One name, or several.
+fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected the name of a column, or several")]
+    enum Names {
+        One(String),
+        Several(Vec<String>),
+    }
+    Ok(match Names::deserialize(deserializer)? {
+        Names::One(name) => vec![name],
+        Names::Several(names) => names,
+    })
 }
 
 /// Names that label columns have.
@@ -122,7 +144,11 @@ impl Source for Csv {
         let index = Index::new(&tree.pictures);
         let sample = self.sample(&tree)?;
         let table = self.training_table(&tree, &index)?;
-        let id = match &self.id {
+        if !self.pictures.is_empty() && !self.sample.is_empty() {
+            let why = "data.pictures are the pictures of a row, data.sample the rows of a sample; give one of them";
+            return Err(Error::Invalid(why.into()));
+        }
+        let id = match self.id.as_ref().or(self.pictures.first()) {
             Some(name) => table.column("id", name)?,
             None => id_column(&table, &index).ok_or_else(|| {
                 table.wrong("no column names the pictures below its folder; say which with data.id".into())
@@ -142,6 +168,10 @@ impl Source for Csv {
             let test_label = test.header.iter().position(|h| *h == table.header[label]);
             reading.add(test, Part::Test, [test_id, test_label.unwrap_or(usize::MAX)], self)?;
         } else if let Some(sample) = &sample {
+            if !(self.pictures.is_empty() && self.sample.is_empty()) {
+                let why = "it does not say which pictures its samples have; give a table of the test part with data.test_table";
+                return Err(sample.wrong(why.into()));
+            }
             reading.add(sample, Part::Test, [0, usize::MAX], self)?;
         }
         reading.finish(self, sample.map(|s| s.path))
@@ -161,7 +191,7 @@ impl Csv {
         let tables = training_tables(tree);
         for name in &tables {
             let table = Table::read(&self.path.join(name))?;
-            if self.id.is_some() || id_column(&table, index).is_some() {
+            if self.id.is_some() || !self.pictures.is_empty() || id_column(&table, index).is_some() {
                 self.table = Some(name.to_string());
                 return Ok(table);
             }
@@ -195,7 +225,8 @@ impl Csv {
     fn free_columns(&self, table: &Table, id: usize) -> Vec<usize> {
         let free = |i: &usize| {
             let name = &table.header[*i];
-            *i != id && self.group.as_ref() != Some(name) && !self.meta.contains(name)
+            let taken = [&self.meta, &self.pictures, &self.sample].into_iter().flatten().chain(&self.group);
+            *i != id && !taken.into_iter().any(|taken| taken == name)
         };
         (0..table.header.len()).filter(free).collect()
     }
@@ -320,6 +351,13 @@ impl<'a> Reading<'a> {
         };
         let group = config.group.as_ref().map(|name| column("group", name)).transpose()?.flatten();
         let meta = config.meta.iter().map(|name| column("meta", name)).collect::<Result<Vec<_>>>()?;
+        let sample = config.sample.iter().map(|name| table.column("sample", name)).collect::<Result<Vec<_>>>()?;
+        let mut pictures =
+            config.pictures.iter().map(|name| table.column("pictures", name)).collect::<Result<Vec<_>>>()?;
+        let several = !pictures.is_empty();
+        if !several {
+            pictures.push(id);
+        }
         let mut seen = HashMap::<&str, (u64, Option<String>)>::new();
         for (line, cells) in &table.rows {
             let name = &cells[id];
@@ -344,33 +382,63 @@ impl<'a> Reading<'a> {
                     self.missing_values.entry(column.clone()).or_default().push(name.clone());
                 }
             }
-            let found = self.index.find(name, part).map_err(|[a, b]| {
-                let pictures = self.index.pictures;
-                table.wrong(format!("line {line}: id '{name}' may be '{}' or '{}'", pictures[a], pictures[b]))
-            })?;
-            let Some(picture) = found else {
-                self.missing_files.push(name.clone());
-                continue;
+            let group = group.map(|g| cells[g].clone()).filter(|g| !is_missing(g));
+            let key = match several {
+                true => Some(name.clone()),
+                false => self.key(table, *line, cells, &sample)?,
             };
-            if let Some(first) = self.owner[picture].replace(self.rows.len()) {
-                let other = &self.rows[first];
-                if part == Part::Test && other.part == Part::Train {
-                    self.owner[picture] = Some(first);
-                    self.known += 1;
+            let meta: Vec<_> = meta.iter().map(|m| m.map(|m| cells[m].clone()).filter(|c| !is_missing(c))).collect();
+            for &column in &pictures {
+                let cell = &cells[column];
+                if several && is_missing(cell) {
                     continue;
                 }
-                let path = &self.index.pictures[picture];
-                return Err(
-                    table.wrong(format!("line {line}: ids '{}' and '{name}' mean the same picture '{path}'", other.id))
-                );
+                let row = Row { id: cell.clone(), part, group: group.clone(), sample: key.clone(), ..Row::default() };
+                if self.take(table, *line, row)? {
+                    self.labels.push(class.clone());
+                    self.cells.push(meta.clone());
+                }
             }
-            let group = group.map(|g| cells[g].clone()).filter(|g| !is_missing(g));
-            self.rows.push(Row { id: name.clone(), part, target: None, group, meta: vec![] });
-            self.labels.push(class);
-            self.cells.push(meta.iter().map(|m| m.map(|m| cells[m].clone()).filter(|c| !is_missing(c))).collect());
-            self.pictures.push(picture);
         }
         Ok(())
+    }
+
+    /// The sample that a row is a picture of: the values of these columns.
+    fn key(&self, table: &Table, line: u64, cells: &[String], columns: &[usize]) -> Result<Option<String>> {
+        if let Some(&empty) = columns.iter().find(|&&column| is_missing(&cells[column])) {
+            let column = &table.header[empty];
+            return Err(table.wrong(format!("line {line} has no value in column '{column}', which data.sample names")));
+        }
+        let values: Vec<&str> = columns.iter().map(|&column| cells[column].as_str()).collect();
+        Ok(Some(values.join("/")).filter(|_| !columns.is_empty()))
+    }
+
+    /// Takes `row` with the picture that its id names, if there is one that no other row has.
+    fn take(&mut self, table: &Table, line: u64, row: Row) -> Result<bool> {
+        let name = &row.id;
+        let found = self.index.find(name, row.part).map_err(|[a, b]| {
+            let pictures = self.index.pictures;
+            table.wrong(format!("line {line}: id '{name}' may be '{}' or '{}'", pictures[a], pictures[b]))
+        })?;
+        let Some(picture) = found else {
+            self.missing_files.push(name.clone());
+            return Ok(false);
+        };
+        if let Some(first) = self.owner[picture].replace(self.rows.len()) {
+            let other = &self.rows[first];
+            if row.part == Part::Test && other.part == Part::Train {
+                self.owner[picture] = Some(first);
+                self.known += 1;
+                return Ok(false);
+            }
+            let path = &self.index.pictures[picture];
+            return Err(
+                table.wrong(format!("line {line}: ids '{}' and '{name}' mean the same picture '{path}'", other.id))
+            );
+        }
+        self.rows.push(row);
+        self.pictures.push(picture);
+        Ok(true)
     }
 
     fn finish(mut self, config: &Csv, sample_submission: Option<PathBuf>) -> Result<Collection> {

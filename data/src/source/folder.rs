@@ -17,6 +17,7 @@ use std::sync::Arc;
 /// |---|---|---|
 /// | `path` | required | a folder |
 /// | `color` | rgb | rgb, gray |
+/// | `sample` | none | `folder`: the pictures of a folder inside of a class folder are one sample |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Folder {
@@ -25,6 +26,17 @@ pub struct Folder {
     /// What pictures are turned into.
     #[serde(default)]
     pub color: Color,
+    /// What pictures of one sample share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Unit>,
+}
+
+/// What pictures of one sample share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// The folder that they lie in, inside of that of their class or part.
+    Folder,
 }
 
 /// Where a picture belongs.
@@ -37,14 +49,14 @@ struct Place {
 impl Source for Folder {
     fn open(&mut self) -> Result<Collection> {
         let tree = Tree::walk(&self.path)?;
-        let collection = class_folders(&tree, tree.reader(self.color))?;
+        let collection = class_folders(&tree, tree.reader(self.color), self.sample)?;
         let sample_submission = tree.sample_submission().map(|table| tree.root.join(table));
         Ok(Collection { sample_submission, ..collection })
     }
 }
 
 /// The pictures of `tree` as its folders place them; `read` decodes them.
-pub(super) fn class_folders(tree: &Tree, read: Reader) -> Result<Collection> {
+pub(super) fn class_folders(tree: &Tree, read: Reader, sample: Option<Unit>) -> Result<Collection> {
     let paths: Vec<Vec<&str>> = tree.pictures.iter().map(|p| p.split('/').collect()).collect();
     let mut places = vec![None; paths.len()];
     place(&paths, &(0..paths.len()).collect::<Vec<_>>(), 0, None, &mut places)
@@ -65,11 +77,13 @@ pub(super) fn class_folders(tree: &Tree, read: Reader) -> Result<Collection> {
     for (path, place) in tree.pictures.iter().zip(places) {
         let row = place.filter(|place| place.part == Part::Test || place.class.is_some()).map(|place| {
             let class = place.class.as_ref().and_then(|name| classes.iter().position(|c| c == name));
-            if class.is_none() {
+            // Folders of a test part may be those of its samples.
+            if class.is_none() && sample.is_none() {
                 strange.extend(place.class);
             }
             let target = class.map(|class| Target::Class(class as u32));
-            rows.push(Row { id: path.clone(), part: place.part, target, ..Row::default() });
+            let sample = sample.and_then(|Unit::Folder| own_folder(path, class.map(|class| classes[class].as_str())));
+            rows.push(Row { id: path.clone(), part: place.part, target, sample, ..Row::default() });
             kept.push(path.clone());
             rows.len() - 1
         });
@@ -90,6 +104,13 @@ pub(super) fn class_folders(tree: &Tree, read: Reader) -> Result<Collection> {
         warnings,
         read,
     })
+}
+
+/// The folder of the picture at `path`, where it is not that of its class or part.
+fn own_folder(path: &str, class: Option<&str>) -> Option<String> {
+    let (folder, _) = path.rsplit_once('/')?;
+    let name = folder.rsplit('/').next().unwrap_or(folder);
+    (class.map_or_else(|| part_of(name).is_none(), |class| class != name)).then(|| folder.into())
 }
 
 /// The part that a folder of this name holds, and whether its pictures are labelled.

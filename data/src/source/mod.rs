@@ -10,7 +10,7 @@ mod tar;
 
 pub use csv::Csv;
 pub use files::PICTURES;
-pub use folder::Folder;
+pub use folder::{Folder, Unit};
 pub use idx::Idx;
 pub use npz::Npz;
 pub use synthetic::Synthetic;
@@ -188,7 +188,7 @@ pub fn recognize(path: &Path) -> Result<(&'static str, Value)> {
     }
     // Class folders explain themselves better than a table that only may be one of labels; a table that cannot be read
     // explains why there seem to be no classes.
-    let folders = Folder { path: path.into(), color: Color::default() }.open();
+    let folders = Folder { path: path.into(), color: Color::default(), sample: None }.open();
     match (folders, table) {
         (Ok(found), _) if found.dataset.classes().len() >= 2 => Ok(("folder", params)),
         (_, Ok(csv::Fit::Perhaps)) => Ok(("csv", params)),

@@ -1,7 +1,7 @@
 //! Class folders in an archive.
 
 use super::files::{Budget, LARGEST, Tree, broken, first_bytes, is_gzip, is_litter, is_picture, memory_mb};
-use super::folder::class_folders;
+use super::folder::{Unit, class_folders};
 use super::{Collection, Reader, Source};
 use crate::decode::{Color, decode};
 use crate::error::{Error, Result};
@@ -21,6 +21,7 @@ use tar::{Archive, Entries, Entry};
 /// |---|---|---|
 /// | `path` | required | an archive |
 /// | `color` | rgb | rgb, gray |
+/// | `sample` | none | `folder`: the pictures of a folder inside of a class folder are one sample |
 /// | `memory_mb` | 2048 | most that a gzipped archive may take unpacked, at least 1 |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,6 +31,9 @@ pub struct Tar {
     /// What pictures are turned into.
     #[serde(default)]
     pub color: Color,
+    /// What pictures of one sample share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Unit>,
     /// Most that a gzipped archive may take unpacked, MiB.
     #[serde(default = "memory_mb")]
     pub memory_mb: u64,
@@ -66,7 +70,7 @@ impl Source for Tar {
             false => self.index()?,
         };
         let tree = Tree::of_archive(&self.path, names);
-        let mut collection = class_folders(&tree, read)?;
+        let mut collection = class_folders(&tree, read, self.sample)?;
         if !ends {
             let what =
                 "the block that ends an archive is missing: all its files are whole, but there may have been more";

@@ -3,11 +3,12 @@
 use crate::error::{Error, Result};
 use candle_core::{D, DType, IndexOp, Tensor, Var};
 
-/// Where in the feature map class `class` was seen: `[h, w]` F32 in 0..=1 (Selvaraju et al. 2017).
+/// Where in the feature map class `class` was seen: `[V, h, w]` F32 in 0..=1 (Selvaraju et al. 2017).
 ///
-/// `features` `[1, F, h, w]` is the last feature map, `classify` the rest of the network up to the logits `[1, K]`, in
-/// its mode for prediction. `ReLU(Σₖ αₖ·Aₖ)` with αₖ the mean over the map of the logit's gradient, then stretched to
-/// 0..=1; all 0 where no part of the map speaks for the class, all 1 where every part does so equally.
+/// `features` `[V, F, h, w]` are the last feature maps of the V pictures of one sample, one in most cases; `classify` is the
+/// rest of the network up to the logits `[1, K]`, in its mode for prediction. `ReLU(Σₖ αₖ·Aₖ)` with αₖ the mean over a map
+/// of the logit's gradient, then all maps together stretched to 0..=1; all 0 where no part of them speaks for the class, all 1
+/// where every part does so equally.
 ///
 /// # Errors
 /// Other shapes, a class that is not below K, a gradient that does not arrive because a step of `classify` has none,
@@ -17,8 +18,8 @@ pub fn grad_cam(
     class: usize,
     classify: impl Fn(&Tensor) -> candle_core::Result<Tensor>,
 ) -> Result<Tensor> {
-    let &[1, _, _, _] = features.dims() else {
-        return wrong(format!("features must be [1, F, h, w], got {:?}", features.dims()));
+    let &[1..=usize::MAX, _, _, _] = features.dims() else {
+        return wrong(format!("features must be [V, F, h, w], got {:?}", features.dims()));
     };
     let features = Var::from_tensor(&features.detach().contiguous()?)?;
     let logits = classify(features.as_tensor())?;
@@ -35,7 +36,7 @@ pub fn grad_cam(
     };
     let weights = gradient.to_dtype(DType::F32)?.mean_keepdim((D::Minus1, D::Minus2))?;
     let features = features.as_detached_tensor().to_dtype(DType::F32)?;
-    let map = features.broadcast_mul(&weights)?.sum((0, 1))?;
+    let map = features.broadcast_mul(&weights)?.sum(1)?;
     let mut values = map.flatten_all()?.to_vec1::<f32>()?;
     if values.iter().any(|value| !value.is_finite()) {
         return wrong(format!("the map of class {class} has values that are not finite"));
@@ -71,7 +72,16 @@ mod tests {
     }
 
     fn map(weights: [f32; 2]) -> Vec<Vec<f32>> {
-        grad_cam(&features(), 0, head(weights)).unwrap().to_vec2().unwrap()
+        grad_cam(&features(), 0, head(weights)).unwrap().squeeze(0).unwrap().to_vec2().unwrap()
+    }
+
+    #[test]
+    fn views_of_one_sample_share_a_scale() {
+        let two = Tensor::cat(&[features(), (features() * 0.5).unwrap()], 0).unwrap();
+        let joined = |f: &Tensor| head([1.0, -0.5])(f)?.mean_keepdim(0);
+        let maps: Vec<Vec<Vec<f32>>> = grad_cam(&two, 0, joined).unwrap().to_vec3().unwrap();
+        let (strong, weak) = (maps[0].concat(), maps[1].concat());
+        assert!(strong[3] == 1.0 && strong.iter().zip(&weak).all(|(a, b)| (a - 2.0 * b).abs() < 1e-6), "{maps:?}");
     }
 
     #[test]
@@ -100,6 +110,6 @@ mod tests {
         assert_eq!(error(0, &|f| f.mean((0, 2, 3))), "grad_cam: logits must be [1, K], got [2]");
         assert!(error(0, &|f| head([1.0, 1.0])(&(f * f64::NAN)?)).contains("not finite"));
         let flat = grad_cam(&features().squeeze(0).unwrap(), 0, head([1.0, 1.0])).unwrap_err().to_string();
-        assert_eq!(flat, "grad_cam: features must be [1, F, h, w], got [2, 2, 2]");
+        assert_eq!(flat, "grad_cam: features must be [V, F, h, w], got [2, 2, 2]");
     }
 }

@@ -67,8 +67,7 @@ fn hardest(run: &Run, args: &ExplainArgs, device: &Device, progress: &Progress) 
 /// Pictures from anywhere: what all folds say together, and where the first one looked. Also how many cannot be read.
 fn given(run: &Run, folds: usize, args: &ExplainArgs, device: &Device) -> Result<(Section, usize)> {
     let first = Saved::read(run, 0)?;
-    let (found, broken) = pictures(&args.images, &first)?;
-    let dataset: Arc<dyn Dataset> = Arc::new(found);
+    let (dataset, broken) = pictures(&args.images, &first)?;
     let mut said = vec![];
     for fold in 0..folds {
         let Eye { saved, trained, .. } = &Eye::open(run, fold, device)?;

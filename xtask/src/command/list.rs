@@ -38,6 +38,7 @@ impl Row {
 fn rows(kind: Kind) -> Result<Vec<Row>> {
     Ok(match kind {
         Kind::Models => of_models()?,
+        Kind::Joins => models::joins::JOINS.1.iter().map(|e| Row::new(e.name, e.doc)).collect(),
         Kind::Pools => models::pools::POOLS.1.iter().map(|e| Row::new(e.name, e.doc)).collect(),
         Kind::Heads => models::heads::HEADS.1.iter().map(|e| Row::new(e.name, e.doc)).collect(),
         Kind::Pretrained => crate::pretrained::list().iter().map(|(name, doc)| Row::new(name, doc)).collect(),

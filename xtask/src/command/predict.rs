@@ -21,8 +21,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     let progress = Progress::new(args.device.quiet);
     let folds = Saved::folds(&run)?;
     let first = Saved::read(&run, 0)?;
-    let (found, broken) = pictures(&args.images, &first)?;
-    let dataset: Arc<dyn Dataset> = Arc::new(found);
+    let (dataset, broken) = pictures(&args.images, &first)?;
     let mut said = vec![];
     for fold in 0..folds {
         let saved = Saved::read(&run, fold)?;
@@ -43,8 +42,9 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     }
 }
 
-/// The pictures that `paths` name, and how many of them cannot be read: each is warned of.
-pub(super) fn pictures(paths: &[PathBuf], saved: &Saved) -> Result<(Pictures, usize)> {
+/// The pictures that `paths` name, those of a folder as one sample where the network sees several; and how many of them cannot
+/// be read: each is warned of.
+pub(super) fn pictures(paths: &[PathBuf], saved: &Saved) -> Result<(Arc<dyn Dataset>, usize)> {
     let (paths, broken) = readable(list(paths)?, saved.color);
     for (path, why) in &broken {
         output::warning(&format!("'{path}' is left out: {why}"));
@@ -52,7 +52,10 @@ pub(super) fn pictures(paths: &[PathBuf], saved: &Saved) -> Result<(Pictures, us
     if paths.is_empty() {
         bail!("none of the {} pictures can be read", broken.len());
     }
-    Ok((Pictures::new(paths, saved.classes.clone(), saved.color), broken.len()))
+    let pictures = Pictures::new(paths, saved.classes.clone(), saved.color);
+    let dataset: Arc<dyn Dataset> =
+        if saved.network.views > 1 { Arc::new(pictures.by_folder()?) } else { Arc::new(pictures) };
+    Ok((dataset, broken.len()))
 }
 
 /// Every picture that `paths` name, folders with all below them.

@@ -148,9 +148,9 @@ fn loader_stages(training: &Training<'_>, fold: &Fold) -> Result<(Vec<Stage>, Pi
         let clock = Instant::now();
         let chosen: Vec<usize> = (at..at + count).map(|i| rows[i % rows.len()]).collect();
         at += count;
-        let images = chosen.par_iter().map(|&row| training.prepared.dataset.image(row));
-        let images = images.collect::<data::Result<Vec<_>>>()?;
-        decode.push(clock.elapsed().as_secs_f64() / count as f64);
+        let images = chosen.par_iter().map(|&row| pictures_of(training, row));
+        let images: Vec<Image> = images.collect::<data::Result<Vec<_>>>()?.into_iter().flatten().collect();
+        decode.push(clock.elapsed().as_secs_f64() / images.len() as f64);
         sizes.extend(images.iter().map(|image| (image.pixels().len() as f64, pixels(image))));
         let seen = images.into_iter().enumerate().map(|(i, image)| Seen { image, rng: stream(seed, pass, i as u64) });
         stack.push(through(&mut stations, seen.collect(), &fold.saved.stats, training)?);
@@ -163,7 +163,7 @@ fn loader_stages(training: &Training<'_>, fold: &Fold) -> Result<(Vec<Stage>, Pi
             break;
         }
     }
-    let batch = recipe.train.batch_size.min(rows.len()) as f64;
+    let batch = (recipe.train.batch_size.min(rows.len()) * sizes.len()) as f64 / at as f64;
     let stage = |name: &str, of: Of, times: Vec<f64>, pixels: Option<f64>| Stage {
         name: name.into(),
         part: Part::Loader,
@@ -176,6 +176,14 @@ fn loader_stages(training: &Training<'_>, fold: &Fold) -> Result<(Vec<Stage>, Pi
     stages.push(stage("stack", Of::Both, stack, None));
     let [bytes, pixels] = [mean(sizes.iter().map(|s| s.0)), mean(sizes.iter().map(|s| s.1))];
     Ok((stages, Pictures { bytes, pixels }))
+}
+
+/// The pictures of a sample that the network sees, each once.
+fn pictures_of(training: &Training<'_>, row: usize) -> data::Result<Vec<Image>> {
+    let dataset = &training.prepared.dataset;
+    let mut seen: Vec<usize> = data::spread(dataset.pictures(row), training.prepared.views).collect();
+    seen.dedup();
+    seen.into_iter().map(|nth| dataset.picture(row, nth)).collect()
 }
 
 /// Sends pictures down the line; the seconds that stacking and normalizing takes for each.

@@ -6,9 +6,9 @@ use crate::explained::Eye;
 use crate::prepare::Prepared;
 use anyhow::{Context, Result};
 use candle_core::Device;
-use data::Part;
+use data::{Dataset, Part};
 use eval::analysis::{hardest, suspects};
-use eval::report::page::{Block, Picture, Section};
+use eval::report::page::{Block, Encoded, Picture, Section};
 use eval::{Predictions, Run};
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -17,6 +17,8 @@ use std::collections::btree_map::{BTreeMap, Entry};
 /// Pictures of each kind.
 const HARDEST: usize = 18;
 const SUSPECTS: usize = 36;
+/// Most pictures of one sample.
+const MANY: usize = 3;
 
 /// Row of the data set by id; ids of the test part may be those of training rows.
 fn places(prepared: &Prepared) -> HashMap<&str, usize> {
@@ -57,6 +59,12 @@ pub fn hard(run: &Run, prepared: &Prepared, oof: &Predictions, device: &Device) 
     Ok(Section { title: "Hardest pictures".into(), about: about.into(), blocks: vec![Block::Gallery(pictures)] })
 }
 
+/// The first pictures of a sample, small.
+fn some(dataset: &dyn Dataset, row: usize, id: &str) -> Result<Vec<Encoded>> {
+    let pictures = dataset.pictures(row).min(MANY);
+    (0..pictures).map(|nth| thumbnail(&dataset.picture(row, nth)?, id)).collect()
+}
+
 /// Labels that are probably wrong.
 pub fn suspicious(of: &Material<'_>) -> Result<Section> {
     let places = places(of.ending.prepared);
@@ -66,7 +74,7 @@ pub fn suspicious(of: &Material<'_>) -> Result<Section> {
         let row = *places.get(id.as_str()).with_context(|| format!("no row '{id}'"))?;
         let (name, p) = (|c: usize| &of.oof.classes[c], |c: usize| of.oof.row(suspect.sample)[c]);
         Ok(Picture {
-            images: vec![thumbnail(&of.ending.prepared.dataset.image(row)?, id)?],
+            images: some(&*of.ending.prepared.dataset, row, id)?,
             name: id.clone(),
             lines: vec![
                 format!("labelled {} ({:.3})", name(suspect.given), p(suspect.given)),

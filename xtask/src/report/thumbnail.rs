@@ -1,6 +1,6 @@
 //! Small pictures for pages.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use augment::pixel::{Interpolation, Region, resize};
 use data::Image;
 use eval::report::page::{Encoded, Format};
@@ -34,6 +34,26 @@ pub fn visible(image: &Image) -> Result<Image> {
     let kept = if channels < 3 { 1 } else { 3 };
     let pixels = pixels.chunks_exact(channels).flat_map(|pixel| pixel[..kept].iter().copied()).collect();
     Ok(Image::new(width, height, kept, pixels)?)
+}
+
+/// Pictures of one size and as many channels as one picture: side by side, in rows as long as there are rows.
+pub fn mosaic(pictures: &[Image]) -> Result<Image> {
+    let [one, ..] = pictures else { bail!("there is no picture to show") };
+    if pictures.len() == 1 {
+        return Ok(one.clone());
+    }
+    let columns = (1..).find(|columns| columns * columns >= pictures.len()).unwrap_or(1);
+    let (width, height, channels) = (one.width(), one.height(), one.channels());
+    let mut sheet = Image::filled(columns * width, pictures.len().div_ceil(columns) * height, &vec![0; channels]);
+    let (row, whole) = (width * channels, columns * width * channels);
+    for (i, picture) in pictures.iter().enumerate() {
+        let start = i / columns * height * whole + i % columns * row;
+        let lines = sheet.pixels_mut()[start..].chunks_mut(whole);
+        for (to, from) in lines.zip(picture.pixels().chunks_exact(row)) {
+            to[..row].copy_from_slice(from);
+        }
+    }
+    Ok(sheet)
 }
 
 /// A picture of one or three channels as JPEG.

@@ -2,6 +2,7 @@
 
 use crate::fold::{Fold, Step, Training};
 use crate::predict;
+use crate::saved::Saved;
 use crate::sheet::{Layout, Sheet};
 use anyhow::{Context, Result, anyhow};
 use candle_core::{DType, Device, Tensor};
@@ -29,6 +30,8 @@ pub struct Contents {
     pub mixed: Option<Mixed>,
     /// Names of the classes.
     pub classes: Vec<String>,
+    /// Pictures of a sample.
+    pub views: usize,
 }
 
 /// The first pictures of a mixed batch.
@@ -55,7 +58,8 @@ impl Contents {
         let evaluation = predict::loader(&fold.saved, judged, 1, training.device)?;
         let row = |(i, &row): (usize, &usize)| -> data::Result<Vec<Image>> {
             let first = std::iter::once_with(|| evaluation.sample(0, i));
-            first.chain((0..epochs).map(|epoch| fold.train.sample(epoch, row))).collect()
+            let all = first.chain((0..epochs).map(|epoch| fold.train.sample(epoch, row)));
+            all.map(|seen| middle(seen?)).collect()
         };
         let pictures = chosen.par_iter().enumerate().map(|(i, chosen)| row((i, chosen)));
         let mixed = match training.parts.mixing.is_empty() {
@@ -67,6 +71,7 @@ impl Contents {
             rows: chosen.iter().map(|&row| fold.train.rows()[row].clone()).collect(),
             mixed,
             classes: fold.saved.classes,
+            views: fold.saved.network.views,
         })
     }
 
@@ -86,6 +91,12 @@ impl Contents {
         }
         Ok((sheet, layout.size()))
     }
+}
+
+/// The middle one of the pictures of a sample, or of the slices of a volume.
+fn middle(mut seen: Vec<Image>) -> data::Result<Image> {
+    let one = seen.swap_remove(seen.len() / 2);
+    one.slice(one.depth() / 2)
 }
 
 /// Rows spread over the classes, in their order: as many of each class as can be, drawn by `seed`.
@@ -113,7 +124,7 @@ impl Mixed {
     fn of(fold: &Fold, training: &Training<'_>, count: usize) -> Result<Self> {
         let mut first = None;
         for (batch, step) in fold.first_steps(training.parts).take(PATIENCE).enumerate() {
-            let mixed = Self::from(step.map_err(|error| anyhow!(error))?, batch, &fold.saved.stats, count)?;
+            let mixed = Self::from(step.map_err(|error| anyhow!(error))?, batch, &fold.saved, count)?;
             if mixed.visible {
                 return Ok(mixed);
             }
@@ -122,7 +133,7 @@ impl Mixed {
         first.context("there is no batch to train on")
     }
 
-    fn from(step: Step, batch: usize, stats: &Stats, count: usize) -> Result<Self> {
+    fn from(step: Step, batch: usize, saved: &Saved, count: usize) -> Result<Self> {
         let count = count.min(step.batch.ids.len());
         let targets: Vec<Vec<f32>> = step.targets.narrow(0, 0, count)?.to_vec2()?;
         let is_mixed = |shares: &Vec<f32>| shares.iter().all(|share| *share <= VISIBLE);
@@ -131,9 +142,18 @@ impl Mixed {
             visible: targets.iter().any(is_mixed),
             ids: step.batch.ids.into_iter().take(count).collect(),
             targets,
-            images: pictures(&step.batch.images.narrow(0, 0, count)?, stats)?,
+            images: pictures(&flat(&step.batch.images.narrow(0, 0, count)?, saved.network.views)?, &saved.stats)?,
         })
     }
+}
+
+/// The middle pictures `[B, C, H, W]` of `[B, V, C, H, W]`, or slices of `[B, C, D, H, W]`.
+fn flat(images: &Tensor, views: usize) -> Result<Tensor> {
+    let axis = if views > 1 { 1 } else { 2 };
+    Ok(match images.rank() {
+        5 => images.narrow(axis, images.dim(axis)? / 2, 1)?.squeeze(axis)?,
+        _ => images.clone(),
+    })
 }
 
 /// Pictures from normalized `[B, C, H, W]`.

@@ -44,6 +44,9 @@ impl Contents {
             lines.push(format!("below: the start of batch {batch} of epoch 1 after {names}{unseen}"));
             lines.extend((0..mixed.ids.len()).map(|i| self.mixture(mixed, i)));
         }
+        if self.views > 1 {
+            lines.push(format!("of the {} pictures of a sample the middle one is shown", self.views));
+        }
         match self.channels() {
             0 | 1 | 3 => {}
             2 => lines.push("the pictures have 2 channels; the first is shown".into()),
