@@ -60,13 +60,11 @@ pub trait Backbone: Send + Sync {
         Ok(())
     }
     /// Writes what [`Backbone::features`] does in evaluation into `graph`, for pictures `[batch, C, height, width]` of `size`
-    /// (height, width).
+    /// (height, width), or volumes `[batch, C, depth, height, width]` of any depth.
     ///
     /// # Errors
-    /// When the family cannot be written, or the pictures are too small.
-    fn onnx(&self, _graph: &mut Graph, _images: &onnx::Value, _size: (usize, usize)) -> Result<onnx::Value> {
-        Err(Error::Invalid("this family cannot be exported to ONNX yet; export it as safetensors".into()))
-    }
+    /// When a block has code of its own that says nothing of ONNX, or the pictures are too small.
+    fn onnx(&self, graph: &mut Graph, images: &onnx::Value, size: (usize, usize)) -> Result<onnx::Value>;
     /// Writes what [`Backbone::neck`] does in evaluation, `[batch, F, 1, 1]` → `[batch, E, 1, 1]`.
     ///
     /// # Errors
@@ -83,6 +81,8 @@ pub type Preset<F> = (&'static str, &'static str, F);
 pub trait Family: Serialize + DeserializeOwned {
     /// What the reference implementation calls the head: where its pretrained weights have the classifier.
     const HEAD: &'static str;
+    /// Whether the head is a convolution of one pixel there, with a weight `[K, F, 1, 1]`.
+    const HEAD_CONVOLVES: bool = false;
     /// The sizes of the paper.
     fn presets() -> Vec<Preset<Self>>;
     /// The side in pixels of the pictures that preset `name` was made for; it takes others, too.
@@ -99,6 +99,7 @@ pub type Begin = fn(&BTreeMap<String, Var>, &Tensor) -> candle_core::Result<()>;
 /// A line of the table of families.
 pub struct Entry {
     head: &'static str,
+    head_convolves: bool,
     begin: Option<Begin>,
     presets: fn() -> Vec<Preset<Value>>,
     picture_size: fn(&str) -> usize,
@@ -127,7 +128,14 @@ impl Entry {
             let family: F = serde_json::from_value(config).map_err(BuildError::Parameter)?;
             family.build(channels, vb).map_err(BuildError::Other)
         }
-        Self { head: F::HEAD, begin: F::BEGIN, presets: presets::<F>, picture_size: F::picture_size, build: build::<F> }
+        Self {
+            head: F::HEAD,
+            head_convolves: F::HEAD_CONVOLVES,
+            begin: F::BEGIN,
+            presets: presets::<F>,
+            picture_size: F::picture_size,
+            build: build::<F>,
+        }
     }
 }
 
@@ -185,16 +193,19 @@ pub fn begin(name: &str, vars: &VarMap, pictures: &Tensor) -> Result<()> {
     Ok(begin(&own.collect(), pictures)?)
 }
 
-/// What the reference implementation of model `name` calls `variable` of a [`Network`](crate::Network): timm and torchvision
-/// know no `backbone.`, and have a name of their own for the head.
+/// `variable` of a [`Network`](crate::Network) and its value as the reference implementation of model `name` has them: timm and
+/// torchvision know no `backbone.`, and have a name, and some a shape, of their own for the head.
 ///
 /// # Errors
 /// [`Error::UnknownModel`] for an unknown name.
-pub fn reference_name(name: &str, variable: &str) -> Result<String> {
-    let head = head(name)?;
+pub fn reference(name: &str, variable: &str, value: &Tensor) -> Result<(String, Tensor)> {
+    let (entry, _) = find(name, &Value::Null)?;
     Ok(match variable.strip_prefix("head.") {
-        Some(rest) => format!("{head}.{rest}"),
-        None => variable.strip_prefix("backbone.").unwrap_or(variable).into(),
+        Some("weight") if entry.head_convolves && value.rank() == 2 => {
+            (format!("{}.weight", entry.head), value.unsqueeze(2)?.unsqueeze(3)?)
+        }
+        Some(rest) => (format!("{}.{rest}", entry.head), value.clone()),
+        None => (variable.strip_prefix("backbone.").unwrap_or(variable).into(), value.clone()),
     })
 }
 

@@ -2,7 +2,8 @@
 
 use crate::error::Result;
 use crate::init::{Start, name_hash};
-use crate::ops::{batch_norm_eval, batch_norm_train, dropout, linear, relu};
+use crate::onnx::{Graph, Value};
+use crate::ops::{Act, batch_norm_eval, batch_norm_train, dropout, linear, relu};
 use crate::pass::Pass;
 use candle_core::{Shape, Tensor, Var};
 use candle_nn::{Init, VarBuilder};
@@ -29,8 +30,9 @@ impl<'a> Variables<'a> {
     /// # Errors
     /// When it has another shape, or lacks and cannot be made.
     pub fn weight(&mut self, name: &str, shape: impl Into<Shape>, start: impl Into<Start>) -> Result<Tensor> {
-        let (name, shape) = (within(&self.inside, name), shape.into());
-        self.names.push(format!("{}.{name}", self.path));
+        let shape = shape.into();
+        self.names.push(self.full(name));
+        let name = within(&self.inside, name);
         self.parameters += shape.elem_count();
         Ok(start.into().make(&self.vb, &name, shape)?)
     }
@@ -48,9 +50,14 @@ impl<'a> Variables<'a> {
     }
 
     fn statistic(&mut self, name: &str, channels: usize, start: f64) -> Result<Var> {
+        self.names.push(self.full(name));
         let name = within(&self.inside, name);
-        self.names.push(format!("{}.{name}", self.path));
         Ok(Var::from_tensor(&self.vb.get_with_hints(channels, &name, Init::Const(start))?)?)
+    }
+
+    /// What `name` is called in the network.
+    fn full(&self, name: &str) -> String {
+        within(self.path, &within(&self.inside, name))
     }
 
     /// Counts `multiply_adds` for one row.
@@ -64,13 +71,14 @@ impl<'a> Variables<'a> {
     }
 }
 
-/// The variable `leaf` of the layer `name`, which may be empty.
+/// The variable `leaf` of the layer `name`; either may be empty.
 fn within(name: &str, leaf: &str) -> String {
-    if name.is_empty() { leaf.into() } else { format!("{name}.{leaf}") }
+    if name.is_empty() || leaf.is_empty() { format!("{name}{leaf}") } else { format!("{name}.{leaf}") }
 }
 
 /// `x·Wᵀ + b`; starts as PyTorch's linear layer.
 pub struct Dense {
+    name: String,
     weight: Tensor,
     bias: Option<Tensor>,
 }
@@ -87,7 +95,7 @@ impl Dense {
         vars.count(inputs * outputs);
         let weight = vars.weight(&within(name, "weight"), (outputs, inputs), start)?;
         let bias = if bias { Some(vars.weight(&within(name, "bias"), outputs, start)?) } else { None };
-        Ok(Self { weight, bias })
+        Ok(Self { name: vars.full(name), weight, bias })
     }
 
     /// `[N, F]` → `[N, G]`.
@@ -96,14 +104,35 @@ impl Dense {
         linear(x, &pass.parameter(&self.weight), bias.as_ref())
     }
 
-    /// Weight `[G, F]` and bias `[G]`.
-    pub fn weights(&self) -> (&Tensor, Option<&Tensor>) {
-        (&self.weight, self.bias.as_ref())
+    /// The same in the operators of ONNX.
+    ///
+    /// # Errors
+    /// Those of tensors.
+    pub fn onnx(&self, graph: &mut Graph, rows: &Value) -> Result<Value> {
+        let (weight, bias) = self.written(graph, &self.weight)?;
+        Ok(graph.linear(rows, &weight, bias.as_ref()))
+    }
+
+    /// The same at every pixel of a map `[batch, F, height, width]` → `[batch, G, height, width]`.
+    ///
+    /// # Errors
+    /// Those of tensors.
+    pub fn map_onnx(&self, graph: &mut Graph, map: &Value) -> Result<Value> {
+        let (weight, bias) = self.written(graph, &self.weight.unsqueeze(2)?.unsqueeze(3)?)?;
+        let inputs: Vec<&Value> = [map, &weight].into_iter().chain(&bias).collect();
+        Ok(graph.node("Conv", &inputs, &[]))
+    }
+
+    fn written(&self, graph: &mut Graph, weight: &Tensor) -> Result<(Value, Option<Value>)> {
+        let weight = graph.tensor(&within(&self.name, "weight"), weight)?;
+        let bias = self.bias.as_ref().map(|bias| graph.tensor(&within(&self.name, "bias"), bias));
+        Ok((weight, bias.transpose()?))
     }
 }
 
 /// Batch norm over rows with PyTorch's defaults (eps 1e-5, momentum 0.1).
 pub struct BatchNorm {
+    name: String,
     weight: Tensor,
     bias: Tensor,
     mean: Var,
@@ -120,6 +149,7 @@ impl BatchNorm {
     /// Those of [`Variables::weight`].
     pub fn new(vars: &mut Variables<'_>, name: &str, features: usize) -> Result<Self> {
         Ok(Self {
+            name: vars.full(name),
             weight: vars.weight(&within(name, "weight"), features, Init::Const(1.0))?,
             bias: vars.weight(&within(name, "bias"), features, Init::Const(0.0))?,
             mean: vars.statistic(&within(name, "running_mean"), features, 0.0)?,
@@ -145,6 +175,15 @@ impl BatchNorm {
         }
         Ok(y)
     }
+
+    /// The same in evaluation in the operators of ONNX, of rows `[N, F]` or maps `[batch, F, height, width]`.
+    ///
+    /// # Errors
+    /// Those of tensors.
+    pub fn onnx(&self, graph: &mut Graph, x: &Value) -> Result<Value> {
+        let (mean, variance) = (self.mean.as_detached_tensor(), self.variance.as_detached_tensor());
+        graph.batch_norm(x, &self.name, [&self.weight, &self.bias, &mean, &variance], Self::EPS)
+    }
 }
 
 /// Drops values of `x` with probability `p` in training. `site` names the place in the network.
@@ -155,6 +194,7 @@ pub(crate) fn dropped(x: &Tensor, p: f64, pass: &Pass<'_>, site: &str) -> candle
 /// Several of: linear, batch norm, ReLU, dropout. What metadata go through before they are joined.
 pub struct Branch {
     layers: Vec<(Dense, BatchNorm)>,
+    outputs: usize,
     dropout: f64,
 }
 
@@ -172,7 +212,12 @@ impl Branch {
             layers.push((dense, BatchNorm::new(vars, &format!("{i}.norm"), width)?));
             reads = width;
         }
-        Ok(Self { layers, dropout })
+        Ok(Self { layers, outputs: reads, dropout })
+    }
+
+    /// W: features that come out.
+    pub fn outputs(&self) -> usize {
+        self.outputs
     }
 
     /// `[B, M]` → `[B, W]`, W the last of the widths, M without any.
@@ -181,6 +226,20 @@ impl Branch {
         for (i, (dense, norm)) in self.layers.iter().enumerate() {
             x = relu(&norm.forward(&dense.forward(&x, pass)?, pass)?)?;
             x = dropped(&x, self.dropout, pass, &format!("meta.dropout.{i}"))?;
+        }
+        Ok(x)
+    }
+
+    /// The same in evaluation in the operators of ONNX.
+    ///
+    /// # Errors
+    /// Those of tensors.
+    pub fn onnx(&self, graph: &mut Graph, x: &Value) -> Result<Value> {
+        let mut x = x.clone();
+        for (dense, norm) in &self.layers {
+            let y = dense.onnx(graph, &x)?;
+            let y = norm.onnx(graph, &y)?;
+            x = graph.act(&y, Act::Relu);
         }
         Ok(x)
     }

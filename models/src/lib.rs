@@ -45,7 +45,7 @@ pub mod pretrained;
 mod summary;
 
 pub use backbone::{
-    Backbone, Begin, Entry, Family, Preset, begin, begins, build, models, picture_size, reference_name, resolve,
+    Backbone, Begin, Entry, Family, Preset, begin, begins, build, models, picture_size, reference, resolve,
 };
 pub use error::{Error, Result};
 pub use network::{Network, NetworkConfig};

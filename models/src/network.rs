@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::heads::{self, HEADS, Head};
 use crate::joins::{self, JOINS, Join};
 use crate::layers::{Branch, Variables, dropped};
-use crate::onnx::{Attribute, Graph};
+use crate::onnx::{self, Graph};
 use crate::parts::Choice;
 use crate::pass::Pass;
 use crate::pools::{POOLS, Pooling};
@@ -128,7 +128,7 @@ impl Network {
 
         let mut vars = Variables::new("meta", &vb);
         let branch = Branch::new(&mut vars, meta, if meta > 0 { &config.meta_hidden } else { &[] }, dropout)?;
-        let tabular = config.meta_hidden.last().copied().filter(|_| meta > 0).unwrap_or(meta);
+        let tabular = branch.outputs();
         keep("meta", "branch", tabular, vars);
 
         let mut vars = Variables::new("head", &vb);
@@ -309,40 +309,83 @@ impl Network {
 
     /// The network in evaluation as a file in ONNX (opset 17, F32), with `metadata` as its properties. It reads `images`
     /// `[batch, C, height, width]` of `size` (height, width), normalized, and `features` `[batch, M]` where it takes tabular
-    /// ones, and says `logits` `[batch, K]`.
+    /// ones, and says `logits` `[batch, K]`, or as many numbers as its head says. Volumes are `[batch, C, depth, height, width]`
+    /// with any depth, several views `[batch, V, C, height, width]`.
     ///
     /// # Errors
-    /// When the family, the pool or the head cannot be written, the pictures are too small, or the file would be larger than the format can be.
+    /// When a block has code of its own that says nothing of ONNX, the pictures are too small, or the file would be larger than
+    /// the format can be.
     pub fn onnx(&self, size: (usize, usize), metadata: &[(&str, String)]) -> Result<Vec<u8>> {
-        let unknown = |what: &str| {
-            Err(Error::Invalid(format!("{what} cannot be exported to ONNX yet; export the network as safetensors")))
-        };
-        let Some((weight, bias)) = self.head.linear() else { return unknown("this head") };
-        if self.views > 1 {
-            return unknown("a network of several views");
-        }
-        if self.parts.iter().any(|part| part.0 == "meta") {
-            return unknown("layers for tabular features");
-        }
-        const AXIS: (&str, Attribute) = ("axis", Attribute::Int(1));
         let mut graph = Graph::default();
-        let images = graph.input("images", &[self.channels, size.0, size.1]);
+        let images = self.images_onnx(&mut graph, size);
         let map = self.backbone.onnx(&mut graph, &images, size)?;
         let mut rows = vec![];
         for pooled in self.pool.onnx(&mut graph, &map)? {
-            rows.push(self.backbone.neck_onnx(&mut graph, &pooled)?);
+            let row = self.backbone.neck_onnx(&mut graph, &pooled)?;
+            rows.push(graph.flat(&row));
         }
-        let rows: Vec<_> = rows.iter().map(|row| graph.node("Flatten", &[row], &[AXIS])).collect();
-        let mut all: Vec<_> = rows.iter().collect();
-        let features = (self.meta > 0).then(|| graph.input("features", &[self.meta]));
-        all.extend(&features);
-        let joined = if all.len() > 1 { graph.node("Concat", &all, &[AXIS]) } else { all[0].clone() };
-        let matrix = graph.tensor("head.weight", weight)?;
-        let added = bias.map(|bias| graph.tensor("head.bias", bias)).transpose()?;
-        let inputs: Vec<_> = [&joined, &matrix].into_iter().chain(&added).collect();
-        let logits = graph.node("Gemm", &inputs, &[("transB", Attribute::Int(1))]);
-        graph.output("logits", &logits, &[weight.dim(0)?]);
+        let rows = graph.concat(&rows, 1);
+        let mut meta = (self.meta > 0).then(|| graph.input("features", &[self.meta]));
+        if let Some(features) = meta {
+            meta = Some(self.branch.onnx(&mut graph, &features)?);
+        }
+        let said = self.classify_onnx(&mut graph, &rows, meta)?;
+        graph.output("logits", &said, &[self.head.outputs()]);
         graph.model(metadata)
+    }
+
+    /// All pictures one behind the other, as the backbone reads them.
+    fn images_onnx(&self, graph: &mut Graph, (height, width): (usize, usize)) -> onnx::Value {
+        let views = (self.views > 1).then_some(self.views);
+        let outer: Vec<usize> = views.into_iter().chain([self.channels]).collect();
+        let volumes = self.rank() == 5;
+        let images = match volumes {
+            true => graph.volumes("images", &outer, (height, width)),
+            false => graph.input("images", &[&outer[..], &[height, width]].concat()),
+        };
+        match views {
+            None => images,
+            Some(_) if volumes => {
+                // The depth is any number, and so is the batch: a shape has room for one of them.
+                let all = graph.ints(&[-1]);
+                let shape = graph.node("Shape", &[&images], &[]);
+                let shape = graph.slice(&shape, 0, 2, 6);
+                let shape = graph.concat(&[all, shape], 0);
+                graph.node("Reshape", &[&images, &shape], &[])
+            }
+            Some(_) => graph.reshape(&images, &[-1, self.channels as i64, height as i64, width as i64]),
+        }
+    }
+
+    /// [`Network::classify`] behind the layers for tabular features.
+    fn classify_onnx(&self, graph: &mut Graph, rows: &onnx::Value, meta: Option<onnx::Value>) -> Result<onnx::Value> {
+        let views = self.views;
+        let by_sample =
+            |graph: &mut Graph, rows: &onnx::Value, width| graph.reshape(rows, &[-1, views as i64, width as i64]);
+        let say = |graph: &mut Graph, rows: onnx::Value, meta: Option<onnx::Value>| {
+            let all: Vec<_> = std::iter::once(rows).chain(meta).collect();
+            let joined = graph.concat(&all, 1);
+            self.head.onnx(graph, &joined)
+        };
+        match &self.join {
+            None => say(graph, rows.clone(), meta),
+            Some(join) if !join.behind() => {
+                let width = self.pool.parts() * self.backbone.embedding();
+                let seen = by_sample(graph, rows, width);
+                let seen = join.onnx(graph, &seen, (views, width))?;
+                say(graph, seen, meta)
+            }
+            Some(join) => {
+                let meta = meta.map(|meta| {
+                    let often = graph.ints(&[1, views as i64]);
+                    let each = graph.node("Tile", &[&meta, &often], &[]);
+                    graph.reshape(&each, &[-1, self.branch.outputs() as i64])
+                });
+                let said = say(graph, rows.clone(), meta)?;
+                let said = by_sample(graph, &said, self.head.outputs());
+                join.onnx(graph, &said, (views, self.head.outputs()))
+            }
+        }
     }
 }
 

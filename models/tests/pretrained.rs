@@ -193,6 +193,19 @@ fn a_head_that_is_a_convolution_is_loaded() {
     let other = network("squeezenet1_1", 3, 3, json!({"fires": [[2]]}));
     let report = into(&other, &weights).unwrap();
     assert!(report.adapted.is_empty() && report.missing.is_empty() && report.unexpected.is_empty(), "{report}");
+    // As we export it.
+    let own = tensors(&made);
+    let theirs: BTreeMap<String, Tensor> =
+        own.iter().map(|(name, value)| sconce_models::reference("squeezenet1_1", name, value).unwrap()).collect();
+    assert_eq!(theirs["classifier.1.weight"].dims(), [3, 16, 1, 1]);
+    assert_eq!((theirs["classifier.1.bias"].dims(), theirs.len()), (&[3][..], own.len()));
+    let weights = Weights::parse("export", safetensors::serialize(theirs, None).unwrap()).unwrap();
+    let report = into(&other, &weights).unwrap();
+    assert_eq!((report.loaded.len(), report.missing.len(), report.unexpected.len()), (own.len(), 0, 0));
+    for (name, tensor) in tensors(&other) {
+        let values = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert_eq!(values(&tensor), values(&own[&name]), "{name}");
+    }
 }
 
 #[test]

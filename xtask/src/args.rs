@@ -29,7 +29,7 @@ pub enum Command {
     Predict(PredictArgs),
     /// Where a finished run looked, in given pictures or in its hardest ones
     Explain(ExplainArgs),
-    /// The networks of a finished run for elsewhere: weights by timm's names, or ONNX; a file a fold
+    /// The networks of a finished run for elsewhere: weights by the names of timm or torchvision, or ONNX; a file a fold
     Export(ExportArgs),
     /// Finished runs side by side: scores, cost, and the settings in which they differ
     Compare(CompareArgs),

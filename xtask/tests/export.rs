@@ -48,6 +48,9 @@ fn a_run_becomes_a_file_a_fold_in_either_format() {
         (&json!("resnet20"), &json!("rgb"), &json!([24, 24]))
     );
     assert_eq!(about["mean"].as_array().unwrap().len(), 3);
+    // The reference's pool and head, of another size than the preset.
+    assert_eq!(about["params"], json!({"layers": [1, 1], "width": 4}));
+    assert!(["pool", "head", "views", "join"].iter().all(|key| about.get(key).is_none()), "{about}");
     let classes = about["classes"].as_array().unwrap().len();
     let exported = SafeTensors::deserialize(&bytes).unwrap();
     let trained = read(&folder.join("run/fold1/weights.safetensors"));

@@ -159,8 +159,23 @@ impl ResidualAttention {
     fn mask<'a>(&self, x: Flow<'a>) -> Flow<'a> {
         match self.attention {
             Attention::Mixed => x.act(Act::Sigmoid),
-            Attention::Channel => x.plain(x.channels(), &[], |x, _| unit_length(&x[0])),
-            Attention::Spatial => x.plain(x.channels(), &[], |x, _| standardized(&x[0])).act(Act::Sigmoid),
+            Attention::Channel => x.plain(x.channels(), &[], |x, _| unit_length(&x[0])).written(|graph, x, _| {
+                let square = graph.node("Mul", &[x, x], &[]);
+                let sum = graph.sum(&square, &[1], true);
+                let length = graph.root(&sum, 1e-12);
+                graph.node("Div", &[x, &length], &[])
+            }),
+            Attention::Spatial => {
+                let y = x.plain(x.channels(), &[], |x, _| standardized(&x[0])).written(|graph, x, _| {
+                    let mean = graph.mean(x);
+                    let centered = graph.node("Sub", &[x, &mean], &[]);
+                    let square = graph.node("Mul", &[&centered, &centered], &[]);
+                    let variance = graph.mean(&square);
+                    let deviation = graph.root(&variance, 1e-5);
+                    graph.node("Div", &[&centered, &deviation], &[])
+                });
+                y.act(Act::Sigmoid)
+            }
         }
     }
 

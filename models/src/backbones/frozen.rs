@@ -15,9 +15,13 @@
 //! without registers adds 1e-5 to variances where the paper's code adds 1e-6. Position embeddings are resampled as timm does,
 //! where candle takes the nearest, or none but its own size.
 
-use super::vit::resampled;
+use super::convnext::ConvNext;
+use super::convolutional::{Sequence, Stage};
+use super::vit::{placed, resampled};
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
+use crate::onnx::{Graph, Value};
+use crate::ops::{Act, Flow, Program, block, concat, k};
 use crate::pass::Pass;
 use crate::summary::Layer;
 use candle_core::{DType, Device, Module, Shape, Tensor, bail};
@@ -281,6 +285,18 @@ impl Frozen {
         })
     }
 
+    /// The same ConvNeXt as a network of ours.
+    fn convnext(size: Size, response_norm: bool) -> ConvNext {
+        let network = match size {
+            Size::Atto => ConvNext::timm(6, 40),
+            Size::Nano => ConvNext::timm(8, 80),
+            Size::Tiny => ConvNext::paper(9, 96),
+            Size::Small => ConvNext::paper(27, 96),
+            Size::Base => ConvNext::paper(27, 128),
+        };
+        if response_norm { ConvNext { response_norm, layer_scale: 0.0, ..network } } else { network }
+    }
+
     /// Multiply-adds of `variable` for a picture of `size`, if it is the weight of a linear layer or a convolution.
     fn multiply_adds(&self, name: &str, variable: &Tensor, (height, width): (usize, usize)) -> usize {
         let places = match self {
@@ -296,14 +312,72 @@ impl Frozen {
     }
 
     fn patches(&self, (height, width): (usize, usize)) -> usize {
-        let side = if let Self::Vit { .. } = self { 16 } else { 14 };
-        (height / side) * (width / side)
+        (height / self.patch()) * (width / self.patch())
+    }
+
+    /// Side of a patch.
+    fn patch(&self) -> usize {
+        if let Self::Vit { .. } = self { 16 } else { 14 }
     }
 
     /// Patches, the class token and registers.
     fn tokens(&self, size: (usize, usize)) -> usize {
         self.patches(size) + if let Self::Dinov2 { registers: true, .. } = self { 5 } else { 1 }
     }
+}
+
+/// A transformer of candle's as programs of ours.
+struct Parts {
+    /// What the convolution of the patches is called.
+    embed: &'static str,
+    /// Prefix and program of each block.
+    blocks: Vec<(String, Program)>,
+    norm: Program,
+    /// Whether the mean of the patches stands beside the class token.
+    mean: bool,
+}
+
+impl Parts {
+    fn dinov2(width: usize, depth: usize, heads: usize, registers: bool) -> Result<Self> {
+        let eps = if registers { 1e-6 } else { 1e-5 };
+        let one = block(width, |x| {
+            let y = x.layer_norm("norm1", eps).linear("attn.qkv", 3 * width).attention(heads);
+            let x = y.linear("attn.proj", width).layer_scale("ls1.gamma", 1.0) + x;
+            let y = tanh_gelu(x.layer_norm("norm2", eps).linear("mlp.fc1", 4 * width));
+            y.linear("mlp.fc2", width).layer_scale("ls2.gamma", 1.0) + x
+        })?;
+        Ok(Self {
+            embed: "patch_embed.proj",
+            blocks: (0..depth).map(|i| (format!("blocks.{i}"), one.clone())).collect(),
+            norm: block(width, |x| x.layer_norm("norm", eps))?,
+            mean: !registers,
+        })
+    }
+
+    fn vit(width: usize, depth: usize, heads: usize) -> Result<Self> {
+        let eps = vit::Config::vit_base_patch16_224().layer_norm_eps;
+        let one = block(width, |x| {
+            let y = x.layer_norm("layernorm_before", eps);
+            let part = |name: &str| y.linear(&format!("attention.attention.{name}"), width);
+            let (query, key, value) = (part("query"), part("key"), part("value"));
+            let y = concat(query, &[key, value]).attention(heads).linear("attention.output.dense", width);
+            let x = y + x;
+            let y = x.layer_norm("layernorm_after", eps).linear("intermediate.dense", 4 * width).gelu();
+            y.linear("output.dense", width) + x
+        })?;
+        Ok(Self {
+            embed: "vit.embeddings.patch_embeddings.projection",
+            blocks: (0..depth).map(|i| (format!("vit.encoder.layer.{i}"), one.clone())).collect(),
+            norm: block(width, |x| x.layer_norm("vit.layernorm", eps))?,
+            mean: false,
+        })
+    }
+}
+
+/// ½x(1 + tanh u), u = √(2/π) · (x + 0.044715 x³): x · sigmoid(2u).
+fn tanh_gelu(x: Flow<'_>) -> Flow<'_> {
+    let slope = 2.0 * std::f64::consts::FRAC_2_PI.sqrt();
+    x * (x.times(slope) + (x * x * x).times(0.044715 * slope)).act(Act::Sigmoid)
 }
 
 /// A builder of candle's that asks a function.
@@ -344,6 +418,46 @@ impl Still {
             _ => Ok(variable.clone()),
         }
     }
+
+    /// The variables for a network of ours.
+    fn vb(&self) -> VarBuilder<'static> {
+        let variables = self.variables.iter().map(|(name, variable)| (name.clone(), variable.clone()));
+        VarBuilder::from_tensors(variables.collect(), self.dtype, &self.device)
+    }
+
+    /// All that is added to the tokens of a picture of `size`, `[T, C]`; those in front of the patches are nothing else.
+    fn added(&self, size: (usize, usize)) -> candle_core::Result<Tensor> {
+        let of = |name: &str| self.fitted(name, 1, size)?.squeeze(0);
+        let (first, places) = match self.config {
+            Frozen::Dinov2 { registers: true, .. } => {
+                return Tensor::cat(&[of("cls_token")?, of("reg_token")?, of("pos_embed")?], 0);
+            }
+            Frozen::Dinov2 { .. } => (of("cls_token")?, of("pos_embed")?),
+            _ => (of("vit.embeddings.cls_token")?, of("vit.embeddings.position_embeddings")?),
+        };
+        let patches = places.narrow(0, 1, places.dim(0)? - 1)?;
+        Tensor::cat(&[(first + places.narrow(0, 0, 1)?)?, patches], 0)
+    }
+
+    /// A transformer in the operators of ONNX, from blocks of ours.
+    fn transformer_onnx(&self, graph: &mut Graph, images: &Value, size: (usize, usize), of: Parts) -> Result<Value> {
+        let sequence = |channels, stages| Sequence::new(channels, stages, self.vb());
+        let (width, patch) = (of.norm.out_channels(), self.config.patch());
+        let embed = block(3, |x| x.conv(of.embed, width, k(patch).pad(0).stride(patch).bias()))?;
+        let map = sequence(3, vec![Stage::of("embed", embed)])?.onnx(graph, images, size)?;
+        let added = self.added(size)?;
+        let count = added.dim(0)?;
+        let tokens = placed(graph, &map, self.config.patches(size), &added)?;
+        let blocks = of.blocks.into_iter().chain([(String::new(), of.norm)]).collect();
+        let stages = vec![Stage { name: "blocks".into(), blocks }];
+        let tokens = sequence(width, stages)?.onnx(graph, &tokens, (1, count))?;
+        let mut seen = vec![graph.slice(&tokens, 3, 0, 1)];
+        if of.mean {
+            let patches = graph.slice(&tokens, 3, 1, count);
+            seen.push(graph.mean(&patches));
+        }
+        Ok(graph.concat(&seen, 1))
+    }
 }
 
 /// Position embeddings `[1, 1 + side², C]`, that of the class token first, for `size` patches.
@@ -367,6 +481,21 @@ impl Backbone for Still {
 
     fn width(&self) -> usize {
         self.config.width()
+    }
+
+    fn onnx(&self, graph: &mut Graph, images: &Value, size: (usize, usize)) -> Result<Value> {
+        self.config.check_size(size)?;
+        let transformer = match self.config {
+            Frozen::Dinov2 { width, depth, heads, registers } => Parts::dinov2(width, depth, heads, registers),
+            Frozen::Vit { width, depth, heads } => Parts::vit(width, depth, heads),
+            Frozen::Convnext { size: form, response_norm } => {
+                let network = Frozen::convnext(form, response_norm).build(3, self.vb())?;
+                let map = network.onnx(graph, images, size)?;
+                let mean = graph.mean(&map);
+                return network.neck_onnx(graph, &mean);
+            }
+        };
+        self.transformer_onnx(graph, images, size, transformer?)
     }
 
     fn frozen(&self) -> bool {

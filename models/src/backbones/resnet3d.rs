@@ -8,6 +8,7 @@
 
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
+use crate::onnx::{Attribute, Graph, Value};
 use crate::ops::{Act, CONV_INIT, Window, activate, batch_norm_eval, batch_norm_train, conv3d, k};
 use crate::pass::{Grad, Pass};
 use crate::summary::Layer;
@@ -262,6 +263,40 @@ fn run(steps: &[Step], x: &Tensor, pass: &Pass<'_>) -> candle_core::Result<Tenso
     steps.iter().try_fold(x.clone(), |x, step| step.forward(&x, pass))
 }
 
+/// The same in evaluation in the operators of ONNX, on `[batch, C, depth, height, width]`.
+fn written(steps: &[Step], graph: &mut Graph, x: &Value) -> Result<Value> {
+    let mut x = x.clone();
+    for (i, step) in steps.iter().enumerate() {
+        x = match step {
+            Step::Conv { name, weight, depth, at } => {
+                let weight = graph.tensor(&format!("{name}.weight"), weight)?;
+                let bias = match steps.get(i + 1) {
+                    Some(Step::Shift(by)) => Some(graph.tensor(&format!("{name}.bias"), by)?),
+                    _ => None,
+                };
+                let [down, across] = at.axes();
+                let each = |f: fn(&Window) -> usize| [depth, &down, &across].map(|at| f(at) as i64).to_vec();
+                // As far beyond the far sides as beyond the near ones, whatever the volume's size.
+                let attributes = [
+                    ("kernel_shape", Attribute::Ints(each(|at| at.size))),
+                    ("strides", Attribute::Ints(each(|at| at.stride))),
+                    ("pads", Attribute::Ints(each(|at| at.pad).repeat(2))),
+                ];
+                let inputs: Vec<&Value> = [&x, &weight].into_iter().chain(&bias).collect();
+                graph.node("Conv", &inputs, &attributes)
+            }
+            Step::Norm { name, weight, bias, running: [mean, variance] } => {
+                let (mean, variance) = (mean.as_detached_tensor(), variance.as_detached_tensor());
+                graph.batch_norm(&x, name, [weight, bias, &mean, &variance], EPS)?
+            }
+            // The bias of the convolution before it.
+            Step::Shift(_) => x,
+            Step::Act(f) => graph.act(&x, *f),
+        }
+    }
+    Ok(x)
+}
+
 /// Appends the layers of `steps` for a volume of (depth, height, width) and returns the size of what they write.
 fn measure(steps: &[Step], volume: [usize; 3], layers: &mut Vec<Layer>) -> Result<[usize; 3]> {
     let [mut d, mut h, mut w] = volume;
@@ -334,6 +369,24 @@ impl Backbone for Volumes {
             pass.tap(name, &x);
         }
         x.mean(1)?.permute((0, 3, 1, 2))
+    }
+
+    fn onnx(&self, graph: &mut Graph, volumes: &Value, size: (usize, usize)) -> Result<Value> {
+        // Names what does not fit.
+        self.layers(size)?;
+        let mut x = volumes.clone();
+        for unit in self.stages.iter().flat_map(|(_, units)| units) {
+            let y = written(&unit.main, graph, &x)?;
+            x = match &unit.past {
+                None => y,
+                Some(past) => {
+                    let past = written(past, graph, &x)?;
+                    let sum = graph.node("Add", &[&y, &past], &[]);
+                    graph.act(&sum, self.act)
+                }
+            };
+        }
+        Ok(graph.reduced("ReduceMean", &x, 2, false))
     }
 
     fn rank(&self) -> usize {

@@ -44,6 +44,7 @@ impl Default for SqueezeNet {
 
 impl Family for SqueezeNet {
     const HEAD: &str = "classifier.1";
+    const HEAD_CONVOLVES: bool = true;
 
     fn presets() -> Vec<Preset<Self>> {
         let fires = vec![vec![16, 16, 32], vec![32, 48, 48, 64], vec![64]];

@@ -220,14 +220,8 @@ impl Backbone for Transformer {
             x = graph.node("Pad", &[&x, &pads], &[]);
         }
         let map = self.embed.onnx(graph, &x, (h * patch, w * patch))?;
-        let map = graph.reshape(&map, &[0, c as i64, 1, (h * w) as i64]);
-        // All that is added to the tokens, the class token with it, in front of which the map has a zero.
         let zeros = Tensor::zeros((1, h, w, c), DType::F32, &Device::Cpu)?;
-        let places = self.tokens(&zeros, Grad::None)?.t()?.contiguous()?.reshape((1, c, 1, 1 + h * w))?;
-        let places = graph.tensor("pos_embed", &places)?;
-        let pads = graph.ints(&[0, 0, 0, 1, 0, 0, 0, 0]);
-        let tokens = graph.node("Pad", &[&map, &pads], &[]);
-        let tokens = graph.node("Add", &[&tokens, &places], &[]);
+        let tokens = placed(graph, &map, h * w, &self.tokens(&zeros, Grad::None)?.squeeze(0)?)?;
         let tokens = self.blocks.onnx(graph, &tokens, (1, 1 + h * w))?;
         Ok(match self.config.pooling {
             Pooling::Token => graph.slice(&tokens, 3, 0, 1),
@@ -271,6 +265,17 @@ impl Backbone for Transformer {
         self.norm.layers((1, 1), &mut layers)?;
         Ok(layers)
     }
+}
+
+/// A map `[batch, C, h, w]` of `patches` as tokens `[batch, C, 1, T]` in the operators of ONNX: `added` `[T, C]` is all that is
+/// added to them, and those in front of the patches are nothing else.
+pub(super) fn placed(graph: &mut Graph, map: &Value, patches: usize, added: &Tensor) -> Result<Value> {
+    let (count, c) = added.dims2()?;
+    let map = graph.reshape(map, &[0, c as i64, 1, patches as i64]);
+    let places = graph.tensor("pos_embed", &added.t()?.contiguous()?.reshape((1, c, 1, count))?)?;
+    let pads = graph.ints(&[0, 0, 0, (count - patches) as i64, 0, 0, 0, 0]);
+    let tokens = graph.node("Pad", &[&map, &pads], &[]);
+    Ok(graph.node("Add", &[&tokens, &places], &[]))
 }
 
 /// Position embeddings `[side², C]` of a square of patches for `h × w` patches, `[h·w, C]`: timm's `resample_abs_pos_embed`.

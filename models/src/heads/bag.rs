@@ -7,6 +7,7 @@
 use super::{HEADS, Head, Sizes, says_classes};
 use crate::error::{Error, Result};
 use crate::layers::Variables;
+use crate::onnx::{Attribute, Graph, Value};
 use crate::ops::log_softmax;
 use crate::parts::{Choice, Part};
 use crate::pass::Pass;
@@ -75,5 +76,19 @@ impl Head for Built {
 
     fn outputs(&self) -> usize {
         self.classes
+    }
+
+    fn onnx(&self, graph: &mut Graph, rows: &Value) -> Result<Value> {
+        let mut each = vec![];
+        for head in &self.heads {
+            let said = head.onnx(graph, rows)?;
+            let log = graph.node("LogSoftmax", &[&said], &[("axis", Attribute::Int(1))]);
+            each.push(graph.reshape(&log, &[0, 1, -1]));
+        }
+        let each = graph.concat(&each, 1);
+        let sum = graph.log_sum_exp(&each, 1);
+        let count = graph.scalar((self.heads.len() as f32).ln());
+        let mean = graph.node("Sub", &[&sum, &count], &[]);
+        Ok(graph.flat(&mean))
     }
 }

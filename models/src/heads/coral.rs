@@ -7,6 +7,7 @@ use super::{Head, Sizes};
 use crate::error::{Error, Result};
 use crate::init::Start;
 use crate::layers::Variables;
+use crate::onnx::{Graph, Value};
 use crate::ops::{Act, activate, linear, relu};
 use crate::parts::Part;
 use crate::pass::Pass;
@@ -45,6 +46,13 @@ impl Head for Built {
 
     fn outputs(&self) -> usize {
         self.outputs
+    }
+
+    fn onnx(&self, graph: &mut Graph, rows: &Value) -> Result<Value> {
+        let weight = graph.numbers(&self.weight)?;
+        let score = graph.linear(rows, &weight, None);
+        let bias = graph.numbers(&self.bias)?;
+        Ok(graph.node("Add", &[&score, &bias], &[]))
     }
 }
 

@@ -7,6 +7,7 @@ use super::{Head, Sizes};
 use crate::error::{Error, Result};
 use crate::init::Start;
 use crate::layers::Variables;
+use crate::onnx::{Graph, Value};
 use crate::ops::{Pool, global_pool, linear};
 use crate::parts::Part;
 use crate::pass::Pass;
@@ -72,6 +73,22 @@ impl Head for Built {
 
     fn outputs(&self) -> usize {
         self.classes
+    }
+
+    fn onnx(&self, graph: &mut Graph, rows: &Value) -> Result<Value> {
+        let square = graph.node("Mul", &[rows, rows], &[]);
+        let square = graph.sum(&square, &[1], true);
+        let least = graph.scalar(1e-24);
+        let square = graph.node("Max", &[&square, &least], &[]);
+        let length = graph.node("Sqrt", &[&square], &[]);
+        let rows = graph.node("Div", &[rows, &length], &[]);
+        let weight = graph.numbers(&unit(&self.weight)?)?;
+        let mut best = graph.linear(&rows, &weight, None);
+        if self.config.centres > 1 {
+            let by_class = graph.reshape(&best, &[0, self.classes as i64, self.config.centres as i64]);
+            best = graph.reduced("ReduceMax", &by_class, 2, false);
+        }
+        Ok(graph.times(&best, self.config.scale))
     }
 }
 

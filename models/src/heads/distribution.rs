@@ -4,6 +4,7 @@
 use super::{Head, Sizes};
 use crate::error::{Error, Result};
 use crate::layers::{Dense, Variables};
+use crate::onnx::{Attribute, Graph, Value};
 use crate::ops::softmax;
 use crate::parts::Part;
 use crate::pass::Pass;
@@ -60,6 +61,16 @@ impl Head for Built {
 
     fn outputs(&self) -> usize {
         if self.mean { 1 } else { self.values.len() }
+    }
+
+    fn onnx(&self, graph: &mut Graph, rows: &Value) -> Result<Value> {
+        let logits = self.layer.onnx(graph, rows)?;
+        if !self.mean {
+            return Ok(logits);
+        }
+        let shares = graph.node("Softmax", &[&logits], &[("axis", Attribute::Int(1))]);
+        let values = graph.numbers(&Tensor::new(self.values.as_slice(), &Device::Cpu)?.unsqueeze(0)?)?;
+        Ok(graph.linear(&shares, &values, None))
     }
 }
 

@@ -8,7 +8,8 @@
 use super::{Head, Sizes};
 use crate::error::{Error, Result};
 use crate::layers::{Dense, Variables};
-use crate::ops::{linear, relu};
+use crate::onnx::{self, Value};
+use crate::ops::{Act, linear, relu};
 use crate::parts::Part;
 use crate::pass::Pass;
 use candle_core::{Device, Tensor};
@@ -90,6 +91,18 @@ impl Head for Built {
 
     fn outputs(&self) -> usize {
         self.classes
+    }
+
+    fn onnx(&self, graph: &mut onnx::Graph, rows: &Value) -> Result<Value> {
+        let scores = self.base.onnx(graph, rows)?;
+        let adjacency = graph.numbers(&self.adjacency)?;
+        let seen = graph.linear(&scores, &adjacency, None);
+        let seen = graph.reshape(&seen, &[-1, 1]);
+        let nodes = self.nodes.onnx(graph, &seen)?;
+        let nodes = graph.act(&nodes, Act::Relu);
+        let refined = self.out.onnx(graph, &nodes)?;
+        let refined = graph.reshape(&refined, &[-1, self.classes as i64]);
+        Ok(graph.node("Add", &[&scores, &refined], &[]))
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{Head, Sizes};
 use crate::error::Result;
 use crate::layers::{Dense, Variables};
+use crate::onnx::{Graph, Value};
 use crate::parts::Part;
 use crate::pass::Pass;
 use candle_core::Tensor;
@@ -33,7 +34,7 @@ impl Head for Built {
         self.classes
     }
 
-    fn linear(&self) -> Option<(&Tensor, Option<&Tensor>)> {
-        Some(self.layer.weights())
+    fn onnx(&self, graph: &mut Graph, rows: &Value) -> Result<Value> {
+        self.layer.onnx(graph, rows)
     }
 }

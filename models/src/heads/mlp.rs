@@ -7,7 +7,8 @@
 use super::{Head, Sizes};
 use crate::error::{Error, Result};
 use crate::layers::{BatchNorm, Dense, Variables, dropped};
-use crate::ops::relu;
+use crate::onnx::{Graph, Value};
+use crate::ops::{Act, relu};
 use crate::parts::Part;
 use crate::pass::Pass;
 use candle_core::Tensor;
@@ -89,5 +90,19 @@ impl Head for Built {
 
     fn outputs(&self) -> usize {
         self.classes
+    }
+
+    fn onnx(&self, graph: &mut Graph, rows: &Value) -> Result<Value> {
+        let mut x = rows.clone();
+        for (i, (norm, dense)) in self.layers.iter().enumerate() {
+            if i > 0 {
+                x = graph.act(&x, Act::Relu);
+            }
+            if let Some(norm) = norm {
+                x = norm.onnx(graph, &x)?;
+            }
+            x = dense.onnx(graph, &x)?;
+        }
+        Ok(x)
     }
 }

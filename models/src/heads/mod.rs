@@ -22,6 +22,7 @@ pub use mlp::Mlp;
 pub use multi_sample_dropout::MultiSampleDropout;
 pub use trajectory::{Trajectory, modes};
 
+use crate::onnx;
 use crate::parts::{Choice, Entry, Table};
 use crate::pass::Pass;
 use candle_core::{Result, Tensor};
@@ -37,10 +38,11 @@ pub trait Head: Send + Sync {
     }
     /// How many numbers it says.
     fn outputs(&self) -> usize;
-    /// Weight `[outputs, E]` and bias `[outputs]` where a linear layer is all there is in evaluation.
-    fn linear(&self) -> Option<(&Tensor, Option<&Tensor>)> {
-        None
-    }
+    /// The same in evaluation in the operators of ONNX, `[batch, E]` → `[batch, outputs]`.
+    ///
+    /// # Errors
+    /// Those of tensors.
+    fn onnx(&self, graph: &mut onnx::Graph, rows: &onnx::Value) -> crate::error::Result<onnx::Value>;
 }
 
 /// What a head is built from.

@@ -8,6 +8,7 @@ use super::{Head, Sizes};
 use crate::error::{Error, Result};
 use crate::init::name_hash;
 use crate::layers::{Dense, Variables};
+use crate::onnx::{Graph, Value};
 use crate::ops::keep_mask;
 use crate::parts::Part;
 use crate::pass::Pass;
@@ -76,7 +77,7 @@ impl Head for Built {
         self.classes
     }
 
-    fn linear(&self) -> Option<(&Tensor, Option<&Tensor>)> {
-        Some(self.layer.weights())
+    fn onnx(&self, graph: &mut Graph, rows: &Value) -> Result<Value> {
+        self.layer.onnx(graph, rows)
     }
 }

@@ -7,6 +7,7 @@
 use super::{Head, Sizes};
 use crate::error::{Error, Result};
 use crate::layers::{Dense, Variables};
+use crate::onnx::{Graph, Value};
 use crate::ops::softmax;
 use crate::parts::Part;
 use crate::pass::Pass;
@@ -72,6 +73,11 @@ impl Head for Built {
 
     fn outputs(&self) -> usize {
         self.outputs
+    }
+
+    fn onnx(&self, graph: &mut Graph, rows: &Value) -> Result<Value> {
+        let hidden = self.hidden.as_ref().map(|hidden| hidden.onnx(graph, rows)).transpose()?;
+        self.layer.onnx(graph, hidden.as_ref().unwrap_or(rows))
     }
 }
 

@@ -6,6 +6,7 @@
 use super::{Join, Sizes};
 use crate::error::{Error, Result};
 use crate::layers::{Dense, Variables};
+use crate::onnx::{Attribute, Graph, Value};
 use crate::ops::{Act, activate, softmax};
 use crate::parts::Part;
 use crate::pass::Pass;
@@ -65,5 +66,21 @@ impl Join for Built {
         }
         let shares = softmax(&self.score.forward(&y, pass)?.reshape((batch, count))?)?;
         views.broadcast_mul(&shares.unsqueeze(2)?)?.sum(1)
+    }
+
+    fn onnx(&self, graph: &mut Graph, views: &Value, (count, features): (usize, usize)) -> Result<Value> {
+        let rows = graph.reshape(views, &[-1, features as i64]);
+        let hidden = self.hidden.onnx(graph, &rows)?;
+        let mut y = graph.act(&hidden, Act::Tanh);
+        if let Some(gate) = &self.gate {
+            let gate = gate.onnx(graph, &rows)?;
+            let gate = graph.act(&gate, Act::Sigmoid);
+            y = graph.node("Mul", &[&y, &gate], &[]);
+        }
+        let scores = self.score.onnx(graph, &y)?;
+        let scores = graph.reshape(&scores, &[-1, count as i64, 1]);
+        let shares = graph.node("Softmax", &[&scores], &[("axis", Attribute::Int(1))]);
+        let seen = graph.node("Mul", &[views, &shares], &[]);
+        Ok(graph.sum(&seen, &[1], false))
     }
 }

@@ -3,6 +3,7 @@
 use super::{Join, Sizes};
 use crate::error::Result;
 use crate::layers::Variables;
+use crate::onnx::{Graph, Value};
 use crate::parts::Part;
 use crate::pass::Pass;
 use candle_core::Tensor;
@@ -30,5 +31,9 @@ impl Join for Built {
 
     fn widened(&self, features: usize) -> usize {
         self.views * features
+    }
+
+    fn onnx(&self, graph: &mut Graph, views: &Value, _: (usize, usize)) -> Result<Value> {
+        Ok(graph.flat(views))
     }
 }

@@ -4,6 +4,7 @@
 use super::{Join, Sizes};
 use crate::error::Result;
 use crate::layers::Variables;
+use crate::onnx::{Graph, Value};
 use crate::ops::{Pool, global_pool};
 use crate::parts::Part;
 use crate::pass::Pass;
@@ -36,5 +37,9 @@ impl Join for Max {
 
     fn behind(&self) -> bool {
         self.behind
+    }
+
+    fn onnx(&self, graph: &mut Graph, views: &Value, _: (usize, usize)) -> Result<Value> {
+        Ok(graph.reduced("ReduceMax", views, 1, false))
     }
 }

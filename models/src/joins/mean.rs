@@ -3,6 +3,7 @@
 use super::{Join, Sizes};
 use crate::error::Result;
 use crate::layers::Variables;
+use crate::onnx::{Graph, Value};
 use crate::parts::Part;
 use crate::pass::Pass;
 use candle_core::Tensor;
@@ -33,5 +34,9 @@ impl Join for Mean {
 
     fn behind(&self) -> bool {
         self.behind
+    }
+
+    fn onnx(&self, graph: &mut Graph, views: &Value, _: (usize, usize)) -> Result<Value> {
+        Ok(graph.reduced("ReduceMean", views, 1, false))
     }
 }

@@ -13,6 +13,8 @@ pub use max::Max;
 pub use mean::Mean;
 pub use noisy_or::NoisyOr;
 
+use crate::error;
+use crate::onnx;
 use crate::parts::{Entry, Table};
 use crate::pass::Pass;
 use candle_core::{Result, Tensor};
@@ -25,6 +27,11 @@ pub trait Join: Send + Sync {
     fn behind(&self) -> bool {
         false
     }
+    /// The same in the operators of ONNX, `[batch, V, N]` of `sizes` (V, N).
+    ///
+    /// # Errors
+    /// When the views are not what the join is for.
+    fn onnx(&self, graph: &mut onnx::Graph, views: &onnx::Value, sizes: (usize, usize)) -> error::Result<onnx::Value>;
     /// Features that come out of `features`.
     fn widened(&self, features: usize) -> usize {
         features

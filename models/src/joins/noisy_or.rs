@@ -8,6 +8,7 @@ use super::{Join, Sizes};
 use crate::error::{Error, Result};
 use crate::init::Start;
 use crate::layers::Variables;
+use crate::onnx::{Graph, Value};
 use crate::parts::Part;
 use crate::pass::Pass;
 use candle_core::{Tensor, bail};
@@ -44,6 +45,17 @@ impl Part<dyn Join, Sizes> for NoisyOr {
     }
 }
 
+impl Built {
+    fn check_outputs(&self, outputs: usize) -> candle_core::Result<()> {
+        match &self.leak {
+            Some(leak) if leak.dims() != [outputs] => {
+                bail!("noisy_or: the head says {outputs} numbers, but there are {} classes", leak.elem_count())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Join for Built {
     fn forward(&self, views: &Tensor, pass: &Pass<'_>) -> candle_core::Result<Tensor> {
         let (_, count, outputs) = views.dims3()?;
@@ -52,19 +64,31 @@ impl Join for Built {
         for i in 1..count {
             any = either(&any, &view(i)?)?;
         }
+        self.check_outputs(outputs)?;
         match &self.leak {
             None => Ok(any),
-            Some(leak) if leak.dims() == [outputs] => {
-                either(&any, &pass.parameter(leak).to_dtype(any.dtype())?.broadcast_as(any.shape())?)
-            }
-            Some(leak) => {
-                bail!("noisy_or: the head says {outputs} numbers, but there are {} classes", leak.elem_count())
-            }
+            Some(leak) => either(&any, &pass.parameter(leak).to_dtype(any.dtype())?.broadcast_as(any.shape())?),
         }
     }
 
     fn behind(&self) -> bool {
         true
+    }
+
+    fn onnx(&self, graph: &mut Graph, views: &Value, (count, outputs): (usize, usize)) -> Result<Value> {
+        let mut any = graph.slice(views, 1, 0, 1);
+        for i in 1..count {
+            let view = graph.slice(views, 1, i, i + 1);
+            any = either_onnx(graph, &any, &view);
+        }
+        if let Some(leak) = &self.leak {
+            self.check_outputs(outputs)?;
+            let leak = graph.numbers(&leak.reshape((1, 1, outputs))?)?;
+            let shape = graph.node("Shape", &[&any], &[]);
+            let leak = graph.node("Expand", &[&leak, &shape], &[]);
+            any = either_onnx(graph, &any, &leak);
+        }
+        Ok(graph.flat(&any))
     }
 }
 
@@ -73,6 +97,13 @@ fn either(a: &Tensor, b: &Tensor) -> candle_core::Result<Tensor> {
     let terms = Tensor::stack(&[a.clone(), b.clone(), (a + b)?], 0)?;
     let top = terms.detach().max_keepdim(0)?;
     top.squeeze(0)? + terms.broadcast_sub(&top)?.exp()?.sum(0)?.log()?
+}
+
+/// The same in the operators of ONNX, `[batch, 1, N]` each.
+fn either_onnx(graph: &mut Graph, a: &Value, b: &Value) -> Value {
+    let both = graph.node("Add", &[a, b], &[]);
+    let terms = graph.concat(&[a.clone(), b.clone(), both], 1);
+    graph.log_sum_exp(&terms, 1)
 }
 
 #[cfg(test)]

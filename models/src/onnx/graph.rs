@@ -5,6 +5,7 @@
 use super::proto::Message;
 use crate::error::{Error, Result};
 use candle_core::{DType, Tensor};
+use std::collections::BTreeMap;
 
 /// Version of ONNX's operators: the first with layer normalization.
 pub const OPSET: i64 = 17;
@@ -44,6 +45,8 @@ pub enum Attribute {
 pub struct Graph {
     nodes: Vec<Message>,
     tensors: Vec<Message>,
+    /// Where each constant tensor stands among them, by its name.
+    named: BTreeMap<String, usize>,
     inputs: Vec<Message>,
     outputs: Vec<Message>,
     /// Values named so far.
@@ -53,14 +56,22 @@ pub struct Graph {
 impl Graph {
     /// An input `[batch, shape..]`.
     pub fn input(&mut self, name: &str, shape: &[usize]) -> Value {
-        self.inputs.push(described(name, shape));
+        self.inputs.push(described(name, &shape.iter().map(|&side| Side::Of(side)).collect::<Vec<_>>()));
+        Value(name.into())
+    }
+
+    /// An input `[batch, outer.., depth, height, width]`, the depth of any size.
+    pub fn volumes(&mut self, name: &str, outer: &[usize], (height, width): (usize, usize)) -> Value {
+        let outer = outer.iter().map(|&side| Side::Of(side));
+        let shape = outer.chain([Side::Any("depth"), Side::Of(height), Side::Of(width)]).collect::<Vec<_>>();
+        self.inputs.push(described(name, &shape));
         Value(name.into())
     }
 
     /// Makes `value`, `[batch, shape..]`, an output of this name.
     pub fn output(&mut self, name: &str, value: &Value, shape: &[usize]) {
         self.nodes.push(node("Identity", &[value], name, &[]));
-        self.outputs.push(described(name, shape));
+        self.outputs.push(described(name, &shape.iter().map(|&side| Side::Of(side)).collect::<Vec<_>>()));
     }
 
     /// An operator with one output, by its name in ONNX.
@@ -70,7 +81,8 @@ impl Graph {
         output
     }
 
-    /// A constant F32 tensor of this name, such as a variable.
+    /// A constant F32 tensor of this name, such as a variable. The same tensor is written once; another one of a name that is
+    /// taken gets one of its own.
     ///
     /// # Errors
     /// Those of tensors.
@@ -142,7 +154,17 @@ impl Graph {
 
     fn constant(&mut self, name: String, dims: &[usize], kind: i64, bytes: &[u8]) -> Value {
         let tensor = Message::default().each(dims, |m, &dim| m.int(1, dim as i64));
-        self.tensors.push(tensor.int(2, kind).bytes(8, name.as_bytes()).bytes(9, bytes));
+        let tensor = tensor.int(2, kind).bytes(8, name.as_bytes()).bytes(9, bytes);
+        match self.named.get(&name) {
+            Some(&at) if self.tensors[at] == tensor => return Value(name),
+            Some(_) => {
+                let Value(other) = self.name(&name);
+                return self.constant(other, dims, kind, bytes);
+            }
+            None => {}
+        }
+        self.named.insert(name.clone(), self.tensors.len());
+        self.tensors.push(tensor);
         Value(name)
     }
 }
@@ -170,10 +192,20 @@ fn node(operator: &str, inputs: &[&Value], output: &str, attributes: &[(&str, At
         .each(attributes, |m, pair| m.message(5, &attribute(pair)))
 }
 
+/// A side of an input or output: a number, or any number under a name.
+#[derive(Clone, Copy)]
+enum Side {
+    Of(usize),
+    Any(&'static str),
+}
+
 /// `ValueInfoProto` of an F32 tensor `[batch, shape..]`, the batch of any size.
-fn described(name: &str, shape: &[usize]) -> Message {
-    let batch = Message::default().message(1, &text(2, "batch"));
-    let shape = batch.each(shape, |m, &dim| m.message(1, &Message::default().int(1, dim as i64)));
+fn described(name: &str, shape: &[Side]) -> Message {
+    let side = |m: Message, side: &Side| match *side {
+        Side::Of(side) => m.message(1, &Message::default().int(1, side as i64)),
+        Side::Any(name) => m.message(1, &text(2, name)),
+    };
+    let shape = side(Message::default(), &Side::Any("batch")).each(shape, side);
     let tensor = Message::default().int(1, F32).message(2, &shape);
     text(1, name).message(2, &Message::default().message(1, &tensor))
 }

@@ -15,6 +15,7 @@
 
 mod graph;
 mod nodes;
+mod parts;
 mod proto;
 
 pub use graph::{Attribute, Graph, OPSET, Value};

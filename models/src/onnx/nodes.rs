@@ -36,12 +36,8 @@ impl Graph {
                 Node::Norm { x, eps, weight, bias, stats, .. } => {
                     let (name, _) = &program.stats[*stats];
                     let [mean, variance] = &block.stats()[*stats];
-                    let weight = self.tensor(&program.params[*weight].name, &block.params()[*weight])?;
-                    let bias = self.tensor(&program.params[*bias].name, &block.params()[*bias])?;
-                    let mean = self.tensor(&format!("{name}.running_mean"), mean)?;
-                    let variance = self.tensor(&format!("{name}.running_var"), variance)?;
-                    let eps = [("epsilon", Attribute::Float(*eps as f32))];
-                    self.node("BatchNormalization", &[value(x), &weight, &bias, &mean, &variance], &eps)
+                    let numbers = [&block.params()[*weight], &block.params()[*bias], mean, variance];
+                    self.batch_norm(value(x), name, numbers, *eps)?
                 }
                 Node::LayerNorm { x, eps, weight, bias } => {
                     let weight = self.tensor(&program.params[*weight].name, &block.params()[*weight])?;
@@ -69,18 +65,20 @@ impl Graph {
                     self.node("Pad", &[value(x), &pads], &[])
                 }
                 Node::AtLeast { x, .. } => self.spread(value(x), sizes[*x], sizes[id])?,
-                Node::Times { x, by } => {
-                    let by = self.scalar(*by as f32);
-                    self.node("Mul", &[value(x), &by], &[])
-                }
+                Node::Times { x, by } => self.times(value(x), *by),
                 Node::DropPath { x, .. } | Node::Dropout { x, .. } => value(x).clone(),
                 Node::Concat { xs } => {
-                    let all: Vec<&Value> = xs.iter().map(value).collect();
-                    self.node("Concat", &all, &[("axis", Attribute::Int(1))])
+                    let all: Vec<Value> = xs.iter().map(|x| value(x).clone()).collect();
+                    self.concat(&all, 1)
+                }
+                Node::Plain { x, written: Some(written), params, .. } => {
+                    let own = params.iter().map(|&i| self.tensor(&program.params[i].name, &block.params()[i]));
+                    let own = own.collect::<Result<Vec<_>>>()?;
+                    written(self, value(x), &own)
                 }
                 Node::Plain { .. } => {
                     return Err(Error::Invalid(
-                        "a block with code of its own cannot be exported to ONNX; export it as safetensors".into(),
+                        "a block has code of its own, and nothing says what it is in ONNX; see `Flow::written`".into(),
                     ));
                 }
             };
@@ -90,7 +88,7 @@ impl Graph {
         last.ok_or_else(|| Error::Invalid("a block needs at least one node".into()))
     }
 
-    fn turned(&mut self, x: &Value, order: [i64; 4]) -> Value {
+    pub(crate) fn turned(&mut self, x: &Value, order: [i64; 4]) -> Value {
         self.node("Transpose", &[x], &[("perm", Attribute::Ints(order.to_vec()))])
     }
 
@@ -127,21 +125,33 @@ impl Graph {
         self.node("Resize", &[x, &none, &none, &sizes], &attributes)
     }
 
-    /// An adaptive average, which ONNX lacks: a product with the shares of rows, and one with those of columns.
+    /// An adaptive average.
     fn spread(&mut self, x: &Value, from: Size, to: Size) -> Result<Value> {
         if from == to {
             return Ok(x.clone());
         }
-        let shares = |from: usize, to: usize| {
-            let share = |o: usize, i: usize| {
+        let share = |from: usize, to: usize| {
+            move |o: usize, i: usize| {
                 let (first, end) = (o * from / to, ((o + 1) * from).div_ceil(to));
                 if (first..end).contains(&i) { 1.0 / (end - first) as f32 } else { 0.0 }
-            };
+            }
+        };
+        self.shared(x, (from, to), [&share(from.0, to.0), &share(from.1, to.1)])
+    }
+
+    /// An average that ONNX lacks: a product with what each output row has of each row, and one with the same of columns.
+    fn shared(
+        &mut self,
+        x: &Value,
+        (from, to): (Size, Size),
+        share: [&dyn Fn(usize, usize) -> f32; 2],
+    ) -> Result<Value> {
+        let shares = |from: usize, to: usize, share: &dyn Fn(usize, usize) -> f32| {
             let shares = (0..to).flat_map(|o| (0..from).map(move |i| share(o, i))).collect::<Vec<_>>();
             Tensor::from_vec(shares, (to, from), &Device::Cpu)
         };
-        let rows = self.numbers(&shares(from.0, to.0)?)?;
-        let columns = self.numbers(&shares(from.1, to.1)?.t()?)?;
+        let rows = self.numbers(&shares(from.0, to.0, share[0])?)?;
+        let columns = self.numbers(&shares(from.1, to.1, share[1])?.t()?)?;
         let y = self.node("MatMul", &[&rows, x], &[]);
         Ok(self.node("MatMul", &[&y, &columns], &[]))
     }
@@ -206,10 +216,18 @@ impl Graph {
     /// An average over windows. ONNX counts all padding or none; ours counts all but what a last window lacks beyond it, so
     /// there the padding that counts becomes part of the map.
     fn average(&mut self, x: &Value, (f, at): (Pool, Window), (from, to): (Size, Size)) -> Result<Value> {
-        if at.dilation != 1 {
-            return Err(Error::Invalid("an average pool with dilation cannot be exported to ONNX".into()));
-        }
         let [down, across] = at.axes();
+        if at.dilation != 1 {
+            // ONNX knows no such average before opset 19.
+            let share = |at: Window, from: usize| {
+                move |o: usize, i: usize| {
+                    let seen = |tap| o * at.stride + tap * at.dilation == i + at.near(from);
+                    let counted = at.counted(o, from, f == Pool::AvgInside) as f32;
+                    if (0..at.size).any(seen) { 1.0 / counted } else { 0.0 }
+                }
+            };
+            return self.shared(x, (from, to), [&share(down, from.0), &share(across, from.1)]);
+        }
         let lacks = |at: Window, from: usize, to: usize| beyond(at, from, to) > at.far(from);
         let uneven = f == Pool::Avg && (lacks(down, from.0, to.0) || lacks(across, from.1, to.1));
         let counts = [("count_include_pad", Attribute::Int(i64::from(f == Pool::Avg && !uneven)))];

@@ -2,7 +2,7 @@
 //! the other, each with its number and how it is stored.
 
 /// The bytes of a message.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 pub(super) struct Message(Vec<u8>);
 
 impl Message {

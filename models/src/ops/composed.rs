@@ -75,7 +75,7 @@ pub(crate) fn run(
             }
             Node::Times { x, by } => (v(x) * *by)?,
             Node::Concat { xs } => Tensor::cat(&xs.iter().map(v).collect::<Vec<_>>(), 3)?,
-            Node::Plain { x, f, params: own } => {
+            Node::Plain { x, f, params: own, .. } => {
                 let x = v(x).permute((0, 3, 1, 2))?.contiguous()?;
                 let own: Vec<Tensor> = own.iter().map(|i| params[*i].clone()).collect();
                 f(&[x], &own)?.permute((0, 2, 3, 1))?.contiguous()?

@@ -409,7 +409,7 @@ impl<'w> Walk<'w> {
                     y.iter_mut().for_each(|y| *y *= *by as f32);
                     y
                 }
-                Node::Plain { x, f, params } => self.inner(&mut saved, ends, id, *x, params, |x, p| f(x, p))?,
+                Node::Plain { x, f, params, .. } => self.inner(&mut saved, ends, id, *x, params, |x, p| f(x, p))?,
             };
             for x in 1..id {
                 if plan.last[x] <= id && !(keep && plan.kept[x]) && x + 1 < count {

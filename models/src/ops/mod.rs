@@ -41,7 +41,7 @@ pub use layer_norm::layer_norm;
 pub use linear::linear;
 pub use pool::{Pool, adaptive_pool, global_pool, pool};
 pub(crate) use program::CONV_INIT;
-pub use program::{Flow, Id, Node, Param, Plain, Program, block, chain, concat};
+pub use program::{Flow, Id, Node, Param, Plain, Program, Written, block, chain, concat};
 pub use softmax::{log_softmax, softmax};
 pub use upsample::{Extent, Upsample, upsample};
 pub use window::{Across, Edge, Window, k, rect};

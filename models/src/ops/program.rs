@@ -18,6 +18,7 @@ use super::pool::Pool;
 use super::upsample::Upsample;
 use super::window::{Window, k};
 use crate::error::{Error, Result};
+use crate::onnx::{Graph, Value};
 use candle_core::Tensor;
 use candle_nn::init::{FanInOut, Init, NonLinearity, NormalOrUniform};
 use std::cell::RefCell;
@@ -29,6 +30,9 @@ pub type Id = usize;
 
 /// Candle code on `[B, C, H, W]` inputs and its own parameters → `[B, C', H', W']`.
 pub type Plain = Arc<dyn Fn(&[Tensor], &[Tensor]) -> candle_core::Result<Tensor> + Send + Sync>;
+
+/// The operators of ONNX that do what [`Plain`] code does, from its input and its parameters.
+pub type Written = Arc<dyn Fn(&mut Graph, &Value, &[Value]) -> Value + Send + Sync>;
 
 /// One step of a block. Values are maps `[B, H, W, C]`.
 #[derive(Clone)]
@@ -178,6 +182,8 @@ pub enum Node {
         x: Id,
         /// The code.
         f: Plain,
+        /// The same for other runtimes.
+        written: Option<Written>,
         /// Indices into [`Program::params`].
         params: Vec<usize>,
     },
@@ -598,7 +604,15 @@ impl<'a> Flow<'a> {
         f: impl Fn(&[Tensor], &[Tensor]) -> candle_core::Result<Tensor> + Send + Sync + 'static,
     ) -> Self {
         let params = params.iter().map(|(n, s, i)| self.param((*n).into(), s.clone(), *i)).collect();
-        self.push(Node::Plain { x: self.id, f: Arc::new(f), params }, channels)
+        self.push(Node::Plain { x: self.id, f: Arc::new(f), written: None, params }, channels)
+    }
+    /// What the code of [`Flow::plain`], whose value this is, does in the operators of ONNX.
+    pub fn written(self, by: impl Fn(&mut Graph, &Value, &[Value]) -> Value + Send + Sync + 'static) -> Self {
+        match self.draft.borrow_mut().nodes.get_mut(self.id) {
+            Some(Node::Plain { written, .. }) => *written = Some(Arc::new(by)),
+            _ => self.fail("only candle code can be written otherwise".into()),
+        }
+        self
     }
 }
 

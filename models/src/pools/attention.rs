@@ -6,6 +6,7 @@
 use super::{Pooling, wide};
 use crate::error::{Error, Result};
 use crate::layers::{BatchNorm, Dense, Variables, dropped};
+use crate::onnx::{Graph, Value};
 use crate::ops::{Act, Pool, activate, global_pool, relu};
 use crate::parts::Part;
 use crate::pass::Pass;
@@ -81,5 +82,22 @@ impl Pooling for Built {
         let seen = global_pool(&rows.broadcast_mul(&mask)?.reshape((b, h, w, f))?, Pool::Avg)?;
         let share = global_pool(&mask.reshape((b, h, w, 1))?, Pool::Avg)?;
         seen.broadcast_div(&share)?.flatten_from(1)
+    }
+
+    fn onnx(&self, graph: &mut Graph, map: &Value) -> Result<Vec<Value>> {
+        let map = match &self.norm {
+            Some(norm) => norm.onnx(graph, map)?,
+            None => map.clone(),
+        };
+        let mut y = map.clone();
+        for layer in &self.hidden {
+            let seen = layer.map_onnx(graph, &y)?;
+            y = graph.act(&seen, Act::Relu);
+        }
+        let mask = self.mask.map_onnx(graph, &y)?;
+        let mask = graph.act(&mask, Act::Sigmoid);
+        let seen = graph.node("Mul", &[&map, &mask], &[]);
+        let (seen, share) = (graph.mean(&seen), graph.mean(&mask));
+        Ok(vec![graph.node("Div", &[&seen, &share], &[])])
     }
 }

@@ -30,7 +30,7 @@ impl Pooling for Concat {
         2
     }
 
-    fn onnx(&self, graph: &mut Graph, map: &Value) -> candle_core::Result<Vec<Value>> {
+    fn onnx(&self, graph: &mut Graph, map: &Value) -> Result<Vec<Value>> {
         Ok(vec![graph.mean(map), graph.node("GlobalMaxPool", &[map], &[])])
     }
 }

@@ -5,6 +5,7 @@
 use super::{Pooling, wide};
 use crate::error::{Error, Result};
 use crate::layers::Variables;
+use crate::onnx::{Graph, Value};
 use crate::ops::{Pool, global_pool};
 use crate::parts::Part;
 use crate::pass::Pass;
@@ -60,6 +61,19 @@ impl Pooling for Built {
         let powers = x.log()?.broadcast_mul(&p)?.exp()?;
         let mean = global_pool(&powers, Pool::Avg)?.flatten_from(1)?;
         mean.log()?.broadcast_div(&p)?.exp()
+    }
+
+    fn onnx(&self, graph: &mut Graph, map: &Value) -> Result<Vec<Value>> {
+        let p = graph.numbers(&self.p)?;
+        let eps = graph.scalar(self.eps as f32);
+        let x = graph.node("Max", &[map, &eps], &[]);
+        let log = graph.node("Log", &[&x], &[]);
+        let times = graph.node("Mul", &[&log, &p], &[]);
+        let powers = graph.node("Exp", &[&times], &[]);
+        let mean = graph.mean(&powers);
+        let log = graph.node("Log", &[&mean], &[]);
+        let share = graph.node("Div", &[&log, &p], &[]);
+        Ok(vec![graph.node("Exp", &[&share], &[])])
     }
 }
 

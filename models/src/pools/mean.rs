@@ -26,7 +26,7 @@ impl Pooling for Mean {
         global_pool(map, Pool::Avg)?.flatten_from(1)
     }
 
-    fn onnx(&self, graph: &mut Graph, map: &Value) -> candle_core::Result<Vec<Value>> {
+    fn onnx(&self, graph: &mut Graph, map: &Value) -> Result<Vec<Value>> {
         Ok(vec![graph.mean(map)])
     }
 }

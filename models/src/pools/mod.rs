@@ -42,10 +42,8 @@ pub trait Pooling: Send + Sync {
     /// The same in the operators of ONNX, `[batch, F, height, width]` → its rows, each `[batch, F, 1, 1]`.
     ///
     /// # Errors
-    /// When the pool cannot be written.
-    fn onnx(&self, _graph: &mut onnx::Graph, _map: &onnx::Value) -> Result<Vec<onnx::Value>> {
-        candle_core::bail!("this pool cannot be exported to ONNX yet; export the network as safetensors")
-    }
+    /// Those of tensors.
+    fn onnx(&self, graph: &mut onnx::Graph, map: &onnx::Value) -> crate::error::Result<Vec<onnx::Value>>;
 }
 
 /// All pools; they are built from F.

@@ -26,7 +26,7 @@ impl Pooling for Token {
         map.narrow(1, 0, 1)?.narrow(2, 0, 1)?.flatten_from(1)
     }
 
-    fn onnx(&self, graph: &mut Graph, map: &Value) -> candle_core::Result<Vec<Value>> {
+    fn onnx(&self, graph: &mut Graph, map: &Value) -> Result<Vec<Value>> {
         let row = graph.slice(map, 2, 0, 1);
         Ok(vec![graph.slice(&row, 3, 0, 1)])
     }
