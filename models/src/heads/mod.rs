@@ -22,6 +22,7 @@ pub use mlp::Mlp;
 pub use multi_sample_dropout::MultiSampleDropout;
 pub use trajectory::{Trajectory, modes};
 
+use crate::layers::LinearStart;
 use crate::parts::{Choice, Entry, Table};
 use crate::pass::Pass;
 use candle_core::{Result, Tensor};
@@ -50,6 +51,8 @@ pub struct Sizes {
     pub inputs: usize,
     /// K.
     pub classes: usize,
+    /// How a head that is one linear layer starts: as the backbone's family says.
+    pub start: LinearStart,
 }
 
 /// All heads.
