@@ -1,6 +1,7 @@
 //! The part of a network that sees, and the families it comes from.
 
 use crate::error::{Error, Result};
+use crate::layers::LinearStart;
 use crate::onnx::{self, Graph};
 use crate::pass::Pass;
 use crate::summary::Layer;
@@ -42,6 +43,10 @@ pub trait Backbone: Send + Sync {
     /// Names of the stages from input to output and the variables of each: the unit of freezing and of differential learning
     /// rates. Auxiliary heads come last.
     fn stages(&self) -> Vec<(String, Vec<String>)>;
+    /// For how many slices of a volume [`Backbone::layers`] counts; none for pictures.
+    fn slices(&self) -> Option<usize> {
+        None
+    }
     /// Every layer for pictures of `size` (height, width), for summaries.
     fn layers(&self, size: (usize, usize)) -> Result<Vec<Layer>>;
     /// Height and width of the map that pools see, for pictures of `size` (height, width).
@@ -49,7 +54,10 @@ pub trait Backbone: Send + Sync {
     /// # Errors
     /// When the picture is too small.
     fn map(&self, size: (usize, usize)) -> Result<(usize, usize)> {
-        Ok(self.layers(size)?.last().map_or((1, 1), |layer| (layer.output[1], layer.output[2])))
+        match self.layers(size)?.last().map(|layer| layer.output.as_slice()) {
+            Some(&[.., height, width]) => Ok((height, width)),
+            _ => Ok((1, 1)),
+        }
     }
     /// Folds batch norms into the convolutions before them: the same map in evaluation. Training and [`Backbone::stages`] have
     /// no meaning afterwards. Families without batch norm have nothing to do.
@@ -83,10 +91,17 @@ pub trait Family: Serialize + DeserializeOwned {
     const HEAD: &'static str;
     /// Whether the head is a convolution of one pixel there, with a weight `[K, F, 1, 1]`.
     const HEAD_CONVOLVES: bool = false;
+    /// How the reference implementation starts it.
+    const HEAD_START: LinearStart = LinearStart::PYTORCH;
     /// The sizes of the paper.
     fn presets() -> Vec<Preset<Self>>;
     /// The side in pixels of the pictures that preset `name` was made for; it takes others, too.
     fn picture_size(name: &str) -> usize;
+    /// This network with its channels times `width` and its repeated blocks times `depth`, as the family rounds them; 1 changes
+    /// nothing. None where it cannot grow.
+    fn grown(&self, _width: f64, _depth: f64) -> Option<Self> {
+        None
+    }
     /// Sets those variables that start from training pictures, where a family has such.
     const BEGIN: Option<Begin> = None;
     /// A backbone that reads `channels` channels, with its variables under `vb`'s path.
@@ -100,9 +115,11 @@ pub type Begin = fn(&BTreeMap<String, Var>, &Tensor) -> candle_core::Result<()>;
 pub struct Entry {
     head: &'static str,
     head_convolves: bool,
+    head_start: LinearStart,
     begin: Option<Begin>,
     presets: fn() -> Vec<Preset<Value>>,
     picture_size: fn(&str) -> usize,
+    grown: fn(Value, f64, f64) -> Result<Option<Value>, BuildError>,
     build: BuildFn,
 }
 
@@ -114,11 +131,25 @@ enum BuildError {
     Other(Error),
 }
 
+impl BuildError {
+    /// As an error of model `name`.
+    fn of(self, name: &str) -> Error {
+        match self {
+            Self::Parameter(source) => Error::Parameter { name: name.into(), source },
+            Self::Other(error) => error,
+        }
+    }
+}
+
 impl Entry {
     pub(crate) const fn of<F: Family>() -> Self {
         fn presets<F: Family>() -> Vec<Preset<Value>> {
             let value = |f: F| serde_json::to_value(f).unwrap_or_default();
             F::presets().into_iter().map(|(name, doc, f)| (name, doc, value(f))).collect()
+        }
+        fn grown<F: Family>(config: Value, width: f64, depth: f64) -> Result<Option<Value>, BuildError> {
+            let family: F = serde_json::from_value(config).map_err(BuildError::Parameter)?;
+            Ok(family.grown(width, depth).and_then(|family| serde_json::to_value(family).ok()))
         }
         fn build<F: Family>(
             config: Value,
@@ -128,14 +159,10 @@ impl Entry {
             let family: F = serde_json::from_value(config).map_err(BuildError::Parameter)?;
             family.build(channels, vb).map_err(BuildError::Other)
         }
-        Self {
-            head: F::HEAD,
-            head_convolves: F::HEAD_CONVOLVES,
-            begin: F::BEGIN,
-            presets: presets::<F>,
-            picture_size: F::picture_size,
-            build: build::<F>,
-        }
+        let (presets, grown, build) = (presets::<F>, grown::<F>, build::<F>);
+        let (head, head_start, head_convolves) = (F::HEAD, F::HEAD_START, F::HEAD_CONVOLVES);
+        let picture_size = F::picture_size;
+        Self { head, head_start, head_convolves, begin: F::BEGIN, presets, picture_size, grown, build }
     }
 }
 
@@ -159,10 +186,16 @@ pub fn resolve(name: &str, overrides: &Value) -> Result<Value> {
 /// Unknown names and parameters, impossible values, variables of another shape.
 pub fn build(name: &str, overrides: &Value, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
     let (entry, config) = find(name, overrides)?;
-    (entry.build)(config, channels, vb).map_err(|error| match error {
-        BuildError::Parameter(source) => Error::Parameter { name: name.into(), source },
-        BuildError::Other(error) => error,
-    })
+    (entry.build)(config, channels, vb).map_err(|error| error.of(name))
+}
+
+/// The whole configuration of model `name` with `overrides`, [grown](Family::grown), if it can be.
+///
+/// # Errors
+/// Unknown names and parameters.
+pub(crate) fn grown(name: &str, overrides: &Value, width: f64, depth: f64) -> Result<Option<Value>> {
+    let (entry, config) = find(name, overrides)?;
+    (entry.grown)(config, width, depth).map_err(|error| error.of(name))
 }
 
 /// The side in pixels of the pictures that model `name` was made for; it takes others, too.
@@ -215,6 +248,14 @@ pub fn reference(name: &str, variable: &str, value: &Tensor) -> Result<(String, 
 /// [`Error::UnknownModel`] for an unknown name.
 pub(crate) fn head(name: &str) -> Result<&'static str> {
     find(name, &Value::Null).map(|(entry, _)| entry.head)
+}
+
+/// How the reference implementation of model `name` starts the head.
+///
+/// # Errors
+/// [`Error::UnknownModel`] for an unknown name.
+pub(crate) fn head_start(name: &str) -> Result<LinearStart> {
+    find(name, &Value::Null).map(|(entry, _)| entry.head_start)
 }
 
 fn find(name: &str, overrides: &Value) -> Result<(&'static Entry, Value)> {

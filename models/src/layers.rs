@@ -76,7 +76,26 @@ fn within(name: &str, leaf: &str) -> String {
     if name.is_empty() || leaf.is_empty() { format!("{name}{leaf}") } else { format!("{name}.{leaf}") }
 }
 
-/// `x·Wᵀ + b`; starts as PyTorch's linear layer.
+/// How a linear layer starts; what is none starts as in PyTorch's.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LinearStart {
+    /// Of the weight `[G, F]`.
+    pub weight: Option<Start>,
+    /// Of the bias `[G]`.
+    pub bias: Option<Start>,
+}
+
+impl LinearStart {
+    /// PyTorch's: both uniform in ±1/√F.
+    pub const PYTORCH: Self = Self { weight: None, bias: None };
+
+    /// The weight so, the bias at 0.
+    pub const fn unbiased(weight: Start) -> Self {
+        Self { weight: Some(weight), bias: Some(Start::Constant { value: 0.0 }) }
+    }
+}
+
+/// `x·Wᵀ + b`.
 pub struct Dense {
     name: String,
     weight: Tensor,
@@ -84,16 +103,31 @@ pub struct Dense {
 }
 
 impl Dense {
-    /// From `sizes[0]` features to `sizes[1]`.
+    /// From `sizes[0]` features to `sizes[1]`; starts as PyTorch's linear layer.
     ///
     /// # Errors
     /// Those of [`Variables::weight`].
     pub fn new(vars: &mut Variables<'_>, name: &str, sizes: [usize; 2], bias: bool) -> Result<Self> {
+        Self::started(vars, name, sizes, bias, LinearStart::PYTORCH)
+    }
+
+    /// The same, started so.
+    ///
+    /// # Errors
+    /// Those of [`Variables::weight`].
+    pub fn started(
+        vars: &mut Variables<'_>,
+        name: &str,
+        sizes: [usize; 2],
+        bias: bool,
+        start: LinearStart,
+    ) -> Result<Self> {
         let [inputs, outputs] = sizes;
         let bound = 1.0 / (inputs as f64).sqrt();
-        let start = Init::Uniform { lo: -bound, up: bound };
+        let usual = Start::Plain(Init::Uniform { lo: -bound, up: bound });
         vars.count(inputs * outputs);
-        let weight = vars.weight(&within(name, "weight"), (outputs, inputs), start)?;
+        let weight = vars.weight(&within(name, "weight"), (outputs, inputs), start.weight.unwrap_or(usual))?;
+        let start = start.bias.unwrap_or(usual);
         let bias = if bias { Some(vars.weight(&within(name, "bias"), outputs, start)?) } else { None };
         Ok(Self { name: vars.full(name), weight, bias })
     }

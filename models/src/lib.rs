@@ -16,6 +16,17 @@
 //! # Ok::<(), sconce_models::Error>(())
 //! ```
 //!
+//! Any model that learns grows in width, depth and resolution ([`grow`], [`Growth::compound`]):
+//!
+//! ```
+//! use sconce_models::{Growth, NetworkConfig, grow};
+//! let (params, side) = grow("resnet20", &serde_json::Value::Null, Growth { width: 2.0, depth: 1.3, resolution: 1.5 })?;
+//! assert_eq!((&params, side), (&serde_json::json!({"width": 32, "layers": [4, 4, 4]}), 48));
+//! let config = NetworkConfig { model: "resnet20".into(), params, classes: 10, ..Default::default() };
+//! # let _ = config;
+//! # Ok::<(), sconce_models::Error>(())
+//! ```
+//!
 //! | module | what |
 //! |---|---|
 //! | [`backbones`] | one family a file; [`models()`] lists all names |
@@ -31,6 +42,7 @@
 mod backbone;
 pub mod backbones;
 mod error;
+mod growth;
 pub mod heads;
 pub mod init;
 pub mod joins;
@@ -48,6 +60,7 @@ pub use backbone::{
     Backbone, Begin, Entry, Family, Preset, begin, begins, build, models, picture_size, reference, resolve,
 };
 pub use error::{Error, Result};
+pub use growth::{Growth, grow};
 pub use network::{Network, NetworkConfig};
 pub use pass::{AUXILIARY, Grad, LayerTap, Pass, Tap};
 pub use summary::{Layer, Summary};

@@ -132,7 +132,9 @@ impl Network {
         keep("meta", "branch", tabular, vars);
 
         let mut vars = Variables::new("head", &vb);
-        let head = HEADS.build(&config.head, heads::Sizes { inputs: features + tabular, classes }, &mut vars)?;
+        let start = backbone::head_start(&config.model)?;
+        let sizes = heads::Sizes { inputs: features + tabular, classes, start };
+        let head = HEADS.build(&config.head, sizes, &mut vars)?;
         keep("head", HEADS.find(&config.head.name)?.name, head.outputs(), vars);
         Ok(Self { backbone, pool, join, branch, head, behind, parts, channels, views, meta, dropout })
     }
@@ -282,7 +284,8 @@ impl Network {
         self.backbone.stages().into_iter().map(prefixed).chain([("head".to_string(), self.behind.clone())]).collect()
     }
 
-    /// Layers, output shapes, parameters and multiply-adds for pictures of `size` (height, width).
+    /// Layers, output shapes, parameters and multiply-adds for pictures, or volumes of as many slices as the backbone
+    /// [counts](Backbone::slices) for, of `size` (height, width).
     ///
     /// # Errors
     /// When the picture is too small for the network.
@@ -292,10 +295,11 @@ impl Network {
         for &(name, kind, width, parameters, multiply_adds) in &self.parts {
             // A pool works at every pixel of the map.
             let rows = if name == "pool" { h * w } else { 1 };
-            let output = [width, 1, 1];
+            let output = vec![width, 1, 1];
             layers.push(Layer { name: name.into(), kind, output, parameters, multiply_adds: rows * multiply_adds });
         }
-        Ok(Summary { layers })
+        let input = [self.channels].into_iter().chain(self.backbone.slices()).chain([size.0, size.1]).collect();
+        Ok(Summary { input, layers })
     }
 
     /// Folds batch norms into the convolutions before them: the same logits in evaluation, up to rounding. The network does

@@ -11,17 +11,19 @@ pub struct Layer {
     pub name: String,
     /// What it does.
     pub kind: &'static str,
-    /// Channels, height, width.
-    pub output: [usize; 3],
+    /// Channels, slices of a volume, height, width.
+    pub output: Vec<usize>,
     /// Trainable numbers.
     pub parameters: usize,
-    /// Multiply-adds for one picture.
+    /// Multiply-adds for one picture or volume.
     pub multiply_adds: usize,
 }
 
 /// All layers of a network.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
+    /// What it counts for: channels, slices of a volume, height, width.
+    pub input: Vec<usize>,
     /// From input to output.
     pub layers: Vec<Layer>,
 }
@@ -31,7 +33,7 @@ impl Summary {
     pub fn parameters(&self) -> usize {
         self.layers.iter().map(|l| l.parameters).sum()
     }
-    /// Multiply-adds for one picture.
+    /// Multiply-adds for one picture or volume.
     pub fn multiply_adds(&self) -> usize {
         self.layers.iter().map(|l| l.multiply_adds).sum()
     }
@@ -77,7 +79,7 @@ pub(crate) fn program_layers(
         layers.push(Layer {
             name: own.to_string(),
             kind,
-            output: [program.channels[id], h, w],
+            output: vec![program.channels[id], h, w],
             parameters,
             multiply_adds,
         });

@@ -73,7 +73,8 @@ fn presets_say_what_the_reference_says() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// One preset at its own size with the reference's weights, from a file.
+/// One preset at its own size with the reference's weights, from a file: in double precision the same, in single precision
+/// as far as its digits go.
 #[test]
 #[ignore = "needs the files that `xtask/fixtures/parity.py --full` makes, which runs it"]
 fn a_preset_of_its_own_size_says_what_the_reference_says() {
@@ -81,20 +82,40 @@ fn a_preset_of_its_own_size_says_what_the_reference_says() {
     let row: Value = serde_json::from_slice(&std::fs::read(folder.join("row.json")).unwrap()).unwrap();
     let (model, classes) = (row["model"].as_str().unwrap().into(), row["classes"].as_u64().unwrap() as usize);
     let config = NetworkConfig { model, classes, ..NetworkConfig::default() };
-    let vars = VarMap::new();
-    let network = Network::new(&config, init::seeded(&vars, 0, DType::F32, &Device::Cpu)).unwrap();
     let weights = Weights::open(&folder.join("weights.safetensors")).unwrap();
-    let report = pretrained::load(&weights, &config, &vars, Input::default()).unwrap();
-    assert!(report.missing.is_empty() && report.adapted.is_empty() && report.unexpected.is_empty(), "{report}");
+    let loaded = |dtype| {
+        let vars = VarMap::new();
+        let network = Network::new(&config, init::seeded(&vars, 0, dtype, &Device::Cpu)).unwrap();
+        let report = pretrained::load(&weights, &config, &vars, Input::default()).unwrap();
+        assert!(report.missing.is_empty() && report.adapted.is_empty() && report.unexpected.is_empty(), "{report}");
+        network
+    };
     let shape: Vec<usize> = row["shape"].as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as usize).collect();
     let images = formula(0, "images", &shape, DType::F32);
-    let off = |tile: Tile| {
-        set_winograd(tile);
-        let logits = network.forward(&images, None, &mut Pass::eval()).unwrap();
-        distance(&numbers(&logits), &wanted(&row))
+    let want = wanted(&row);
+
+    let network = loaded(DType::F64);
+    // Picture by picture and, with someone who looks on, stage by stage: what they made is gone before the next one.
+    let exact = |i| {
+        let picture = images.narrow(0, i, 1).unwrap().to_dtype(DType::F64).unwrap();
+        let mut look = |_: &str, _: &Tensor| ();
+        let mut pass = Pass { taps: Some(&mut look), ..Pass::eval() };
+        numbers(&network.forward(&picture, None, &mut pass).unwrap())
     };
-    let [plain, usual] = [off(Tile::None), off(Tile::Four)];
-    println!("relative distance {plain:.0e} {usual:.0e}");
-    // F(4×4) has fewer digits, and a network of random weights magnifies them.
-    assert!(plain <= 1e-4 && usual <= 1e-3, "{plain:e} {usual:e}");
+    // Candle's own networks do not run in F64.
+    let double = (!network.frozen()).then(|| distance(&(0..shape[0]).flat_map(exact).collect::<Vec<_>>(), &want));
+    drop(network);
+
+    let network = loaded(DType::F32);
+    let single = |tile: Tile| {
+        set_winograd(tile);
+        distance(&numbers(&network.forward(&images, None, &mut Pass::eval()).unwrap()), &want)
+    };
+    let (plain, usual) = (single(Tile::None), single(Tile::Four));
+    let shown = double.map_or("–".into(), |double| format!("{double:.0e}"));
+    println!("relative distance {shown} {plain:.0e} {usual:.0e}");
+    // What is left in single precision is its price: a deep network of random weights magnifies the last digit, and F(4×4) has fewer.
+    let most = if double.is_some() { [1e-3, 3e-3] } else { [1e-4; 2] };
+    assert!(double.is_none_or(|double| double <= 1e-10), "{double:?} in double precision");
+    assert!(plain <= most[0] && usual <= most[1], "{plain:e} {usual:e} in single precision");
 }

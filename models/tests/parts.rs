@@ -7,7 +7,7 @@ use candle_nn::{Init, VarBuilder, VarMap};
 use sconce_models::heads::{self, HEADS};
 use sconce_models::init::{self, Rule, Start};
 use sconce_models::joins::{self, JOINS};
-use sconce_models::layers::Variables;
+use sconce_models::layers::{LinearStart, Variables};
 use sconce_models::parts::Choice;
 use sconce_models::pools::POOLS;
 use sconce_models::{Network, NetworkConfig, Pass};
@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 const PARTS: [&str; 3] =
     [include_str!("golden/pool.json"), include_str!("golden/join.json"), include_str!("golden/head.json")];
 const STARTS: &str = include_str!("golden/start.json");
+const HEAD_STARTS: &str = include_str!("golden/head_start.json");
 
 fn cases(golden: &str) -> Vec<Value> {
     serde_json::from_str::<Value>(golden).unwrap()["cases"].as_array().unwrap().clone()
@@ -81,7 +82,7 @@ fn run(case: &Value, x: &Tensor, vb: &VarBuilder<'_>, pass: &Pass<'_>, fill: imp
             y
         }
         _ => {
-            let sizes = heads::Sizes { inputs: x.dims()[1], classes: CLASSES };
+            let sizes = heads::Sizes { inputs: x.dims()[1], classes: CLASSES, start: LinearStart::PYTORCH };
             let head = HEADS.build(&choice, sizes, &mut vars).unwrap();
             fill();
             let y = head.forward(x, pass).unwrap();
@@ -179,6 +180,28 @@ fn starts_make_of_noise_what_pytorch_s_do() {
         let vb = VarBuilder::from_backend(Box::new(noise), DType::F64, Device::Cpu);
         let made = start.make(&vb, "w", shape.clone()).unwrap();
         compare(&format!("{start:?}"), &made, &json!({"shape": shape, "values": case["values"]}), 1e-7);
+    }
+}
+
+/// Deviation and mean size, so both the scale and the kind of the distribution (`xtask/fixtures/head_starts.py`).
+#[test]
+fn linear_heads_start_as_the_reference_s() {
+    for case in cases(HEAD_STARTS) {
+        let model = case["model"].as_str().unwrap();
+        let classes = case["classes"].as_u64().unwrap() as usize;
+        let params = case["params"].clone();
+        let (_, vars) = network(&NetworkConfig { model: model.into(), params, classes, ..NetworkConfig::default() });
+        let vars = vars.data().lock().unwrap();
+        // Of a thousand numbers, and of half a million, but for a few per cent.
+        for (kind, tolerance) in [("weight", 0.01), ("bias", 0.08)] {
+            let values = vars[&format!("head.{kind}")].as_tensor().to_dtype(DType::F64).unwrap();
+            let mean = |t: Tensor| t.mean_all().unwrap().to_scalar::<f64>().unwrap();
+            let deviation = (mean(values.sqr().unwrap()) - mean(values.clone()).powi(2)).sqrt();
+            for (what, ours) in [("deviation", deviation), ("size", mean(values.abs().unwrap()))] {
+                let want = case[kind][what].as_f64().unwrap();
+                assert!((ours - want).abs() <= tolerance * want, "{model}: {kind} has {what} {ours}, not {want}");
+            }
+        }
     }
 }
 

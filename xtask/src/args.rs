@@ -253,9 +253,15 @@ pub struct DeviceArgs {
 pub struct SummaryArgs {
     /// A name of `list models`
     pub model: String,
-    /// Side of the pictures, pixels
-    #[arg(long, default_value_t = 224)]
-    pub size: usize,
+    /// Side of the pictures, pixels [default: that of the pictures that the model was made for]
+    #[arg(long)]
+    pub size: Option<usize>,
+    /// Slices of a volume, where the model reads volumes [default: 16]
+    #[arg(long, value_name = "D")]
+    pub depth: Option<usize>,
+    /// Change what a recipe's [model] says of the network, e.g. --set width=32 --set head=mlp (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
     /// Classes
     #[arg(long, default_value_t = 1000)]
     pub classes: usize,

@@ -426,10 +426,7 @@ impl Recipe {
     /// Reads a bundled recipe by name or a file by path, lays `--set` options over it, and checks every key.
     pub fn load(name: &str, sets: &[String]) -> Result<Self> {
         let mut table = layers(name, 0)?;
-        for set in sets {
-            let (key, value) = parse_set(set)?;
-            insert(&mut table, &key, value)?;
-        }
+        sets.iter().try_for_each(|set| lay(&mut table, set))?;
         crate::pretrained::complete(&mut table).context(Usage::recipe(name))?;
         let text = toml::to_string(&table).context(Usage::recipe(name))?;
         let mut recipe = Self::parse(&text, name)?;
@@ -537,6 +534,12 @@ fn rename(technique: &mut toml::Table, name: &toml::Value) {
     if technique.get("name").is_some_and(|old| old != name) {
         technique.retain(|key, _| KEPT.contains(&key));
     }
+}
+
+/// Lays a `--set` option over `table`.
+pub fn lay(table: &mut toml::Table, set: &str) -> Result<()> {
+    let (key, value) = parse_set(set)?;
+    insert(table, &key, value)
 }
 
 /// `a.b=value`; a value that is not TOML is a string.

@@ -399,6 +399,26 @@ fn lists_summary_and_bench_print_what_they_promise() {
     }
     let text = String::from_utf8(succeeds(sconce(folder).args(["summary", "resnet50"])).stdout).unwrap();
     assert!(text.contains("25557032 parameters, 4089"), "{text}");
+    let summary = |arguments: &[&str]| {
+        let all = [&["summary"], arguments].concat();
+        String::from_utf8(succeeds(sconce(folder).args(all)).stdout).unwrap()
+    };
+    let text =
+        summary(&["resnet18", "--size", "64", "--set", "width=32", "--set", "model.head={name=\"mlp\",hidden=[7]}"]);
+    assert!(text.contains("32×16×16") && text.contains("mlp"), "{text}");
+    let text = summary(&["r3d_18", "--depth", "8"]);
+    assert!(text.contains("64×8×56×56") && text.contains("for a 3×8×112×112 volume"), "{text}");
+    assert!(summary(&["r3d_18"]).contains("40697.3 million multiply-adds for a 3×16×112×112 volume"));
+    let wrong = |arguments: &[&str]| fails(sconce(folder).args([&["summary", "resnet18"], arguments].concat()), 2);
+    let error = wrong(&["--set", "widht=3"]);
+    assert!(
+        error.contains("unknown key 'widht', expected one of") && error.contains("did you mean 'width'?"),
+        "{error}"
+    );
+    assert!(wrong(&["--set", "pretrained=true"]).contains("pool, head, dropout"));
+    assert!(wrong(&["--set", "pool=gme"]).contains("did you mean 'gem'?"));
+    assert!(wrong(&["--set", "width=wide"]).contains("invalid type"));
+    assert!(wrong(&["--depth", "3"]).contains("'resnet18' reads pictures"));
     let bench =
         ["bench", "step", "--model", "baseline", "--batch", "4", "--size", "16", "--threads", "1", "--steps", "2"];
     let output = succeeds(sconce(folder).args(bench));

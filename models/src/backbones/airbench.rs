@@ -1,25 +1,28 @@
 //! The airbench network for CIFAR-10: Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024 (arXiv 2404.00498).
 //!
 //! Reference implementation: KellerJordan/cifar10-airbench `airbench94`, whose variable names these are. Its first layer
-//! takes 2×2 pixels apart along their principal components ([`whitening`]), the others start as identities ([`dirac`]):
+//! takes 2×2 pixels apart along their principal components ([`whitening`]), the others start as identities:
 //! [`begin`](crate::begin) sets both from training pictures. There the first layer's weight is then left as it is, the stage
 //! `whiten`. What differs: the scale of its norms stays at 1 there and
-//! learns here, and its head has no bias. Ours starts as every head, and reads features already scaled.
+//! learns here, and its head has no bias. Ours starts as PyTorch's linear layer, and reads features already scaled.
 
 use super::convolutional::{Convolutional, Stage};
 use crate::backbone::{Backbone, Begin, Family, Preset};
 use crate::error::{Error, Result};
+use crate::growth::{deeper, wider};
+use crate::init::dirac;
 use crate::ops::{Act, Flow, Node, Pool, Program, block, k};
 use candle_core::{DType, Device, IndexOp, Tensor, Var};
 use candle_nn::{Init, VarBuilder};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A whitening layer and groups of two 3×3 convolutions, for pictures of 31 pixels or more.
+/// A whitening layer and groups of 3×3 convolutions, for pictures of 31 pixels or more.
 ///
 /// | field | default | range |
 /// |---|---|---|
 /// | `widths` | 64, 256, 256 | channels of each group |
+/// | `convs` | 2 | at least 1, convolutions of each group; behind the first one the map is halved |
 /// | `act` | gelu | a name of [`Act`] |
 /// | `scale` | 1/9 | above 0, factor of what the head reads, and so of the logits |
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,6 +30,8 @@ use std::collections::BTreeMap;
 pub struct Airbench {
     /// Channels of each group; every group halves the map.
     pub widths: Vec<usize>,
+    /// Convolutions of each group.
+    pub convs: usize,
     /// Activation.
     pub act: Act,
     /// Factor of what the head reads.
@@ -35,7 +40,7 @@ pub struct Airbench {
 
 impl Default for Airbench {
     fn default() -> Self {
-        Self { widths: vec![64, 256, 256], act: Act::Gelu, scale: 1.0 / 9.0 }
+        Self { widths: vec![64, 256, 256], convs: 2, act: Act::Gelu, scale: 1.0 / 9.0 }
     }
 }
 
@@ -51,9 +56,17 @@ impl Family for Airbench {
         32
     }
 
+    /// Width: `widths`; depth: `convs`.
+    fn grown(&self, width: f64, depth: f64) -> Option<Self> {
+        let widths = self.widths.iter().map(|&channels| wider(channels, width, 1)).collect();
+        Some(Self { widths, convs: deeper(self.convs, depth), ..self.clone() })
+    }
+
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
-        if self.widths.is_empty() || self.widths.contains(&0) || channels == 0 {
-            return Err(Error::Invalid("airbench: needs at least one group of at least one channel".into()));
+        if self.widths.is_empty() || self.widths.contains(&0) || channels * self.convs == 0 {
+            return Err(Error::Invalid(
+                "airbench: needs at least one group of at least one channel and convolution".into(),
+            ));
         }
         if !(self.scale > 0.0 && self.scale.is_finite()) {
             return Err(Error::Invalid(format!("airbench: scale must be above 0, got {}", self.scale)));
@@ -83,8 +96,11 @@ impl Airbench {
     }
 
     fn group<'a>(&self, x: Flow<'a>, width: usize) -> Flow<'a> {
-        let y = x.conv("conv1", width, k(3)).pool(Pool::Max, k(2).pad(0).stride(2)).norm("norm1").act(self.act);
-        y.conv("conv2", width, k(3)).norm("norm2").act(self.act)
+        (1..=self.convs).fold(x, |x, i| {
+            let y = x.conv(&format!("conv{i}"), width, k(3));
+            let y = if i == 1 { y.pool(Pool::Max, k(2).pad(0).stride(2)) } else { y };
+            y.norm(&format!("norm{i}")).act(self.act)
+        })
     }
 }
 
@@ -109,7 +125,7 @@ fn begin(vars: &BTreeMap<String, Var>, pictures: &Tensor) -> candle_core::Result
     for (name, var) in vars.iter().filter(|(_, var)| var.rank() == 4) {
         let started = match name.as_str() {
             "0.weight" => whitening(pictures, 2)?,
-            _ if var.dim(0)? >= var.dim(1)? => dirac(&var.as_detached_tensor())?,
+            _ if var.dim(0)? >= var.dim(1)? => passing_on(&var.as_detached_tensor())?,
             // Too narrow to pass on all of it.
             _ => continue,
         };
@@ -118,20 +134,11 @@ fn begin(vars: &BTreeMap<String, Var>, pictures: &Tensor) -> candle_core::Result
     Ok(())
 }
 
-/// `weight` `[O, I, k, k]` with its first filters, one per input channel, replaced by the identity; unlike
-/// [`Start::Dirac`](crate::init::Start), this leaves the others as they are.
-///
-/// # Errors
-/// When it has fewer filters than input channels.
-pub fn dirac(weight: &Tensor) -> candle_core::Result<Tensor> {
-    let (out, reads, side, _) = weight.dims4()?;
-    if out < reads {
-        candle_core::bail!("dirac: {out} filters cannot hold the identity of {reads} channels")
-    }
-    let (taps, middle) = (side * side, side / 2 * side + side / 2);
-    let mut identity = vec![0f32; reads * reads * taps];
-    (0..reads).for_each(|c| identity[(c * reads + c) * taps + middle] = 1.0);
-    let identity = Tensor::from_vec(identity, (reads, reads, side, side), weight.device())?;
+/// `weight` `[O, I, k, k]` with its first filters, one per input channel, replaced by the identity.
+fn passing_on(weight: &Tensor) -> candle_core::Result<Tensor> {
+    let (_, reads, height, width) = weight.dims4()?;
+    let identity = dirac(&[reads, reads, height, width], 1)?;
+    let identity = Tensor::from_vec(identity, (reads, reads, height, width), weight.device())?;
     Tensor::cat(&[&identity.to_dtype(weight.dtype())?, &weight.i(reads..)?.contiguous()?], 0)
 }
 
@@ -226,17 +233,18 @@ mod tests {
     }
 
     #[test]
-    fn a_dirac_convolution_keeps_its_channels() {
+    fn a_convolution_passes_its_channels_on() {
         let counted = |shape: &[usize]| {
             let count = shape.iter().product::<usize>();
             Tensor::arange(1f32, 1.0 + count as f32, &Device::Cpu).unwrap().reshape(shape).unwrap()
         };
-        let (weight, x) = (counted(&[5, 3, 3, 3]), counted(&[1, 4, 4, 3]));
-        let started = dirac(&weight).unwrap();
-        let y = crate::ops::conv2d(&x, &started, k(3)).unwrap().narrow(3, 0, 3).unwrap();
-        let list = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        assert_eq!(list(&y), list(&x));
-        assert_eq!(list(&started.i(3..).unwrap()), list(&weight.i(3..).unwrap()));
-        assert!(dirac(&counted(&[2, 3, 3, 3])).unwrap_err().to_string().contains("2 filters"));
+        for filters in [3, 5] {
+            let (weight, x) = (counted(&[filters, 3, 3, 3]), counted(&[1, 4, 4, 3]));
+            let started = passing_on(&weight).unwrap();
+            let y = crate::ops::conv2d(&x, &started, k(3)).unwrap().narrow(3, 0, 3).unwrap();
+            let list = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            assert_eq!(list(&y), list(&x));
+            assert_eq!(list(&started.i(3..).unwrap()), list(&weight.i(3..).unwrap()));
+        }
     }
 }

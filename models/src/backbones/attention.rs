@@ -8,6 +8,7 @@
 use super::convolutional::{Convolutional, Stage};
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
+use crate::growth::{deeper, wider};
 use crate::ops::{Act, Flow, Pool, Program, Upsample, block, k};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
@@ -96,6 +97,12 @@ impl Family for ResidualAttention {
 
     fn picture_size(name: &str) -> usize {
         if name.ends_with("cifar") { 32 } else { 224 }
+    }
+
+    /// Width: `width`; depth: `modules`.
+    fn grown(&self, width: f64, depth: f64) -> Option<Self> {
+        let modules = self.modules.iter().map(|&count| deeper(count, depth)).collect();
+        Some(Self { modules, width: wider(self.width, width, 1), ..self.clone() })
     }
 
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {

@@ -14,8 +14,10 @@
 //! that is the notebook's network; larger ones are read at every place, smaller ones are spread first.
 
 use super::convolutional::{Convolutional, Stage};
+use super::droppable;
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
+use crate::growth::{deeper, longer, wider};
 use crate::ops::{Act, Flow, Pool, block, k};
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
@@ -126,6 +128,19 @@ impl Family for Baseline {
         }
     }
 
+    /// Width: `widths`, `dense`; depth: `convs`, or dense layers behind convolutions that are not padded.
+    fn grown(&self, width: f64, depth: f64) -> Option<Self> {
+        let wide = |list: &[usize]| list.iter().map(|&channels| wider(channels, width, 1)).collect::<Vec<_>>();
+        let (widths, dense) = (wide(&self.widths), wide(&self.dense));
+        // Convolutions that are not padded shrink the map: there would soon be none.
+        let (convs, dense) = if self.padded || dense.is_empty() {
+            (deeper(self.convs, depth), dense)
+        } else {
+            (self.convs, longer(&dense, depth))
+        };
+        Some(Self { widths, convs, dense, ..self.clone() })
+    }
+
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
         self.check(channels)?;
         let mut stages = self.stages(channels)?;
@@ -160,7 +175,7 @@ impl Baseline {
         } else if self.dense.contains(&0) || self.flatten > 0 && self.dense.is_empty() {
             "dense layers need at least one unit, and a flattened map at least one dense layer".into()
         } else {
-            return Ok(());
+            return droppable("baseline: pool_dropout", self.pool_dropout);
         };
         Err(Error::Invalid(format!("baseline: {message}")))
     }

@@ -5,8 +5,12 @@
 //! beside these (overlapping stems, other norms) are left out. V2 is Woo et al., "ConvNeXt V2", 2023 (arXiv 2301.00808).
 
 use super::convolutional::{Convolutional, Stage};
+use super::droppable;
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
+use crate::growth::{deeper, wider};
+use crate::init::Start;
+use crate::layers::LinearStart;
 use crate::ops::{Act, Flow, Node, Program, block, k};
 use candle_core::{D, Tensor};
 use candle_nn::{Init, VarBuilder};
@@ -54,6 +58,7 @@ const EPS: f64 = 1e-6;
 
 impl Family for ConvNext {
     const HEAD: &str = "head.fc";
+    const HEAD_START: LinearStart = LinearStart::unbiased(Start::Normal { std: 0.02 });
 
     fn presets() -> Vec<Preset<Self>> {
         let (timm, paper) = (Self::timm, Self::paper);
@@ -70,6 +75,13 @@ impl Family for ConvNext {
 
     fn picture_size(_: &str) -> usize {
         224
+    }
+
+    /// Width: `dims`; depth: `depths`.
+    fn grown(&self, width: f64, depth: f64) -> Option<Self> {
+        let depths = self.depths.iter().map(|&count| deeper(count, depth)).collect();
+        let dims = self.dims.iter().map(|&channels| wider(channels, width, 1)).collect();
+        Some(Self { depths, dims, ..self.clone() })
     }
 
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
@@ -102,10 +114,7 @@ impl ConvNext {
         if !self.layer_scale.is_finite() {
             return Err(Error::Invalid("convnext: layer_scale must be a number".into()));
         }
-        if !(0.0..1.0).contains(&self.drop_path) {
-            return Err(Error::Invalid(format!("convnext: drop_path must be in 0..1, got {}", self.drop_path)));
-        }
-        Ok(())
+        droppable("convnext: drop_path", self.drop_path)
     }
 
     /// The network as data.

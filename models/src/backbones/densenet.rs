@@ -5,9 +5,13 @@
 //! values these are; for small pictures the paper's networks with three dense blocks behind one 3×3 convolution.
 
 use super::convolutional::{Convolutional, Stage};
+use super::droppable;
 use super::resnet::Stem;
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
+use crate::growth::{deeper, wider};
+use crate::init::Start;
+use crate::layers::LinearStart;
 use crate::ops::{Act, Pool, Program, block, concat, k};
 use candle_nn::VarBuilder;
 use candle_nn::init::{FanInOut, Init, NonLinearity, NormalOrUniform};
@@ -49,6 +53,7 @@ impl Default for DenseNet {
 
 impl Family for DenseNet {
     const HEAD: &str = "classifier";
+    const HEAD_START: LinearStart = LinearStart { weight: None, bias: Some(Start::Constant { value: 0.0 }) };
 
     fn presets() -> Vec<Preset<Self>> {
         let imagenet = |layers: [usize; 4], growth| Self { layers: layers.into(), growth, ..Self::default() };
@@ -64,6 +69,12 @@ impl Family for DenseNet {
 
     fn picture_size(name: &str) -> usize {
         if name.ends_with("cifar") { 32 } else { 224 }
+    }
+
+    /// Width: `growth`; depth: `layers`.
+    fn grown(&self, width: f64, depth: f64) -> Option<Self> {
+        let layers = self.layers.iter().map(|&count| deeper(count, depth)).collect();
+        Some(Self { layers, growth: wider(self.growth, width, 1), ..self.clone() })
     }
 
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
@@ -83,6 +94,7 @@ impl DenseNet {
                 "densenet: needs at least one layer per block, one channel, growth and bottleneck above 0".into(),
             ));
         }
+        droppable("densenet: layer_dropout", self.layer_dropout)?;
         let stage = |name: &str, blocks: Vec<(String, Program)>| {
             let path =
                 |prefix: String| if prefix.is_empty() { "features".into() } else { format!("features.{prefix}") };

@@ -12,11 +12,15 @@
 //! network's own setting, and rows of one stage are deepened one by one (in timm together; no preset deepens such a stage).
 
 use super::convolutional::{Convolutional, Stage};
+use super::droppable;
 use super::mbconv::{Excite, StageRow, fused, mbconv, rounded, separable};
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
+use crate::init::Start;
+use crate::layers::LinearStart;
 use crate::ops::{Act, Program, block, k};
 use candle_nn::VarBuilder;
+use candle_nn::init::{FanInOut, Init, NonLinearity, NormalOrUniform};
 use serde::{Deserialize, Serialize};
 
 /// A network of inverted residuals.
@@ -109,8 +113,16 @@ const SCALED: [(&str, &str, f64, f64, usize); 8] = [
     ("efficientnet_b7", "tf_efficientnet_b7", 2.0, 3.1, 600),
 ];
 
+/// Uniform in ±1/√outputs (timm's `_init_weight_goog`).
+const HEAD_WEIGHT: Init = Init::Kaiming {
+    dist: NormalOrUniform::Uniform,
+    fan: FanInOut::FanOut,
+    non_linearity: NonLinearity::ExplicitGain(0.577_350_269_189_625_8),
+};
+
 impl Family for EfficientNet {
     const HEAD: &str = "classifier";
+    const HEAD_START: LinearStart = LinearStart::unbiased(Start::Plain(HEAD_WEIGHT));
 
     fn presets() -> Vec<Preset<Self>> {
         let sized = |width, depth| Self { width, depth, ..Self::default() };
@@ -149,6 +161,11 @@ impl Family for EfficientNet {
     fn picture_size(name: &str) -> usize {
         let scaled = SCALED.iter().find(|row| row.0 == name || row.1 == name).map(|row| row.4);
         scaled.unwrap_or(if name.ends_with("efficientnetv2_s") { 384 } else { 224 })
+    }
+
+    /// Width: `width`; depth: `depth`: factors themselves, which round to multiples of 8, and up.
+    fn grown(&self, width: f64, depth: f64) -> Option<Self> {
+        Some(Self { width: self.width * width, depth: self.depth * depth, ..self.clone() })
     }
 
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
@@ -242,20 +259,6 @@ fn small_rows() -> Vec<StageRow> {
 }
 
 impl EfficientNet {
-    /// This network and the side of its pictures, grown by the compound coefficient `phi`: width by 1.1^φ, depth by 1.2^φ, side
-    /// by 1.15^φ to whole pixels. Each step of one takes about 1.2 · 1.1² · 1.15² ≈ 1.9 times the multiply-adds (Tan & Le 2019,
-    /// equation 3; B1 to B7 are near it at φ = 0.5, 1, 2, …, 6, with numbers that were rounded by hand).
-    ///
-    /// ```
-    /// use sconce_models::backbones::EfficientNet;
-    /// let (network, side) = EfficientNet::default().scaled(1.0, 224);
-    /// assert_eq!((network.width, network.depth, side), (1.1, 1.2, 258));
-    /// ```
-    pub fn scaled(&self, phi: f64, side: usize) -> (Self, usize) {
-        let (width, depth) = (self.width * 1.1f64.powf(phi), self.depth * 1.2f64.powf(phi));
-        (Self { width, depth, ..self.clone() }, (side as f64 * 1.15f64.powf(phi)).round() as usize)
-    }
-
     /// The network as data; with `pooled_head` the last stage is what stands behind the global average.
     fn program(&self, channels: usize) -> Result<Vec<Stage>> {
         self.check(channels)?;
@@ -315,10 +318,7 @@ impl EfficientNet {
         if !(0.0..=1.0).contains(&self.squeeze) {
             return Err(Error::Invalid(format!("efficientnet: squeeze must be in 0..=1, got {}", self.squeeze)));
         }
-        if !(0.0..1.0).contains(&self.drop_path) {
-            return Err(Error::Invalid(format!("efficientnet: drop_path must be in 0..1, got {}", self.drop_path)));
-        }
-        Ok(())
+        droppable("efficientnet: drop_path", self.drop_path)
     }
 
     /// Channels as they are after scaling.

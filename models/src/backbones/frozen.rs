@@ -518,7 +518,7 @@ impl Backbone for Still {
         Ok(vec![Layer {
             name: "frozen".into(),
             kind: "frozen",
-            output: [self.config.width(), 1, 1],
+            output: vec![self.config.width(), 1, 1],
             parameters: self.variables.values().map(Tensor::elem_count).sum(),
             multiply_adds: weights + attention,
         }])

@@ -7,6 +7,9 @@
 use super::convolutional::{Convolutional, Stage};
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
+use crate::growth::longer;
+use crate::init::Start;
+use crate::layers::LinearStart;
 use crate::onnx::{Graph, Value};
 use crate::ops::{Act, Block, Flow, Node, Pool, Program, Window, block, concat, k, linear, rect};
 use crate::pass::{AUXILIARY, Grad, Pass};
@@ -20,6 +23,7 @@ use serde::{Deserialize, Serialize};
 /// | field | default | range |
 /// |---|---|---|
 /// | `width` | 1 | above 0, factor of all channels |
+/// | `depth` | 1 | above 0, factor of the modules that keep the map's size, which are rounded up |
 /// | `act` | relu | a name of [`Act`] |
 /// | `aux` | 0 | outputs of the auxiliary head: as many as classes, or 0 for none |
 ///
@@ -31,6 +35,8 @@ use serde::{Deserialize, Serialize};
 pub struct Inception {
     /// Factor of all channels.
     pub width: f64,
+    /// Factor of the modules that keep the map's size.
+    pub depth: f64,
     /// Activation.
     pub act: Act,
     /// Outputs of the auxiliary head.
@@ -39,7 +45,7 @@ pub struct Inception {
 
 impl Default for Inception {
     fn default() -> Self {
-        Self { width: 1.0, act: Act::Relu, aux: 0 }
+        Self { width: 1.0, depth: 1.0, act: Act::Relu, aux: 0 }
     }
 }
 
@@ -58,22 +64,15 @@ enum Module {
     E,
 }
 
-const MODULES: [(&str, Module); 11] = [
-    ("Mixed_5b", Module::A(32)),
-    ("Mixed_5c", Module::A(64)),
-    ("Mixed_5d", Module::A(64)),
-    ("Mixed_6a", Module::B),
-    ("Mixed_6b", Module::C(128)),
-    ("Mixed_6c", Module::C(160)),
-    ("Mixed_6d", Module::C(160)),
-    ("Mixed_6e", Module::C(192)),
-    ("Mixed_7a", Module::D),
-    ("Mixed_7b", Module::E),
-    ("Mixed_7c", Module::E),
+/// Stages of modules: the digit in their names, the one that shrinks the map, and those that keep it.
+const MODULES: [(usize, Option<Module>, &[Module]); 3] = [
+    (5, None, &[Module::A(32), Module::A(64), Module::A(64)]),
+    (6, Some(Module::B), &[Module::C(128), Module::C(160), Module::C(160), Module::C(192)]),
+    (7, Some(Module::D), &[Module::E, Module::E]),
 ];
 
-/// What the auxiliary head reads.
-const BEFORE_AUX: &str = "Mixed_6e";
+/// The stage whose last module the auxiliary head reads.
+const BEFORE_AUX: usize = 6;
 const AUX: &str = "AuxLogits";
 
 /// Windows inside the map, at every pixel and at every other one.
@@ -86,6 +85,8 @@ fn half(size: usize) -> Window {
 
 impl Family for Inception {
     const HEAD: &str = "fc";
+    const HEAD_START: LinearStart =
+        LinearStart { weight: Some(Start::TruncNormal { std: 0.1, low: -2.0, high: 2.0 }), bias: None };
 
     fn presets() -> Vec<Preset<Self>> {
         vec![("inception_v3", "Inception v3 in torchvision's form, made for 299 pixels.", Self::default())]
@@ -95,13 +96,21 @@ impl Family for Inception {
         299
     }
 
+    /// Width: `width`; depth: `depth`: factors themselves.
+    fn grown(&self, width: f64, depth: f64) -> Option<Self> {
+        Some(Self { width: self.width * width, depth: self.depth * depth, ..self.clone() })
+    }
+
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
-        if !(self.width > 0.0 && self.width.is_finite()) {
-            return Err(Error::Invalid(format!("inception: width must be above 0, got {}", self.width)));
+        for (name, factor) in [("width", self.width), ("depth", self.depth)] {
+            if !(factor > 0.0 && factor.is_finite()) {
+                return Err(Error::Invalid(format!("inception: {name} must be above 0, got {factor}")));
+            }
         }
         let trunk = Convolutional::new(channels, self.stages(channels)?, vb.clone())?;
         let aux = if self.aux == 0 { None } else { Some(self.aux_head(vb.pp(AUX))?) };
-        Ok(Box::new(WithAux { trunk, aux }))
+        let before_aux = self.modules().into_iter().rfind(|(stage, ..)| *stage == BEFORE_AUX).map(|(_, name, _)| name);
+        Ok(Box::new(WithAux { trunk, aux, before_aux: before_aux.unwrap_or_default() }))
     }
 }
 
@@ -116,12 +125,22 @@ impl Inception {
         })?;
         let mut reads = stem.out_channels();
         let mut stages = vec![Stage { name: "stem".into(), blocks: vec![(String::new(), started(stem))] }];
-        for (name, module) in MODULES {
+        for (_, name, module) in self.modules() {
             let program = block(reads, |x| self.module(x, module))?;
             reads = program.out_channels();
-            stages.push(Stage { name: name.into(), blocks: vec![(name.into(), started(program))] });
+            stages.push(Stage { name: name.clone(), blocks: vec![(name, started(program))] });
         }
         Ok(stages)
+    }
+
+    /// Stage, name and module of all of them: `Mixed_6a` shrinks the map, the others of a stage go on in the alphabet.
+    fn modules(&self) -> Vec<(usize, String, Module)> {
+        let stages = MODULES.into_iter().flat_map(|(stage, shrinks, keep)| {
+            let keep = longer(keep, self.depth).into_iter().enumerate().map(|(i, module)| (i + 1, module));
+            let all = shrinks.into_iter().map(|module| (0, module)).chain(keep);
+            all.map(move |(i, module)| (stage, format!("Mixed_{stage}{}", letter(i)), module))
+        });
+        stages.collect()
     }
 
     fn module<'a>(&self, x: Flow<'a>, module: Module) -> Flow<'a> {
@@ -221,6 +240,11 @@ impl Inception {
     }
 }
 
+/// a, b, …, z, and behind them numbers.
+fn letter(i: usize) -> String {
+    u8::try_from(i).ok().filter(|i| *i < 26).map_or_else(|| i.to_string(), |i| char::from(b'a' + i).to_string())
+}
+
 /// Norms with TensorFlow's eps; convolutions start normal with deviation 0.1.
 fn started(mut program: Program) -> Program {
     for node in &mut program.nodes {
@@ -252,6 +276,8 @@ impl Aux {
 struct WithAux {
     trunk: Convolutional,
     aux: Option<Aux>,
+    /// The stage that the auxiliary head reads.
+    before_aux: String,
 }
 
 impl Backbone for WithAux {
@@ -260,7 +286,7 @@ impl Backbone for WithAux {
         let Some(tap) = pass.taps.take() else { return self.trunk.features(x, pass) };
         let mut read = None;
         let mut watch = |name: &str, map: &Tensor| {
-            if name == BEFORE_AUX {
+            if name == self.before_aux {
                 read = Some(map.clone());
             }
             tap(name, map);
@@ -298,15 +324,16 @@ impl Backbone for WithAux {
     fn layers(&self, size: (usize, usize)) -> Result<Vec<Layer>> {
         let mut layers = self.trunk.layers(size)?;
         if let Some(aux) = &self.aux {
-            let behind = layers.iter().rposition(|l| l.name.starts_with(BEFORE_AUX)).unwrap_or(0);
-            let [_, h, w] = layers[behind].output;
+            let behind = layers.iter().rposition(|l| l.name.starts_with(&self.before_aux)).unwrap_or(0);
             let mut own = vec![];
-            program_layers(aux.features.program(), (h, w), &mut own)?;
+            if let &[_, h, w] = layers[behind].output.as_slice() {
+                program_layers(aux.features.program(), (h, w), &mut own)?;
+            }
             let (outputs, inputs) = aux.weight.dims2()?;
             own.push(Layer {
                 name: "fc".into(),
                 kind: "linear",
-                output: [outputs, 1, 1],
+                output: vec![outputs, 1, 1],
                 parameters: outputs * (inputs + 1),
                 multiply_adds: outputs * inputs,
             });

@@ -1,7 +1,7 @@
 //! One family a file. The listing of this folder is the catalogue of architectures.
 //!
-//! Where a family's page says that starting values are the reference's, that is about the backbone: every head starts as
-//! PyTorch's linear layer.
+//! Where a family's page says that starting values are the reference's, that is about a linear head, too
+//! ([`Family::HEAD_START`](crate::Family)); other heads start alike behind all of them.
 
 mod airbench;
 mod attention;
@@ -21,7 +21,7 @@ mod vgg;
 mod vit;
 mod xception;
 
-pub use airbench::{Airbench, dirac, whitening};
+pub use airbench::{Airbench, whitening};
 pub use attention::{Attention, Form, ResidualAttention};
 pub use baseline::{Baseline, Norm};
 pub use convnext::ConvNext;
@@ -41,6 +41,7 @@ pub use vit::{Pooling, Vit};
 pub use xception::Xception;
 
 use crate::backbone::Entry;
+use crate::error::{Error, Result};
 
 /// All families, in the order in which their models are listed.
 pub const FAMILIES: &[Entry] = &[
@@ -60,3 +61,8 @@ pub const FAMILIES: &[Entry] = &[
     Entry::of::<Airbench>(),
     Entry::of::<Frozen>(),
 ];
+
+/// Rejects what is no probability of dropping something; `key` is the family's and the parameter's name.
+fn droppable(key: &str, p: f64) -> Result<()> {
+    if (0.0..1.0).contains(&p) { Ok(()) } else { Err(Error::Invalid(format!("{key} must be in 0..1, got {p}"))) }
+}

@@ -7,9 +7,11 @@
 //! activation behind the last unit, which both papers have; the stride of a bottleneck sits in its 3×3 convolution.
 
 use super::convolutional::{Convolutional, Stage};
+use super::droppable;
 use super::resnet::Unit;
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
+use crate::growth::{deeper, wider};
 use crate::ops::{Act, Program, block, k};
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
@@ -87,6 +89,12 @@ impl Family for PreActResNet {
         32
     }
 
+    /// Width: `width`, and not the stem's, as in wide ResNets; depth: `layers`.
+    fn grown(&self, width: f64, depth: f64) -> Option<Self> {
+        let layers = self.layers.iter().map(|&count| deeper(count, depth)).collect();
+        Some(Self { layers, width: wider(self.width, width, 1), ..self.clone() })
+    }
+
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
         Ok(Box::new(Convolutional::new(channels, self.stages(channels)?, vb)?))
     }
@@ -121,12 +129,8 @@ impl PreActResNet {
         if self.layers.is_empty() || self.layers.contains(&0) || channels * self.width * self.stem == 0 {
             return Err(Error::Invalid("preact_resnet: needs at least one unit per stage and one channel".into()));
         }
-        for (name, p) in [("unit_dropout", self.unit_dropout), ("drop_path", self.drop_path)] {
-            if !(0.0..1.0).contains(&p) {
-                return Err(Error::Invalid(format!("preact_resnet: {name} must be in 0..1, got {p}")));
-            }
-        }
-        Ok(())
+        droppable("preact_resnet: unit_dropout", self.unit_dropout)?;
+        droppable("preact_resnet: drop_path", self.drop_path)
     }
 
     fn unit(&self, reads: usize, width: usize, stride: usize, drop: f64) -> Result<Program> {

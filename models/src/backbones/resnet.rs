@@ -14,8 +14,10 @@
 //! akamaster/pytorch_resnet_cifar10, and kuangliu/pytorch-cifar's ResNet-18 with projections.
 
 use super::convolutional::{Convolutional, Stage};
+use super::droppable;
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
+use crate::growth::{deeper, wider};
 use crate::ops::{Act, Flow, Pool, Program, Window, block, k};
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
@@ -182,6 +184,13 @@ impl Family for ResNet {
         if cifar.contains(&name) { 32 } else { 224 }
     }
 
+    /// Width: `width`, of even channels; depth: `layers`.
+    fn grown(&self, width: f64, depth: f64) -> Option<Self> {
+        let layers = self.layers.iter().map(|&count| deeper(count, depth)).collect();
+        // Pad shortcuts and deep stems halve it.
+        Some(Self { layers, width: wider(self.width, width, 2), ..self.clone() })
+    }
+
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
         Ok(Box::new(Convolutional::new(channels, self.stages(channels)?, vb)?))
     }
@@ -228,10 +237,7 @@ impl ResNet {
         if !(0.0..=1.0).contains(&self.squeeze) {
             return Err(Error::Invalid(format!("resnet: squeeze must be in 0..=1, got {}", self.squeeze)));
         }
-        if !(0.0..1.0).contains(&self.drop_path) {
-            return Err(Error::Invalid(format!("resnet: drop_path must be in 0..1, got {}", self.drop_path)));
-        }
-        Ok(())
+        droppable("resnet: drop_path", self.drop_path)
     }
 
     fn stem(&self, channels: usize) -> Result<Program> {

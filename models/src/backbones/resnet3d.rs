@@ -9,6 +9,9 @@
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
 use crate::onnx::{Attribute, Graph, Value};
+use crate::growth::{deeper, wider};
+use crate::init::Start;
+use crate::layers::LinearStart;
 use crate::ops::{Act, CONV_INIT, Window, activate, batch_norm_eval, batch_norm_train, conv3d, k};
 use crate::pass::{Grad, Pass};
 use crate::summary::Layer;
@@ -36,7 +39,7 @@ pub enum Filter {
 /// | `layers` | 2, 2, 2, 2 | units per stage |
 /// | `width` | 64 | channels of the first stage; each further one doubles them |
 /// | `act` | relu | a name of [`Act`] |
-/// | `depth` | 16 | slices of a volume, for summaries alone |
+/// | `slices` | 16 | at least 1, slices of a volume, for summaries alone |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResNet3d {
@@ -49,17 +52,18 @@ pub struct ResNet3d {
     /// Activation.
     pub act: Act,
     /// Slices of a volume.
-    pub depth: usize,
+    pub slices: usize,
 }
 
 impl Default for ResNet3d {
     fn default() -> Self {
-        Self { filter: Filter::Full, layers: vec![2, 2, 2, 2], width: 64, act: Act::Relu, depth: 16 }
+        Self { filter: Filter::Full, layers: vec![2, 2, 2, 2], width: 64, act: Act::Relu, slices: 16 }
     }
 }
 
 impl Family for ResNet3d {
     const HEAD: &str = "fc";
+    const HEAD_START: LinearStart = LinearStart::unbiased(Start::Normal { std: 0.01 });
 
     fn presets() -> Vec<Preset<Self>> {
         let with = |filter| Self { filter, ..Self::default() };
@@ -74,10 +78,16 @@ impl Family for ResNet3d {
         112
     }
 
+    /// Width: `width`; depth: `layers`.
+    fn grown(&self, width: f64, depth: f64) -> Option<Self> {
+        let layers = self.layers.iter().map(|&count| deeper(count, depth)).collect();
+        Some(Self { layers, width: wider(self.width, width, 1), ..self.clone() })
+    }
+
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
-        if self.layers.is_empty() || self.layers.contains(&0) || self.width * self.depth * channels == 0 {
+        if self.layers.is_empty() || self.layers.contains(&0) || self.width * self.slices * channels == 0 {
             return Err(Error::Invalid(
-                "resnet3d: needs at least one unit per stage, one channel and one slice of depth".into(),
+                "resnet3d: needs at least one unit per stage, one channel and one slice".into(),
             ));
         }
         let stem = Unit { main: self.stem(Path::new(&vb, "stem", channels))?, past: None };
@@ -94,7 +104,7 @@ impl Family for ResNet3d {
             }
             stages.push((name, units));
         }
-        Ok(Box::new(Volumes { channels, width: reads, depth: self.depth, act: self.act, stages }))
+        Ok(Box::new(Volumes { channels, width: reads, slices: self.slices, act: self.act, stages }))
     }
 }
 
@@ -307,12 +317,12 @@ fn measure(steps: &[Step], volume: [usize; 3], layers: &mut Vec<Layer>) -> Resul
                 (d, (h, w)) = out.ok_or_else(|| {
                     Error::Invalid(format!("the window of '{name}' does not fit into a volume of {d}x{h}x{w}"))
                 })?;
-                let (parameters, output) = (weight.elem_count(), [weight.dims()[0], h, w]);
+                let (parameters, output) = (weight.elem_count(), vec![weight.dims()[0], d, h, w]);
                 let multiply_adds = parameters * d * h * w;
                 layers.push(Layer { name: name.clone(), kind: "conv", output, parameters, multiply_adds });
             }
             Step::Norm { name, weight, .. } => {
-                let (parameters, output) = (2 * weight.elem_count(), [weight.elem_count(), h, w]);
+                let (parameters, output) = (2 * weight.elem_count(), vec![weight.elem_count(), d, h, w]);
                 layers.push(Layer { name: name.clone(), kind: "batch_norm", output, parameters, multiply_adds: 0 });
             }
             Step::Shift(_) | Step::Act(_) => {}
@@ -345,7 +355,7 @@ impl Unit {
 struct Volumes {
     channels: usize,
     width: usize,
-    depth: usize,
+    slices: usize,
     act: Act,
     stages: Vec<(String, Vec<Unit>)>,
 }
@@ -397,6 +407,10 @@ impl Backbone for Volumes {
         self.width
     }
 
+    fn slices(&self) -> Option<usize> {
+        Some(self.slices)
+    }
+
     fn stages(&self) -> Vec<(String, Vec<String>)> {
         let variables = |units: &[Unit]| units.iter().flat_map(Unit::steps).flat_map(Step::variables).collect();
         self.stages.iter().map(|(name, units)| (name.clone(), variables(units))).collect()
@@ -411,7 +425,7 @@ impl Backbone for Volumes {
     }
 
     fn layers(&self, (height, width): (usize, usize)) -> Result<Vec<Layer>> {
-        let (mut layers, mut volume) = (vec![], [self.depth, height, width]);
+        let (mut layers, mut volume) = (vec![], [self.slices, height, width]);
         for unit in self.stages.iter().flat_map(|(_, units)| units) {
             let from = volume;
             volume = measure(&unit.main, from, &mut layers)?;

@@ -9,6 +9,9 @@
 use super::convolutional::{Convolutional, Stage};
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
+use crate::growth::{longer, wider};
+use crate::init::Start;
+use crate::layers::LinearStart;
 use crate::ops::{Act, Flow, Pool, block, concat, k};
 use candle_nn::VarBuilder;
 use candle_nn::init::{FanInOut, Init, NonLinearity, NormalOrUniform};
@@ -45,6 +48,7 @@ impl Default for SqueezeNet {
 impl Family for SqueezeNet {
     const HEAD: &str = "classifier.1";
     const HEAD_CONVOLVES: bool = true;
+    const HEAD_START: LinearStart = LinearStart::unbiased(Start::Normal { std: 0.01 });
 
     fn presets() -> Vec<Preset<Self>> {
         let fires = vec![vec![16, 16, 32], vec![32, 48, 48, 64], vec![64]];
@@ -57,6 +61,13 @@ impl Family for SqueezeNet {
 
     fn picture_size(_: &str) -> usize {
         224
+    }
+
+    /// Width: `stem` and the numbers in `fires`; depth: modules of each stage.
+    fn grown(&self, width: f64, depth: f64) -> Option<Self> {
+        let wide = |&squeezed: &usize| wider(squeezed, width, 1);
+        let fires = self.fires.iter().map(|stage| longer(stage, depth).iter().map(wide).collect()).collect();
+        Some(Self { stem: wide(&self.stem), fires, ..self.clone() })
     }
 
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {

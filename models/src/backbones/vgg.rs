@@ -6,8 +6,12 @@
 //! the network's own setting.
 
 use super::convolutional::{Convolutional, Stage};
+use super::droppable;
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
+use crate::growth::{deeper, wider};
+use crate::init::Start;
+use crate::layers::LinearStart;
 use crate::ops::{Act, CONV_INIT, Pool, block, k};
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
@@ -48,6 +52,7 @@ impl Default for Vgg {
 
 impl Family for Vgg {
     const HEAD: &str = "head.fc";
+    const HEAD_START: LinearStart = LinearStart::unbiased(Start::Normal { std: 0.01 });
 
     fn presets() -> Vec<Preset<Self>> {
         let vgg = |layers: [usize; 5], norm| Self { layers: layers.into(), norm, ..Self::default() };
@@ -67,6 +72,13 @@ impl Family for Vgg {
         224
     }
 
+    /// Width: `width`, `hidden`; depth: `layers`.
+    fn grown(&self, width: f64, depth: f64) -> Option<Self> {
+        let layers = self.layers.iter().map(|&count| deeper(count, depth)).collect();
+        let wide = |channels| wider(channels, width, 1);
+        Some(Self { layers, width: wide(self.width), hidden: wide(self.hidden), ..self.clone() })
+    }
+
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
         Ok(Box::new(Convolutional::new(channels, self.stages(channels)?, vb)?))
     }
@@ -80,6 +92,7 @@ impl Vgg {
                 "vgg: needs at least one convolution per stage, one channel and one hidden unit".into(),
             ));
         }
+        droppable("vgg: hidden_dropout", self.hidden_dropout)?;
         let mut stages = vec![];
         // The reference numbers convolutions, norms, activations and pools through.
         let (mut reads, mut at) = (channels, 0);

@@ -8,8 +8,12 @@
 //! the blocks and the networks with a distillation token are left out. Taps see the tokens, `[B, 1, 1 + h·w, C]`.
 
 use super::convolutional::{Sequence, Stage, on_vectors, pixels_first};
+use super::droppable;
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
+use crate::growth::{deeper, wider};
+use crate::init::Start;
+use crate::layers::LinearStart;
 use crate::onnx::{Graph, Value};
 use crate::ops::{Act, Node, Program, block, k, linear};
 use crate::pass::{Grad, Pass};
@@ -76,6 +80,7 @@ const EPS: f64 = 1e-6;
 
 impl Family for Vit {
     const HEAD: &str = "head";
+    const HEAD_START: LinearStart = LinearStart::unbiased(Start::Normal { std: 0.02 });
 
     fn presets() -> Vec<Preset<Self>> {
         let of = |width, heads| Self { width, heads, ..Self::default() };
@@ -91,6 +96,18 @@ impl Family for Vit {
 
     fn picture_size(_: &str) -> usize {
         224
+    }
+
+    /// Width: `width` in whole `heads`; depth: `depth`.
+    fn grown(&self, width: f64, depth: f64) -> Option<Self> {
+        let heads = wider(self.heads, width, 1);
+        // As many channels a head as before.
+        Some(Self {
+            heads,
+            width: self.width / self.heads.max(1) * heads,
+            depth: deeper(self.depth, depth),
+            ..self.clone()
+        })
     }
 
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
@@ -127,10 +144,7 @@ impl Vit {
         if !(self.mlp.is_finite() && self.mlp * self.width as f64 >= 1.0) {
             return Err(Error::Invalid(format!("vit: mlp must leave at least one channel, got {}", self.mlp)));
         }
-        if !(0.0..1.0).contains(&self.drop_path) {
-            return Err(Error::Invalid(format!("vit: drop_path must be in 0..1, got {}", self.drop_path)));
-        }
-        Ok(())
+        droppable("vit: drop_path", self.drop_path)
     }
 
     /// Attention, then two linear layers, each behind a norm and beside its input.
@@ -257,7 +271,7 @@ impl Backbone for Transformer {
         layers.push(Layer {
             name: "pos_embed".into(),
             kind: "embedding",
-            output: [self.config.width, 1, 1 + h * w],
+            output: vec![self.config.width, 1, 1 + h * w],
             parameters: self.cls_token.elem_count() + self.pos_embed.elem_count(),
             multiply_adds: 0,
         });

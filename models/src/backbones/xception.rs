@@ -6,6 +6,7 @@
 use super::convolutional::{Convolutional, Stage};
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
+use crate::growth::{deeper, wider};
 use crate::ops::{Act, Flow, Pool, Program, block, k};
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,14 @@ impl Family for Xception {
 
     fn picture_size(_: &str) -> usize {
         299
+    }
+
+    /// Width: `stem`, `entry`, `exit`; depth: `middle`.
+    fn grown(&self, width: f64, depth: f64) -> Option<Self> {
+        let wide = |channels| wider(channels, width, 1);
+        let (stem, exit) = (self.stem.map(wide), self.exit.map(wide));
+        let entry = self.entry.iter().map(|&channels| wide(channels)).collect();
+        Some(Self { stem, entry, middle: deeper(self.middle, depth), exit, ..self.clone() })
     }
 
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {

@@ -27,7 +27,7 @@ struct Built {
 }
 
 impl Part<dyn Head, Sizes> for Coral {
-    fn build(&self, Sizes { inputs, classes }: Sizes, vars: &mut Variables<'_>) -> Result<Box<dyn Head>> {
+    fn build(&self, Sizes { inputs, classes, .. }: Sizes, vars: &mut Variables<'_>) -> Result<Box<dyn Head>> {
         if classes < 2 {
             return Err(Error::Invalid(format!("coral: needs at least two classes, got {classes}")));
         }

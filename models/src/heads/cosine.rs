@@ -49,7 +49,7 @@ impl Part<dyn Head, Sizes> for Cosine {
         }
     }
 
-    fn build(&self, Sizes { inputs, classes }: Sizes, vars: &mut Variables<'_>) -> Result<Box<dyn Head>> {
+    fn build(&self, Sizes { inputs, classes, .. }: Sizes, vars: &mut Variables<'_>) -> Result<Box<dyn Head>> {
         let rows = classes * self.centres;
         vars.count(rows * inputs);
         let weight = vars.weight("weight", (rows, inputs), Start::XavierUniform { gain: 1.0 })?;

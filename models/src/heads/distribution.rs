@@ -40,7 +40,7 @@ impl Part<dyn Head, Sizes> for Distribution {
         }
     }
 
-    fn build(&self, Sizes { inputs, classes }: Sizes, vars: &mut Variables<'_>) -> Result<Box<dyn Head>> {
+    fn build(&self, Sizes { inputs, classes, .. }: Sizes, vars: &mut Variables<'_>) -> Result<Box<dyn Head>> {
         let values = match self.values.len() {
             0 => (0..classes).map(|i| i as f64).collect(),
             count if count == classes => self.values.clone(),

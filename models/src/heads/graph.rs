@@ -62,7 +62,7 @@ impl Part<dyn Head, Sizes> for Graph {
         }
     }
 
-    fn build(&self, Sizes { inputs, classes }: Sizes, vars: &mut Variables<'_>) -> Result<Box<dyn Head>> {
+    fn build(&self, Sizes { inputs, classes, .. }: Sizes, vars: &mut Variables<'_>) -> Result<Box<dyn Head>> {
         let rows = self.confusion.len();
         if rows != classes {
             return Err(Error::Invalid(format!("graph: confusion has {rows} rows, but there are {classes} classes")));

@@ -20,8 +20,8 @@ struct Built {
 }
 
 impl Part<dyn Head, Sizes> for Linear {
-    fn build(&self, Sizes { inputs, classes }: Sizes, vars: &mut Variables<'_>) -> Result<Box<dyn Head>> {
-        Ok(Box::new(Built { layer: Dense::new(vars, "", [inputs, classes], true)?, classes }))
+    fn build(&self, Sizes { inputs, classes, start }: Sizes, vars: &mut Variables<'_>) -> Result<Box<dyn Head>> {
+        Ok(Box::new(Built { layer: Dense::started(vars, "", [inputs, classes], true, start)?, classes }))
     }
 }
 

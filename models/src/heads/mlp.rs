@@ -54,7 +54,7 @@ impl Part<dyn Head, Sizes> for Mlp {
         }
     }
 
-    fn build(&self, Sizes { inputs, classes }: Sizes, vars: &mut Variables<'_>) -> Result<Box<dyn Head>> {
+    fn build(&self, Sizes { inputs, classes, .. }: Sizes, vars: &mut Variables<'_>) -> Result<Box<dyn Head>> {
         let mut layers = vec![];
         let mut reads = inputs;
         for i in 0..=self.hidden.len() {

@@ -23,6 +23,7 @@ pub use multi_sample_dropout::MultiSampleDropout;
 pub use trajectory::{Trajectory, modes};
 
 use crate::onnx;
+use crate::layers::LinearStart;
 use crate::parts::{Choice, Entry, Table};
 use crate::pass::Pass;
 use candle_core::{Result, Tensor};
@@ -52,6 +53,8 @@ pub struct Sizes {
     pub inputs: usize,
     /// K.
     pub classes: usize,
+    /// How a head that is one linear layer starts: as the backbone's family says.
+    pub start: LinearStart,
 }
 
 /// All heads.

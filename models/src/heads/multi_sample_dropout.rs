@@ -52,7 +52,7 @@ impl Part<dyn Head, Sizes> for MultiSampleDropout {
         }
     }
 
-    fn build(&self, Sizes { inputs, classes }: Sizes, vars: &mut Variables<'_>) -> Result<Box<dyn Head>> {
+    fn build(&self, Sizes { inputs, classes, .. }: Sizes, vars: &mut Variables<'_>) -> Result<Box<dyn Head>> {
         let layer = Dense::new(vars, "", [inputs, classes], true)?;
         Ok(Box::new(Built { layer, config: self.clone(), classes }))
     }

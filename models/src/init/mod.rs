@@ -15,6 +15,7 @@ mod start;
 mod unfold;
 
 pub use lsuv::lsuv;
+pub(crate) use start::dirac;
 pub use start::{Rule, Start, restart};
 pub use unfold::{is_folded, unfold};
 

@@ -300,7 +300,7 @@ fn orthogonal(noise: &[f64], rows: usize) -> Vec<f64> {
 }
 
 /// One at the middle of the window of each channel's own filter.
-fn dirac(dims: &[usize], groups: usize) -> candle_core::Result<Vec<f64>> {
+pub(crate) fn dirac(dims: &[usize], groups: usize) -> candle_core::Result<Vec<f64>> {
     let &[out, inputs, ref window @ ..] = dims else {
         bail!("dirac: a convolution has at least two axes, got {dims:?}")
     };

@@ -2,6 +2,7 @@
 //!
 //! F32 on a CPU runs on the kernels of [`super::cpu`]; F64 gathers windows into rows (im2col) and multiplies matrices, the
 //! exact way that tests compare with. candle's own convolution loses non-square inputs and is slow in groups.
+#![allow(unsafe_code)]
 
 use super::cpu::conv::{forward, input_gradient, kernel, weight_gradient};
 use super::cpu::geometry;
@@ -198,7 +199,8 @@ impl Kernel2 for Conv {
         let shape = (g.sweep.batch, g.sweep.out_height, g.sweep.out_width, out);
         if let (Some(x), Some(w)) = (T::single(x), T::single(w)) {
             let sizes = g.sizes();
-            let mut y = unwritten(g.sweep.out_pixels() * out);
+            // SAFETY: kernels store every output.
+            let mut y = unsafe { unwritten(g.sweep.out_pixels() * out) };
             forward(kernel(&sizes), &sizes, Source::Dense(x), w, Sink::Store, &mut y);
             return Ok((T::of_single(y), shape.into()));
         }
@@ -251,7 +253,8 @@ impl Kernel2 for GradInput {
         let (out, each) = (g.out, g.sweep.out_pixels_each());
         if let (Some(dy), Some(w)) = (T::single(dy), T::single(w)) {
             let sizes = g.sizes();
-            let mut dx = unwritten(self.x.elem_count());
+            // SAFETY: kernels store the gradient of every input.
+            let mut dx = unsafe { unwritten(self.x.elem_count()) };
             input_gradient(kernel(&sizes), &sizes, Source::Dense(dy), w, Sink::Store, &mut dx);
             return Ok((T::of_single(dx), self.x.clone()));
         }

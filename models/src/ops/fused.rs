@@ -4,6 +4,7 @@
 //! the way in. Going back, the gradient of a convolution behind a norm is described likewise. So fusion follows from the
 //! values, not from a list of patterns. Differentiation is the chain rule on nodes in reverse order, each gradient in one
 //! of the forms of [`Slope`].
+#![allow(unsafe_code)]
 
 use super::activation::activate;
 use super::attention::{self, Heads};
@@ -22,6 +23,7 @@ use super::program::{Id, Node, Program};
 use super::upsample;
 use super::window::Window;
 use candle_core::{Device, Result, Tensor, Var, bail};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// How to walk through a program.
@@ -255,7 +257,8 @@ impl<'w> Walk<'w> {
                 Node::Input => vec![],
                 Node::Conv { x, at, weight, bias } => {
                     let g = self.geometry(&saved, id, *x, *at);
-                    let mut y = unwritten(size.len());
+                    // SAFETY: kernels store every output.
+                    let mut y = unsafe { unwritten(size.len()) };
                     let norm = matches!(plan.users[id][..], [user] if matches!(program.nodes[user], Node::Norm { .. }));
                     let sink = if self.train && norm && bias.is_none() { Sink::Moments } else { Sink::Store };
                     let source = self.source(&saved, ends, *x);
@@ -388,7 +391,8 @@ impl<'w> Walk<'w> {
                     y
                 }
                 Node::Concat { xs } => {
-                    let mut y = unwritten(size.len());
+                    // SAFETY: the maps have as many channels together, and all are copied.
+                    let mut y = unsafe { unwritten(size.len()) };
                     let mut first = 0;
                     for x in xs {
                         let own = program.channels[*x];
@@ -617,10 +621,11 @@ impl<'w> Walk<'w> {
                     match &mut slopes[*x] {
                         Slope::Gated { plus, .. } => maps::add(plus, &share),
                         _ => {
-                            let mut t = unwritten(from.len());
-                            for (t, share) in t.chunks_exact_mut(from.pixels * c).zip(share.chunks_exact(c)) {
-                                t.chunks_exact_mut(c).for_each(|t| t.copy_from_slice(share));
-                            }
+                            let each = share.chunks_exact(c);
+                            let t = each
+                                .flat_map(|share| std::iter::repeat_n(share, from.pixels))
+                                .collect::<Vec<_>>()
+                                .concat();
                             self.give(&saved, ends, &mut slopes, *x, Numbers::own(t));
                         }
                     }
@@ -661,10 +666,7 @@ impl<'w> Walk<'w> {
                 Node::PadChannels { x, before, .. } => {
                     let d = self.dense(&saved, ends, id, slope);
                     let own = program.channels[*x];
-                    let mut dx = unwritten(d.len() / c * own);
-                    dx.chunks_exact_mut(own).zip(d.chunks_exact(c)).for_each(|(dx, d)| {
-                        dx.copy_from_slice(&d[*before..before + own]);
-                    });
+                    let dx = cut(&d, c, *before..before + own);
                     self.give(&saved, ends, &mut slopes, *x, Numbers::own(dx));
                 }
                 Node::DropPath { x, .. } => {
@@ -687,10 +689,7 @@ impl<'w> Walk<'w> {
                     for x in xs {
                         let own = program.channels[*x];
                         if needs[*x] {
-                            let mut dx = unwritten(d.len() / c * own);
-                            dx.chunks_exact_mut(own).zip(d.chunks_exact(c)).for_each(|(dx, d)| {
-                                dx.copy_from_slice(&d[first..first + own]);
-                            });
+                            let dx = cut(&d, c, first..first + own);
                             self.give(&saved, ends, &mut slopes, *x, Numbers::own(dx));
                         }
                         first += own;
@@ -792,7 +791,8 @@ impl<'w> Walk<'w> {
             backward(Sink::Add, &mut dx);
             return Slope::Dense(Numbers::own(dx));
         }
-        let mut dx = unwritten(self.size(saved, x).len());
+        // SAFETY: `backward` stores the gradient of every input with either of these sinks.
+        let mut dx = unsafe { unwritten(self.size(saved, x).len()) };
         // The only reader of a described value also masks its gradient, and sums what the norm needs.
         let described = self.plan.single(x).then(|| self.source(saved, ends, x));
         if let (Some(Source::Described { x: y, scale, shift, f, gate: None }), Some((norm, _))) =
@@ -899,6 +899,13 @@ impl Affine {
             channels.map(|c| (-f64::from(self.scale[c]) * one[c] / count - slope(c) * f64::from(self.mean[c])) as f32);
         [self.scale.clone(), b, c.collect()]
     }
+}
+
+/// Of each of the rows of `width` numbers those of `range`.
+fn cut(rows: &[f32], width: usize, range: Range<usize>) -> Vec<f32> {
+    let mut cut = Vec::with_capacity(rows.len() / width * range.len());
+    rows.chunks_exact(width).for_each(|row| cut.extend_from_slice(&row[range.clone()]));
+    cut
 }
 
 /// What each row and each column of windows of a pool weighs in its averages.

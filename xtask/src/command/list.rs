@@ -58,7 +58,7 @@ fn rows(kind: Kind) -> Result<Vec<Row>> {
     })
 }
 
-/// With what each needs for a picture of the size that it was made for, and as many classes as its pictures usually have:
+/// With what each needs for a picture, or a volume of 16 slices, of the size that it was made for, and as many classes as its pictures usually have:
 /// ten at 32 pixels as CIFAR-10, else a thousand as ImageNet.
 fn of_models() -> Result<Vec<Row>> {
     let row = |(name, doc): (&str, &str)| {
@@ -68,13 +68,15 @@ fn of_models() -> Result<Vec<Row>> {
         let summary = Network::new(&config, models::init::outline())?.summary((size, size))?;
         let (parameters, multiply_adds) = (summary.parameters(), summary.multiply_adds());
         let (millions, billions) = (parameters as f64 / 1e6, multiply_adds as f64 / 1e9);
-        Ok(Row {
-            text: format!("{size:3} px  {millions:7.2} M  {billions:7.3} G  {doc}"),
-            json: json!({
-                "about": doc, "size": size, "classes": classes, "parameters": parameters, "multiply_adds": multiply_adds,
-            }),
-            name: name.into(),
-        })
+        let mut json = json!({
+            "about": doc, "size": size, "classes": classes, "parameters": parameters, "multiply_adds": multiply_adds,
+        });
+        let mut pixels = size.to_string();
+        if let [_, depth, _, _] = summary.input[..] {
+            json["depth"] = depth.into();
+            pixels = format!("{depth}×{size}");
+        }
+        Ok(Row { text: format!("{pixels:>6} px  {millions:7.2} M  {billions:7.3} G  {doc}"), json, name: name.into() })
     };
     models::models().into_iter().map(row).collect()
 }

@@ -1,4 +1,5 @@
 //! Which kernel a convolution takes: a function of its shape.
+#![allow(unsafe_code)]
 
 use super::depthwise::{Depthwise, depthwise_both, depthwise_weights};
 use super::geometry::Geometry;
@@ -133,7 +134,8 @@ pub(crate) fn gradients(
     if kernel == Kernel::Depthwise
         && let Some((sums, gathered)) = depthwise_both(g, x, dy, w, sink, dx)
     {
-        let mut dw = unwritten(g.co * g.size * g.size);
+        // SAFETY: every weight is put in its place.
+        let mut dw = unsafe { unwritten(g.co * g.size * g.size) };
         weight::outputs_first(&gathered.data, g.co, 1, g.size * g.size, gathered.step, &mut dw);
         return (sums, dw);
     }
@@ -151,7 +153,8 @@ fn backward_panels(g: &Geometry, w: &[f32]) -> Panels {
 pub(crate) fn weight_gradient(kernel: Kernel, g: &Geometry, x: Source<'_>, dy: Source<'_>) -> Vec<f32> {
     let taps = g.taps();
     let (ci, co) = (g.ci / g.groups, g.co / g.groups);
-    let mut dw = unwritten(g.co * ci * taps);
+    // SAFETY: each way puts every weight in its place.
+    let mut dw = unsafe { unwritten(g.co * ci * taps) };
     let order = |sums: &Gathered, groups: usize, inputs: usize, outputs: usize, dw: &mut [f32]| {
         let each = taps * inputs * sums.step;
         for (sum, dw) in sums.data.chunks_exact(each).zip(dw.chunks_exact_mut(dw.len() / groups)) {

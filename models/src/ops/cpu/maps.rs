@@ -1,4 +1,5 @@
 //! Passes over whole maps: what is left when convolutions take norms and activations along.
+#![allow(unsafe_code)]
 
 use super::act::{Curve, slope};
 use super::rows::{Layout, Sink, Source, Sums, ahead, by_curve, sweep};
@@ -36,7 +37,8 @@ fn block(channels: usize) -> usize {
 
 /// A described map, written out.
 pub(crate) fn materialize(source: Source<'_>, size: Size) -> Vec<f32> {
-    let mut out = unwritten(size.len());
+    // SAFETY: the strips are all of it, and each is filled.
+    let mut out = unsafe { unwritten(size.len()) };
     run(size.cut(&mut out), size.cost(), |strip, _| dispatch(Fill { source, size, strip }));
     out
 }
@@ -61,7 +63,8 @@ impl Work for Fill<'_, '_> {
 
 /// `f(a + b)`.
 pub(crate) fn sum(a: Source<'_>, b: Source<'_>, f: Curve, size: Size) -> Vec<f32> {
-    let mut out = unwritten(size.len());
+    // SAFETY: the strips are all of it, and each is filled.
+    let mut out = unsafe { unwritten(size.len()) };
     run(size.cut(&mut out), size.cost(), |strip, room| dispatch(Sum { a, b, f, size, strip, room }));
     out
 }
@@ -122,7 +125,8 @@ pub(crate) fn residual(
     branches: [Option<Branch<'_>>; 2],
     size: Size,
 ) -> (Vec<f32>, [Vec<f64>; 3]) {
-    let mut t = unwritten(size.len());
+    // SAFETY: the strips are all of it, and each is filled.
+    let mut t = unsafe { unwritten(size.len()) };
     let parts = run(size.cut(&mut t), size.cost(), |strip, _| dispatch(Residual { d, z, f, branches, size, strip }));
     let mut totals = [vec![0.0; size.channels], vec![0.0; size.channels], vec![0.0; size.channels]];
     for part in parts {

@@ -30,7 +30,8 @@ impl Panels {
     pub(crate) fn new(depth: usize, columns: usize, fill: impl Fn(Range<usize>, &mut [f32], usize) + Sync) -> Self {
         use rayon::prelude::*;
         let lanes = lanes();
-        let mut data = Scratch::new(depth * columns.next_multiple_of(lanes));
+        // SAFETY: a panel is filled from the first row to the last, with zeros behind the last column.
+        let mut data = unsafe { Scratch::new(depth * columns.next_multiple_of(lanes)) };
         let width = 2 * lanes;
         let task = |(panel, out): (usize, &mut [f32])| {
             let wide = out.len() / depth;

@@ -1,4 +1,5 @@
 //! 1×1 convolutions: a matrix product over pixels.
+#![allow(unsafe_code)]
 
 use super::matmul::{Column, Factor, Left, Right, lanes, product, transposed};
 use super::rows::{Layout, Sink, Source, Sums};
@@ -114,7 +115,8 @@ pub(crate) fn pointwise_weights(map: Map, x: Source<'_>, dy: Source<'_>, dw: &mu
     if parts.pixel_parts > 1 || step > c {
         let tasks = parts.tasks();
         let sums = run(tasks.clone(), cost, |(pixels, outputs), room| {
-            let mut sum = unwritten((outputs.1 - outputs.0) * step);
+            // SAFETY: the first products store, the others add to them.
+            let mut sum = unsafe { unwritten((outputs.1 - outputs.0) * step) };
             dispatch(Gradient { map, x, dy, n, pixels, outputs, sum: &mut sum, room });
             sum
         });
@@ -170,7 +172,8 @@ pub(crate) fn pointwise_both(
     if sum.step == c {
         return Some((sums, sum.data));
     }
-    let mut dw = unwritten(n * c);
+    // SAFETY: all rows are copied.
+    let mut dw = unsafe { unwritten(n * c) };
     sum.rows(c, &mut dw);
     Some((sums, dw))
 }
@@ -193,7 +196,8 @@ impl Work for Both<'_, '_> {
         let (c, n) = (self.map.channels, self.weights.depth);
         let (c_padded, n_padded) = (c.next_multiple_of(S::LANES), n.next_multiple_of(S::LANES));
         let (x_step, dy_step) = (apart(c_padded), apart(n_padded));
-        let mut gradient = unwritten(n * c_padded);
+        // SAFETY: the first products store, the others add to them.
+        let mut gradient = unsafe { unwritten(n * c_padded) };
         let mut sums = self.sink.sums(c);
         let block = block(c + n, 12).min(120);
         let mut at = self.pixels.0;
@@ -287,7 +291,8 @@ impl Parts {
         if whole == tasks.len() {
             return Gathered::sum(sums, step);
         }
-        let mut data = unwritten(self.depth * step);
+        // SAFETY: the first part of every column copies, the others add to it.
+        let mut data = unsafe { unwritten(self.depth * step) };
         for (i, (task, part)) in tasks.iter().zip(&sums).enumerate() {
             let (from, to) = task.1;
             let width = (to - from).next_multiple_of(lanes);

@@ -2,6 +2,7 @@
 //!
 //! Going back, each input gathers from the windows that saw it, so that its gradient is written once and can go through a
 //! sink. A maximum remembers which tap it was.
+#![allow(unsafe_code)]
 
 use super::geometry::Geometry;
 use super::rows::{Layout, Sink, Source, Sums};
@@ -48,8 +49,10 @@ fn seen(
 /// `shares`: what a window's row and column weigh in its mean.
 pub(crate) fn forward(kind: Kind, g: &Geometry, shares: &[Vec<f32>; 2], x: Source<'_>) -> (Vec<f32>, Vec<f32>) {
     let len = g.samples * g.oh * g.ow * g.ci;
-    let mut y = unwritten(len);
-    let mut which = if kind == Kind::Max { unwritten(len) } else { vec![] };
+    // SAFETY: the strips are all of it, and each writes the value of every window.
+    let mut y = unsafe { unwritten(len) };
+    // SAFETY: so does each of these strips the tap.
+    let mut which = if kind == Kind::Max { unsafe { unwritten(len) } } else { vec![] };
     let each = share(g.oh, 32usize.div_ceil(g.samples)).max(g.oh.min(4));
     let values = strips(&mut y, g.samples, g.oh, g.ow * g.ci, each);
     let mut places =

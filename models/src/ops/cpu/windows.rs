@@ -3,6 +3,7 @@
 //! A strip of rows is copied into scratch memory with its zero border, and the products read windows where they lie:
 //! of a row of outputs, each window is one step further. The gradient of the input is the same thing again, once for
 //! each phase of the stride.
+#![allow(unsafe_code)]
 
 use super::geometry::Geometry;
 use super::matmul::{Column, Left, Panels, Right, product, transposed};
@@ -299,7 +300,8 @@ impl Work for Gradient<'_, '_> {
         let wide = apart((to - from).next_multiple_of(S::LANES));
         let under_step = apart(g.ci.next_multiple_of(S::LANES));
         let result_step = (if g.groups == 1 { to - from } else { co }).next_multiple_of(S::LANES);
-        let mut sum = unwritten(g.taps() * g.ci * result_step);
+        // SAFETY: the first products store, the others add to them.
+        let mut sum = unsafe { unwritten(g.taps() * g.ci * result_step) };
         let width = (g.ow - 1) * g.stride + (g.across - 1) * g.dilation + 1;
         let (runs, len) = runs((g.size, g.across), g.dilation, width, g.ci, g.groups);
         let block = (ROOM / (width * g.ci * g.stride + g.ow * wide)).max(1);

@@ -159,7 +159,8 @@ impl<'a, const M: usize> Winograd<'a, M> {
     /// All transformed weights.
     fn weights(&self) -> Scratch {
         let (ci, co, each) = (self.from[2], self.to[2], self.each());
-        let mut data = Scratch::new(Self::SIDE * Self::SIDE * each);
+        // SAFETY: products read the rows of each matrix, which its filters write in whole vectors, and not what is behind them.
+        let mut data = unsafe { Scratch::new(Self::SIDE * Self::SIDE * each) };
         let out = Shared::new(&mut data);
         // A task transforms a vector of outputs for all inputs.
         let filter = |first: usize| Filter::<M> { w: self.w, ci, co, turned: self.turned, first, base: 0, each, out };
@@ -179,14 +180,16 @@ impl<'a, const M: usize> Winograd<'a, M> {
         let (matrices, tiles, pixels) = (Self::SIDE * Self::SIDE, lines.tiles(), self.samples * oh * ow);
         let step = self.from[2].next_multiple_of(lanes());
         let each = tiles * step + 16;
-        let mut values = Scratch::new(matrices * each);
+        // SAFETY: products read the rows of each matrix, which its tiles write in whole vectors, and not what is behind them.
+        let mut values = unsafe { Scratch::new(matrices * each) };
         let to = Shared::new(&mut values);
         run(lines.parts(16), cost, |(first, last), room| {
             let to = to.from(first * lines.across * step);
             dispatch(Tiles { winograd: self, source, lines, range: (first, last), to, step, each, room });
         });
         // For each vector of outputs all pixels.
-        let mut planes = Scratch::new(co.next_multiple_of(lanes()) * pixels);
+        // SAFETY: every block of planes is written by the task that has it.
+        let mut planes = unsafe { Scratch::new(co.next_multiple_of(lanes()) * pixels) };
         let blocks = planes.chunks_mut(2 * lanes() * pixels).enumerate().collect();
         run(blocks, cost, |(i, planes), room| {
             let columns = (2 * i * lanes(), planes.len() / pixels);
@@ -653,7 +656,9 @@ fn wide_weights<const M: usize>(
     let tiles = lines.tiles();
     let steps = (apart(g.ci.next_multiple_of(lanes())), apart(g.co.next_multiple_of(lanes())));
     let each = (tiles * steps.0 + 16, tiles * steps.1 + 16);
-    let (mut values, mut slopes) = (Scratch::new(matrices * each.0), Scratch::new(matrices * each.1));
+    // SAFETY: products read the rows of each matrix, which its tiles write in whole vectors, and not what is behind them.
+    let (mut values, mut slopes) =
+        (unsafe { Scratch::new(matrices * each.0) }, unsafe { Scratch::new(matrices * each.1) });
     let to = (Shared::new(&mut values), Shared::new(&mut slopes));
     let lift = Lift::<M> { g: *g, lines, x, dy, columns: (0, g.co) };
     run(lines.parts(16), cost, |(first, last), room| {
@@ -828,7 +833,8 @@ impl<const M: usize> Work for Gradient<'_, '_, M> {
         let (from, to) = self.columns;
         let (ci, co) = (g.ci.next_multiple_of(S::LANES), (to - from).next_multiple_of(S::LANES));
         let (x_step, y_step) = (apart(ci), apart(co));
-        let mut sum = unwritten(side * side * g.ci * co);
+        // SAFETY: the first products store, the others add to them.
+        let mut sum = unsafe { unwritten(side * side * g.ci * co) };
         let per_line = side * side * (ci + co) * lines.across;
         let block = (ROOM / per_line.max(1)).max(128usize.div_ceil(lines.across)).max(1);
         let mut line = self.tiles.0;
