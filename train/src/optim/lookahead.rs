@@ -56,7 +56,7 @@ impl Optimizer for Lookahead {
             }
         }
         self.of.optimizer.step(params, gradients, pace)?;
-        if t as usize % self.k == 0 {
+        if (t as usize).is_multiple_of(self.k) {
             for param in params.0.iter().filter(|param| param.lr_scale != 0.0) {
                 let slow = self.memory.slot_or(param, "slow", || Ok(param.var.as_detached_tensor()))?;
                 apply(&Back(self.alpha), [&param.var, &slow], [])?;
