@@ -62,7 +62,7 @@ impl Checkpoint {
 }
 
 /// All variables of a network as they are now.
-pub(crate) fn snapshot(vars: &VarMap) -> Result<BTreeMap<String, Tensor>> {
+pub(crate) fn copies(vars: &VarMap) -> candle_core::Result<BTreeMap<String, Tensor>> {
     variables(vars).into_iter().map(|(name, var)| Ok((name, var.as_detached_tensor().copy()?))).collect()
 }
 
@@ -105,6 +105,7 @@ pub fn load_weights(path: &Path, vars: &VarMap) -> Result<()> {
 
 /// Where training is; everything of it that is no tensor.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct State {
     /// Epochs done.
     pub epoch: usize,
@@ -118,8 +119,16 @@ pub struct State {
     pub loss_count: usize,
     /// Epochs since the best one.
     pub stale: usize,
-    /// Steps that the averaged weights have seen.
-    pub ema_steps: usize,
+    /// How many weights the averaged ones have seen.
+    pub averaged: usize,
+    /// Snapshots taken.
+    pub snapshots: usize,
+    /// Losses seen in all epochs.
+    pub seen: usize,
+    /// Running average of the losses.
+    pub usual: f64,
+    /// Returns to a good state.
+    pub rollbacks: usize,
     /// Whether training is over.
     pub finished: bool,
     /// One record an epoch.

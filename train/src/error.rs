@@ -86,3 +86,46 @@ pub enum Error {
 
 /// Result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Checks of one technique's parameters; every message names technique and key.
+pub(crate) struct Check {
+    kind: &'static str,
+    name: &'static str,
+}
+
+impl Check {
+    pub(crate) fn optimizer(name: &'static str) -> Self {
+        Self { kind: "optimizer", name }
+    }
+
+    pub(crate) fn schedule(name: &'static str) -> Self {
+        Self { kind: "schedule", name }
+    }
+
+    pub(crate) fn that(&self, holds: bool, why: impl FnOnce() -> String) -> Result<()> {
+        match holds {
+            true => Ok(()),
+            false => Err(Error::Invalid(format!("{} '{}': {}", self.kind, self.name, why()))),
+        }
+    }
+
+    /// 0 ≤ value < 1.
+    pub(crate) fn share(&self, key: &str, value: f64) -> Result<()> {
+        self.that((0.0..1.0).contains(&value), || format!("{key} must be in 0..1, got {value}"))
+    }
+
+    /// 0 ≤ value ≤ 1.
+    pub(crate) fn closed(&self, key: &str, value: f64) -> Result<()> {
+        self.that((0.0..=1.0).contains(&value), || format!("{key} must be in 0..=1, got {value}"))
+    }
+
+    /// value > 0 and finite.
+    pub(crate) fn positive(&self, key: &str, value: f64) -> Result<()> {
+        self.that(value > 0.0 && value.is_finite(), || format!("{key} must be positive, got {value}"))
+    }
+
+    /// value ≥ 0 and finite.
+    pub(crate) fn not_negative(&self, key: &str, value: f64) -> Result<()> {
+        self.that(value >= 0.0 && value.is_finite(), || format!("{key} must be at least 0, got {value}"))
+    }
+}

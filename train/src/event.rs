@@ -20,6 +20,21 @@ impl Scores {
     }
 }
 
+/// What a step looked like.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Measures {
+    /// What the loss is made of, if the task says.
+    pub parts: Vec<(String, f64)>,
+    /// The learning rates of all groups, from the highest on.
+    pub rates: Vec<f64>,
+    /// L2 norm of all gradients before any clipping; at a climb's top with an optimizer that climbs.
+    pub gradient_norm: f64,
+    /// L2 norm of all parameters.
+    pub weight_norm: f64,
+    /// How often training has gone back to a good state; each halved the learning rate.
+    pub rollbacks: usize,
+}
+
 /// What happened.
 #[derive(Debug)]
 pub enum Event<'a> {
@@ -33,6 +48,8 @@ pub enum Event<'a> {
         loss: Option<f64>,
         /// Learning rate used.
         lr: f64,
+        /// What else there is to know, every `log_every` steps.
+        measures: Option<&'a Measures>,
     },
     /// An epoch with its validation.
     Epoch {

@@ -20,10 +20,10 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`optim`] | SGD and AdamW with state that can be saved |
-//! | [`schedule`] | constant, step, multi-step, cosine, one-cycle, each with a linear warm-up |
-//! | [`clip`] | by global norm |
-//! | [`Ema`] | averaged weights |
+//! | [`optim`] | SGD, Adam and their relatives, for large batches, around each other; state that can be saved |
+//! | [`schedule`] | steps, powers, cosines, cycles, plateaus, for rate, momentum and decay; a linear warm-up before any |
+//! | [`clip`] | by global norm, by value, by unit; centralization |
+//! | [`Ema`], [`Swa`], [`greedy_soup`] | averaged weights |
 //! | [`checkpoint`] | files that a crash cannot break, resumed bit by bit |
 //! | [`Event`], [`Flow`], [`Hook`] | what observers see and may ask for |
 
@@ -34,13 +34,14 @@ mod error;
 mod event;
 pub mod optim;
 mod params;
+pub mod regularize;
 pub mod schedule;
 mod task;
 mod trainer;
 
-pub use average::Ema;
+pub use average::{Ema, Rise, Soup, Swa, greedy_soup, mean};
 pub use error::{BoxError, Error, Result};
-pub use event::{Event, Flow, Hook, Scores};
+pub use event::{Event, Flow, Hook, Measures, Scores};
 pub use params::{Gradients, Param, Params, is_statistic, variables};
 pub use task::{Progress, Supervised, Task, supervised};
 pub use trainer::{Outcome, TrainConfig, Trainer};

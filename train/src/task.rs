@@ -36,6 +36,10 @@ pub trait Task {
     type Batch;
     /// Scalar mean loss of `batch`.
     fn loss(&self, batch: &Self::Batch, at: Progress) -> Result<Tensor>;
+    /// What the last loss was made of, by name; asked only for steps that are logged.
+    fn parts(&self) -> Vec<(String, f64)> {
+        vec![]
+    }
 }
 
 /// Learning from targets: `forward` predicts, `criterion` compares.

@@ -26,18 +26,21 @@ impl Toy {
     }
 
     /// Trains until the end or until `interrupt` optimizer steps are done; returns whether it is finished.
-    fn run(&self, folder: &Path, optimizer: &str, interrupt: Option<usize>, resume: bool) -> bool {
+    fn run(&self, folder: &Path, (optimizer, guard): (&str, usize), interrupt: Option<usize>, resume: bool) -> bool {
         let config = TrainConfig {
             epochs: 6,
             lr: 0.05,
             accumulate: 2,
             clip_norm: Some(0.5),
-            ema: Some(0.9),
+            ema: (optimizer != "lookahead").then_some(0.9),
+            swa: (optimizer == "lookahead").then_some(0.3),
             patience: Some(3),
             folder: Some(folder.into()),
             save_every: 4,
             log_every: 2,
             fingerprint: "toy".into(),
+            guard,
+            ..Default::default()
         };
         let all = variables(&self.vars);
         let (a, b, mean) = (all["a.weight"].clone(), all["b.weight"].clone(), all["bn.running_mean"].clone());
@@ -78,18 +81,20 @@ impl Toy {
 
 #[test]
 fn resumed_runs_end_with_the_same_bits() {
-    for optimizer in ["sgd", "adamw"] {
+    for (optimizer, guard, every) in
+        [("sgd", 0, 1), ("adamw", 3, 1), ("sam", 0, 4), ("lookahead", 2, 4), ("muon", 0, 4)]
+    {
         let whole = tempfile::tempdir().unwrap();
         let toy = Toy::new();
-        assert!(toy.run(whole.path(), optimizer, None, false));
+        assert!(toy.run(whole.path(), (optimizer, guard), None, false));
         let steps = 6 * BATCHES.div_ceil(2);
-        for interrupt in 1..steps {
+        for interrupt in (1..steps).step_by(every) {
             let folder = tempfile::tempdir().unwrap();
-            if Toy::new().run(folder.path(), optimizer, Some(interrupt), false) {
+            if Toy::new().run(folder.path(), (optimizer, guard), Some(interrupt), false) {
                 continue; // early stopping came first
             }
             let again = Toy::new();
-            assert!(again.run(folder.path(), optimizer, None, true), "{interrupt}");
+            assert!(again.run(folder.path(), (optimizer, guard), None, true), "{interrupt}");
             assert_eq!(again.bits(), toy.bits(), "{optimizer}: interrupted at step {interrupt}");
             for file in ["weights.safetensors", "last.safetensors", "state.json"] {
                 let read = |folder: &tempfile::TempDir| std::fs::read(folder.path().join(file)).unwrap();
@@ -103,9 +108,9 @@ fn resumed_runs_end_with_the_same_bits() {
 fn a_finished_run_resumes_to_its_best_weights() {
     let folder = tempfile::tempdir().unwrap();
     let toy = Toy::new();
-    toy.run(folder.path(), "sgd", None, false);
+    toy.run(folder.path(), ("sgd", 0), None, false);
     let again = Toy::new();
-    assert!(again.run(folder.path(), "sgd", None, true));
+    assert!(again.run(folder.path(), ("sgd", 0), None, true));
     assert_eq!(again.bits(), toy.bits());
 }
 
@@ -113,7 +118,7 @@ fn a_finished_run_resumes_to_its_best_weights() {
 fn broken_and_foreign_checkpoints_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let toy = Toy::new();
-    toy.run(folder.path(), "sgd", Some(3), false);
+    toy.run(folder.path(), ("sgd", 0), Some(3), false);
     let path = folder.path().join("last.safetensors");
     let whole = std::fs::read(&path).unwrap();
     let resume = |fingerprint: &str, vars: &VarMap| {

@@ -6,6 +6,7 @@ use crate::predict;
 use anyhow::{Result, anyhow};
 use augment::Views;
 use std::time::Instant;
+use train::optim::Pace;
 use train::{Gradients, Progress as At, Task};
 
 /// Steps before the clock runs: the first ones fill caches.
@@ -32,8 +33,12 @@ pub fn try_step(training: &Training<'_>, fold: &Fold) -> Result<Seconds> {
     let mut clock = Instant::now();
     for step in fold.first_steps(training.parts).take(WARM + TIMED) {
         let step = step.map_err(|error| anyhow!(error))?;
-        let gradients = Gradients::take(&fold.loss(&step, at)?.backward()?, &params)?;
-        optimizer.step(&params, &gradients, training.recipe.train.lr * 1e-3)?;
+        let mut gradients = Gradients::take(&fold.loss(&step, at)?.backward()?, &params)?;
+        if optimizer.climbs() {
+            optimizer.climb(&params, &gradients)?;
+            gradients = Gradients::take(&fold.loss(&step, at)?.backward()?, &params)?;
+        }
+        optimizer.step(&params, &gradients, Pace::new(training.recipe.train.lr * 1e-3))?;
         times.push(clock.elapsed().as_secs_f64());
         clock = Instant::now();
     }

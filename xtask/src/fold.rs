@@ -254,6 +254,7 @@ impl Training<'_> {
             save_every: train.save_every,
             log_every: train.log_every,
             fingerprint: format!("{}/{}", self.fingerprint, fold.number),
+            ..TrainConfig::default()
         };
         let optimizer = assemble::optimizer(self.recipe)?;
         let params = fold.params(self.recipe);
@@ -481,7 +482,7 @@ impl Watch {
             scalars.push(&Scalar { step, epoch, fold: self.fold, name: name.into(), value })
         };
         match event {
-            Event::Step { epoch, step, loss, lr } => {
+            Event::Step { epoch, step, loss, lr, .. } => {
                 self.stretch.at((step * self.pictures_per_step) as u64);
                 if let Some(loss) = loss {
                     push(*step, *epoch, "train/loss", *loss)?;

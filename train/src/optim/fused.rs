@@ -2,16 +2,52 @@
 //!
 //! Written with plain candle operations a step of SGD is five passes and five new tensors.
 
+use super::rule::{Lane, Rule};
 use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Result, Storage, Tensor, bail};
 use rayon::prelude::*;
+use std::array::from_fn;
 use std::cell::RefCell;
 
-/// Numbers that a thread updates at a time.
+/// Numbers of each tensor that a thread takes at a time; sums are added in the order of these pieces.
 const PIECE: usize = 1 << 14;
 
-/// Whether [`update`] takes them.
-pub(crate) fn fits(tensors: &[&Tensor]) -> bool {
-    tensors.iter().all(|t| matches!(t.device(), Device::Cpu) && t.dtype() == DType::F32 && t.is_contiguous())
+/// Numbers of each tensor that are computed together.
+const BLOCK: usize = 64;
+
+/// Whether [`apply`] takes them.
+pub(crate) fn fits<'a>(mut tensors: impl Iterator<Item = &'a Tensor>) -> bool {
+    tensors.all(|t| matches!(t.device(), Device::Cpu) && t.dtype() == DType::F32 && t.is_contiguous())
+}
+
+/// [`super::rule::apply`] in one pass.
+pub(crate) fn apply<const W: usize, const R: usize, const S: usize>(
+    rule: &impl Rule<W, R, S>,
+    written: &[Tensor; W],
+    read: [&Tensor; R],
+) -> Result<[f64; S]> {
+    let guards = read.map(Tensor::storage_and_layout);
+    let mut slices = [&[][..]; R];
+    for (slice, (storage, layout)) in slices.iter_mut().zip(&guards) {
+        match (&**storage, layout.contiguous_offsets()) {
+            (Storage::Cpu(CpuStorage::F32(v)), Some((start, end))) => *slice = &v[start..end],
+            _ => return refuse(),
+        }
+    }
+    let mut sums = [0.0; S];
+    edit(written, Vec::with_capacity(W), &mut |held| {
+        let Ok(held) = <[&mut [f32]; W]>::try_from(held) else { return refuse() };
+        let n = held.first().map(|s| s.len()).or(slices.first().map(|s| s.len())).unwrap_or(0);
+        if held.iter().any(|s| s.len() != n) || slices.iter().any(|s| s.len() != n) {
+            bail!("an update in place needs tensors of one shape");
+        }
+        sums = run(rule, n, held, slices);
+        Ok(())
+    })?;
+    Ok(sums)
+}
+
+fn refuse<T>() -> Result<T> {
+    bail!("an update in place needs contiguous F32 tensors on the CPU")
 }
 
 type Edit<'a> = &'a mut dyn FnMut(&mut [f32]) -> Result<()>;
@@ -25,60 +61,125 @@ impl InplaceOp1 for InPlace<'_> {
     fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
         match (storage, layout.contiguous_offsets()) {
             (CpuStorage::F32(v), Some((start, end))) => (self.0.borrow_mut())(&mut v[start..end]),
-            _ => bail!("an update in place needs contiguous F32 tensors on the CPU"),
+            _ => refuse(),
         }
     }
 }
 
-fn edit(tensor: &Tensor, f: Edit<'_>) -> Result<()> {
-    tensor.inplace_op1(&InPlace(RefCell::new(f)))
+/// `f` on the numbers of all of `rest`, after those that are `held` already.
+fn edit(rest: &[Tensor], held: Vec<&mut [f32]>, f: &mut dyn FnMut(Vec<&mut [f32]>) -> Result<()>) -> Result<()> {
+    let Some((first, rest)) = rest.split_first() else { return f(held) };
+    let mut held = Some(held);
+    let mut inside = |slice: &mut [f32]| {
+        let mut all: Vec<&mut [f32]> = held.take().unwrap_or_default();
+        all.push(slice);
+        edit(rest, all, f)
+    };
+    first.inplace_op1(&InPlace(RefCell::new(&mut inside)))
 }
 
-fn read(tensor: &Tensor, f: impl FnOnce(&[f32]) -> Result<()>) -> Result<()> {
-    let (storage, layout) = tensor.storage_and_layout();
-    match (&*storage, layout.contiguous_offsets()) {
-        (Storage::Cpu(CpuStorage::F32(v)), Some((start, end))) => f(&v[start..end]),
-        _ => bail!("an update in place needs contiguous F32 tensors on the CPU"),
+fn run<const W: usize, const R: usize, const S: usize>(
+    rule: &impl Rule<W, R, S>,
+    n: usize,
+    written: [&mut [f32]; W],
+    read: [&[f32]; R],
+) -> [f64; S] {
+    let mut written = written.map(|s| s.chunks_mut(PIECE));
+    let mut read = read.map(|s| s.chunks(PIECE));
+    let cut = |_| {
+        (
+            written.each_mut().map(|c| c.next().unwrap_or_default()),
+            read.each_mut().map(|c| c.next().unwrap_or_default()),
+        )
+    };
+    let pieces: Vec<_> = (0..n.div_ceil(PIECE)).map(cut).collect();
+    let sums: Vec<[f64; S]> = match pieces.len() {
+        // Small ones are done before another thread would have heard of them.
+        0 | 1 => pieces.into_iter().map(|(written, read)| widest(rule, written, read)).collect(),
+        _ => pieces.into_par_iter().map(|(written, read)| widest(rule, written, read)).collect(),
+    };
+    from_fn(|s| sums.iter().map(|piece| piece[s]).sum())
+}
+
+/// A piece with the widest vectors that there are. They change no number: nothing is contracted or reordered.
+#[allow(unsafe_code)]
+fn widest<const W: usize, const R: usize, const S: usize>(
+    rule: &impl Rule<W, R, S>,
+    written: [&mut [f32]; W],
+    read: [&[f32]; R],
+) -> [f64; S] {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::arch::is_x86_feature_detected!("avx512f") {
+            // SAFETY: the processor has AVX-512.
+            return unsafe { with_avx512(rule, written, read) };
+        }
+        if std::arch::is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has AVX2.
+            return unsafe { with_avx2(rule, written, read) };
+        }
     }
+    piece(rule, written, read)
 }
 
-/// `f(p, g, state)` for every number of a parameter.
-pub(crate) fn update1(p: &Tensor, g: &Tensor, v: &Tensor, f: impl Fn(&mut f32, f32, &mut f32) + Sync) -> Result<()> {
-    edit(v, &mut |v| {
-        edit(p, &mut |p| {
-            read(g, |g| {
-                let pieces = p.par_chunks_mut(PIECE).zip(v.par_chunks_mut(PIECE)).zip(g.par_chunks(PIECE));
-                pieces.for_each(|((p, v), g)| p.iter_mut().zip(v).zip(g).for_each(|((p, v), g)| f(p, *g, v)));
-                Ok(())
-            })
-        })
-    })
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn with_avx512<const W: usize, const R: usize, const S: usize>(
+    rule: &impl Rule<W, R, S>,
+    written: [&mut [f32]; W],
+    read: [&[f32]; R],
+) -> [f64; S] {
+    piece(rule, written, read)
 }
 
-/// The same with two numbers of state.
-pub(crate) fn update2(
-    p: &Tensor,
-    g: &Tensor,
-    [m, v]: [&Tensor; 2],
-    f: impl Fn(&mut f32, f32, &mut f32, &mut f32) + Sync,
-) -> Result<()> {
-    edit(m, &mut |m| {
-        edit(v, &mut |v| {
-            edit(p, &mut |p| {
-                read(g, |g| {
-                    let state = m.par_chunks_mut(PIECE).zip(v.par_chunks_mut(PIECE));
-                    let pieces = p.par_chunks_mut(PIECE).zip(state).zip(g.par_chunks(PIECE));
-                    pieces.for_each(|((p, (m, v)), g)| {
-                        p.iter_mut().zip(m.iter_mut().zip(v)).zip(g).for_each(|((p, (m, v)), g)| f(p, *g, m, v));
-                    });
-                    Ok(())
-                })
-            })
-        })
-    })
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn with_avx2<const W: usize, const R: usize, const S: usize>(
+    rule: &impl Rule<W, R, S>,
+    written: [&mut [f32]; W],
+    read: [&[f32]; R],
+) -> [f64; S] {
+    piece(rule, written, read)
 }
 
-/// A copy of every tensor: what is updated in place must not change in a checkpoint that is still to be written.
-pub(crate) fn snapshot(state: &super::State) -> super::State {
-    state.iter().map(|(name, t)| (name.clone(), t.copy().unwrap_or_else(|_| t.clone()))).collect()
+/// Block by block through buffers of their own: the compiler need not fear that tensors overlap.
+#[inline(always)]
+fn piece<const W: usize, const R: usize, const S: usize>(
+    rule: &impl Rule<W, R, S>,
+    mut written: [&mut [f32]; W],
+    read: [&[f32]; R],
+) -> [f64; S] {
+    let n = written.first().map(|s| s.len()).or(read.first().map(|s| s.len())).unwrap_or(0);
+    let (mut w, mut r, mut t) = ([[0f32; BLOCK]; W], [[0f32; BLOCK]; R], [[0f32; BLOCK]; S]);
+    let mut sums = [[0f64; BLOCK]; S];
+    let mut start = 0;
+    while start < n {
+        let count = BLOCK.min(n - start);
+        for (block, slice) in w.iter_mut().zip(&written) {
+            block[..count].copy_from_slice(&slice[start..start + count]);
+        }
+        for (block, slice) in r.iter_mut().zip(&read) {
+            block[..count].copy_from_slice(&slice[start..start + count]);
+        }
+        for i in 0..BLOCK {
+            let (new, terms) = rule.at(w.each_ref().map(|b| Lane(b[i])), r.each_ref().map(|b| Lane(b[i])));
+            for (block, new) in w.iter_mut().zip(new) {
+                block[i] = new.0;
+            }
+            for (block, term) in t.iter_mut().zip(terms) {
+                block[i] = term.0;
+            }
+        }
+        for (block, slice) in w.iter().zip(&mut written) {
+            slice[start..start + count].copy_from_slice(&block[..count]);
+        }
+        for (sum, terms) in sums.iter_mut().zip(&t) {
+            // What lies behind the end has been computed, but is nothing.
+            for (sum, term) in sum.iter_mut().zip(&terms[..count]) {
+                *sum += f64::from(*term);
+            }
+        }
+        start += count;
+    }
+    sums.map(|lanes| lanes.iter().sum())
 }

@@ -1,14 +1,44 @@
 //! Optimizers: from gradients to new parameters, with state that can be saved.
 
+mod adadelta;
+mod adafactor;
+mod adam;
 mod adamw;
+mod asam;
 mod fused;
+mod inner;
+mod lamb;
+mod lars;
+mod lion;
+mod lookahead;
+mod memory;
+mod muon;
+mod nadam;
+mod radam;
+mod rmsprop;
+pub(crate) mod rule;
+mod sam;
 mod sgd;
 
+pub use adadelta::Adadelta;
+pub use adafactor::Adafactor;
+pub use adam::Adam;
 pub use adamw::AdamW;
+pub use asam::Asam;
+pub use inner::Inner;
+pub use lamb::Lamb;
+pub use lars::Lars;
+pub use lion::Lion;
+pub use lookahead::Lookahead;
+pub use muon::Muon;
+pub use nadam::Nadam;
+pub use radam::Radam;
+pub use rmsprop::RmsProp;
+pub use sam::Sam;
 pub use sgd::Sgd;
 
 use crate::error::{Error, Result};
-use crate::params::{Gradients, Params};
+use crate::params::{Gradients, Param, Params};
 use candle_core::Tensor;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -17,12 +47,47 @@ use std::collections::BTreeMap;
 /// Tensors and counters of an optimizer by name.
 pub type State = BTreeMap<String, Tensor>;
 
+/// How a step is taken: what schedules say about it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pace {
+    /// Learning rate; each parameter multiplies it by its own `lr_scale`.
+    pub lr: f64,
+    /// Multiplies the optimizer's momentum: μ, or β₁ of Adam and its relatives.
+    pub momentum: f64,
+    /// Multiplies the optimizer's weight decay.
+    pub decay: f64,
+}
+
+impl Pace {
+    /// Learning rate `lr`, momentum and weight decay as they are.
+    pub fn new(lr: f64) -> Self {
+        Self { lr, momentum: 1.0, decay: 1.0 }
+    }
+
+    fn lr(&self, param: &Param) -> f64 {
+        self.lr * param.lr_scale
+    }
+
+    fn decay(&self, param: &Param, weight_decay: f64) -> f64 {
+        if param.decay { weight_decay * self.decay } else { 0.0 }
+    }
+}
+
 /// Moves parameters against their gradients.
 pub trait Optimizer: Send {
-    /// One step with learning rate `lr`, which each parameter multiplies by its own `lr_scale`.
-    fn step(&mut self, params: &Params, gradients: &Gradients, lr: f64) -> candle_core::Result<()>;
-    /// Everything that a later step depends on.
-    fn state(&self) -> State;
+    /// One step.
+    fn step(&mut self, params: &Params, gradients: &Gradients, pace: Pace) -> candle_core::Result<()>;
+    /// Whether each step begins with [`Optimizer::climb`].
+    fn climbs(&self) -> bool {
+        false
+    }
+    /// Goes to where the loss is higher. The gradients of the same batch there are wanted by the next
+    /// [`Optimizer::step`], which goes back first.
+    fn climb(&mut self, _: &Params, _: &Gradients) -> candle_core::Result<()> {
+        Ok(())
+    }
+    /// Copies of everything that a later step depends on.
+    fn state(&self) -> candle_core::Result<State>;
     /// Takes back what [`Optimizer::state`] gave.
     fn restore(&mut self, state: State) -> candle_core::Result<()>;
     /// Rejects impossible parameters.
@@ -50,10 +115,38 @@ impl Entry {
     }
 }
 
-/// All optimizers.
+/// All optimizers; the last three work around another one.
 pub const OPTIMIZERS: &[Entry] = &[
-    Entry::of::<AdamW>("adamw", "Adam with decoupled weight decay (Loshchilov & Hutter 2019)."),
     Entry::of::<Sgd>("sgd", "Stochastic gradient descent with momentum, Nesterov's if wanted (Sutskever et al. 2013)."),
+    Entry::of::<Adam>("adam", "Steps scaled by running moments of the gradients (Kingma & Ba 2015)."),
+    Entry::of::<AdamW>("adamw", "Adam with decoupled weight decay (Loshchilov & Hutter 2019)."),
+    Entry::of::<Nadam>("nadam", "Adam with Nesterov's momentum (Dozat 2016)."),
+    Entry::of::<Radam>("radam", "Adam that waits until its second moment can be trusted (Liu et al. 2020)."),
+    Entry::of::<RmsProp>(
+        "rmsprop",
+        "Gradients over their running root mean square, PyTorch's or TensorFlow's (Hinton 2012).",
+    ),
+    Entry::of::<Adadelta>("adadelta", "Steps as large as recent steps, so that units agree (Zeiler 2012)."),
+    Entry::of::<Lamb>(
+        "lamb",
+        "Adam with steps in proportion to each weight's norm, for large batches (You et al. 2020).",
+    ),
+    Entry::of::<Lars>(
+        "lars",
+        "SGD with steps in proportion to each weight's norm, for large batches (You et al. 2017).",
+    ),
+    Entry::of::<Lion>("lion", "The sign of a running average (Chen et al. 2023)."),
+    Entry::of::<Adafactor>("adafactor", "Second moments as products of rows and columns (Shazeer & Stern 2018)."),
+    Entry::of::<Muon>(
+        "muon",
+        "Momentum made orthogonal for matrices and filters, another optimizer for the rest (Jordan et al. 2024).",
+    ),
+    Entry::of::<Lookahead>(
+        "lookahead",
+        "Some steps forward, one step back, around another optimizer (Zhang et al. 2019).",
+    ),
+    Entry::of::<Sam>("sam", "Gradients from the worst place nearby, around another optimizer (Foret et al. 2021)."),
+    Entry::of::<Asam>("asam", "SAM with a neighbourhood in proportion to the weights (Kwon et al. 2021)."),
 ];
 
 /// The optimizer `name` with `params`, an object.

@@ -1,21 +1,25 @@
 //! Stochastic gradient descent, as `torch.optim.SGD` with dampening 0.
 
-use super::{Optimizer, State, fused};
-use crate::error::{Error, Result};
+use super::memory::Memory;
+use super::rule::{Number, Rule, apply};
+use super::{Optimizer, Pace, State};
+use crate::error::{Check, Result};
 use crate::params::{Gradients, Params};
 use serde::{Deserialize, Serialize};
-use std::collections::btree_map::Entry;
 
-/// `v ← μ·v + (g + λ·p)`, `p ← p − lr·v`; with Nesterov `p ← p − lr·(g + λ·p + μ·v)`.
+/// `v ← μ·v + (g + λ·p)`, `p ← p − lr·v`; with Nesterov `p ← p − lr·(g + λ·p + μ·v)`. Decoupled, λ is no part of the
+/// gradient, but `p ← p·(1 − lr·λ)` comes first.
 ///
 /// | field | default | range |
 /// |---|---|---|
 /// | `momentum` | 0.9 | μ in 0..1 |
 /// | `nesterov` | true | needs momentum |
-/// | `weight_decay` | 5e-4 | λ ≥ 0, added to the gradient |
+/// | `weight_decay` | 5e-4 | λ ≥ 0 |
+/// | `decoupled` | false | |
 ///
-/// Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013; decoupled: Loshchilov &
+/// Hutter, "Decoupled weight decay regularization", 2019.
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sgd {
     /// μ.
@@ -24,72 +28,69 @@ pub struct Sgd {
     pub nesterov: bool,
     /// λ.
     pub weight_decay: f64,
+    /// Whether λ shrinks the weights beside the gradient instead of within it.
+    pub decoupled: bool,
     #[serde(skip)]
-    velocity: State,
+    memory: Memory,
 }
 
 impl Default for Sgd {
     fn default() -> Self {
-        Self { momentum: 0.9, nesterov: true, weight_decay: 5e-4, velocity: State::new() }
+        Self { momentum: 0.9, nesterov: true, weight_decay: 5e-4, decoupled: false, memory: Memory::default() }
+    }
+}
+
+struct Update {
+    lr: f64,
+    l2: f64,
+    keep: f64,
+    mu: f64,
+    nesterov: bool,
+}
+
+impl Rule<1, 1> for Update {
+    fn at<N: Number>(&self, [p]: [N; 1], [g]: [N; 1]) -> ([N; 1], [N; 0]) {
+        let g = g + p.clone() * self.l2;
+        ([p * self.keep - g * self.lr], [])
+    }
+}
+
+impl Rule<2, 1> for Update {
+    fn at<N: Number>(&self, [p, v]: [N; 2], [g]: [N; 1]) -> ([N; 2], [N; 0]) {
+        let g = g + p.clone() * self.l2;
+        let v = v * self.mu + g.clone();
+        let step = if self.nesterov { g + v.clone() * self.mu } else { v.clone() };
+        ([p * self.keep - step * self.lr, v], [])
     }
 }
 
 impl Optimizer for Sgd {
-    fn step(&mut self, params: &Params, gradients: &Gradients, lr: f64) -> candle_core::Result<()> {
-        for (param, gradient) in params.0.iter().zip(&gradients.0) {
-            let p = param.var.as_detached_tensor();
-            let decay = if param.decay { self.weight_decay } else { 0.0 };
-            if self.momentum != 0.0 && fused::fits(&[&p, gradient]) {
-                let v = match self.velocity.entry(param.name.clone()) {
-                    Entry::Occupied(v) => v.into_mut(),
-                    Entry::Vacant(v) => v.insert(p.zeros_like()?),
-                };
-                let (mu, lr) = (self.momentum as f32, (lr * param.lr_scale) as f32);
-                let (decay, nesterov) = (decay as f32, self.nesterov);
-                fused::update1(&p, gradient, v, |p, g, v| {
-                    let g = g + decay * *p;
-                    *v = mu * *v + g;
-                    *p -= lr * if nesterov { g + mu * *v } else { *v };
-                })?;
-                continue;
-            }
-            let g = if decay == 0.0 { gradient.clone() } else { (gradient + (&p * decay)?)? };
-            let step = if self.momentum == 0.0 {
-                g
+    fn step(&mut self, params: &Params, gradients: &Gradients, pace: Pace) -> candle_core::Result<()> {
+        for (param, g) in params.0.iter().zip(&gradients.0) {
+            let (lr, decay) = (pace.lr(param), pace.decay(param, self.weight_decay));
+            let (l2, keep) = if self.decoupled { (0.0, 1.0 - lr * decay) } else { (decay, 1.0) };
+            let update = Update { lr, l2, keep, mu: self.momentum * pace.momentum, nesterov: self.nesterov };
+            if self.momentum == 0.0 {
+                apply(&update, [&param.var], [g])?;
             } else {
-                let v = match self.velocity.get(&param.name) {
-                    Some(v) => ((v * self.momentum)? + &g)?,
-                    None => g.clone(),
-                };
-                let step = if self.nesterov { (g + (&v * self.momentum)?)? } else { v.clone() };
-                self.velocity.insert(param.name.clone(), v);
-                step
-            };
-            param.var.set(&(p - (step * (lr * param.lr_scale))?)?)?;
+                apply(&update, [&param.var, &self.memory.slot(param, "v")?], [g])?;
+            }
         }
         Ok(())
     }
 
-    fn state(&self) -> State {
-        fused::snapshot(&self.velocity)
+    fn state(&self) -> candle_core::Result<State> {
+        self.memory.state()
     }
 
     fn restore(&mut self, state: State) -> candle_core::Result<()> {
-        self.velocity = fused::snapshot(&state);
-        Ok(())
+        self.memory.restore(state)
     }
 
     fn validate(&self) -> Result<()> {
-        let wrong = |why: String| Err(Error::Invalid(format!("optimizer 'sgd': {why}")));
-        match self {
-            _ if !(0.0..1.0).contains(&self.momentum) => {
-                wrong(format!("momentum must be in 0..1, got {}", self.momentum))
-            }
-            _ if self.nesterov && self.momentum == 0.0 => wrong("nesterov needs momentum".into()),
-            _ if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) => {
-                wrong(format!("weight_decay must be at least 0, got {}", self.weight_decay))
-            }
-            _ => Ok(()),
-        }
+        let check = Check::optimizer("sgd");
+        check.share("momentum", self.momentum)?;
+        check.not_negative("weight_decay", self.weight_decay)?;
+        check.that(!self.nesterov || self.momentum > 0.0, || "nesterov needs momentum".into())
     }
 }

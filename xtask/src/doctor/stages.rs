@@ -12,6 +12,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use std::time::{Duration, Instant};
+use train::optim::Pace;
 use train::{Gradients, Progress as At, Task};
 
 /// Longest time for the stages of the loader, for the whole loader, and for the model.
@@ -244,7 +245,7 @@ fn model_stages(training: &Training<'_>, fold: &Fold, step: &Step) -> Result<Vec
         training.device.synchronize()?;
         backward.push(clock.elapsed().as_secs_f64());
         let clock = Instant::now();
-        optimizer.step(&params, &gradients, recipe.train.lr * 1e-3)?;
+        optimizer.step(&params, &gradients, Pace::new(recipe.train.lr * 1e-3))?;
         training.device.synchronize()?;
         update.push(clock.elapsed().as_secs_f64() / recipe.train.accumulate as f64);
         if start.elapsed() > MODEL {

@@ -13,6 +13,7 @@ use models::{Network, NetworkConfig, Pass, init};
 use rand::Rng;
 use serde_json::json;
 use std::time::Instant;
+use train::optim::Pace;
 use train::{Gradients, Params};
 
 /// Classes of the bench's network, as the peer's.
@@ -66,7 +67,7 @@ pub fn run(args: &StepArgs) -> Result<()> {
         let logits = network.forward(&images, None, &mut Pass::train(u64::from(number)))?;
         let loss = CrossEntropy::default().forward(&logits, &labels)?;
         let gradients = Gradients::take(&loss.backward()?, &params)?;
-        sgd.step(&params, &gradients, 0.01)?;
+        sgd.step(&params, &gradients, Pace::new(0.01))?;
         losses.push(loss.to_scalar::<f32>()?);
         device.synchronize()?;
         if number >= WARM {

@@ -1,0 +1,213 @@
+//! What the loop does besides stepping: climbing, averaging, snapshots, going back.
+#![allow(clippy::unwrap_used)]
+
+use candle_core::{DType, Device, Tensor, Var};
+use candle_nn::{Init, VarMap};
+use sconce_train::checkpoint::{Checkpoint, Record};
+use sconce_train::{BoxError, Error, Event, Flow, Measures, Params, Progress, Scores, Task, TrainConfig, Trainer};
+use sconce_train::{optim, schedule, variables};
+use serde_json::{Value, json};
+use std::cell::{Cell, RefCell};
+use std::path::Path;
+
+const BATCHES: usize = 6;
+
+/// Fits `w` to batches with a statistic that every pass moves; at some calls the loss is spoilt.
+struct Bowl {
+    vars: VarMap,
+    w: Var,
+    mean: Var,
+    calls: Cell<usize>,
+    spoil: Option<(usize, f64)>,
+}
+
+impl Task for Bowl {
+    type Batch = f64;
+    fn loss(&self, batch: &f64, _: Progress) -> candle_core::Result<Tensor> {
+        self.calls.set(self.calls.get() + 1);
+        self.mean.set(&((self.mean.as_detached_tensor() * 0.9)? + 0.1 * batch)?)?;
+        let loss = (&*self.w - *batch)?.sqr()?.mean_all()?;
+        match self.spoil {
+            Some((call, factor)) if call == self.calls.get() => loss * factor,
+            _ => Ok(loss),
+        }
+    }
+    fn parts(&self) -> Vec<(String, f64)> {
+        vec![("calls".into(), self.calls.get() as f64)]
+    }
+}
+
+impl Bowl {
+    fn new(spoil: Option<(usize, f64)>) -> Self {
+        let vars = VarMap::new();
+        for name in ["w", "bn.running_mean"] {
+            vars.get(3, name, Init::Const(4.0), DType::F32, &Device::Cpu).unwrap();
+        }
+        let all = variables(&vars);
+        let (w, mean) = (all["w"].clone(), all["bn.running_mean"].clone());
+        Self { vars, w, mean, calls: Cell::new(0), spoil }
+    }
+
+    fn trainer<'a>(&self, config: TrainConfig, optimizer: (&str, Value), plan: (&str, Value)) -> Trainer<'a> {
+        let optimizer = optim::build(optimizer.0, optimizer.1).unwrap();
+        let schedule = schedule::build(plan.0, plan.1).unwrap();
+        Trainer::new(config, &self.vars, Params::new(&self.vars, |_| Some(1.0)), optimizer, schedule).unwrap()
+    }
+
+    fn fit(&self, trainer: &mut Trainer<'_>) -> Result<Vec<Record>, Error> {
+        let batch = |epoch: usize, i: usize| Ok::<_, Error>(((epoch * 5 + i * 3) % 7) as f64 / 7.0);
+        let batches = |epoch, first| (first..BATCHES).map(move |i| batch(epoch, i));
+        let score = |_| -> Result<_, Error> { Ok(Some(Scores::of("w", f64::from(self.w.to_vec1::<f32>()?[0])))) };
+        trainer.fit(self, BATCHES, batches, score).map(|outcome| outcome.history)
+    }
+
+    fn read(&self, var: &Var) -> f32 {
+        var.to_vec1::<f32>().unwrap()[0]
+    }
+}
+
+fn config() -> TrainConfig {
+    TrainConfig { epochs: 4, lr: 0.05, accumulate: 2, log_every: 1, ..TrainConfig::default() }
+}
+
+fn plain() -> Value {
+    json!({"momentum": 0.0, "nesterov": false, "weight_decay": 0.0})
+}
+
+fn constant() -> (&'static str, Value) {
+    ("constant", json!({}))
+}
+
+/// Every batch is passed twice, and the statistic moves as with passes that are made once.
+#[test]
+fn a_climb_leaves_no_trace_in_running_statistics() {
+    let (once, twice) = (Bowl::new(None), Bowl::new(None));
+    once.fit(&mut once.trainer(config(), ("sgd", plain()), constant())).unwrap();
+    let mut spec = plain();
+    spec["name"] = json!("sgd");
+    let history =
+        twice.fit(&mut twice.trainer(config(), ("sam", json!({"of": spec, "rho": 0.1})), constant())).unwrap();
+    assert_eq!((once.calls.get(), twice.calls.get(), history.len()), (4 * BATCHES, 8 * BATCHES, 4));
+    assert_eq!(once.read(&once.mean), twice.read(&twice.mean));
+    assert_ne!(once.read(&once.w), twice.read(&twice.w));
+    // One component of w: the climb adds ρ/√3 to each, the bowl's slope is 2/3, so a step has 2/3·ρ/√3 more; w − batch > 0.
+    let (mut w, lr, epsilon) = (4.0f64, 0.05, 0.1 / 3f64.sqrt());
+    for epoch in 0..4usize {
+        for i in (0..BATCHES).step_by(2) {
+            let mean = [i, i + 1].iter().map(|i| ((epoch * 5 + i * 3) % 7) as f64 / 7.0).sum::<f64>() / 2.0;
+            w -= lr * 2.0 / 3.0 * (w + epsilon - mean);
+        }
+    }
+    // The history's best is the first epoch's, the largest w; compare the last score.
+    let last = history[3].scores.as_ref().unwrap().decisive;
+    assert!((last - w).abs() < 1e-5, "{last} {w}");
+}
+
+#[test]
+fn what_is_logged_is_complete() {
+    let bowl = Bowl::new(None);
+    let seen = RefCell::new(Vec::<Measures>::new());
+    let mut trainer = bowl.trainer(config(), ("sgd", plain()), constant()).with_hook(|event: &Event<'_>| {
+        if let Event::Step { measures: Some(measures), loss: Some(_), .. } = event {
+            seen.borrow_mut().push((*measures).clone());
+        }
+        Ok::<_, BoxError>(Flow::Continue)
+    });
+    bowl.fit(&mut trainer).unwrap();
+    let seen = seen.borrow();
+    assert_eq!(seen.len(), 4 * BATCHES / 2);
+    // Batches 0 and 3/7 at w = 4: gradient 2/3·(4 − 3/14) three times.
+    let (norm, step) = (2.0 / 3.0 * (4.0 - 3.0 / 14.0), 0.05);
+    assert!((seen[0].gradient_norm - norm * 3f64.sqrt()).abs() < 1e-5, "{:?}", seen[0]);
+    assert!((seen[0].weight_norm - (4.0 - step * norm) * 3f64.sqrt()).abs() < 1e-5, "{:?}", seen[0]);
+    assert_eq!((&seen[0].rates[..], &seen[0].parts[..]), (&[0.05][..], &[("calls".to_string(), 2.0)][..]));
+}
+
+/// After the second of four epochs: weights of the third and fourth epoch are averaged, and statistics are measured anew.
+#[test]
+fn equal_averages_are_validated_with_fresh_statistics() {
+    let (plain_run, bowl) = (Bowl::new(None), Bowl::new(None));
+    let alone = plain_run.fit(&mut plain_run.trainer(config(), ("sgd", plain()), constant())).unwrap();
+    let asked = RefCell::new(vec![]);
+    let mean = bowl.mean.clone();
+    let mut trainer = bowl.trainer(TrainConfig { swa: Some(0.5), ..config() }, ("sgd", plain()), constant());
+    trainer = trainer.with_refresh(|epoch| {
+        asked.borrow_mut().push(epoch);
+        Ok(mean.set(&(mean.as_detached_tensor() * 0.0)?)?)
+    });
+    let history = bowl.fit(&mut trainer).unwrap();
+    let score = |history: &[Record], epoch: usize| history[epoch].scores.as_ref().unwrap().decisive;
+    for epoch in 0..3 {
+        assert_eq!(score(&history, epoch), score(&alone, epoch), "epoch {epoch}");
+    }
+    let average = (score(&alone, 2) + score(&alone, 3)) / 2.0;
+    assert!((score(&history, 3) - average).abs() < 1e-6);
+    assert_eq!(*asked.borrow(), [2, 3]);
+}
+
+#[test]
+fn snapshots_are_taken_where_cycles_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let bowl = Bowl::new(None);
+    let config = TrainConfig { snapshots: true, folder: Some(folder.path().into()), ..config() };
+    let mut trainer = bowl.trainer(config, ("sgd", plain()), ("warm_restarts", json!({"first": 2})));
+    let history = bowl.fit(&mut trainer).unwrap();
+    let read = |path: &Path| Checkpoint::read(path).unwrap().tensors["w"].to_vec1::<f32>().unwrap()[0];
+    for (k, epoch) in [(1, 1), (2, 3)] {
+        let snapshot = read(&folder.path().join(format!("snapshot{k}.safetensors")));
+        assert_eq!(f64::from(snapshot), history[epoch].scores.as_ref().unwrap().decisive, "snapshot {k}");
+    }
+    assert!(!folder.path().join("snapshot3.safetensors").exists());
+}
+
+#[test]
+fn a_loss_that_is_no_number_leads_back_to_a_good_state() {
+    for (factor, spike) in [(f64::NAN, None), (f64::INFINITY, None), (1e6, Some(5.0))] {
+        let rates = RefCell::new(vec![]);
+        let bowl = Bowl::new(Some((50, factor)));
+        let config = TrainConfig { guard: 2, spike, epochs: 12, lr: 0.01, ..config() };
+        let mut trainer = bowl.trainer(config, ("adamw", json!({})), constant()).with_hook(|event: &Event<'_>| {
+            if let Event::Step { lr, measures: Some(measures), .. } = event {
+                rates.borrow_mut().push((*lr, measures.rollbacks));
+            }
+            Ok::<_, BoxError>(Flow::Continue)
+        });
+        let history = bowl.fit(&mut trainer).unwrap();
+        let rates = rates.borrow();
+        // Call 50 is in step 25; it is seen there, and later steps are half as long.
+        assert_eq!((rates[23], rates[24], rates[25]), ((0.01, 0), (0.01, 1), (0.005, 1)), "{factor}");
+        assert!(bowl.read(&bowl.w).is_finite() && history.iter().all(|r| r.loss < 100.0), "{factor}: {history:?}");
+    }
+    // Without a guard it is an error, and so it is when nothing helps.
+    let bowl = Bowl::new(Some((50, f64::NAN)));
+    let error = bowl.fit(&mut bowl.trainer(TrainConfig { epochs: 12, ..config() }, ("sgd", plain()), constant()));
+    assert!(error.unwrap_err().to_string().contains("the loss became NaN"));
+    let bowl = Bowl::new(None);
+    bowl.w.set(&(bowl.w.as_detached_tensor() * f64::NAN).unwrap()).unwrap();
+    let error =
+        bowl.fit(&mut bowl.trainer(TrainConfig { guard: 1, epochs: 12, ..config() }, ("sgd", plain()), constant()));
+    assert!(error.unwrap_err().to_string().contains("the loss became NaN"));
+}
+
+#[test]
+fn impossible_settings_are_refused() {
+    let refused = |config: TrainConfig| {
+        let bowl = Bowl::new(None);
+        let (sgd, constant) =
+            (optim::build("sgd", json!({})).unwrap(), schedule::build("constant", json!({})).unwrap());
+        let params = Params::new(&bowl.vars, |_| Some(1.0));
+        Trainer::new(config, &bowl.vars, params, sgd, constant).err().map(|e| e.to_string()).unwrap_or_default()
+    };
+    for (config, key) in [
+        (TrainConfig { clip_value: Some(0.0), ..config() }, "clip_value"),
+        (TrainConfig { clip_unit: Some(-1.0), ..config() }, "clip_unit"),
+        (TrainConfig { l1: Some(-1.0), ..config() }, "l1"),
+        (TrainConfig { swa: Some(1.0), ..config() }, "swa"),
+        (TrainConfig { swa: Some(0.5), ema: Some(0.9), ..config() }, "exclude"),
+        (TrainConfig { snapshots: true, ..config() }, "folder"),
+        (TrainConfig { spike: Some(3.0), ..config() }, "guard"),
+        (TrainConfig { spike: Some(1.0), guard: 2, ..config() }, "spike"),
+    ] {
+        assert!(refused(config).contains(key), "{key}");
+    }
+}
