@@ -82,7 +82,7 @@ fn a_sample_is_what_its_batch_holds() {
 struct Bundled(Vec<Row>, Arc<dyn Dataset>);
 
 impl Bundled {
-    fn new(of: Arc<dyn Dataset>, per: usize) -> Arc<dyn Dataset> {
+    fn of(of: Arc<dyn Dataset>, per: usize) -> Arc<dyn Dataset> {
         let row = |(i, row): (usize, &Row)| Row { sample: Some(format!("s{}", i / per)), target: None, ..row.clone() };
         let rows = of.rows().iter().enumerate().map(row).collect();
         Arc::new(Samples::gather(Arc::new(Self(rows, of))).unwrap())
@@ -105,7 +105,7 @@ impl Dataset for Bundled {
 fn samples_of_several_pictures_make_batches_of_views() {
     let values = |t: &candle_core::Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
     let config = |views| LoaderConfig { batch_size: 4, views, ..LoaderConfig::default() };
-    let bundled = Bundled::new(dataset(10), 3);
+    let bundled = Bundled::of(dataset(10), 3);
     let loader = Loader::new(Arc::new(Cached::new(bundled.clone(), 1)), Sequential, config(3));
     let first = loader.epoch(0).next().unwrap().unwrap();
     assert_eq!(

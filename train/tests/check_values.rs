@@ -89,9 +89,12 @@ fn sharpness_aware_steps() {
     near([1.185695, 0.732119]);
 }
 
+/// Name, parameters, steps per epoch, epochs, base rate and the rates.
+type Sequence<'a> = (&'a str, Value, usize, usize, f64, &'a [f64]);
+
 #[test]
 fn schedules_as_sequences() {
-    let cases: [(&str, Value, usize, usize, f64, &[f64]); 8] = [
+    let cases: [Sequence<'_>; 8] = [
         (
             "cosine",
             json!({}),

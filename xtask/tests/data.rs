@@ -246,7 +246,9 @@ fn samples_of_several_pictures_go_the_whole_road() {
         let place = folder.join(format!("new/w{i}"));
         fs::create_dir_all(&place).unwrap();
         let pictures = (0..2 + i % 2).map(|site| format!("w{i}s{site}.pgm"));
-        pictures.for_each(|name| drop(fs::copy(data.join("images").join(&name), place.join(&name)).unwrap()));
+        for name in pictures {
+            fs::copy(data.join("images").join(&name), place.join(&name)).unwrap();
+        }
     }
     succeeds(program::sconce(folder).args(["predict", "run", "new", "--quiet", "--out", "said.csv"]));
     let probabilities = |name: &str| -> Vec<String> {

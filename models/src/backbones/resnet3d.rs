@@ -8,10 +8,10 @@
 
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
-use crate::onnx::{Attribute, Graph, Value};
 use crate::growth::{deeper, wider};
 use crate::init::Start;
 use crate::layers::LinearStart;
+use crate::onnx::{Attribute, Graph, Value};
 use crate::ops::{Act, CONV_INIT, Window, activate, batch_norm_eval, batch_norm_train, conv3d, k};
 use crate::pass::{Grad, Pass};
 use crate::summary::Layer;

@@ -22,8 +22,8 @@ pub use mlp::Mlp;
 pub use multi_sample_dropout::MultiSampleDropout;
 pub use trajectory::{Trajectory, modes};
 
-use crate::onnx;
 use crate::layers::LinearStart;
+use crate::onnx;
 use crate::parts::{Choice, Entry, Table};
 use crate::pass::Pass;
 use candle_core::{Result, Tensor};
