@@ -6,13 +6,13 @@ use crate::loss::{Loss, check_smoothing, logits, paired, require, smoothed};
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// `ℓ = Σₖ [qₖ (log_{t₁} qₖ − log_{t₁} pₖ) − (qₖ^{2−t₁} − pₖ^{2−t₁}) / (2 − t₁)]` with `p = exp_{t₂}(z − λ)`, the λ that makes p sum to 1,
-/// `log_t x = (x^{1−t} − 1) / (1 − t)`, its inverse `exp_t`, and `q = (1 − ε)·y + ε/K`.
+/// `ℓ = Σₖ [qₖ (log_{t₁} qₖ − log_{t₁} pₖ) − (qₖ^{2−t₁} − pₖ^{2−t₁}) / (2 − t₁)]` with `p = exp_{t₂}(z − λ)`, the λ
+/// that makes p sum to 1, `log_t x = (x^{1−t} − 1) / (1 − t)`, its inverse `exp_t`, and `q = (1 − ε)·y + ε/K`.
 ///
 /// Amid et al. 2019, "Robust bi-tempered logistic loss based on Bregman divergences" (arXiv 1906.03361). Reference
-/// implementation: google/bi-tempered-loss, which stops after 5 steps towards λ and adds 1e-10 to q in `log q`; here λ is
-/// exact, and `0 log 0` is 0. Both temperatures at 1 give cross-entropy less the entropy of q. Computed in F64 on the CPU; on another
-/// device that is waited for.
+/// implementation: google/bi-tempered-loss, which stops after 5 steps towards λ and adds 1e-10 to q in `log q`; here λ
+/// is exact, and `0 log 0` is 0. Both temperatures at 1 give cross-entropy less the entropy of q. Computed in F64 on
+/// the CPU; on another device that is waited for.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -49,7 +49,7 @@ fn log_probabilities(z: &[f64], t: f64) -> Vec<f64> {
         let p = z.iter().map(|z| log_exp(z - top - over).exp());
         let (sum, slope) = p.fold((0.0, 0.0), |(sum, slope), p| (sum + p, slope + p.powf(t)));
         let step = (sum - 1.0) / slope;
-        if !(step > 1e-16 * over) {
+        if step.is_nan() || step <= 1e-16 * over {
             break;
         }
         over += step;

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 /// `ℓ = α T² KL(softmax(t/T) ‖ softmax(z/T)) + (1 − α) CE(y, z)`, t being the teacher's logits, which get no gradient.
 ///
 /// Hinton et al. 2015, "Distilling the knowledge in a neural network" (arXiv 1503.02531). Reference: `kl_div` and
-/// `cross_entropy` of `torch.nn.functional`. As a [`Loss`] its target is `[B, 2·K]`, a row of classes (one-hot or mixed) and the teacher's K logits
-/// behind it; [`Distillation::loss`] takes them apart.
+/// `cross_entropy` of `torch.nn.functional`. As a [`Loss`] its target is `[B, 2·K]`, a row of classes (one-hot or
+/// mixed) and the teacher's K logits behind it; [`Distillation::loss`] takes them apart.
 ///
 /// | field | default | range |
 /// |---|---|---|

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// `ℓ = (1/K Σₖ |CDF_p(k) − CDF_q(k)|^r)^{1/r}`, `p = softmax(z)`, q the target divided by what it sums to.
 ///
-/// Hou et al. 2016, "Squared earth mover's distance-based loss" (arXiv 1611.05916), in the form of Talebi & Milanfar 2017,
-/// "NIMA" (arXiv 1709.05424). Reference: the formula in PyTorch. Where p equals q the gradient is 0.
+/// Hou et al. 2016, "Squared earth mover's distance-based loss" (arXiv 1611.05916), in the form of Talebi & Milanfar
+/// 2017, "NIMA" (arXiv 1709.05424). Reference: the formula in PyTorch. Where p equals q the gradient is 0.
 ///
 /// | field | default | range |
 /// |---|---|---|

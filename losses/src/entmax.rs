@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// `p` of a row: `[(α − 1)z − τ]₊^{1/(α − 1)}` with the τ that makes it sum to 1.
 ///
-/// The sum is convex in τ for α of at most 2, so Newton's steps from the left never go too far; for α = 2 they end after
-/// finitely many at the exact threshold.
+/// The sum is convex in τ for α of at most 2, so Newton's steps from the left never go too far; for α = 2 they end
+/// after finitely many at the exact threshold.
 fn project(z: &[f64], alpha: f64) -> Vec<f64> {
     let top = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let x: Vec<f64> = z.iter().map(|z| (alpha - 1.0) * (z - top)).collect();
@@ -20,7 +20,7 @@ fn project(z: &[f64], alpha: f64) -> Vec<f64> {
         let (sum, slope) = above
             .fold((0.0, 0.0), |(sum, slope), above| (sum + above.powf(power), slope + power * above.powf(power - 1.0)));
         let step = (sum - 1.0) / slope;
-        if !(step > 1e-16) {
+        if step.is_nan() || step <= 1e-16 {
             break;
         }
         tau += step;
@@ -30,8 +30,8 @@ fn project(z: &[f64], alpha: f64) -> Vec<f64> {
     p.into_iter().map(|p| p / total).collect()
 }
 
-/// α-entmax of logits `[B, K]`, with its exact Jacobian `diag(s) − s sᵀ / Σs`, `s = p^{2−α}` where p is not 0. α is above
-/// 1, which softmax would be, and at most 2, which is [`sparsemax`].
+/// α-entmax of logits `[B, K]`, with its exact Jacobian `diag(s) − s sᵀ / Σs`, `s = p^{2−α}` where p is not 0. α is
+/// above 1, which softmax would be, and at most 2, which is [`sparsemax`].
 ///
 /// Peters et al. 2019, "Sparse sequence-to-sequence models" (arXiv 1905.05702). Computed in F64 on the CPU; on another
 /// device that is waited for.
@@ -53,7 +53,8 @@ pub fn entmax(logits: &Tensor, alpha: f64) -> candle_core::Result<Tensor> {
     p + (s * nothing.broadcast_sub(&mean)?)?
 }
 
-/// The projection of logits `[B, K]` onto distributions, with its exact Jacobian `diag(s) − s sᵀ / |S|` on the support S.
+/// The projection of logits `[B, K]` onto distributions, with its exact Jacobian `diag(s) − s sᵀ / |S|` on the support
+/// S.
 ///
 /// Martins & Astudillo 2016, "From softmax to sparsemax" (arXiv 1602.02068).
 ///
@@ -78,8 +79,8 @@ fn fenchel_young(output: &Tensor, target: &Tensor, alpha: f64) -> candle_core::R
     })
 }
 
-/// `ℓ = −q·z + ½ Σ_{k∈S} (zₖ² − τ²) + ½‖q‖²` of [`sparsemax`]; its gradient is p − q, and it is 0 once the true class is
-/// ahead of all others by 1.
+/// `ℓ = −q·z + ½ Σ_{k∈S} (zₖ² − τ²) + ½‖q‖²` of [`sparsemax`]; its gradient is p − q, and it is 0 once the true class
+/// is ahead of all others by 1.
 ///
 /// Martins & Astudillo 2016, with their multi-label form: several labels share a sample, rows are divided by what they
 /// sum to. Reference implementation: deep-spin/entmax `SparsemaxLoss`. No parameters.
@@ -99,8 +100,8 @@ impl Loss for Sparsemax {
 /// `ℓ = (p − q)·z + (Σq^α − Σp^α) / (α(α − 1))` of [`entmax`]; its gradient is p − q.
 ///
 /// Peters et al. 2019, "Sparse sequence-to-sequence models" (arXiv 1905.05702). Reference implementation:
-/// deep-spin/entmax `EntmaxBisectLoss`, `Entmax15Loss`. Several labels share a sample: rows are divided by what they sum
-/// to.
+/// deep-spin/entmax `EntmaxBisectLoss`, `Entmax15Loss`. Several labels share a sample: rows are divided by what they
+/// sum to.
 ///
 /// | field | default | range |
 /// |---|---|---|

@@ -7,8 +7,8 @@ use candle_core::{Error, Tensor};
 use candle_nn::ops::{log_softmax, sigmoid, softmax};
 use serde::{Deserialize, Serialize};
 
-/// Softmax: `ℓ = −α Σₖ wₖ yₖ (1 − pₖ)^γ log pₖ`. Sigmoid: `ℓ = Σₖ wₖ αₖ (1 − pₖᵗ)^γ BCEₖ` with `pᵗ = y p + (1 − y)(1 − p)`
-/// and `αₖ = α y + (1 − α)(1 − y)`, the sum or the mean over classes.
+/// Softmax: `ℓ = −α Σₖ wₖ yₖ (1 − pₖ)^γ log pₖ`. Sigmoid: `ℓ = Σₖ wₖ αₖ (1 − pₖᵗ)^γ BCEₖ` with
+/// `pᵗ = y p + (1 − y)(1 − p)` and `αₖ = α y + (1 − α)(1 − y)`, the sum or the mean over classes.
 ///
 /// Lin et al. 2017, "Focal loss for dense object detection" (arXiv 1708.02002), which has α = 0.25 with the sigmoid.
 /// Reference implementation: torchvision's `sigmoid_focal_loss`, whose mean is that over classes. A batch's loss is the

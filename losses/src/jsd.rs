@@ -6,11 +6,12 @@ use candle_core::{Tensor, bail};
 use candle_nn::ops::log_softmax;
 use serde::{Deserialize, Serialize};
 
-/// `ℓ = CE(y, z₁) + α JSD(p₁, …, p_V)`, `JSD = 1/V Σᵥ KL(pᵥ ‖ m)`, `m = 1/V Σᵥ pᵥ`, with `ε` of label smoothing in the cross-entropy.
+/// `ℓ = CE(y, z₁) + α JSD(p₁, …, p_V)`, `JSD = 1/V Σᵥ KL(pᵥ ‖ m)`, `m = 1/V Σᵥ pᵥ`, with `ε` of label smoothing in the
+/// cross-entropy.
 ///
-/// Hendrycks et al. 2020, "AugMix" (arXiv 1912.02781). Reference implementation: timm `JsdCrossEntropy`, which keeps m above
-/// 1e-7; here its logarithm is exact. Outputs are `[V·B, K]`, the clean pictures first, then all of the second view and so on; targets are those
-/// of the B pictures.
+/// Hendrycks et al. 2020, "AugMix" (arXiv 1912.02781). Reference implementation: timm `JsdCrossEntropy`, which keeps m
+/// above 1e-7; here its logarithm is exact. Outputs are `[V·B, K]`, the clean pictures first, then all of the second
+/// view and so on; targets are those of the B pictures.
 ///
 /// | field | default | range |
 /// |---|---|---|

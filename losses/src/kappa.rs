@@ -7,12 +7,12 @@ use candle_core::{Tensor, bail};
 use candle_nn::ops::softmax;
 use serde::{Deserialize, Serialize};
 
-/// `1 − κ = Σ W∘O / Σ W∘E`, `W_ij = |i − j|^r`, `O = Yᵀ P` the soft confusion matrix of a batch and E the one that chance would give. Only a
-/// batch has it.
+/// `1 − κ = Σ W∘O / Σ W∘E`, `W_ij = |i − j|^r`, `O = Yᵀ P` the soft confusion matrix of a batch and E the one that
+/// chance would give. Only a batch has it.
 ///
-/// De La Torre et al. 2018, "Weighted kappa loss function for multi-class classification of ordinal data in deep learning". Reference:
-/// the formula in PyTorch, on sure outputs scikit-learn's `cohen_kappa_score`; with `log` TensorFlow Addons `WeightedKappaLoss`, which adds ε
-/// = 1e-6 inside.
+/// De La Torre et al. 2018, "Weighted kappa loss function for multi-class classification of ordinal data in deep
+/// learning". Reference: the formula in PyTorch, on sure outputs scikit-learn's `cohen_kappa_score`; with `log`
+/// TensorFlow Addons `WeightedKappaLoss`, which adds ε = 1e-6 inside.
 ///
 /// | field | default | range |
 /// |---|---|---|

@@ -7,11 +7,13 @@ use crate::margins::with_margin;
 use candle_core::{Error, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// Cross-entropy of `s·(cos θₖ − mₖ)` for the true class k and `s·cos θ` for the others, with `mₖ = M (min n / nₖ)^{1/4}`.
+/// Cross-entropy of `s·(cos θₖ − mₖ)` for the true class k and `s·cos θ` for the others, with
+/// `mₖ = M (min n / nₖ)^{1/4}`.
 ///
-/// Cao et al. 2019, "Learning imbalanced datasets with label-distribution-aware margin loss" (arXiv 1906.07413). Reference
-/// implementation: kaidic/LDAM-DRW. It reads what the cosine head says, so `scale` must be the head's; of a mixed target each
-/// class has its share with its margin. With weights the batch's loss is `Σℓ / Σw_y` for class ids, as cross-entropy's.
+/// Cao et al. 2019, "Learning imbalanced datasets with label-distribution-aware margin loss" (arXiv 1906.07413).
+/// Reference implementation: kaidic/LDAM-DRW. It reads what the cosine head says, so `scale` must be the head's; of a
+/// mixed target each class has its share with its margin. With weights the batch's loss is `Σℓ / Σw_y` for class ids,
+/// as cross-entropy's.
 ///
 /// | field | default | range |
 /// |---|---|---|

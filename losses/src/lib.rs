@@ -22,15 +22,16 @@
 //! | one class, some labels wrong | [`Gce`], [`Symmetric`], [`Taylor`], [`BiTempered`] |
 //! | one class of a few frequent and many rare ones | [`LogitAdjusted`], [`Ldam`], [`DynamicArcFace`] |
 //! | one class, cosines | [`ArcFace`], [`CosFace`], [`SphereFace`], [`AdaCos`] |
-//! | several labels | [`Bce`], [`Focal`], [`Asymmetric`], [`Ranking`], [`Lsep`], [`SoftF1`], [`Hamming`], [`ModifiedHuber`] |
+//! | several labels | [`Bce`], [`Focal`], [`Asymmetric`], [`SoftF1`], [`Hamming`], [`ModifiedHuber`] |
+//! | several labels, in order | [`Ranking`], [`Lsep`] |
 //! | a class of an order | [`Coral`], [`Corn`], [`SoftOrdinal`], [`Kappa`], or numbers |
 //! | a distribution over bins | [`Emd`], [`CrossEntropy`] |
 //! | numbers | [`Mse`], [`Huber`], [`SmoothL1`], positions [`TrajectoryNll`] |
 //! | who is alike, embeddings | [`Triplet`], [`Contrastive`], [`SupervisedContrastive`], [`PairwiseCosine`] |
 //! | what a teacher or another view says | [`Distillation`], [`Jsd`] |
 //!
-//! [`Sum`] adds several. Names in recipes are those of the types in lower case with underscores, see [`LOSSES`]. A loss also knows what its outputs mean:
-//! [`Loss::probabilities`].
+//! [`Sum`] adds several. Names in recipes are those of the types in lower case with underscores, see [`LOSSES`]. A
+//! loss also knows what its outputs mean: [`Loss::probabilities`].
 
 mod asymmetric;
 mod bce;

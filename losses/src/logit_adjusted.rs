@@ -6,10 +6,11 @@ use candle_core::{Error, Tensor};
 use candle_nn::ops::log_softmax;
 use serde::{Deserialize, Serialize};
 
-/// `ℓ = −Σₖ qₖ log softmax(z + τ log π)ₖ` with the shares `π = n / Σn` and `q = (1 − ε)·y + ε/K`; logits are used without the
-/// adjustment afterwards, as if all classes were equally frequent.
+/// `ℓ = −Σₖ qₖ log softmax(z + τ log π)ₖ` with the shares `π = n / Σn` and `q = (1 − ε)·y + ε/K`; logits are used
+/// without the adjustment afterwards, as if all classes were equally frequent.
 ///
-/// Menon et al. 2020, "Long-tail learning via logit adjustment" (arXiv 2007.07314). Reference: their equation 10 in PyTorch.
+/// Menon et al. 2020, "Long-tail learning via logit adjustment" (arXiv 2007.07314). Reference: their equation 10 in
+/// PyTorch.
 ///
 /// | field | default | range |
 /// |---|---|---|

@@ -7,8 +7,8 @@ pub(crate) const NEVER: f64 = -1e30;
 
 /// `log(1 + e^x)` and `log(1 + e^−x)`.
 ///
-/// Written as relu(x) + tail and (relu(x) − x) + tail no digits are lost, and gradients are right at x = 0, where relu and
-/// abs have kinks that cancel only in this form.
+/// Written as relu(x) + tail and (relu(x) − x) + tail no digits are lost, and gradients are right at x = 0, where relu
+/// and abs have kinks that cancel only in this form.
 pub(crate) fn softplus_both(x: &Tensor) -> candle_core::Result<(Tensor, Tensor)> {
     let tail = (x.abs()?.neg()?.exp()? + 1.0)?.log()?;
     let positive = x.relu()?;

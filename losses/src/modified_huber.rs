@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 /// `ℓ = 1/K Σₖ [yₖ h(zₖ) + (1 − yₖ) h(−zₖ)]` with `h(z) = max(0, 1 − z)²` for z ≥ −1, else `−4z`.
 ///
-/// Zhang 2004, "Solving large scale linear prediction problems using stochastic gradient descent algorithms", the form for classes in
-/// Yessou et al. 2020 (arXiv 2009.13935). Reference: scikit-learn `SGDClassifier(loss="modified_huber")`. A probability is `(clip(z, −1, 1) + 1) / 2`, as
-/// there. No parameters.
+/// Zhang 2004, "Solving large scale linear prediction problems using stochastic gradient descent algorithms", the form
+/// for classes in Yessou et al. 2020 (arXiv 2009.13935). Reference: scikit-learn
+/// `SGDClassifier(loss="modified_huber")`. A probability is `(clip(z, −1, 1) + 1) / 2`, as there. No parameters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModifiedHuber {}

@@ -1,6 +1,7 @@
 //! Ordered classes: CORAL, CORN, and soft labels that know the order.
 //!
-//! The way by regression and thresholds needs no loss of its own: any of `mse`, `huber`, `smooth_l1` beside a head with one output.
+//! The way by regression and thresholds needs no loss of its own: any of `mse`, `huber`, `smooth_l1` beside a head
+//! with one output.
 
 use crate::error::Result;
 use crate::logits::{distributions, matrix, softplus_both};
@@ -25,11 +26,12 @@ fn differences(above: &Tensor) -> candle_core::Result<Tensor> {
     each.broadcast_div(&each.sum_keepdim(D::Minus1)?)
 }
 
-/// `ℓ = −Σₖ [lₖ log σ(zₖ) + (1 − lₖ) log(1 − σ(zₖ))]` over K − 1 thresholds, `lₖ` being 1 where the class is above k; of a mixed target,
-/// how much of it is.
+/// `ℓ = −Σₖ [lₖ log σ(zₖ) + (1 − lₖ) log(1 − σ(zₖ))]` over K − 1 thresholds, `lₖ` being 1 where the class is above k;
+/// of a mixed target, how much of it is.
 ///
-/// Cao et al. 2020, "Rank consistent ordinal regression for neural networks" (arXiv 1901.07884). Reference implementation:
-/// coral-pytorch `coral_loss`. It reads what the head `coral` says, `[B, K − 1]` logits. No parameters.
+/// Cao et al. 2020, "Rank consistent ordinal regression for neural networks" (arXiv 1901.07884). Reference
+/// implementation: coral-pytorch `coral_loss`. It reads what the head `coral` says, `[B, K − 1]` logits. No
+/// parameters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Coral {}
@@ -47,10 +49,12 @@ impl Loss for Coral {
 }
 
 /// CORAL whose threshold k is asked only of samples that are above k − 1:
-/// `ℓ = −Σₖ [lₖ log σ(zₖ) + (lₖ₋₁ − lₖ) log(1 − σ(zₖ))]` with `l₋₁ = 1`; a batch's loss is `Σℓ` divided by the number of questions asked.
+/// `ℓ = −Σₖ [lₖ log σ(zₖ) + (lₖ₋₁ − lₖ) log(1 − σ(zₖ))]` with `l₋₁ = 1`; a batch's loss is `Σℓ` divided by the number
+/// of questions asked.
 ///
-/// Shi et al. 2021, "Deep neural networks for rank-consistent ordinal regression based on conditional probabilities" (arXiv
-/// 2111.08851). Reference implementation: coral-pytorch `corn_loss`. It reads `[B, K − 1]` logits. No parameters.
+/// Shi et al. 2021, "Deep neural networks for rank-consistent ordinal regression based on conditional probabilities"
+/// (arXiv 2111.08851). Reference implementation: coral-pytorch `corn_loss`. It reads `[B, K − 1]` logits. No
+/// parameters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Corn {}

@@ -1,7 +1,8 @@
-//! The samples of a batch compared with each other: triplet, contrastive, supervised contrastive and pairwise cosine loss.
+//! The samples of a batch compared with each other: triplet, contrastive, supervised contrastive and pairwise cosine
+//! loss.
 //!
-//! They read embeddings `[B, E]` and class ids `[B]`; a mixed target says nothing about which samples are alike. An embedding says
-//! nothing about classes either, so that `probabilities` is an error.
+//! They read embeddings `[B, E]` and class ids `[B]`; a mixed target says nothing about which samples are alike. An
+//! embedding says nothing about classes either, so that `probabilities` is an error.
 
 use crate::error::Result;
 use crate::logits::{NEVER, hinge, mask, matrix, safe_sqrt, softplus};
@@ -9,7 +10,8 @@ use crate::loss::{Loss, beside, check_factor, check_positive};
 use candle_core::{D, DType, Tensor, bail};
 use serde::{Deserialize, Serialize};
 
-/// Embeddings `[B, E]`, which pairs have the same class, without those of a sample and itself, and which have another, `[B, B]`.
+/// Embeddings `[B, E]`, which pairs have the same class, without those of a sample and itself, and which have another,
+/// `[B, B]`.
 struct Batch {
     embeddings: Tensor,
     same: Tensor,
@@ -22,7 +24,7 @@ impl Batch {
         if target.rank() != 1 || target.dtype() != DType::U32 {
             let (dims, kind) = (target.dims(), target.dtype());
             bail!(
-                "embeddings are compared by class ids, [B] U32, mixed targets do not say who is alike; got {dims:?} {kind:?}"
+                "embeddings are compared by class ids, [B] U32, mixed targets do not say who is alike: {dims:?} {kind:?}"
             );
         }
         let equal = mask(&target.unsqueeze(1)?.broadcast_eq(&target.unsqueeze(0)?)?, embeddings.dtype())?;
@@ -66,11 +68,13 @@ fn no_classes(name: &str) -> candle_core::Result<Tensor> {
     bail!("{name} reads embeddings, which say nothing about classes")
 }
 
-/// The mean of `max(0, d(a, p) − d(a, n) + m)` over the triplets of an anchor, one of its class and one of another that are not
-/// 0; with `hard` the farthest p and the nearest n of each anchor, and the mean over anchors that have both.
+/// The mean of `max(0, d(a, p) − d(a, n) + m)` over the triplets of an anchor, one of its class and one of another
+/// that are not 0; with `hard` the farthest p and the nearest n of each anchor, and the mean over anchors that have
+/// both.
 ///
-/// Schroff et al. 2015, "FaceNet" (arXiv 1503.03832); Hermans et al. 2017, "In defense of the triplet loss" (arXiv 1703.07737).
-/// Reference implementation: pytorch-metric-learning `TripletMarginLoss` and `BatchHardMiner`. All triplets are `[B, B, B]` numbers.
+/// Schroff et al. 2015, "FaceNet" (arXiv 1503.03832); Hermans et al. 2017, "In defense of the triplet loss" (arXiv
+/// 1703.07737). Reference implementation: pytorch-metric-learning `TripletMarginLoss` and `BatchHardMiner`. All
+/// triplets are `[B, B, B]` numbers.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -141,7 +145,8 @@ impl Loss for Triplet {
     }
 }
 
-/// The mean of `max(0, d − m₊)` over pairs of a class and that of `max(0, m₋ − d)` over pairs of two classes, of those that are not 0.
+/// The mean of `max(0, d − m₊)` over pairs of a class and that of `max(0, m₋ − d)` over pairs of two classes, of those
+/// that are not 0.
 ///
 /// Hadsell et al. 2006, "Dimensionality reduction by learning an invariant mapping". Reference implementation:
 /// pytorch-metric-learning `ContrastiveLoss`.
@@ -196,7 +201,8 @@ impl Loss for Contrastive {
     }
 }
 
-/// `ℓᵢ = −1/|P| Σ_{p∈P} log(e^{cos(i,p)/τ} / Σ_{j≠i} e^{cos(i,j)/τ})`, P being the others of i's class; the mean over anchors that have some.
+/// `ℓᵢ = −1/|P| Σ_{p∈P} log(e^{cos(i,p)/τ} / Σ_{j≠i} e^{cos(i,j)/τ})`, P being the others of i's class; the mean over
+/// anchors that have some.
 ///
 /// Khosla et al. 2020, "Supervised contrastive learning" (arXiv 2004.11362). Reference implementation:
 /// pytorch-metric-learning `SupConLoss`.
@@ -247,8 +253,8 @@ impl Loss for SupervisedContrastive {
 
 /// The mean of `(1 − s·cos)²` over all pairs, `s = 1` for two samples of a class and −1 for others.
 ///
-/// From the siamese notebooks of the recursion cellular image classification competition, which add three times it to a focal loss.
-/// Reference: the formula in PyTorch. No parameters.
+/// From the siamese notebooks of the recursion cellular image classification competition, which add three times it to
+/// a focal loss. Reference: the formula in PyTorch. No parameters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PairwiseCosine {}

@@ -1,7 +1,7 @@
 //! Labels before non-labels: losses over the pairs of a sample's classes.
 //!
-//! A pair is a label p and a class n that is none; soft rows weigh it with `y_p (1 − y_n)`. A sample without pairs loses nothing. Scores are
-//! ranked and not calibrated; `probabilities` says their sigmoid, which keeps the order.
+//! A pair is a label p and a class n that is none; soft rows weigh it with `y_p (1 − y_n)`. A sample without pairs
+//! loses nothing. Scores are ranked and not calibrated; `probabilities` says their sigmoid, which keeps the order.
 
 use crate::error::Result;
 use crate::logits::{NEVER, hinge, mask, softplus};
@@ -25,8 +25,9 @@ pub enum Pairwise {
 
 /// `ℓ` = the mean over the pairs of a sample of what each loses. It holds `[B, K, K]` numbers.
 ///
-/// Hinge: Elisseeff & Weston 2001; exponential: Zhang & Zhou 2006, "Multilabel neural networks" (BP-MLL); logistic: Burges et al. 2005,
-/// RankNet. Reference: the formulas in PyTorch, the hinge also `margin_ranking_loss` over the pairs.
+/// Hinge: Elisseeff & Weston 2001; exponential: Zhang & Zhou 2006, "Multilabel neural networks" (BP-MLL); logistic:
+/// Burges et al. 2005, RankNet. Reference: the formulas in PyTorch, the hinge also `margin_ranking_loss` over the
+/// pairs.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -75,8 +76,8 @@ impl Loss for Ranking {
 
 /// `ℓ = log(1 + Σ_{p,n} e^{s_n − s_p})` over all pairs of a sample, none left out.
 ///
-/// Li et al. 2017, "Improving pairwise ranking for multi-label image classification" (arXiv 1704.03135), which draws 1000
-/// pairs; the sum over all of them is a product of two. Reference: the formula in PyTorch. No parameters.
+/// Li et al. 2017, "Improving pairwise ranking for multi-label image classification" (arXiv 1704.03135), which draws
+/// 1000 pairs; the sum over all of them is a product of two. Reference: the formula in PyTorch. No parameters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Lsep {}

@@ -40,8 +40,8 @@ impl Loss for Gce {
 
 /// `ℓ = −α Σₖ yₖ log pₖ − β Σₖ pₖ max(log yₖ, A)`: cross-entropy and the reverse.
 ///
-/// Wang et al. 2019, "Symmetric cross entropy for robust learning with noisy labels" (arXiv 1908.06112). Reference: the formula in
-/// PyTorch; theirs for CIFAR has A = log 1e-4 and the paper A = −4.
+/// Wang et al. 2019, "Symmetric cross entropy for robust learning with noisy labels" (arXiv 1908.06112). Reference:
+/// the formula in PyTorch; theirs for CIFAR has A = log 1e-4 and the paper A = −4.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -80,7 +80,8 @@ impl Loss for Symmetric {
     }
 }
 
-/// `ℓ = Σₖ yₖ Σ_{i=1..t} (1 − pₖ)^i / i`, the first t terms of cross-entropy's series: 1 is the absolute error, many are cross-entropy.
+/// `ℓ = Σₖ yₖ Σ_{i=1..t} (1 − pₖ)^i / i`, the first t terms of cross-entropy's series: 1 is the absolute error, many
+/// are cross-entropy.
 ///
 /// Feng et al. 2020, "Can cross entropy loss be robust to label noise?" Reference: the formula in PyTorch.
 ///
@@ -106,7 +107,7 @@ impl Loss for Taylor {
         let rest = log_rest(&log_softmax(&logits, 1)?)?.exp()?;
         // Horner's scheme: r (1 + r (1/2 + r (1/3 + …))).
         let last = rest.zeros_like()?;
-        let sum = (1..=self.order).rev().try_fold(last, |sum, i| ((sum + 1.0 / i as f64)? * &rest))?;
+        let sum = (1..=self.order).rev().try_fold(last, |sum, i| (sum + 1.0 / i as f64)? * &rest)?;
         (rows * sum)?.sum(1)
     }
     fn validate(&self) -> Result<()> {
@@ -116,8 +117,8 @@ impl Loss for Taylor {
 
 /// `ℓ = Σₖ qₖ [−log pₖ + c (1 − pₖ)]`, `q = (1 − ε)·y + ε/K`: cross-entropy with another first term of its series.
 ///
-/// Leng et al. 2022, "PolyLoss" (arXiv 2204.12511), Poly-1. Reference implementation: timm `PolyCrossEntropy`, which leaves
-/// rows unsmoothed.
+/// Leng et al. 2022, "PolyLoss" (arXiv 2204.12511), Poly-1. Reference implementation: timm `PolyCrossEntropy`, which
+/// leaves rows unsmoothed.
 ///
 /// | field | default | range |
 /// |---|---|---|

@@ -6,10 +6,11 @@ use candle_core::{Tensor, bail};
 use candle_nn::ops::{sigmoid, softmax};
 use serde::{Deserialize, Serialize};
 
-/// `1 − 1/K Σₖ 2 TPₖ / (Σp + Σy + ε)`, `TPₖ = Σ_b p y`, sums over the batch: one less the macro F1 of soft counts. Only a batch has it.
+/// `1 − 1/K Σₖ 2 TPₖ / (Σp + Σy + ε)`, `TPₖ = Σ_b p y`, sums over the batch: one less the macro F1 of soft counts.
+/// Only a batch has it.
 ///
-/// Reference: the formula in PyTorch, on sure outputs scikit-learn's `f1_score`. A class that the batch lacks adds 1/K, whatever
-/// is said of it, and has no gradient.
+/// Reference: the formula in PyTorch, on sure outputs scikit-learn's `f1_score`. A class that the batch lacks adds
+/// 1/K, whatever is said of it, and has no gradient.
 ///
 /// | field | default | range |
 /// |---|---|---|

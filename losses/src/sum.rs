@@ -10,8 +10,9 @@ use std::mem::take;
 
 /// `ℓ = Σᵢ wᵢ ℓᵢ` of losses that read the same output and target; probabilities are the first one's.
 ///
-/// In recipes `{name = "sum", of = [{name = "bce"}, {name = "soft_f1", weight = 0.5}]}`: each has its own parameters beside `name` and
-/// `weight`. A batch's loss is the sum of those that the losses say, so that each keeps its own kind of mean.
+/// In recipes `{name = "sum", of = [{name = "bce"}, {name = "soft_f1", weight = 0.5}]}`: each has its own parameters
+/// beside `name` and `weight`. A batch's loss is the sum of those that the losses say, so that each keeps its own kind
+/// of mean.
 ///
 /// | field | default | range |
 /// |---|---|---|

@@ -7,11 +7,12 @@ use candle_core::{Tensor, bail};
 use candle_nn::ops::{log_softmax, softmax};
 use serde::{Deserialize, Serialize};
 
-/// `ℓ = −log Σ_m exp(log c_m − ½ Σ_t aₜ [(x̄ₜᵐ − xₜ)² + (ȳₜᵐ − yₜ)²])`, c the softmax of the confidences, a 0 where a position is not known.
+/// `ℓ = −log Σ_m exp(log c_m − ½ Σ_t aₜ [(x̄ₜᵐ − xₜ)² + (ȳₜᵐ − yₜ)²])`, c the softmax of the confidences, a 0 where a
+/// position is not known.
 ///
 /// Houston et al. 2020, "One thousand and one hours" (arXiv 2006.14480). Reference implementation: l5kit
-/// `neg_multi_log_likelihood`. It reads what the head `trajectory` says, M·T·2 positions mode by mode and M confidences, none for
-/// one mode. A target is `[B, 2·T]`: x and y of every step, NaN where not known.
+/// `neg_multi_log_likelihood`. It reads what the head `trajectory` says, M·T·2 positions mode by mode and M
+/// confidences, none for one mode. A target is `[B, 2·T]`: x and y of every step, NaN where not known.
 ///
 /// | field | default | range |
 /// |---|---|---|
