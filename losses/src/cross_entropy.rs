@@ -2,15 +2,22 @@
 
 use crate::error::Result;
 use crate::loss::{Loss, check_factors, check_length, check_smoothing, paired, per_class, smoothed};
-use candle_core::{Error, Tensor};
+use candle_core::{DType, Error, Tensor};
 use candle_nn::ops::log_softmax;
 use serde::{Deserialize, Serialize};
 
-/// `ℓ = −Σₖ wₖ qₖ log softmax(z)ₖ` with `q = (1 − ε)·y + ε/K`, as `torch.nn.functional.cross_entropy`.
+/// `ℓ = −Σₖ wₖ qₖ log softmax(z)ₖ` with `q = (1 − ε)·y + ε/K`.
 ///
-/// Label smoothing: Szegedy et al. 2016. The batch's loss is `Σℓ / Σw_y` for class ids, where `w_y` is the weight of
-/// the true class, and `Σℓ / B` for rows, both as PyTorch; if no sample of the batch has any weight it is `Σℓ`, where
-/// PyTorch's is NaN.
+/// Label smoothing: Szegedy et al. 2016, "Rethinking the Inception architecture"; where ε is to be shared by the K − 1
+/// other classes, give ε·K/(K − 1). Reference implementation: `torch.nn.functional.cross_entropy`. The batch's loss is
+/// `Σℓ / Σw_y` over the samples that count for class ids, where `w_y` is the weight of the true class, and `Σℓ / B` for
+/// rows, both as PyTorch; if no sample of the batch has any weight it is `Σℓ`, where PyTorch's is NaN.
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `smoothing` | 0 | 0..=1, ε, the share of every target that is spread over all classes |
+/// | `weights` | none | w, one number of at least 0 per class; none: all 1 |
+/// | `ignore` | none | a class id whose samples do not count; it need not be below K |
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CrossEntropy {
@@ -18,20 +25,52 @@ pub struct CrossEntropy {
     pub smoothing: f64,
     /// w, one weight ≥ 0 per class; none: all 1.
     pub weights: Option<Vec<f64>>,
+    /// Samples of this class id do not count.
+    pub ignore: Option<u32>,
 }
 
 impl CrossEntropy {
-    /// The loss of every sample and the rows before smoothing.
-    fn terms(&self, output: &Tensor, target: &Tensor) -> candle_core::Result<(Tensor, Tensor)> {
+    /// The loss of every sample, and the weight of each that has a class id and may count otherwise than as one.
+    fn terms(&self, output: &Tensor, target: &Tensor) -> candle_core::Result<(Tensor, Option<Tensor>)> {
+        let kept = match (self.ignore, target.rank(), target.dtype()) {
+            (Some(ignored), 1, DType::U32) => Some(target.ne(ignored)?),
+            _ => None,
+        };
+        let target = match &kept {
+            Some(kept) => &kept.where_cond(target, &target.zeros_like()?)?,
+            None => target,
+        };
         let (logits, rows) = paired(output, target)?;
         let classes = logits.dim(1)?;
         self.check(classes).map_err(Error::wrap)?;
         let mut wanted = smoothed(rows.clone(), self.smoothing, 1.0 / classes as f64)?;
+        let mut counted = None;
         if let Some(weights) = &self.weights {
-            wanted = wanted.broadcast_mul(&per_class(weights, &wanted)?)?;
+            let weights = per_class(weights, &wanted)?;
+            wanted = wanted.broadcast_mul(&weights)?;
+            counted = (target.rank() == 1).then(|| rows.broadcast_mul(&weights)?.sum(1)).transpose()?;
         }
-        Ok(((wanted * log_softmax(&logits, 1)?)?.sum(1)?.neg()?, rows))
+        if let Some(kept) = kept {
+            let kept = kept.to_dtype(wanted.dtype())?;
+            wanted = wanted.broadcast_mul(&kept.unsqueeze(1)?)?;
+            counted = Some(match counted {
+                Some(weight) => (weight * kept)?,
+                None => kept,
+            });
+        }
+        Ok(((wanted * log_softmax(&logits, 1)?)?.sum(1)?.neg()?, counted))
     }
+}
+
+/// The mean of `losses`, each of which counts as `weights` says that have been multiplied into them; their sum if none
+/// counts.
+pub(crate) fn weighted_mean(losses: &Tensor, weights: Option<Tensor>) -> candle_core::Result<Tensor> {
+    let Some(weights) = weights else {
+        return losses.mean_all();
+    };
+    let total = weights.sum_all()?;
+    let none = total.eq(&total.zeros_like()?)?.to_dtype(total.dtype())?;
+    losses.sum_all()? / (total + none)?
 }
 
 impl Loss for CrossEntropy {
@@ -39,15 +78,8 @@ impl Loss for CrossEntropy {
         Ok(self.terms(output, target)?.0)
     }
     fn forward(&self, output: &Tensor, target: &Tensor) -> candle_core::Result<Tensor> {
-        let (losses, rows) = self.terms(output, target)?;
-        match &self.weights {
-            Some(weights) if target.rank() == 1 => {
-                let total = rows.broadcast_mul(&per_class(weights, &rows)?)?.sum_all()?;
-                let none = total.eq(&total.zeros_like()?)?.to_dtype(total.dtype())?;
-                losses.sum_all()? / (total + none)?
-            }
-            _ => losses.mean_all(),
-        }
+        let (losses, weights) = self.terms(output, target)?;
+        weighted_mean(&losses, weights)
     }
     fn validate(&self) -> Result<()> {
         check_smoothing("cross_entropy", self.smoothing)?;
@@ -79,7 +111,7 @@ mod tests {
     fn half_precision_is_computed_in_single() {
         let logits = Tensor::new(&[[2f32, 1.0, 0.125]], &Device::Cpu).unwrap();
         let target = Tensor::new(&[0u32], &Device::Cpu).unwrap();
-        let half = logits.to_dtype(candle_core::DType::BF16).unwrap();
+        let half = logits.to_dtype(DType::BF16).unwrap();
         let loss = CrossEntropy::default();
         let of = |logits| loss.per_sample(logits, &target).unwrap().to_vec1::<f32>().unwrap();
         assert_eq!(of(&logits), of(&half));

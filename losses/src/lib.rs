@@ -1,6 +1,6 @@
 //! What training minimizes: losses from logits and targets to one number per sample.
 //!
-//! A target is a tensor, `[B]` class ids or `[B, K]` rows; label smoothing, mixup and distillation need no other loss.
+//! A target is a tensor, `[B]` class ids or `[B, K]` rows, so that mixed and soft labels need no other loss.
 //!
 //! ```
 //! use candle_core::{Device, Tensor};
@@ -16,20 +16,75 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! | loss | name | what |
-//! |---|---|---|
-//! | [`Bce`] | `bce` | one yes-or-no question per class; multi-label, or one class with smoothing |
-//! | [`CrossEntropy`] | `cross_entropy` | one class per sample; label smoothing, class weights, soft targets |
+//! | what a sample shows | losses |
+//! |---|---|
+//! | one class | [`CrossEntropy`], [`Focal`], [`Poly`], [`AsymmetricSingle`], [`Sparsemax`], [`Entmax`] |
+//! | one class, some labels wrong | [`Gce`], [`Symmetric`], [`Taylor`], [`BiTempered`] |
+//! | one class of a few frequent and many rare ones | [`LogitAdjusted`], [`Ldam`], [`DynamicArcFace`] |
+//! | one class, cosines | [`ArcFace`], [`CosFace`], [`SphereFace`], [`AdaCos`] |
+//! | several labels | [`Bce`], [`Focal`], [`Asymmetric`], [`SoftF1`], [`Hamming`], [`ModifiedHuber`] |
+//! | several labels, in order | [`Ranking`], [`Lsep`] |
+//! | a class of an order | [`Coral`], [`Corn`], [`SoftOrdinal`], [`Kappa`], or numbers |
+//! | a distribution over bins | [`Emd`], [`CrossEntropy`] |
+//! | numbers | [`Mse`], [`Huber`], [`SmoothL1`], positions [`TrajectoryNll`] |
+//! | who is alike, embeddings | [`Triplet`], [`Contrastive`], [`SupervisedContrastive`], [`PairwiseCosine`] |
+//! | what a teacher or another view says | [`Distillation`], [`Jsd`] |
+//!
+//! [`Sum`] adds several. Names in recipes are those of the types in lower case with underscores, see [`LOSSES`]. A
+//! loss also knows what its outputs mean: [`Loss::probabilities`].
 
+mod asymmetric;
 mod bce;
+mod bi_tempered;
 mod cross_entropy;
+mod distillation;
+mod emd;
+mod entmax;
 mod error;
+mod focal;
+mod hamming;
+mod jsd;
+mod kappa;
+mod ldam;
+mod logit_adjusted;
+mod logits;
 mod loss;
+mod margins;
+mod modified_huber;
+mod ordinal;
+mod pairs;
+mod ranking;
+mod regression;
+mod robust;
+mod soft_f1;
+mod sum;
+mod trajectory_nll;
 
+pub use asymmetric::{Asymmetric, AsymmetricSingle};
 pub use bce::Bce;
+pub use bi_tempered::BiTempered;
 pub use cross_entropy::CrossEntropy;
+pub use distillation::Distillation;
+pub use emd::Emd;
+pub use entmax::{Entmax, Sparsemax, entmax, sparsemax};
 pub use error::{Error, Result};
+pub use focal::Focal;
+pub use hamming::Hamming;
+pub use jsd::Jsd;
+pub use kappa::Kappa;
+pub use ldam::Ldam;
+pub use logit_adjusted::LogitAdjusted;
 pub use loss::{Loss, rows};
+pub use margins::{AdaCos, ArcFace, CosFace, DynamicArcFace, SphereFace};
+pub use modified_huber::ModifiedHuber;
+pub use ordinal::{Coral, Corn, SoftOrdinal};
+pub use pairs::{Contrastive, PairwiseCosine, SupervisedContrastive, Triplet};
+pub use ranking::{Lsep, Pairwise, Ranking};
+pub use regression::{Huber, Mse, SmoothL1};
+pub use robust::{Gce, Poly, Symmetric, Taylor};
+pub use soft_f1::SoftF1;
+pub use sum::Sum;
+pub use trajectory_nll::TrajectoryNll;
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -57,11 +112,73 @@ impl Entry {
 
 /// All losses.
 pub const LOSSES: &[Entry] = &[
+    Entry::of::<AdaCos>(
+        "adacos",
+        "Softmax cross-entropy of cosines with a scale that fits the classes (Zhang et al. 2019).",
+    ),
+    Entry::of::<ArcFace>("arcface", "Additive angular margin between classes (Deng et al. 2018)."),
+    Entry::of::<Asymmetric>("asymmetric", "Multi-label loss with less weight for easy negatives (Ridnik et al. 2021)."),
+    Entry::of::<AsymmetricSingle>("asymmetric_single", "The asymmetric loss for one class per sample."),
     Entry::of::<Bce>("bce", "Binary cross-entropy of every class, with label smoothing and weights for positives."),
+    Entry::of::<BiTempered>(
+        "bi_tempered",
+        "Bounded logistic loss with heavy tails, for wrong labels (Amid et al. 2019).",
+    ),
+    Entry::of::<Contrastive>(
+        "contrastive",
+        "Embeddings of a class together, of two classes apart (Hadsell et al. 2006).",
+    ),
+    Entry::of::<Coral>("coral", "Ordered classes as thresholds with one score (Cao et al. 2020)."),
+    Entry::of::<Corn>("corn", "Ordered classes as conditional thresholds (Shi et al. 2021)."),
+    Entry::of::<CosFace>("cosface", "Additive cosine margin between classes (Wang et al. 2018)."),
     Entry::of::<CrossEntropy>(
         "cross_entropy",
         "Softmax cross-entropy with label smoothing (Szegedy et al. 2016) and class weights.",
     ),
+    Entry::of::<Distillation>("distillation", "A teacher's soft targets beside the true ones (Hinton et al. 2015)."),
+    Entry::of::<DynamicArcFace>("dynamic_arcface", "ArcFace with larger margins for rarer classes (Ha et al. 2020)."),
+    Entry::of::<Emd>("emd", "Earth mover's distance between distributions over ordered bins (Talebi & Milanfar 2017)."),
+    Entry::of::<Entmax>("entmax", "The loss of probabilities between softmax and sparsemax (Peters et al. 2019)."),
+    Entry::of::<Focal>("focal", "Focal loss, softmax or sigmoid: easy samples count for less (Lin et al. 2017)."),
+    Entry::of::<Gce>("gce", "Generalized cross-entropy, for wrong labels (Zhang & Sabuncu 2018)."),
+    Entry::of::<Hamming>("hamming", "The expected share of wrong yes-or-no answers."),
+    Entry::of::<Huber>("huber", "Squared error that goes on as a line (Huber 1964)."),
+    Entry::of::<Jsd>("jsd", "Cross-entropy and Jensen-Shannon consistency of several views (Hendrycks et al. 2020)."),
+    Entry::of::<Kappa>("kappa", "One less the weighted kappa of soft counts, of a batch (de La Torre et al. 2018)."),
+    Entry::of::<Ldam>("ldam", "Larger cosine margins for rarer classes (Cao et al. 2019)."),
+    Entry::of::<LogitAdjusted>(
+        "logit_adjusted",
+        "Cross-entropy that takes the frequency of classes away (Menon et al. 2020).",
+    ),
+    Entry::of::<Lsep>("lsep", "Log-sum-exp over all pairs of label and non-label (Li et al. 2017)."),
+    Entry::of::<ModifiedHuber>("modified_huber", "Squared hinge of every class that goes on as a line (Zhang 2004)."),
+    Entry::of::<Mse>("mse", "Mean squared error, of known targets."),
+    Entry::of::<PairwiseCosine>(
+        "pairwise_cosine",
+        "Cosines of embeddings near 1 within a class and -1 between classes.",
+    ),
+    Entry::of::<Poly>("poly", "Cross-entropy with another first term of its series (Leng et al. 2022)."),
+    Entry::of::<Ranking>("ranking", "Labels before non-labels, pair by pair: hinge, exponential (BP-MLL) or logistic."),
+    Entry::of::<SmoothL1>("smooth_l1", "Absolute error that is smooth near 0 (Girshick 2015)."),
+    Entry::of::<SoftF1>("soft_f1", "One less the macro F1 of soft counts, of a batch."),
+    Entry::of::<SoftOrdinal>(
+        "soft_ordinal",
+        "Cross-entropy with soft labels that know the order of classes (Díaz & Marathe 2019).",
+    ),
+    Entry::of::<Sparsemax>("sparsemax", "The loss of probabilities that can be 0 (Martins & Astudillo 2016)."),
+    Entry::of::<SphereFace>("sphereface", "Multiplicative angular margin between classes (Liu et al. 2017)."),
+    Entry::of::<Sum>("sum", "Several losses with weights."),
+    Entry::of::<SupervisedContrastive>(
+        "supervised_contrastive",
+        "Softmax over a batch's cosines, all of a class are right (Khosla et al. 2020).",
+    ),
+    Entry::of::<Symmetric>("symmetric", "Cross-entropy and the reverse, for wrong labels (Wang et al. 2019)."),
+    Entry::of::<Taylor>("taylor", "The first terms of cross-entropy's series, for wrong labels (Feng et al. 2020)."),
+    Entry::of::<TrajectoryNll>(
+        "trajectory_nll",
+        "Likelihood of future positions under several guesses (Houston et al. 2020).",
+    ),
+    Entry::of::<Triplet>("triplet", "An anchor nearer to its class than to others, over all or the hardest triplets."),
 ];
 
 /// The loss `name` with `params`, an object.
