@@ -3,7 +3,7 @@
 use crate::pretrained;
 use crate::recipe::{ClassWeights, Data, NamedStats, Preprocess, Recipe, Spec, StatsChoice, table};
 use crate::usage::Usage;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use augment::{BatchTransform, Transform};
 use data::Dataset;
 use data::decode::Color;
@@ -72,6 +72,7 @@ pub fn parts(recipe: &mut Recipe) -> Result<Parts> {
     let model = models::resolve(&recipe.model.name, &Value::Object(recipe.model.params.clone())).at(recipe, "model")?;
     check_input(recipe, &model)?;
     let [pool, join, head] = network_parts(recipe)?;
+    check_loss(recipe, &loss, &head).at(recipe, "loss")?;
 
     recipe.preprocess.steps = steps;
     // Random changes come between the deterministic steps and the fit to the input size.
@@ -293,6 +294,49 @@ pub fn views(recipe: &Recipe, report: &Report, samples: &dyn Dataset) -> Result<
     }
 }
 
+/// Losses that read something else than a logit for each class of a picture.
+const OTHERS: &[(&str, &str)] = &[
+    ("coral", "thresholds"),
+    ("corn", "thresholds"),
+    ("contrastive", "embeddings"),
+    ("distillation", "a teacher"),
+    ("jsd", "several views of each picture"),
+    ("pairwise_cosine", "embeddings"),
+    ("supervised_contrastive", "embeddings"),
+    ("trajectory_nll", "positions"),
+    ("triplet", "embeddings"),
+];
+
+/// Refuses a loss that does not read what `head` says.
+fn check_loss(recipe: &Recipe, loss: &Value, head: &Spec) -> Result<()> {
+    let name = &recipe.loss.name;
+    if let Some((_, what)) = OTHERS.iter().find(|(other, _)| other == name) {
+        bail!("'{name}' reads {what}, which recipes do not give it yet; take another loss");
+    }
+    let Some(scale) = loss.get("scale").and_then(Value::as_f64) else { return Ok(()) };
+    match head.params.get("scale").and_then(Value::as_f64).filter(|_| head.name == "cosine") {
+        Some(of_head) if of_head == scale => Ok(()),
+        Some(of_head) => bail!("'{name}' takes the head's scale away, which is {of_head}; set loss.scale = {of_head}"),
+        None => bail!("'{name}' reads cosines; set model.head = \"cosine\""),
+    }
+}
+
+/// Fills in how many samples every class has, wherever a loss asks for that, inside of a sum as well.
+fn count_in(params: &mut Value, counts: &[usize]) {
+    match params {
+        Value::Array(all) => all.iter_mut().for_each(|each| count_in(each, counts)),
+        Value::Object(params) => {
+            for (key, value) in params {
+                match key.as_str() {
+                    "counts" if value.is_null() => *value = json!(counts),
+                    _ => count_in(value, counts),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
 /// The loss for these classes; class weights come from `counts`.
 pub fn loss(recipe: &Recipe, counts: &[usize]) -> Result<Box<dyn Loss>> {
     let mut params = recipe.loss.params.clone();
@@ -308,7 +352,9 @@ pub fn loss(recipe: &Recipe, counts: &[usize]) -> Result<Box<dyn Loss>> {
         }
         params.insert("weights".into(), json!(weights));
     }
-    let loss = losses::build(&recipe.loss.name, Value::Object(params)).at(recipe, "loss")?;
+    let mut params = losses::resolve(&recipe.loss.name, Value::Object(params)).at(recipe, "loss")?;
+    count_in(&mut params, counts);
+    let loss = losses::build(&recipe.loss.name, params).at(recipe, "loss")?;
     loss.check(counts.len()).at(recipe, "loss")?;
     Ok(loss)
 }
@@ -386,5 +432,23 @@ mod tests {
         assert_eq!(evaluation_steps(&recipe)[0].params["crop"], 0.5);
         let (recipe, fit) = fits("['flip']");
         assert_eq!(fit, evaluation_steps(&recipe)[0]);
+    }
+
+    #[test]
+    fn losses_get_what_they_read_or_are_refused() {
+        let built = |sets: &[&str]| -> Result<Recipe> {
+            let mut recipe = Recipe::load("default", &sets.iter().map(|set| set.to_string()).collect::<Vec<_>>())?;
+            parts(&mut recipe)?;
+            Ok(recipe)
+        };
+        let refused = |sets: &[&str]| format!("{:#}", built(sets).unwrap_err());
+        assert!(refused(&["loss.name=triplet"]).contains("'triplet' reads embeddings"));
+        assert!(refused(&["loss.name=arcface"]).contains("set model.head = \"cosine\""));
+        let other = refused(&["loss.name=cosface", "model.head={name='cosine', scale=20}"]);
+        assert!(other.contains("set loss.scale = 20"), "{other}");
+        let recipe = built(&["loss.name=ldam", "model.head=cosine"]).unwrap();
+        assert!(format!("{:?}", loss(&recipe, &[7, 300]).unwrap()).contains("[7, 300]"));
+        let sum = "loss={name='sum', of=[{name='logit_adjusted'}, {name='poly', weight=0.5}]}";
+        assert!(format!("{:?}", loss(&built(&[sum]).unwrap(), &[7, 300]).unwrap()).contains("[7, 300]"));
     }
 }
