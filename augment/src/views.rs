@@ -1,7 +1,7 @@
 //! Test-time augmentation.
 
 use crate::pixel::Symmetry;
-use candle_core::{D, DType, Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// From which sides a picture is looked at when it is judged.
@@ -28,15 +28,15 @@ impl Views {
     }
 }
 
-/// Mean over the views of `softmax(forward(view))`: `[B, K]` probabilities in F32.
+/// Mean over the views of `predict(view)`, in F32.
 ///
-/// `forward` maps `[B, C, H, W]` (or `[B, C, D, H, W]`) to logits `[B, K]`. Four of the views of [`Views::Dihedral`]
-/// exchange `H` and `W`, so pictures that are not square need a network that takes any size.
+/// `predict` maps `[B, C, H, W]` (or `[B, C, D, H, W]`) to probabilities `[B, K]`. Four of the views of
+/// [`Views::Dihedral`] exchange `H` and `W`, so pictures that are not square need a network that takes any size.
 ///
 /// # Errors
-/// Those of `forward`, and tensors of other shapes.
-pub fn predict_views(x: &Tensor, views: Views, forward: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
-    let probabilities = |symmetry: &Symmetry| softmax(&forward(&seen(x, *symmetry)?)?);
+/// Those of `predict`, and tensors of other shapes.
+pub fn predict_views(x: &Tensor, views: Views, predict: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    let probabilities = |symmetry: &Symmetry| predict(&seen(x, *symmetry)?)?.to_dtype(DType::F32);
     let (first, rest) = (&Symmetry::IDENTITY, &views.symmetries()[1..]);
     let mut sum = probabilities(first)?;
     for symmetry in rest {
@@ -57,12 +57,6 @@ fn seen(x: &Tensor, symmetry: Symmetry) -> Result<Tensor> {
     let flipped = [(symmetry.upside_down, rows), (symmetry.mirror, columns)];
     let dims: Vec<usize> = flipped.into_iter().filter_map(|(flip, dim)| flip.then_some(dim)).collect();
     x.contiguous()?.flip(&dims)
-}
-
-fn softmax(logits: &Tensor) -> Result<Tensor> {
-    let logits = logits.to_dtype(DType::F32)?;
-    let exp = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?)?.exp()?;
-    exp.broadcast_div(&exp.sum_keepdim(D::Minus1)?)
 }
 
 #[cfg(test)]
@@ -86,18 +80,18 @@ mod tests {
     }
 
     #[test]
-    fn probabilities_are_averaged_not_logits() {
-        let x = Tensor::new(&[[[[3f32, 0.]]], [[[0., 0.]]]], &Device::Cpu).unwrap();
+    fn views_are_averaged() {
+        let x = Tensor::new(&[[[[3f32, 0.]]], [[[0., 0.5]]]], &Device::Cpu).unwrap();
         let seen = RefCell::new(0);
-        let forward = |x: &Tensor| {
+        let predict = |x: &Tensor| {
             *seen.borrow_mut() += 1;
-            x.flatten_from(1)
+            x.flatten_from(1)?.to_dtype(DType::F64)
         };
-        let p = predict_views(&x, Views::Flip, forward).unwrap().to_vec2::<f32>().unwrap();
-        assert_eq!(p, [[0.5, 0.5], [0.5, 0.5]]);
+        let p = predict_views(&x, Views::Flip, predict).unwrap().to_vec2::<f32>().unwrap();
+        assert_eq!(p, [[1.5, 1.5], [0.25, 0.25]]);
         assert_eq!(seen.take(), 2);
-        let p = predict_views(&x, Views::None, forward).unwrap().to_vec2::<f32>().unwrap();
-        assert!((p[0][0] - 1.0 / (1.0 + (-3f32).exp())).abs() < 1e-6);
-        assert!(predict_views(&x.flatten_all().unwrap(), Views::Flip, forward).is_err());
+        let p = predict_views(&x, Views::None, predict).unwrap().to_vec2::<f32>().unwrap();
+        assert_eq!(p, [[3.0, 0.0], [0.0, 0.5]]);
+        assert!(predict_views(&x.flatten_all().unwrap(), Views::Flip, predict).is_err());
     }
 }

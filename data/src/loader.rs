@@ -23,6 +23,7 @@ use std::sync::Arc;
 /// |---|---|---|
 /// | `batch_size` | 32 | at least 1 |
 /// | `seed` | 0 | of order and transforms |
+/// | `repeat` | 1 | at least 1, how often each sample comes, one copy behind the other |
 /// | `drop_last` | false | leave out a last batch that is smaller |
 /// | `prefetch` | 4 | batches made ahead, at least 1 |
 /// | `stats` | ImageNet | normalization |
@@ -34,6 +35,9 @@ pub struct LoaderConfig {
     pub batch_size: usize,
     /// Of order and transforms.
     pub seed: u64,
+    /// How often each sample of the order comes, one copy behind the other, each changed in another way (batch augmentation,
+    /// Hoffer et al. 2020); an epoch is so many times as long.
+    pub repeat: usize,
     /// Leave out a last batch that is smaller.
     pub drop_last: bool,
     /// Batches made ahead.
@@ -47,7 +51,8 @@ pub struct LoaderConfig {
 
 impl Default for LoaderConfig {
     fn default() -> Self {
-        Self { batch_size: 32, seed: 0, drop_last: false, prefetch: 4, stats: Stats::default(), views: 1 }
+        let stats = Stats::default();
+        Self { batch_size: 32, seed: 0, repeat: 1, drop_last: false, prefetch: 4, stats, views: 1 }
     }
 }
 
@@ -60,6 +65,7 @@ pub struct Loader {
     sampler: Arc<dyn Sampler>,
     config: LoaderConfig,
     transform: Transform,
+    copies: Option<Transform>,
     features: Option<Tensor>,
     encoder: Option<Encoder>,
     device: Device,
@@ -75,6 +81,7 @@ impl Loader {
             sampler: Arc::new(sampler),
             config,
             transform,
+            copies: None,
             features: None,
             encoder: None,
             device: Device::Cpu,
@@ -86,6 +93,12 @@ impl Loader {
     /// is. The slices of a volume change together.
     pub fn with_transform(mut self, f: impl Fn(Image, &mut ChaCha8Rng) -> Image + Send + Sync + 'static) -> Self {
         self.transform = Arc::new(f);
+        self
+    }
+
+    /// With another change of the copies that `repeat` makes of a sample: all but its first.
+    pub fn with_copies(mut self, f: impl Fn(Image, &mut ChaCha8Rng) -> Image + Send + Sync + 'static) -> Self {
+        self.copies = Some(Arc::new(f));
         self
     }
 
@@ -114,7 +127,7 @@ impl Loader {
 
     /// Batches of an epoch.
     pub fn batches(&self) -> usize {
-        let (rows, size) = (self.dataset.rows().len(), self.config.batch_size.max(1));
+        let (rows, size) = (self.dataset.rows().len() * self.config.repeat.max(1), self.config.batch_size.max(1));
         if self.config.drop_last { rows / size } else { rows.div_ceil(size) }
     }
 
@@ -131,7 +144,8 @@ impl Loader {
             let rows = loader.dataset.rows();
             let order_seed = sub_seed(loader.config.seed, "order");
             let order = loader.sampler.order(rows, &mut stream(order_seed, epoch, 0));
-            let order = numbered(&order);
+            let copies = order.iter().flat_map(|&row| std::iter::repeat_n(row, loader.config.repeat.max(1)));
+            let order = numbered(copies);
             for batch in order.chunks(loader.config.batch_size.max(1)).take(batches).skip(first) {
                 let batch = loader.batch(epoch, batch);
                 let stop = batch.is_err();
@@ -183,7 +197,9 @@ impl Loader {
         let sample = id.wrapping_add(before.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let picture = sample.wrapping_add((nth as u64).wrapping_mul(0xD1B5_4A32_D192_ED03));
         let seed = sub_seed(self.config.seed, "transform");
-        Ok((self.transform)(self.dataset.picture(row, nth)?, &mut stream(seed, epoch, picture)))
+        let first = before.is_multiple_of(self.config.repeat.max(1) as u64);
+        let transform = self.copies.as_ref().filter(|_| !first).unwrap_or(&self.transform);
+        Ok(transform(self.dataset.picture(row, nth)?, &mut stream(seed, epoch, picture)))
     }
 
     /// One batch of row indices, each with how often the row came before in this epoch.
@@ -221,14 +237,14 @@ impl Loader {
 }
 
 /// Each index with how often it stood before.
-fn numbered(order: &[usize]) -> Vec<(usize, u64)> {
+fn numbered(order: impl Iterator<Item = usize>) -> Vec<(usize, u64)> {
     let mut seen = HashMap::<usize, u64>::new();
     let mut before = |i: usize| {
         let count = seen.entry(i).or_default();
         *count += 1;
         *count - 1
     };
-    order.iter().map(|&i| (i, before(i))).collect()
+    order.map(|i| (i, before(i))).collect()
 }
 
 /// The batches of one epoch, made by a thread of their own; dropping it ends the work.

@@ -251,3 +251,42 @@ fn features_stand_in_for_pictures() {
     }
     assert_eq!(seen, 20);
 }
+
+#[test]
+fn copies_stand_one_behind_the_other_and_differ() {
+    let config = LoaderConfig { batch_size: 6, seed: 5, repeat: 3, ..LoaderConfig::default() };
+    let shift = |mut image: Image, rng: &mut rand_chacha::ChaCha8Rng| {
+        let shift: u8 = rng.random();
+        image.pixels_mut().iter_mut().for_each(|v| *v = v.wrapping_add(shift));
+        image
+    };
+    let blank = |mut image: Image, rng: &mut rand_chacha::ChaCha8Rng| {
+        let level: u8 = rng.random();
+        image.pixels_mut().fill(level);
+        image
+    };
+    for sampler in [data_sampler("shuffled"), data_sampler("balanced")] {
+        let loader = Loader::new(dataset(10), sampler, config.clone()).with_transform(shift).with_copies(blank);
+        assert_eq!((loader.batches(), loader.epoch(0).count()), (5, 5));
+        for batch in loader.epoch(1) {
+            let batch = batch.unwrap();
+            let pictures = batch.images.flatten_from(1).unwrap().to_vec2::<f32>().unwrap();
+            for (ids, seen) in batch.ids.chunks(3).zip(pictures.chunks(3)) {
+                assert!(ids.iter().all(|id| *id == ids[0]));
+                let flat = |picture: &[f32]| picture[..64].iter().all(|v| *v == picture[0]);
+                assert_eq!([flat(&seen[0]), flat(&seen[1]), flat(&seen[2])], [false, true, true]);
+                assert_ne!(seen[1], seen[2]);
+            }
+        }
+    }
+    // One alone is changed as ever.
+    let once = LoaderConfig { repeat: 1, ..config.clone() };
+    let first = |config| bits(Loader::new(dataset(4), Sequential, config).with_transform(shift).epoch(0)).remove(0).2;
+    let (once, thrice) = (first(once), first(config));
+    assert_eq!(once[..192], thrice[..192]);
+    assert_eq!(once[192..384], thrice[576..768]);
+}
+
+fn data_sampler(name: &str) -> Box<dyn sconce_data::Sampler> {
+    sconce_data::sampler::build(name).unwrap()
+}

@@ -28,7 +28,7 @@
 //! | a distribution over bins | [`Emd`], [`CrossEntropy`] |
 //! | numbers | [`Mse`], [`Huber`], [`SmoothL1`], positions [`TrajectoryNll`] |
 //! | who is alike, embeddings | [`Triplet`], [`Contrastive`], [`SupervisedContrastive`], [`PairwiseCosine`] |
-//! | what a teacher or another view says | [`Distillation`], [`Jsd`] |
+//! | what a teacher or another view says | [`Distillation`], [`Jsd`], embeddings [`Cosine`], [`Similarity`] |
 //!
 //! [`Sum`] adds several. Names in recipes are those of the types in lower case with underscores, see [`LOSSES`]. A
 //! loss also knows what its outputs mean: [`Loss::probabilities`].
@@ -58,6 +58,7 @@ mod regression;
 mod robust;
 mod soft_f1;
 mod sum;
+mod teacher;
 mod trajectory_nll;
 
 pub use asymmetric::{Asymmetric, AsymmetricSingle};
@@ -84,6 +85,7 @@ pub use regression::{Huber, Mse, SmoothL1};
 pub use robust::{Gce, Poly, Symmetric, Taylor};
 pub use soft_f1::SoftF1;
 pub use sum::Sum;
+pub use teacher::{Cosine, Similarity};
 pub use trajectory_nll::TrajectoryNll;
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -130,6 +132,7 @@ pub const LOSSES: &[Entry] = &[
     ),
     Entry::of::<Coral>("coral", "Ordered classes as thresholds with one score (Cao et al. 2020)."),
     Entry::of::<Corn>("corn", "Ordered classes as conditional thresholds (Shi et al. 2021)."),
+    Entry::of::<Cosine>("cosine", "Embeddings in the direction of another network's (Chen & He 2021)."),
     Entry::of::<CosFace>("cosface", "Additive cosine margin between classes (Wang et al. 2018)."),
     Entry::of::<CrossEntropy>(
         "cross_entropy",
@@ -159,6 +162,10 @@ pub const LOSSES: &[Entry] = &[
     ),
     Entry::of::<Poly>("poly", "Cross-entropy with another first term of its series (Leng et al. 2022)."),
     Entry::of::<Ranking>("ranking", "Labels before non-labels, pair by pair: hinge, exponential (BP-MLL) or logistic."),
+    Entry::of::<Similarity>(
+        "similarity",
+        "Pictures that are alike to a teacher are alike (Tung & Mori 2019), for embeddings.",
+    ),
     Entry::of::<SmoothL1>("smooth_l1", "Absolute error that is smooth near 0 (Girshick 2015)."),
     Entry::of::<SoftF1>("soft_f1", "One less the macro F1 of soft counts, of a batch."),
     Entry::of::<SoftOrdinal>(

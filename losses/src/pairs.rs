@@ -55,7 +55,7 @@ fn diagonal(embeddings: &Tensor) -> candle_core::Result<Tensor> {
 }
 
 /// Every row at length 1, a row of zeros as it is.
-fn unit(x: &Tensor) -> candle_core::Result<Tensor> {
+pub(crate) fn unit(x: &Tensor) -> candle_core::Result<Tensor> {
     x.broadcast_div(&safe_sqrt(&x.sqr()?.sum_keepdim(D::Minus1)?)?)
 }
 
@@ -64,7 +64,7 @@ fn mean_of(losses: &Tensor, counted: &Tensor, dims: &[usize]) -> candle_core::Re
     losses.sum(dims)? / counted.sum(dims)?.maximum(1.0)?
 }
 
-fn no_classes(name: &str) -> candle_core::Result<Tensor> {
+pub(crate) fn no_classes(name: &str) -> candle_core::Result<Tensor> {
     bail!("{name} reads embeddings, which say nothing about classes")
 }
 

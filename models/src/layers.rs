@@ -222,7 +222,7 @@ impl BatchNorm {
 
 /// Drops values of `x` with probability `p` in training. `site` names the place in the network.
 pub(crate) fn dropped(x: &Tensor, p: f64, pass: &Pass<'_>, site: &str) -> candle_core::Result<Tensor> {
-    dropout(x, if pass.train { p } else { 0.0 }, pass.key, name_hash(site))
+    dropout(x, pass.rate(p), pass.key, name_hash(site))
 }
 
 /// Several of: linear, batch norm, ReLU, dropout. What metadata go through before they are joined.

@@ -1,5 +1,6 @@
 //! What one forward pass needs to know beside its input.
 
+use crate::ops::rate;
 use candle_core::Tensor;
 
 /// Which gradients a pass prepares for.
@@ -32,6 +33,8 @@ pub struct Pass<'a> {
     pub grad: Grad,
     /// Key of all random numbers of this pass: a function of (seed, fold, step); the same key drops the same units.
     pub key: u64,
+    /// Multiplies every rate of dropout and drop-path, at least 0; 1 leaves them as they are.
+    pub drop: f64,
     /// Keep nothing inside blocks and run them forward again on the way back: less memory for about a third more time
     /// (Chen et al. 2016, "Training deep nets with sublinear memory cost").
     pub recompute: bool,
@@ -53,11 +56,15 @@ impl Pass<'_> {
     /// Evaluation without a graph.
     pub fn eval() -> Self {
         let (grad, key, recompute, freeze) = (Grad::None, 0, false, 0);
-        Self { train: false, update_stats: false, grad, key, recompute, freeze, taps: None, layers: None }
+        Self { train: false, update_stats: false, grad, key, drop: 1.0, recompute, freeze, taps: None, layers: None }
     }
     /// Evaluation with the gradient of the input.
     pub fn explain() -> Self {
         Self { grad: Grad::Input, ..Self::eval() }
+    }
+    /// With which probability something is dropped that the network drops with `p` in 0..1.
+    pub(crate) fn rate(&self, p: f64) -> f64 {
+        if self.train { rate(p, self.drop) } else { 0.0 }
     }
     /// A parameter as this pass uses it: tracked where its gradient is prepared for.
     pub fn parameter(&self, value: &Tensor) -> Tensor {
@@ -65,8 +72,8 @@ impl Pass<'_> {
     }
     /// The same pass, but nobody looks in.
     pub(crate) fn untapped<'b>(&self) -> Pass<'b> {
-        let Self { train, update_stats, grad, key, recompute, freeze, .. } = *self;
-        Pass { train, update_stats, grad, key, recompute, freeze, taps: None, layers: None }
+        let Self { train, update_stats, grad, key, drop, recompute, freeze, .. } = *self;
+        Pass { train, update_stats, grad, key, drop, recompute, freeze, taps: None, layers: None }
     }
     /// The pass of the next `stages` stages, which read `x`, if all of them are frozen.
     pub(crate) fn frozen<'b>(&mut self, stages: usize, x: &Tensor) -> Option<Pass<'b>> {

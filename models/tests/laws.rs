@@ -551,6 +551,10 @@ fn tabular_features_reach_the_head_and_dropout_follows_its_key() {
     assert_ne!(logits(&meta(0.0), Pass::eval()), logits(&meta(1.0), Pass::eval()));
     assert_eq!(logits(&meta(0.0), Pass::train(1)), logits(&meta(0.0), Pass::train(1)));
     assert_ne!(logits(&meta(0.0), Pass::train(1)), logits(&meta(0.0), Pass::train(2)));
+    // A factor of 0 drops nothing under any key, one of 0.5 half as much.
+    let drop = |key, drop| logits(&meta(0.0), Pass { drop, ..Pass::train(key) });
+    assert_eq!(drop(1, 0.0), drop(2, 0.0));
+    assert_ne!(drop(1, 0.5), drop(1, 1.0));
     let error = network.forward(&x, None, &mut Pass::eval()).unwrap_err().to_string();
     assert!(error.contains("takes 2 tabular features"), "{error}");
 }

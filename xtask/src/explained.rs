@@ -50,7 +50,10 @@ impl<'a> Eye<'a> {
         let network = &self.trained.network;
         let features = network.features(&batch.images, &mut Pass::eval())?;
         let classify = |x: &Tensor| {
-            network.classify(&network.embed(x, &mut Pass::explain())?, batch.meta.as_ref(), &mut Pass::explain())
+            let row = network.embed(x, &mut Pass::explain())?;
+            let said = network.classify(&row, batch.meta.as_ref(), &mut Pass::explain())?;
+            // A head of thresholds has no logit of a class.
+            if said.dim(1)? == self.saved.classes.len() { Ok(said) } else { self.trained.probabilities(&said) }
         };
         let shown = predict::loader(&self.enlarged(), one, 1, self.device)?.sample(0, 0)?;
         // Of many pictures some.

@@ -8,7 +8,7 @@
 use crate::fold::Training;
 use crate::machine;
 use crate::predict;
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, Snapshots};
 use crate::saved::{Saved, Trained};
 use anyhow::{Context, Result, bail};
 use candle_core::{DType, Device, Tensor};
@@ -40,6 +40,12 @@ pub fn check(recipe: &Recipe, frozen: bool) -> Result<()> {
         _ if !augment.transforms.is_empty() || !augment.batch.is_empty() => bail!(
             "train.features are computed once, of pictures as they are; set augment.transforms = [] and augment.batch = []"
         ),
+        _ if train.swa > 0.0 || train.snapshots != Snapshots::None => {
+            bail!("train.features leave one layer to train; set train.swa = 0 and train.snapshots = \"none\"")
+        }
+        _ if train.repeat > 1 || !train.sizes.is_empty() => {
+            bail!("train.features are of one picture of one size; set train.repeat = 1 and train.sizes = []")
+        }
         _ if eval.views != augment::Views::None => {
             bail!("train.features are those of one view of each picture; set eval.views = \"none\"")
         }

@@ -5,6 +5,7 @@ mod assemble;
 mod bootstrap;
 mod budget;
 mod command;
+mod criterion;
 mod demo;
 mod doctor;
 mod explained;
@@ -25,6 +26,7 @@ mod report;
 mod results;
 mod saved;
 mod sheet;
+mod teacher;
 #[cfg(test)]
 mod tidy;
 mod times;

@@ -5,8 +5,9 @@ use anyhow::Result;
 use augment::predict_views;
 use candle_core::{DType, Device, Tensor};
 use data::{Batch, Dataset, Loader, LoaderConfig, Sequential};
-use eval::Predictions;
+use eval::{Predictions, ensemble};
 use models::Pass;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A loader of `dataset` in its own order, as the network wants its pictures.
@@ -19,13 +20,16 @@ pub fn loader(saved: &Saved, dataset: Arc<dyn Dataset>, batch_size: usize, devic
 }
 
 /// Probabilities of one batch.
-pub fn batch(network: &Trained, batch: &Batch, views: augment::Views) -> candle_core::Result<Tensor> {
-    let (network, meta) = (&network.network, batch.meta.as_ref());
-    let forward = |x: &Tensor| match features(x)? {
-        Some(rows) => network.classify(&rows, meta, &mut Pass::eval()),
-        None => network.forward(x, meta, &mut Pass::eval()),
-    };
-    predict_views(&batch.images, views, forward)
+pub fn batch(trained: &Trained, batch: &Batch, views: augment::Views) -> candle_core::Result<Tensor> {
+    predict_views(&batch.images, views, |x| trained.probabilities(&logits(trained, x, batch.meta.as_ref())?))
+}
+
+/// What the network says of pictures, or of features in their place.
+pub fn logits(trained: &Trained, x: &Tensor, meta: Option<&Tensor>) -> candle_core::Result<Tensor> {
+    match features(x)? {
+        Some(rows) => trained.network.classify(&rows, meta, &mut Pass::eval()),
+        None => trained.network.forward(x, meta, &mut Pass::eval()),
+    }
 }
 
 /// What a loader gives in the place of pictures, `[B, E]`, or `[B·V, E]` of several pictures of a sample; `None` for pictures.
@@ -55,4 +59,24 @@ pub fn all(
         done(said.len());
     }
     Ok(said)
+}
+
+/// Predictions of a fold, the mean over the weights in `members`, of which the last ones stay in `trained`; `done(pictures)`
+/// counts all of them.
+pub fn members(
+    trained: &Trained,
+    saved: &Saved,
+    members: &[PathBuf],
+    loader: &Loader,
+    mut done: impl FnMut(usize),
+) -> Result<Predictions> {
+    let mut said = vec![];
+    for (i, weights) in members.iter().enumerate() {
+        train::checkpoint::load_weights(weights, &trained.vars)?;
+        let before = i * loader.rows().len();
+        said.push(all(trained, loader, &saved.classes, saved.views, |pictures| {
+            done((before + pictures) / members.len());
+        })?);
+    }
+    Ok(ensemble::mean(&said)?)
 }

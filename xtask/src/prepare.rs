@@ -230,7 +230,7 @@ pub fn prepare(recipe: &Recipe, collection: &Collection, report: Report, progres
         fingerprint,
     };
     // Class weights and an auxiliary head that do not fit these classes are mistakes of the recipe.
-    assemble::loss(recipe, &prepared.class_counts(&prepared.split(0).0))?;
+    assemble::criterion(recipe, &prepared.class_counts(&prepared.split(0).0))?;
     assemble::check_auxiliary(recipe, prepared.report.mean.len(), prepared.classes().len())?;
     Ok(prepared)
 }

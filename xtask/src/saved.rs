@@ -3,14 +3,16 @@
 use crate::assemble;
 use crate::recipe::Spec;
 use anyhow::{Context, Result, bail};
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 use candle_nn::VarMap;
 use data::batch::Stats;
 use data::decode::Color;
 use data::tabular::Encoder;
 use eval::Run;
+use losses::Loss;
 use models::{Network, NetworkConfig, init};
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// How a fold's network is fed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -29,12 +31,30 @@ pub struct Saved {
     pub encoder: Encoder,
     /// Test-time views.
     pub views: augment::Views,
+    /// What it was trained with: it knows which probabilities the outputs mean.
+    pub loss: Spec,
+    /// Whether a fold's predictions are those of its snapshots, averaged.
+    pub ensemble: bool,
 }
 
-/// A network with its variables.
+/// Weights that a fold kept at the ends of cycles, in order.
+pub fn snapshots(run: &Run, fold: usize) -> Vec<PathBuf> {
+    let path = |i| run.path(&format!("fold{fold}/snapshot{i}.safetensors"));
+    (1..).map(path).take_while(|path| path.is_file()).collect()
+}
+
+/// A network with its variables, and what its outputs mean.
 pub struct Trained {
     pub network: Network,
     pub vars: VarMap,
+    loss: Box<dyn Loss>,
+}
+
+impl Trained {
+    /// Probabilities `[B, K]` of the classes, from what the network says.
+    pub fn probabilities(&self, said: &Tensor) -> candle_core::Result<Tensor> {
+        self.loss.probabilities(said)
+    }
 }
 
 impl Saved {
@@ -63,7 +83,8 @@ impl Saved {
     pub fn build(&self, seed: u64, device: &Device) -> Result<Trained> {
         let vars = VarMap::new();
         let network = Network::new(&self.network, init::seeded(&vars, seed, DType::F32, device))?;
-        Ok(Trained { network, vars })
+        let loss = losses::build(&self.loss.name, self.loss.value())?;
+        Ok(Trained { network, vars, loss })
     }
 
     /// The network with the best weights of its fold.
@@ -71,6 +92,15 @@ impl Saved {
         let trained = self.build(0, device)?;
         train::checkpoint::load_weights(&run.path(&format!("fold{fold}/weights.safetensors")), &trained.vars)?;
         Ok(trained)
+    }
+
+    /// Files of the weights whose predictions are a fold's: the best ones, or the snapshots of all cycles.
+    pub fn members(&self, run: &Run, fold: usize) -> Vec<PathBuf> {
+        let snapshots = snapshots(run, fold);
+        match self.ensemble && !snapshots.is_empty() {
+            true => snapshots,
+            false => vec![run.path(&format!("fold{fold}/weights.safetensors"))],
+        }
     }
 
     /// The deterministic transforms.

@@ -63,7 +63,7 @@ impl Head for Built {
         if !pass.train || self.config.dropout == 0.0 {
             return self.layer.forward(x, pass);
         }
-        let MultiSampleDropout { samples, dropout } = self.config;
+        let (samples, dropout) = (self.config.samples, pass.rate(self.config.dropout));
         let mut mean = vec![0f64; x.elem_count()];
         for i in 0..samples {
             let mask = keep_mask(pass.key, name_hash(&format!("head.sample.{i}")), dropout, mean.len());

@@ -155,6 +155,7 @@ impl Block {
             running,
             train: pass.train,
             key: pass.key,
+            drop: pass.drop,
             site: self.site,
             keep: graph && !pass.recompute,
             wants,
@@ -226,6 +227,7 @@ struct Fused {
     train: bool,
     key: u64,
     site: u64,
+    drop: f64,
     keep: bool,
     wants: Vec<bool>,
     slot: Slot,
@@ -260,6 +262,7 @@ impl Fused {
             train: self.train,
             key: self.key,
             site: self.site,
+            drop: self.drop,
         })
     }
 }

@@ -66,8 +66,8 @@ pub(crate) fn run(
             Node::GlobalPool { x } => global_pool(v(x), Pool::Avg)?,
             Node::Scale { x, gate } => v(x).broadcast_mul(v(gate))?,
             Node::PadChannels { x, before, after } => v(x).pad_with_zeros(3, *before, *after)?,
-            Node::DropPath { x, p } if pass.train => drop_path(v(x), *p, pass.key, site ^ program.site(id))?,
-            Node::Dropout { x, p } if pass.train => dropout(v(x), *p, pass.key, site ^ program.site(id))?,
+            Node::DropPath { x, p } if pass.train => drop_path(v(x), pass.rate(*p), pass.key, site ^ program.site(id))?,
+            Node::Dropout { x, p } if pass.train => dropout(v(x), pass.rate(*p), pass.key, site ^ program.site(id))?,
             Node::DropPath { x, .. } | Node::Dropout { x, .. } => v(x).clone(),
             Node::AtLeast { x, side } => {
                 let (_, h, w, _) = v(x).dims4()?;

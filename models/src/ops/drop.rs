@@ -18,6 +18,11 @@ fn keep(base: u64, i: usize, p: f64) -> f32 {
     if unit < p { 0.0 } else { (1.0 / (1.0 - p)) as f32 }
 }
 
+/// The probability of dropping something at rate `p` under a factor of all rates: something is left whatever it is.
+pub(crate) fn rate(p: f64, factor: f64) -> f64 {
+    (p * factor).min(0.99)
+}
+
 /// Multiplies every value by its place in [`keep_mask`]. The way back draws the mask again: less memory than keeping it.
 pub(crate) fn drop_in_place(values: &mut [f32], p: f64, key: u64, site: u64) {
     let base = mix(key ^ mix(site));

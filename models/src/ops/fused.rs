@@ -15,7 +15,7 @@ use super::cpu::maps::{self, Branch, Gate, Size};
 use super::cpu::pooling;
 use super::cpu::rows::{Sink, Source, Sums, moments, totals};
 use super::cpu::scratch::unwritten;
-use super::drop::{drop_in_place, keep_mask};
+use super::drop::{drop_in_place, keep_mask, rate};
 use super::layer_norm;
 use super::plan::Plan;
 use super::pool::{Pool, spread};
@@ -39,6 +39,8 @@ pub(crate) struct Walk<'a> {
     /// Key and site of random numbers.
     pub key: u64,
     pub site: u64,
+    /// Multiplies the rates of dropout and drop-path.
+    pub drop: f64,
 }
 
 /// Mean and biased variance of a norm's batch, and over how many values.
@@ -372,7 +374,7 @@ impl<'w> Walk<'w> {
                 Node::DropPath { x, p } => {
                     let mask = if self.train {
                         let site = self.site ^ program.site(id);
-                        keep_mask(self.key, site, *p, samples)
+                        keep_mask(self.key, site, rate(*p, self.drop), samples)
                     } else {
                         vec![1.0; samples]
                     };
@@ -386,7 +388,7 @@ impl<'w> Walk<'w> {
                 Node::Dropout { x, p } => {
                     let mut y = maps::materialize(self.source(&saved, ends, *x), size);
                     if self.train {
-                        drop_in_place(&mut y, *p, self.key, self.site ^ program.site(id));
+                        drop_in_place(&mut y, rate(*p, self.drop), self.key, self.site ^ program.site(id));
                     }
                     y
                 }
@@ -679,7 +681,7 @@ impl<'w> Walk<'w> {
                 Node::Dropout { x, p } => {
                     let mut d = self.dense(&saved, ends, id, slope).take();
                     if self.train {
-                        drop_in_place(&mut d, *p, self.key, self.site ^ program.site(id));
+                        drop_in_place(&mut d, rate(*p, self.drop), self.key, self.site ^ program.site(id));
                     }
                     self.give(&saved, ends, &mut slopes, *x, Numbers::own(d));
                 }

@@ -36,6 +36,7 @@ pub use conv2d::conv2d;
 pub use conv3d::conv3d;
 pub use cpu::conv::{Tile, set_winograd, winograd};
 pub use cpu::simd::{Vectors, limit_vectors, switch_vectors, vectors};
+pub(crate) use drop::rate;
 pub use drop::{drop_path, dropout, keep_mask};
 pub use layer_norm::layer_norm;
 pub use linear::linear;

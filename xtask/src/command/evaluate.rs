@@ -21,12 +21,12 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     for fold in 0..prepared.trained_folds {
         let judged = prepared.split(fold).1;
         let saved = Saved::read(&run, fold)?;
-        let network = saved.load(&run, fold, &device)?;
+        let network = saved.build(0, &device)?;
         let dataset: Arc<dyn Dataset> = Arc::new(Subset::new(prepared.dataset.clone(), judged));
         let stretch = progress.stretch(&format!("fold {}", fold + 1), dataset.rows().len() as u64, "pictures");
         let loader = predict::loader(&saved, dataset, recipe.train.batch_size, &device)?;
         let done = |pictures: usize| stretch.at(pictures as u64);
-        folds.push(predict::all(&network, &loader, &saved.classes, saved.views, done)?);
+        folds.push(predict::members(&network, &saved, &saved.members(&run, fold), &loader, done)?);
     }
     let all = Predictions::concat(&folds)?;
     let of_folds = folds.iter().map(|fold| parts.metric.score(fold)).collect::<Result<Vec<_>, _>>()?;

@@ -25,11 +25,11 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     let mut said = vec![];
     for fold in 0..folds {
         let saved = Saved::read(&run, fold)?;
-        let network = saved.load(&run, fold, &device)?;
+        let network = saved.build(0, &device)?;
         let loader = predict::loader(&saved, dataset.clone(), 32, &device)?;
         let stretch = progress.stretch(&format!("fold {}/{folds}", fold + 1), dataset.rows().len() as u64, "pictures");
         let done = |pictures: usize| stretch.at(pictures as u64);
-        said.push(predict::all(&network, &loader, &saved.classes, saved.views, done)?);
+        said.push(predict::members(&network, &saved, &saved.members(&run, fold), &loader, done)?);
     }
     let text = shown(&ensemble::mean(&said)?, args.json)?;
     match &args.out {

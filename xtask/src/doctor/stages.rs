@@ -130,7 +130,7 @@ fn stations(recipe: &Recipe) -> Result<Vec<Station>> {
     } else {
         add(fit, "fit to judge", Of::Judged)?;
         recipe.augment.transforms.iter().try_for_each(|random| add(random, &random.name, Of::Learned))?;
-        add(&assemble::training_fit(recipe), "fit to size", Of::Learned)?;
+        add(&assemble::training_fit(&recipe.preprocess, &recipe.augment.transforms), "fit to size", Of::Learned)?;
     }
     Ok(stations)
 }

@@ -1,35 +1,39 @@
 //! One fold: train, keep the best weights, predict what it was not trained on and the test part.
 
+mod refresh;
+mod step;
+mod watch;
+
+pub use step::Step;
+
 use crate::assemble::{self, Parts};
-use crate::bootstrap::Drawn;
+use crate::criterion::Criterion;
 use crate::features;
 use crate::predict;
 use crate::prepare::Prepared;
 use crate::pretrained::Start;
-use crate::progress::{Progress, Stretch};
-use crate::recipe::{Recipe, Train};
-use crate::saved::{Saved, Trained};
+use crate::progress::Progress;
+use crate::recipe::{Recipe, Snapshots, Train};
+use crate::saved::{self, Saved, Trained};
+use crate::teacher::Teacher;
 use crate::times::Times;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use candle_core::{DType, Device, Tensor};
-use data::rng::{stream, sub_seed};
-use data::{Batch, Dataset, Loader, LoaderConfig, Part, Subset};
-use eval::{Goal, Predictions, Run, Scalar, Scalars};
-use losses::Loss;
+use data::rng::sub_seed;
+use data::{Dataset, Loader, LoaderConfig, Part, Subset};
+use eval::{Goal, Predictions, Run, Scalar};
 use models::parts::Choice;
 use models::pretrained::Report;
-use models::{AUXILIARY, Network, NetworkConfig, Pass, init};
+use models::{Network, NetworkConfig, init};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
-use train::{BoxError, Event, Flow, Params, Scores, Task, TrainConfig, Trainer};
-
-/// Stages of training that are timed apart.
-const LOADING: &str = "waiting for pictures";
-const JUDGING: &str = "judging between epochs";
+use std::sync::{Arc, Mutex};
+use train::checkpoint::Checkpoint;
+use train::schedule::Schedule;
+use train::{BoxError, Event, Flow, Params, Scores, TrainConfig, Trainer};
+use watch::{Clock, Curves, JUDGING, LOADING, Watch};
 
 /// What all folds share.
 pub struct Training<'a> {
@@ -63,23 +67,28 @@ pub struct Fold {
     freeze: usize,
     /// Heads that learn from resamples.
     bags: usize,
-    /// Weight of the loss of auxiliary heads.
-    aux_weight: f64,
+    /// Epochs from one stage's first to that of the stage before it; 0: all begin together.
+    unfreeze: usize,
+    /// Training batches with pictures of their last size.
     pub train: Loader,
+    /// The same with smaller pictures, and the epoch that they are for no more.
+    smaller: Vec<(usize, Loader)>,
     pub validation: Loader,
     pub test: Option<Loader>,
-    loss: Box<dyn Loss>,
+    criterion: Criterion,
+    /// Who says what the criterion may listen to.
+    teacher: Option<Teacher>,
+    /// What dropout is multiplied by.
+    dropout: Option<Box<dyn Schedule>>,
+    /// What goes through the network in training.
+    precision: DType,
+    recompute: bool,
+    /// Copies of each picture in a batch.
+    copies: usize,
     seed: u64,
     batches: usize,
-}
-
-/// A training batch with soft targets where batches are mixed, and the key of the network's random numbers.
-pub struct Step {
-    pub batch: Batch,
-    pub targets: Tensor,
-    key: u64,
-    /// What each head of a bag learns from.
-    drawn: Option<Drawn>,
+    /// Terms of the last loss.
+    terms: Mutex<Vec<(String, Tensor)>>,
 }
 
 /// What a finished fold said; `None` from [`Training::run`] means that Ctrl-C ended it, with a checkpoint.
@@ -98,6 +107,7 @@ impl Training<'_> {
         let rows = prepared.dataset.rows();
         let columns = if recipe.model.meta { prepared.dataset.columns() } else { &[] };
         let encoder = data::tabular::Encoder::fit(columns, learn.iter().map(|&i| &rows[i]));
+        let criterion = assemble::criterion(recipe, &prepared.class_counts(&learn))?;
         let network = NetworkConfig {
             model: recipe.model.name.clone(),
             params: Value::Object(recipe.model.params.clone()),
@@ -119,30 +129,45 @@ impl Training<'_> {
             stats: assemble::stats(recipe, (&prepared.report.mean, &prepared.report.std))?,
             encoder,
             views: recipe.eval.views,
+            loss: criterion.spec.clone(),
+            ensemble: recipe.train.snapshots == Snapshots::Ensemble,
         };
         let seed = sub_seed(recipe.seed, &format!("fold{number}"));
         // Features are of the same network in all folds, so that they are computed once.
         let weights = sub_seed(if recipe.train.features { recipe.seed } else { seed }, "weights");
         let trained = saved.build(weights, self.device)?;
-        let loss = assemble::loss(recipe, &prepared.class_counts(&learn))?;
+        let folder = recipe.loss.teacher.as_ref().map(Path::new);
+        let open = |folder: &Path| Teacher::open(folder, number, &saved, prepared, self.device);
+        let teacher = folder.map(open).transpose()?;
+        if prepared.views > 1 && criterion.embeds() {
+            bail!("losses of embeddings compare pictures, but a sample has {} of them", prepared.views);
+        }
 
         let size = recipe.train.batch_size;
         let config = LoaderConfig {
             batch_size: size,
             seed,
             // A small last batch makes poor batch statistics.
-            drop_last: learn.len() >= size,
+            drop_last: learn.len() * recipe.train.repeat >= size,
+            repeat: recipe.train.repeat,
             prefetch: recipe.train.prefetch,
             stats: saved.stats.clone(),
             views: prepared.views,
         };
         let subset =
             |rows: &[usize]| -> Arc<dyn Dataset> { Arc::new(Subset::new(self.pictures.clone(), rows.to_vec())) };
-        let transform = self.parts.training.clone();
         let train = Loader::new(subset(&learn), data::sampler::build(&recipe.train.sampler)?, config)
-            .with_transform(move |image, rng| transform(image, rng))
             .with_meta(saved.encoder.clone())
             .on(self.device, DType::F32);
+        let of_side = |side: usize| -> Result<Loader> {
+            let assemble::Training { first, copies } = self.parts.training.get(&side).context("no such side")?;
+            let (first, copies) = (first.clone(), copies.clone());
+            let train = train.clone().with_transform(move |image, rng| first(image, rng));
+            Ok(train.with_copies(move |image, rng| copies(image, rng)))
+        };
+        let smaller = recipe.train.smaller().map(|(until, side)| Ok((until, of_side(side)?)));
+        let smaller = smaller.collect::<Result<Vec<_>>>()?;
+        let train = of_side(recipe.preprocess.size)?;
 
         let still = recipe.train.backbone_lr == 0.0 || trained.network.frozen();
         let begun = self.begin(&saved.network, &trained, weights, &train, still)?;
@@ -162,21 +187,28 @@ impl Training<'_> {
             limit => train.batches().min(limit * recipe.train.accumulate),
         };
         let freeze = if still { usize::MAX } else { recipe.train.freeze };
-        let Train { bags, aux_weight, .. } = recipe.train;
+        let Train { bags, unfreeze, recompute, repeat, precision, .. } = recipe.train;
         Ok(Fold {
             number,
             saved,
             trained,
             begun,
             freeze,
+            unfreeze,
             bags,
-            aux_weight,
             train,
+            smaller,
             validation,
             test,
-            loss,
+            criterion,
+            teacher,
+            dropout: assemble::dropout(recipe)?,
+            precision: precision.dtype(),
+            recompute,
+            copies: repeat,
             seed,
             batches,
+            terms: Mutex::default(),
         })
     }
 
@@ -227,7 +259,11 @@ impl Training<'_> {
             let title = format!("fold {}/{folds}: {what}", number + 1);
             let stretch = self.progress.stretch(&title, loader.rows().len() as u64, "pictures");
             let done = |pictures: usize| stretch.at(pictures as u64);
-            let said = || predict::all(&fold.trained, loader, &fold.saved.classes, fold.saved.views, done);
+            let members = fold.saved.members(run, number);
+            let said = || match members.len() {
+                1 => predict::all(&fold.trained, loader, &fold.saved.classes, fold.saved.views, done),
+                _ => predict::members(&fold.trained, &fold.saved, &members, loader, done),
+            };
             self.times.of("predicting", said)
         };
         let test = fold.test.as_ref().map(|loader| predict(loader, "test part")).transpose()?;
@@ -244,37 +280,30 @@ impl Training<'_> {
     fn train(&self, run: &Run, fold: &Fold, folder: PathBuf, clock: &mut Clock<'_>) -> Result<bool> {
         let train = &self.recipe.train;
         let config = TrainConfig {
-            epochs: train.epochs,
-            lr: train.lr,
-            accumulate: train.accumulate,
-            clip_norm: (train.clip_norm > 0.0).then_some(train.clip_norm),
-            ema: (train.ema > 0.0).then_some(train.ema),
-            patience: (train.patience > 0).then_some(train.patience),
             folder: Some(folder.clone()),
-            save_every: train.save_every,
-            log_every: train.log_every,
             fingerprint: format!("{}/{}", self.fingerprint, fold.number),
-            ..TrainConfig::default()
+            ..assemble::train_config(self.recipe)
         };
         let optimizer = assemble::optimizer(self.recipe)?;
         let params = fold.params(self.recipe);
-        let watch = Watch::new(self, fold);
         // What does not learn needs no checkpoint.
         let all = &fold.trained.vars;
         let vars = if fold.still() { features::behind(all) } else { all.clone() };
-        let mut trainer = Trainer::new(config, &vars, params, optimizer, assemble::schedule(self.recipe)?)?;
+        let mut trainer = Trainer::new(config, &vars, params, optimizer, assemble::schedule(self.recipe)?)?
+            .with_refresh(|epoch| Ok(refresh::refresh(fold, self.parts, epoch)?));
         trainer.resume()?;
         let (done, epochs) = (trainer.state().step, trainer.state().epoch);
         // A checkpoint inside an epoch may have the step of its end, whose lines are written again.
         let is_before = |s: &Scalar| s.step <= done && (s.epoch < epochs || s.name.starts_with("train/"));
         let keep = |s: &Scalar| s.fold < fold.number || s.fold == fold.number && is_before(s);
-        let mut scalars = Scalars::resume(run.path("scalars.jsonl"), keep)?;
+        let mut curves = Curves::resume(run, keep)?;
+        let mut watch = Watch::new(self, fold, done);
         let is_saved = |event: &Event<'_>| match event {
             Event::Step { step, .. } => train.save_every > 0 && step.is_multiple_of(train.save_every),
             Event::Epoch { .. } => true,
         };
         let mut trainer = trainer.with_hook(|event: &Event<'_>| -> Result<Flow, BoxError> {
-            let flow = watch.see(event, &mut scalars)?;
+            let flow = watch.see(event, &mut curves)?;
             if is_saved(event) {
                 clock.mark();
                 self.times.write(run)?;
@@ -291,11 +320,40 @@ impl Training<'_> {
             |_| self.times.of(JUDGING, || self.score(fold)),
         )?;
         drop(trainer);
-        scalars.flush()?;
+        curves.flush()?;
+        if outcome.finished && train.snapshots == Snapshots::Soup {
+            self.soup(run, fold)?;
+        }
         if outcome.finished && fold.still() {
             features::write_whole(all, &folder.join("weights.safetensors"))?;
         }
         Ok(outcome.finished)
+    }
+
+    /// Puts the greedy soup of a fold's snapshots in place of its best weights.
+    fn soup(&self, run: &Run, fold: &Fold) -> Result<()> {
+        let kept = saved::snapshots(run, fold.number);
+        let kept = kept.iter().map(|path| Ok(Checkpoint::read(path)?.tensors)).collect::<Result<Vec<_>>>()?;
+        if kept.is_empty() {
+            return Ok(());
+        }
+        let vars = &fold.trained.vars;
+        let put = |weights: &BTreeMap<String, Tensor>| -> Result<()> {
+            let all = train::variables(vars);
+            weights.iter().try_for_each(|(name, value)| {
+                all.get(name).map_or(Ok(()), |var| var.set(&value.to_device(var.device())?))
+            })?;
+            Ok(refresh::refresh(fold, self.parts, 0)?)
+        };
+        let score = |weights: &BTreeMap<String, Tensor>| -> Result<f64> {
+            put(weights)?;
+            Ok(self.score(fold)?.map_or(f64::NEG_INFINITY, |scores| scores.decisive))
+        };
+        let soup = train::greedy_soup(&kept, score)?;
+        put(&soup.weights)?;
+        let what = format!("fold {}: soup of {} of {} snapshots", fold.number + 1, soup.ingredients.len(), kept.len());
+        self.progress.note(&what);
+        features::write_whole(vars, &run.path(&format!("fold{}/weights.safetensors", fold.number)))
     }
 
     /// Scores of the current weights on the rows that judge them, without views.
@@ -313,29 +371,6 @@ impl Training<'_> {
 }
 
 impl Fold {
-    /// Optimizer steps of an epoch's batches: what a step learns from, in order.
-    fn steps(&self, parts: &Parts, epoch: usize, first: usize) -> impl Iterator<Item = Result<Step, BoxError>> {
-        let classes = self.saved.classes.len();
-        let batches = self.train.epoch_from(epoch, first).take(self.batches - first);
-        batches.enumerate().map(move |(i, batch)| {
-            let index = (first + i) as u64;
-            let mut batch = batch?;
-            let targets = batch.targets.take().ok_or("a training row has no label")?;
-            let (images, targets) = if parts.mixing.is_empty() {
-                (batch.images.clone(), targets)
-            } else {
-                let mut rng = stream(sub_seed(self.seed, "mixing"), epoch, index);
-                let soft = losses::rows(&targets, classes, DType::F32)?;
-                parts.mixing.iter().try_fold((batch.images.clone(), soft), |(x, y), mix| mix.apply(&x, &y, &mut rng))?
-            };
-            batch.images = images;
-            let key = sub_seed(self.seed, &format!("network/{epoch}/{index}"));
-            let draw = || Drawn::new(sub_seed(self.seed, "bags"), &batch.ids, self.bags, targets.device());
-            let drawn = (self.bags > 1).then(draw).transpose()?;
-            Ok(Step { batch, targets, key, drawn })
-        })
-    }
-
     /// Whether nothing of the backbone is trained.
     fn still(&self) -> bool {
         self.freeze == usize::MAX
@@ -345,8 +380,26 @@ impl Fold {
     pub fn params(&self, recipe: &Recipe) -> Params {
         let rates = rates(&self.trained.network, &recipe.train, self.freeze);
         let decays = recipe.train.decay_norms;
+        let stages = self.trained.network.stages();
+        let last = stages.len() - 1;
+        let stage = |name: &str| stages.iter().position(|(_, names)| names.iter().any(|n| n == name)).unwrap_or(last);
+        let starts: BTreeMap<&String, usize> =
+            rates.keys().map(|name| (name, self.unfreeze * (last - stage(name)))).collect();
         Params::new(&self.trained.vars, |name| rates.get(name).copied())
             .with_decay(|_, shape| decays || shape.len() > 1)
+            .with_start(|name| starts.iter().find(|(known, _)| *known == name).map_or(0, |(_, epoch)| *epoch))
+    }
+
+    /// How many stages of the backbone stay as they are in `epoch`.
+    fn frozen(&self, epoch: usize) -> usize {
+        let thawed = epoch.checked_div(self.unfreeze);
+        let waiting = thawed.map_or(0, |thawed| (self.trained.network.stages().len() - 1).saturating_sub(thawed));
+        self.freeze.max(waiting)
+    }
+
+    /// Training batches of `epoch`.
+    fn loader(&self, epoch: usize) -> &Loader {
+        self.smaller.iter().find(|(until, _)| epoch < *until).map_or(&self.train, |(_, loader)| loader)
     }
 
     /// Batches of an epoch.
@@ -386,34 +439,6 @@ fn head(recipe: &Recipe) -> Choice {
     }
 }
 
-impl Task for Fold {
-    type Batch = Step;
-
-    /// The loss of the logits, and a share of that of what auxiliary heads say.
-    fn loss(&self, step: &Step, _: train::Progress) -> candle_core::Result<Tensor> {
-        let network = &self.trained.network;
-        let (images, meta) = (&step.batch.images, step.batch.meta.as_ref());
-        let loss = |logits: &Tensor| self.loss.forward(logits, &step.targets);
-        let mut aux = vec![];
-        let mut hear = |name: &str, said: &Tensor| aux.extend((name == AUXILIARY).then(|| said.clone()));
-        let mut pass = Pass { freeze: self.freeze, ..Pass::train(step.key) };
-        if let Some(features) = predict::features(images)? {
-            let images = &features;
-            return match &step.drawn {
-                Some(drawn) => drawn.loss(&network.each(images, meta, &mut pass)?, &step.targets, |logits, targets| {
-                    self.loss.forward(logits, targets)
-                }),
-                None => loss(&network.classify(images, meta, &mut pass)?),
-            };
-        }
-        if network.auxiliary() > 0 {
-            pass.taps = Some(&mut hear);
-        }
-        let logits = network.forward(images, meta, &mut pass)?;
-        aux.iter().try_fold(loss(&logits)?, |sum, said| sum + (loss(said)? * self.aux_weight)?)
-    }
-}
-
 /// Factors of the learning rate by variable: what stands behind the backbone has that of the recipe, the backbone's stages
 /// smaller ones towards the input; the first `freeze`, and the pool of features that are computed before, have none.
 fn rates(network: &Network, train: &Train, freeze: usize) -> BTreeMap<String, f64> {
@@ -427,85 +452,6 @@ fn rates(network: &Network, train: &Train, freeze: usize) -> BTreeMap<String, f6
     };
     let named = stages.into_iter().enumerate().flat_map(|(i, (_, names))| names.into_iter().map(move |name| (name, i)));
     named.map(|(name, stage)| (rate(stage, &name), name)).filter(|(rate, _)| *rate > 0.0).map(|(r, n)| (n, r)).collect()
-}
-
-/// Measures what training takes beside waiting for pictures and judging.
-struct Clock<'a> {
-    times: &'a Times,
-    since: Instant,
-    beside: f64,
-}
-
-impl<'a> Clock<'a> {
-    fn start(times: &'a Times) -> Self {
-        Self { times, since: Instant::now(), beside: times.seconds(LOADING) + times.seconds(JUDGING) }
-    }
-
-    /// Adds what has passed since the start or the last mark.
-    fn mark(&mut self) {
-        let now = Self::start(self.times);
-        let passed = now.since.duration_since(self.since).as_secs_f64();
-        self.times.add("training steps", passed - (now.beside - self.beside));
-        *self = now;
-    }
-}
-
-/// Watches a fold's training: curves, progress, Ctrl-C.
-struct Watch {
-    stretch: Stretch,
-    title: String,
-    metric: String,
-    epochs: usize,
-    pictures_per_step: usize,
-    fold: usize,
-    interrupted: Arc<AtomicBool>,
-}
-
-impl Watch {
-    fn new(training: &Training<'_>, fold: &Fold) -> Self {
-        let train = &training.recipe.train;
-        let title = format!("fold {}/{}", fold.number + 1, training.prepared.trained_folds);
-        let pictures = train.epochs * fold.batches * train.batch_size;
-        Self {
-            stretch: training.progress.stretch(&title, pictures as u64, "images"),
-            title,
-            metric: training.recipe.eval.metric.name.clone(),
-            epochs: train.epochs,
-            pictures_per_step: train.batch_size * train.accumulate,
-            fold: fold.number,
-            interrupted: training.interrupted.clone(),
-        }
-    }
-
-    fn see(&self, event: &Event<'_>, scalars: &mut Scalars) -> Result<Flow, BoxError> {
-        let mut push = |step: usize, epoch: usize, name: &str, value: f64| {
-            scalars.push(&Scalar { step, epoch, fold: self.fold, name: name.into(), value })
-        };
-        match event {
-            Event::Step { epoch, step, loss, lr, .. } => {
-                self.stretch.at((step * self.pictures_per_step) as u64);
-                if let Some(loss) = loss {
-                    push(*step, *epoch, "train/loss", *loss)?;
-                    push(*step, *epoch, "train/lr", *lr)?;
-                    // A checkpoint may follow that counts on these lines.
-                    scalars.flush()?;
-                }
-            }
-            Event::Epoch { epoch, step, loss, scores, best } => {
-                push(*step, *epoch, "epoch/loss", *loss)?;
-                for (name, value) in &scores.all {
-                    push(*step, *epoch, &format!("validation/{name}"), *value)?;
-                }
-                scalars.flush()?;
-                let score =
-                    scores.all.get(&self.metric).map(|v| format!(", {} {v:.4}", self.metric)).unwrap_or_default();
-                let star = if *best && !scores.all.is_empty() { " *" } else { "" };
-                let (title, epochs) = (&self.title, self.epochs);
-                self.stretch.line(&format!("{title} epoch {}/{epochs}: loss {loss:.4}{score}{star}", epoch + 1));
-            }
-        }
-        Ok(if self.interrupted.load(Ordering::Relaxed) { Flow::Interrupt } else { Flow::Continue })
-    }
 }
 
 /// Predictions of a fold that was finished before.
@@ -535,7 +481,7 @@ mod tests {
     use crate::prepare;
     use candle_nn::VarMap;
     use models::parts::Choice;
-    use train::Gradients;
+    use train::{Gradients, Task};
 
     /// A recipe on drawn shapes.
     fn prepared(sets: &[&str]) -> Result<(Recipe, Parts, Prepared)> {

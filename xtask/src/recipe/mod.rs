@@ -3,24 +3,29 @@
 //! TOML, read in layers: the `extends` chain, then `--set` options. Unknown keys are errors that list the valid ones.
 //! What each technique's parameters are is the business of its crate; here they are tables with a `name`.
 
+mod layers;
+mod train;
+
+pub use layers::lay;
+pub use train::{Precision, Snapshots, Train};
+
 use crate::demo::Demo;
 use crate::pretrained::Choice;
 use crate::usage::{Usage, suggestion};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use augment::pixel::Interpolation;
-use models::ops::Tile;
 use models::pretrained::Input;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The recipes that come with the program, by name.
 pub const BUNDLED: &[(&str, &str)] = &[
-    ("default", include_str!("../recipes/default.toml")),
-    ("demo", include_str!("../recipes/demo.toml")),
-    ("features", include_str!("../recipes/features.toml")),
-    ("intel", include_str!("../recipes/intel.toml")),
-    ("seedlings", include_str!("../recipes/seedlings.toml")),
+    ("default", include_str!("../../recipes/default.toml")),
+    ("demo", include_str!("../../recipes/demo.toml")),
+    ("features", include_str!("../../recipes/features.toml")),
+    ("intel", include_str!("../../recipes/intel.toml")),
+    ("seedlings", include_str!("../../recipes/seedlings.toml")),
 ];
 
 /// A technique and its parameters: `"flip"`, or `{ name = "flip", p = 0.5 }`.
@@ -212,6 +217,8 @@ pub enum NamedStats {
 pub struct Augment {
     /// Transforms of single pictures, in order.
     pub transforms: Vec<Spec>,
+    /// Further transforms of the copies that `train.repeat` makes of a picture, all but its first.
+    pub copies: Vec<Spec>,
     /// Transforms of batches, in order.
     pub batch: Vec<Spec>,
 }
@@ -280,6 +287,13 @@ pub struct Loss {
     pub name: String,
     /// Weights from class counts: `none`, `balanced`, `effective`.
     pub class_weights: ClassWeights,
+    /// Losses of embeddings, which are added: names of `list losses` with their parameters and a `weight`.
+    pub embedding: Vec<Spec>,
+    /// Folder of a finished run of the same rows and folds, whose networks the `distillation` loss and `similarity` listen to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<String>,
+    /// Weight of the difference between how alike the pictures of a batch are to the network and to its teacher; 0: none.
+    pub similarity: f64,
     /// Parameters of the loss.
     #[serde(flatten)]
     pub params: Map<String, Value>,
@@ -287,7 +301,14 @@ pub struct Loss {
 
 impl Default for Loss {
     fn default() -> Self {
-        Self { name: "cross_entropy".into(), class_weights: ClassWeights::None, params: Map::new() }
+        Self {
+            name: "cross_entropy".into(),
+            class_weights: ClassWeights::None,
+            embedding: vec![],
+            teacher: None,
+            similarity: 0.0,
+            params: Map::new(),
+        }
     }
 }
 
@@ -301,99 +322,6 @@ pub enum ClassWeights {
     Balanced,
     /// (1 − β) / (1 − βⁿ) with β = 0.999 (Cui et al. 2019).
     Effective,
-}
-
-/// `[train]`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Train {
-    /// Passes over the training rows.
-    pub epochs: usize,
-    /// Most optimizer steps of an epoch; 0: all.
-    pub steps_per_epoch: usize,
-    /// Pictures per step.
-    pub batch_size: usize,
-    /// Highest learning rate.
-    pub lr: f64,
-    /// Factor of the learning rate for the backbone; what stands behind it is new: 1 trains all alike, 0 leaves the backbone as
-    /// it is, its statistics and dropout included. A backbone that never learns is left as it is with any.
-    pub backbone_lr: f64,
-    /// Factor of the learning rate from each of the network's stages to the one before it, above 0 and at most 1; 1 trains them
-    /// alike.
-    pub layer_decay: f64,
-    /// Stages of the backbone, from the input on, that stay as they are.
-    pub freeze: usize,
-    /// Weight of the loss of each auxiliary head, where the model has one.
-    pub aux_weight: f64,
-    /// Whether what a backbone that is not trained makes of a picture is computed once, with the pool, and kept in the user's
-    /// cache, so that only what stands behind it sees the data again.
-    pub features: bool,
-    /// Heads on bootstrap resamples of the features, whose probabilities are averaged; 1: the head alone, on all of them.
-    pub bags: usize,
-    /// A name of `list optimizers` with its parameters.
-    pub optimizer: Spec,
-    /// A name of `list schedules` with its parameters.
-    pub schedule: Spec,
-    /// Epochs of linear warm-up.
-    pub warmup: f64,
-    /// Whether weight decay also shrinks biases and norms.
-    pub decay_norms: bool,
-    /// Order of the samples: `shuffled` or `balanced`.
-    pub sampler: String,
-    /// Micro-batches per step.
-    pub accumulate: usize,
-    /// Largest global norm of the gradients; 0: no clipping.
-    pub clip_norm: f64,
-    /// Decay of the averaged weights; 0: none.
-    pub ema: f64,
-    /// Epochs without a better score after which a fold ends; 0: never.
-    pub patience: usize,
-    /// Checkpoints between epochs, every so many steps; 0: none.
-    pub save_every: usize,
-    /// Steps between logged losses.
-    pub log_every: usize,
-    /// Batches prepared ahead.
-    pub prefetch: usize,
-    /// Megabytes of decoded pictures kept in memory.
-    pub cache_mb: usize,
-    /// 3×3 convolutions on a CPU: `none` sums plainly, `two` computes 2×2 outputs at once with the same rounding error, `four`
-    /// 4×4 with a three to five times larger one, with which networks train as well.
-    pub winograd: Tile,
-    /// The `--max-minutes` from which `epochs` was found; a record, it decides nothing.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_minutes: Option<f64>,
-}
-
-impl Default for Train {
-    fn default() -> Self {
-        Self {
-            epochs: 10,
-            steps_per_epoch: 0,
-            batch_size: 32,
-            lr: 0.05,
-            backbone_lr: 1.0,
-            layer_decay: 1.0,
-            freeze: 0,
-            aux_weight: 0.4,
-            features: false,
-            bags: 1,
-            optimizer: Spec::new("sgd"),
-            schedule: Spec::new("cosine"),
-            warmup: 1.0,
-            decay_norms: false,
-            sampler: "shuffled".into(),
-            accumulate: 1,
-            clip_norm: 0.0,
-            ema: 0.0,
-            patience: 0,
-            save_every: 0,
-            log_every: 10,
-            prefetch: 4,
-            cache_mb: 1024,
-            winograd: Tile::Four,
-            max_minutes: None,
-        }
-    }
 }
 
 /// `[eval]`.
@@ -425,7 +353,7 @@ impl Default for Eval {
 impl Recipe {
     /// Reads a bundled recipe by name or a file by path, lays `--set` options over it, and checks every key.
     pub fn load(name: &str, sets: &[String]) -> Result<Self> {
-        let mut table = layers(name, 0)?;
+        let mut table = layers::layers(name, 0)?;
         sets.iter().try_for_each(|set| lay(&mut table, set))?;
         crate::pretrained::complete(&mut table).context(Usage::recipe(name))?;
         let text = toml::to_string(&table).context(Usage::recipe(name))?;
@@ -441,7 +369,7 @@ impl Recipe {
         toml::from_str(text).map_err(|error| {
             let message = error.message().to_string();
             let hint = suggestion(&message);
-            let place = error.span().map(|span| place(&text[..span.start], &text[span.start..])).unwrap_or_default();
+            let place = error.span().map(|span| layers::place(&text[..span.start], &text[span.start..])).unwrap_or_default();
             anyhow::anyhow!("{place}{message}{hint}").context(Usage::recipe(name))
         })
     }
@@ -449,132 +377,5 @@ impl Recipe {
     /// The recipe as TOML with every key written out.
     pub fn text(&self) -> Result<String> {
         toml::to_string_pretty(self).context("cannot write the recipe as TOML")
-    }
-}
-
-/// Section and line that an error of TOML points to, between `before` and `after`.
-fn place(before: &str, after: &str) -> String {
-    let section = before.lines().rev().find(|line| line.starts_with('[')).unwrap_or_default();
-    let begun = before.rsplit('\n').next().unwrap_or_default();
-    let line = format!("{begun}{}", after.lines().next().unwrap_or_default());
-    if line == section { format!("{section}: ") } else { format!("{section} `{line}`: ").trim_start().to_string() }
-}
-
-/// The table of a recipe with everything that it extends below it.
-fn layers(name: &str, depth: usize) -> Result<toml::Table> {
-    if depth > 8 {
-        return Err(Usage::recipe(name)).context(format!("'{name}' extends itself"));
-    }
-    let (text, folder) = read(name)?;
-    let mut table: toml::Table =
-        toml::from_str(&text).map_err(|e| anyhow::anyhow!("{e}")).context(Usage::recipe(name))?;
-    let Some(base) = table.remove("extends") else { return Ok(table) };
-    let Some(base) = base.as_str() else {
-        return Err(Usage::recipe(name)).context("`extends` must be a name or a path");
-    };
-    let beside = folder.join(base);
-    let base = if beside.is_file() { beside.display().to_string() } else { base.to_string() };
-    let mut merged = layers(&base, depth + 1)?;
-    merge(&mut merged, table);
-    Ok(merged)
-}
-
-fn read(name: &str) -> Result<(String, PathBuf)> {
-    if let Some((_, text)) = BUNDLED.iter().find(|(known, _)| *known == name) {
-        return Ok((text.to_string(), PathBuf::new()));
-    }
-    let path = Path::new(name);
-    if path.is_file() {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read '{name}'"))
-            .context(Usage::recipe(name))?;
-        return Ok((text, path.parent().map(Path::to_path_buf).unwrap_or_default()));
-    }
-    let known: Vec<&str> = BUNDLED.iter().map(|(name, _)| *name).collect();
-    let message = format!("unknown recipe '{name}', expected a file or one of {}", known.join(", "));
-    let hint = suggestion(&message);
-    Err(anyhow::anyhow!("{message}{hint}").context(Usage::recipe(name)))
-}
-
-/// Tables are merged, everything else is replaced.
-fn merge(base: &mut toml::Table, over: toml::Table) {
-    for (key, value) in over {
-        match (base.get_mut(&key), value) {
-            (Some(toml::Value::Table(base)), toml::Value::Table(over)) => {
-                if let Some(name) = over.get("name") {
-                    rename(base, name);
-                }
-                merge(base, over);
-            }
-            (_, value) => {
-                base.insert(key, value);
-            }
-        }
-    }
-}
-
-/// Keys of `[model]` and `[loss]` that belong to no technique.
-const KEPT: &[&str] = &[
-    "dropout",
-    "meta",
-    "meta_hidden",
-    "pool",
-    "head",
-    "views",
-    "join",
-    "init",
-    "lsuv",
-    "pretrained",
-    "input",
-    "class_weights",
-];
-
-/// A technique of another name does not inherit the parameters of the old one; what the recipe itself says stays.
-fn rename(technique: &mut toml::Table, name: &toml::Value) {
-    if technique.get("name").is_some_and(|old| old != name) {
-        technique.retain(|key, _| KEPT.contains(&key));
-    }
-}
-
-/// Lays a `--set` option over `table`.
-pub fn lay(table: &mut toml::Table, set: &str) -> Result<()> {
-    let (key, value) = parse_set(set)?;
-    insert(table, &key, value)
-}
-
-/// `a.b=value`; a value that is not TOML is a string.
-fn parse_set(set: &str) -> Result<(Vec<String>, toml::Value)> {
-    let Some((key, value)) = set.split_once('=') else {
-        return Err(Usage::command_line()).context(format!("--set {set}: expected key=value"));
-    };
-    let parsed = toml::from_str::<toml::Table>(&format!("value = {value}")).ok();
-    let value = parsed.and_then(|mut t| t.remove("value")).unwrap_or_else(|| toml::Value::String(value.to_string()));
-    Ok((key.trim().split('.').map(str::to_string).collect(), value))
-}
-
-fn insert(table: &mut toml::Table, path: &[String], value: toml::Value) -> Result<()> {
-    match path {
-        [] => bail!(Usage::command_line()),
-        [last] => {
-            table.insert(last.clone(), value);
-            Ok(())
-        }
-        [first, rest @ ..] => {
-            let entry = table.entry(first.clone()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-            if let toml::Value::String(name) = entry {
-                // A technique given by its name alone grows into a table.
-                *entry =
-                    toml::Value::Table([("name".to_string(), toml::Value::String(name.clone()))].into_iter().collect());
-            }
-            match entry {
-                toml::Value::Table(inner) => {
-                    if rest == ["name"] {
-                        rename(inner, &value);
-                    }
-                    insert(inner, rest, value)
-                }
-                _ => Err(Usage::command_line()).context(format!("--set: '{first}' is not a table")),
-            }
-        }
     }
 }

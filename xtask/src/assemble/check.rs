@@ -1,0 +1,191 @@
+//! Recipes that cannot be, found before anything is read.
+
+use super::{At, stats};
+use crate::pretrained;
+use crate::recipe::{Data, Recipe, Snapshots, Spec, StatsChoice};
+use crate::usage::Usage;
+use anyhow::{Context, Result, anyhow};
+use data::Dataset;
+use data::decode::Color;
+use data::explore::Report;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// Values that no crate checks.
+pub(super) fn check(recipe: &Recipe) -> Result<()> {
+    let Recipe { train, preprocess, eval, .. } = recipe;
+    let wrong = |what: &str| Err(anyhow!("{what}")).context(Usage::recipe(&recipe.name));
+    let finite = |v: f64| (0.0..=1e9).contains(&v);
+    match () {
+        _ if Path::new(&recipe.name).file_name().is_none_or(|name| name != recipe.name.as_str()) => {
+            wrong("name must be that of a folder, without / and ..")
+        }
+        _ if !(1..=4096).contains(&preprocess.size) => wrong("preprocess.size must be in 1..=4096"),
+        _ if !(1..=1_000_000).contains(&train.epochs) => wrong("train.epochs must be at least 1, at most a million"),
+        _ if !(1..=65_536).contains(&train.batch_size) => wrong("train.batch_size must be in 1..=65536"),
+        _ if !(1..=65_536).contains(&train.accumulate) => wrong("train.accumulate must be in 1..=65536"),
+        _ if !(1..=1000).contains(&train.repeat) || !train.batch_size.is_multiple_of(train.repeat) => {
+            wrong("train.repeat must be in 1..=1000, and train.batch_size a multiple of it")
+        }
+        _ if train.repeat == 1 && !recipe.augment.copies.is_empty() => {
+            wrong("augment.copies change what train.repeat copies; set train.repeat = 2 or more")
+        }
+        _ if train.sizes.iter().any(|size| !(1..=4096).contains(size)) => wrong("train.sizes must be in 1..=4096"),
+        _ if train.sizes.len() >= train.epochs && !train.sizes.is_empty() => {
+            wrong("train.sizes needs an epoch for each size and one for preprocess.size; set more train.epochs")
+        }
+        _ if train.log_every == 0 => wrong("train.log_every must be at least 1"),
+        _ if !(1..=1024).contains(&train.prefetch) => wrong("train.prefetch must be in 1..=1024"),
+        _ if !(train.lr > 0.0 && train.lr.is_finite()) => wrong("train.lr must be positive"),
+        _ if !(0.0..=1000.0).contains(&train.backbone_lr) => wrong("train.backbone_lr must be in 0..=1000"),
+        _ if !(train.layer_decay > 0.0 && train.layer_decay <= 1.0) => {
+            wrong("train.layer_decay must be above 0 and at most 1")
+        }
+        _ if !(train.aux_weight > 0.0 && train.aux_weight <= 1000.0) => {
+            wrong("train.aux_weight must be above 0 and at most 1000; model.aux = 0 leaves the auxiliary head out")
+        }
+        _ if train.unfreeze > 0 && (train.backbone_lr == 0.0 || train.features) => {
+            wrong("train.unfreeze is of a backbone that is trained; set train.backbone_lr above 0")
+        }
+        _ if !(0.0..1.0).contains(&train.ema) => wrong("train.ema must be in 0..1"),
+        _ if !(0.0..1.0).contains(&train.swa) => wrong("train.swa must be in 0..1"),
+        _ if train.swa > 0.0 && train.ema > 0.0 => {
+            wrong("train.swa and train.ema both average the weights; set one of them to 0")
+        }
+        _ if !finite(train.warmup) => wrong("train.warmup must be at least 0 epochs"),
+        _ if ![train.clip_norm, train.clip_value, train.clip_unit, train.l1].into_iter().all(finite) => {
+            wrong("train.clip_norm, clip_value, clip_unit and l1 must be at least 0")
+        }
+        _ if train.spike != 0.0 && !(train.spike > 1.0 && train.spike.is_finite()) => {
+            wrong("train.spike must be above 1, or 0")
+        }
+        _ if train.spike > 0.0 && train.guard == 0 => {
+            wrong("train.spike leads back to a state of train.guard; set train.guard = 100 or so")
+        }
+        _ if !(train.loss_scale >= 1.0 && train.loss_scale.is_finite()) => {
+            wrong("train.loss_scale must be at least 1")
+        }
+        _ if !finite(recipe.loss.similarity) => wrong("loss.similarity must be at least 0"),
+        _ if !(0.0..1.0).contains(&recipe.model.dropout) => wrong("model.dropout must be in 0..1"),
+        _ if recipe.model.meta_hidden.contains(&0) => {
+            wrong("model.meta_hidden: every layer needs at least one feature")
+        }
+        _ if recipe.model.views > 1000 => wrong("model.views must be in 0..=1000"),
+        _ if eval.bootstrap > 100_000 => wrong("eval.bootstrap must be at most 100000"),
+        _ if !(0.0..=1.0).contains(&recipe.data.clean.max_broken) => wrong("data.clean.max_broken must be in 0..=1"),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the schedule has cycles where weights are kept at their ends.
+pub(super) fn check_cycles(recipe: &Recipe) -> Result<()> {
+    const STEPS: usize = 100;
+    if recipe.train.snapshots == Snapshots::None {
+        return Ok(());
+    }
+    let (schedule, epochs) = (super::schedule(recipe)?, recipe.train.epochs);
+    let ends = |step| schedule.ends_cycle(train::Progress { epoch: step / STEPS, step, steps_per_epoch: STEPS, epochs });
+    if (0..epochs * STEPS).any(ends) {
+        return Ok(());
+    }
+    let why = "train.snapshots are of the ends of cycles, which train.schedule has none of within train.epochs; take \
+               \"warm_restarts\" or \"cyclic\"";
+    Err(anyhow!(why)).context(Usage::recipe(&recipe.name))
+}
+
+/// Pool, join and head with every default written out.
+pub(super) fn network_parts(recipe: &Recipe) -> Result<[Spec; 3]> {
+    let model = &recipe.model;
+    let pool = models::pools::POOLS.resolve(&model.pool.part()).at(recipe, "model.pool")?;
+    let join = models::joins::JOINS.resolve(&model.join.part()).at(recipe, "model.join")?;
+    let head = models::heads::HEADS.resolve(&model.head.part()).at(recipe, "model.head")?;
+    for rule in &model.init {
+        rule.check().at(recipe, "model.init")?;
+    }
+    let written = |part: models::parts::Choice| Spec::new(&part.name).with(Value::Object(part.params));
+    Ok([pool, join, head].map(written))
+}
+
+/// Whether the network takes pictures of this size and the statistics fit, as far as is known before anything is read.
+pub(super) fn check_input(recipe: &Recipe, model: &Value) -> Result<()> {
+    let known = channels(recipe)?;
+    let presumed = known.unwrap_or(match &recipe.preprocess.stats {
+        StatsChoice::Given { mean, .. } => mean.len().max(1),
+        StatsChoice::Named(_) => Color::Rgb.channels(),
+    });
+    check_stats(recipe, presumed)?;
+    // Built once without weights, so that a wrong parameter is found before any picture is read.
+    let backbone = models::build(&recipe.model.name, model, presumed, models::init::outline()).at(recipe, "model")?;
+    crate::features::check(recipe, backbone.frozen()).context(Usage::recipe(&recipe.name))?;
+    let (freeze, stages) = (recipe.train.freeze, backbone.stages().len());
+    if freeze > stages {
+        let why = anyhow!("train.freeze must be at most {stages}, the stages of the backbone, got {freeze}");
+        return Err(why).context(Usage::recipe(&recipe.name));
+    }
+    for &size in &recipe.train.sizes {
+        backbone.layers((size, size)).at(recipe, "train.sizes do not suit the model")?;
+    }
+    let size = recipe.preprocess.size;
+    backbone.layers((size, size)).at(recipe, "preprocess.size does not suit the model").map(drop)
+}
+
+/// Channels of the decoded pictures, where the recipe says or implies them; those of arrays are known when they are open.
+pub fn channels(recipe: &Recipe) -> Result<Option<usize>> {
+    let Data { source, demo, params, .. } = &recipe.data;
+    let color = match (params.get("color"), source.as_str()) {
+        (Some(color), _) => Some(color.clone()),
+        (None, "auto") => demo.then(|| json!(Color::default())),
+        (None, source) => {
+            let mut params = params.clone();
+            params.entry("path").or_insert_with(|| ".".into());
+            // Parameters that do not fit are found when the source is checked.
+            data::source::resolve(source, Value::Object(params)).ok().and_then(|all| all.get("color").cloned())
+        }
+    };
+    let channels = |color| serde_json::from_value(color).map(Color::channels).at(recipe, "data.color");
+    color.map(channels).transpose()
+}
+
+/// Whether the statistics are those of pictures of so many channels.
+pub fn check_stats(recipe: &Recipe, channels: usize) -> Result<()> {
+    let measured = vec![0.5; channels];
+    stats(recipe, (&measured, &measured))?.check(channels).at(recipe, "preprocess.stats")
+}
+
+/// How many pictures of a sample, or slices of its volume, the network sees. Refuses statistics and a network that do not fit
+/// the samples: `report` is of their pictures.
+pub fn views(recipe: &Recipe, report: &Report, samples: &dyn Dataset) -> Result<usize> {
+    check_stats(recipe, report.mean.len())?;
+    let model = &recipe.model;
+    let params = Value::Object(model.params.clone());
+    let reads =
+        models::build(&model.name, &params, report.mean.len(), models::init::outline()).at(recipe, "model")?.rank();
+    let [thin, _, deep] = report.sizes.depth;
+    let pictures = (0..samples.rows().len()).map(|sample| samples.pictures(sample)).max().unwrap_or(1);
+    let wrong = |why: String| Err(anyhow!(why)).context(Usage::recipe(&recipe.name));
+    let name = &model.name;
+    match (reads, deep) {
+        (_, 2..) if pictures > 1 => wrong("samples of several volumes are not read; leave data.sample away".into()),
+        (5, 2..) if thin != deep => wrong(format!(
+            "model '{name}' takes volumes of one depth, but these have {thin} to {deep} slices; a model of pictures takes any, \
+             with model.views of them"
+        )),
+        (5, 2..) if model.views > 1 => wrong(format!("model '{name}' takes a volume as it is; leave model.views away")),
+        (5, 2..) => Ok(1),
+        (5, _) => wrong(format!("model '{name}' takes volumes, but these are flat pictures; take another model")),
+        _ => Ok(if model.views > 0 { model.views } else { pictures.max(deep) }),
+    }
+}
+
+/// Whether an auxiliary head says a logit for each of so many classes.
+pub fn check_auxiliary(recipe: &Recipe, channels: usize, classes: usize) -> Result<()> {
+    let params = Value::Object(recipe.model.params.clone());
+    match models::build(&recipe.model.name, &params, channels, models::init::outline()).at(recipe, "model")?.auxiliary()
+    {
+        outputs if outputs == 0 || outputs == classes => Ok(()),
+        outputs => {
+            Err(anyhow!("the auxiliary head has {outputs} outputs for {classes} classes; set model.aux={classes}"))
+                .at(recipe, "model")
+        }
+    }
+}

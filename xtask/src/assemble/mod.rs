@@ -1,0 +1,320 @@
+//! From names and parameters to the objects of the six crates: everything is built before anything is read.
+
+mod check;
+mod loss;
+
+pub use check::{channels, check_auxiliary, check_stats, views};
+pub use loss::criterion;
+
+use crate::pretrained;
+use crate::recipe::{NamedStats, Precision, Preprocess, Recipe, Snapshots, Spec, StatsChoice, Train, table};
+use crate::usage::Usage;
+use anyhow::{Context, Result};
+use augment::{BatchTransform, Transform};
+use eval::Metric;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use train::TrainConfig;
+use train::schedule::{Schedule, Together, Warmup};
+
+/// A picture transform that many threads share.
+pub type Shared = Arc<dyn Fn(data::Image, &mut rand_chacha::ChaCha8Rng) -> data::Image + Send + Sync>;
+
+/// Everything of a recipe that needs no data.
+pub struct Parts {
+    /// What training pictures go through, by the side of the network's input.
+    pub training: BTreeMap<usize, Training>,
+    /// Batch mixing, in order.
+    pub mixing: Vec<Box<dyn BatchTransform>>,
+    /// The score that decides.
+    pub metric: Box<dyn Metric>,
+    /// Further scores by name.
+    pub also: Vec<(String, Box<dyn Metric>)>,
+}
+
+/// Steps, random transforms, fit to the input size.
+pub struct Training {
+    /// Of a picture.
+    pub first: Shared,
+    /// Of its further copies.
+    pub copies: Shared,
+}
+
+/// Marks an error as the recipe's fault and says where.
+trait At<T> {
+    fn at(self, recipe: &Recipe, section: &str) -> Result<T>;
+}
+
+impl<T, E: Into<anyhow::Error>> At<T> for Result<T, E> {
+    fn at(self, recipe: &Recipe, section: &str) -> Result<T> {
+        self.map_err(Into::into).with_context(|| section.to_string()).context(Usage::recipe(&recipe.name))
+    }
+}
+
+/// Builds everything and writes every default into the recipe.
+pub fn parts(recipe: &mut Recipe) -> Result<Parts> {
+    check::check(recipe)?;
+    recipe.submission.validate().at(recipe, "submission")?;
+    if let Some(demo) = &recipe.demo {
+        demo.validate().at(recipe, "demo")?;
+    }
+    let resolve = |spec: &Spec, f: &dyn Fn(&str, Value) -> Result<Value>, at: &str| -> Result<Spec> {
+        Ok(spec.with(f(&spec.name, spec.value()).at(recipe, at)?))
+    };
+    let transform = |name: &str, params| augment::resolve(name, params).map_err(Into::into);
+    let batch = |name: &str, params| augment::resolve_batch(name, params).map_err(Into::into);
+    let metric = |name: &str, params| eval::metrics::resolve(name, params).map_err(Into::into);
+    let optimizer = |name: &str, params| train::optim::resolve(name, params).map_err(Into::into);
+    let schedule = |name: &str, params| train::schedule::resolve(name, params).map_err(Into::into);
+    let all = |specs: &[Spec], f: &dyn Fn(&str, Value) -> Result<Value>, at: &str| -> Result<Vec<Spec>> {
+        specs.iter().map(|spec| resolve(spec, f, at)).collect()
+    };
+    let steps = all(&recipe.preprocess.steps, &transform, "preprocess.steps")?;
+    resolve(&fit(&recipe.preprocess), &transform, "preprocess")?;
+    let given: Vec<Spec> = recipe.augment.transforms.iter().map(|t| sized(t, &recipe.preprocess)).collect();
+    let transforms = all(&given, &transform, "augment.transforms")?;
+    let given: Vec<Spec> = recipe.augment.copies.iter().map(|t| sized(t, &recipe.preprocess)).collect();
+    let copies = all(&given, &transform, "augment.copies")?;
+    let mixing = all(&recipe.augment.batch, &batch, "augment.batch")?;
+    let decisive = resolve(&recipe.eval.metric, &metric, "eval.metric")?;
+    let also = all(&recipe.eval.also, &metric, "eval.also")?;
+    let optimizer = resolve(&recipe.train.optimizer, &optimizer, "train.optimizer")?;
+    let others = |spec: &Option<Spec>, at: &str| spec.as_ref().map(|s| resolve(s, &schedule, at)).transpose();
+    let momentum = others(&recipe.train.momentum_schedule, "train.momentum_schedule")?;
+    let decay = others(&recipe.train.decay_schedule, "train.decay_schedule")?;
+    let dropout = others(&recipe.train.dropout_schedule, "train.dropout_schedule")?;
+    let schedule = resolve(&recipe.train.schedule, &schedule, "train.schedule")?;
+    data::sampler::build(&recipe.train.sampler).at(recipe, "train.sampler")?;
+    let loss = losses::resolve(&recipe.loss.name, Value::Object(recipe.loss.params.clone())).at(recipe, "loss")?;
+    let model = models::resolve(&recipe.model.name, &Value::Object(recipe.model.params.clone())).at(recipe, "model")?;
+    check::check_input(recipe, &model)?;
+    let [pool, join, head] = check::network_parts(recipe)?;
+    loss::check(recipe, &loss, &head).at(recipe, "loss")?;
+    let embedding = loss::embedding(recipe)?;
+
+    recipe.preprocess.steps = steps;
+    let sides = recipe.train.sizes.iter().chain([&recipe.preprocess.size]);
+    let training = sides.map(|&side| Ok((side, training(recipe, &transforms, &copies, side)?)));
+    let parts = Parts {
+        training: training.collect::<Result<_>>().at(recipe, "augment.transforms")?,
+        mixing: mixing
+            .iter()
+            .map(|s| augment::build_batch(&s.name, s.value()))
+            .collect::<Result<_, _>>()
+            .at(recipe, "augment.batch")?,
+        metric: eval::metrics::build(&decisive.name, decisive.value()).at(recipe, "eval.metric")?,
+        also: also
+            .iter()
+            .map(|s| Ok((s.name.clone(), eval::metrics::build(&s.name, s.value())?)))
+            .collect::<Result<_>>()
+            .at(recipe, "eval.also")?,
+    };
+    recipe.augment.transforms = transforms;
+    recipe.augment.copies = copies;
+    recipe.augment.batch = mixing;
+    recipe.eval.metric = decisive;
+    recipe.eval.also = also;
+    recipe.train.optimizer = optimizer;
+    recipe.train.schedule = schedule;
+    recipe.train.momentum_schedule = momentum;
+    recipe.train.decay_schedule = decay;
+    recipe.train.dropout_schedule = dropout;
+    check::check_cycles(recipe)?;
+    models::ops::set_winograd(recipe.train.winograd);
+    recipe.loss.params = table(loss);
+    recipe.loss.embedding = embedding;
+    recipe.model.params = table(model);
+    recipe.model.pool = pool;
+    recipe.model.join = join;
+    recipe.model.head = head;
+    Ok(parts)
+}
+
+/// Deterministic transforms of every picture, the last one to the input size.
+pub fn evaluation_steps(recipe: &Recipe) -> Vec<Spec> {
+    recipe.preprocess.steps.iter().cloned().chain([fit(&recipe.preprocess)]).collect()
+}
+
+fn fit(preprocess: &Preprocess) -> Spec {
+    let Preprocess { size, resize, crop, interpolation, .. } = preprocess;
+    Spec::new("resize").with(json!({"size": size, "mode": resize, "crop": crop, "interpolation": interpolation}))
+}
+
+/// What training pictures of input side `side` go through: random changes come between the deterministic steps and the fit to
+/// the input size.
+fn training(recipe: &Recipe, transforms: &[Spec], copies: &[Spec], side: usize) -> Result<Training> {
+    let preprocess = Preprocess { size: side, ..recipe.preprocess.clone() };
+    let of_side = |transform: &Spec| {
+        let same = |size: &Value| size.as_u64() == Some(recipe.preprocess.size as u64);
+        changed(transform, &mut |crop| drop(crop.get_mut("size").filter(|size| same(size)).map(|s| *s = json!(side))))
+    };
+    let all: Vec<Spec> = transforms.iter().chain(copies).map(of_side).collect();
+    let chain = |count: usize| {
+        let fit = training_fit(&preprocess, &all[..count]);
+        let chain: Vec<Spec> = preprocess.steps.iter().chain(&all[..count]).chain([&fit]).cloned().collect();
+        shared(&chain)
+    };
+    Ok(Training { first: chain(transforms.len())?, copies: chain(all.len())? })
+}
+
+/// What brings training pictures to the input size: all of a picture where a random crop has chosen that before.
+pub fn training_fit(preprocess: &Preprocess, transforms: &[Spec]) -> Spec {
+    let mut fit = fit(preprocess);
+    for transform in transforms {
+        random_crops(&mut written(transform), &mut |_| drop(fit.params.insert("crop".into(), json!(1.0))));
+    }
+    fit
+}
+
+/// Transforms as one function.
+pub fn shared(specs: &[Spec]) -> Result<Shared> {
+    let built = specs.iter().map(|s| augment::build(&s.name, s.value())).collect::<Result<Vec<_>, _>>();
+    let pipeline = augment::Pipeline(built?);
+    Ok(Arc::new(move |image, rng| pipeline.apply(image, rng)))
+}
+
+/// Gives every `random_resized_crop` without a size or an interpolation those of the network's input.
+fn sized(transform: &Spec, preprocess: &Preprocess) -> Spec {
+    changed(transform, &mut |params| {
+        params.entry("size").or_insert(json!(preprocess.size));
+        params.entry("interpolation").or_insert(json!(preprocess.interpolation));
+    })
+}
+
+/// A transform with its random crops changed.
+fn changed(transform: &Spec, change: &mut dyn FnMut(&mut Map<String, Value>)) -> Spec {
+    let mut value = written(transform);
+    random_crops(&mut value, change);
+    let mut params = table(value);
+    params.remove("name");
+    Spec { name: transform.name.clone(), params }
+}
+
+/// A transform as inside another one.
+fn written(transform: &Spec) -> Value {
+    let mut params = transform.params.clone();
+    params.insert("name".into(), json!(transform.name));
+    Value::Object(params)
+}
+
+/// Calls `change` with the parameters of every `random_resized_crop` in `transform`, also inside others.
+fn random_crops(transform: &mut Value, change: &mut dyn FnMut(&mut Map<String, Value>)) {
+    const CROP: &str = "random_resized_crop";
+    match transform {
+        Value::Array(all) => all.iter_mut().for_each(|transform| random_crops(transform, change)),
+        Value::String(name) if name == CROP => {
+            *transform = json!({"name": CROP});
+            random_crops(transform, change);
+        }
+        Value::Object(params) => {
+            if params.get("name").is_some_and(|name| name == CROP) {
+                change(params);
+            }
+            params.iter_mut().filter(|(key, _)| *key == "of").for_each(|(_, value)| random_crops(value, change));
+        }
+        _ => {}
+    }
+}
+
+/// The optimizer of the recipe.
+pub fn optimizer(recipe: &Recipe) -> Result<Box<dyn train::optim::Optimizer>> {
+    train::optim::build(&recipe.train.optimizer.name, recipe.train.optimizer.value()).at(recipe, "train.optimizer")
+}
+
+/// The schedule of the recipe, warm-up included.
+pub fn schedule(recipe: &Recipe) -> Result<Box<dyn Schedule>> {
+    let build = |spec: &Spec, at: &str| train::schedule::build(&spec.name, spec.value()).at(recipe, at);
+    let other = |spec: &Option<Spec>, at: &str| spec.as_ref().map(|spec| build(spec, at)).transpose();
+    let Train { schedule, momentum_schedule, decay_schedule, warmup, .. } = &recipe.train;
+    let (momentum, decay) =
+        (other(momentum_schedule, "train.momentum_schedule")?, other(decay_schedule, "train.decay_schedule")?);
+    let lr = Box::new(Warmup { epochs: *warmup, then: build(schedule, "train.schedule")? });
+    Ok(Box::new(Together { lr, momentum, decay }))
+}
+
+/// The schedule of dropout and drop-path, where there is one.
+pub fn dropout(recipe: &Recipe) -> Result<Option<Box<dyn Schedule>>> {
+    let spec = recipe.train.dropout_schedule.as_ref();
+    spec.map(|s| train::schedule::build(&s.name, s.value()).at(recipe, "train.dropout_schedule")).transpose()
+}
+
+/// How the recipe trains; where files go is for the caller to say.
+pub fn train_config(recipe: &Recipe) -> TrainConfig {
+    let Train { ema_rise, guard, save_every, log_every, epochs, accumulate, centralize, .. } = recipe.train;
+    let train = &recipe.train;
+    let some = |value: f64| (value > 0.0).then_some(value);
+    TrainConfig {
+        epochs,
+        lr: train.highest_lr(),
+        accumulate,
+        centralize,
+        clip_unit: some(train.clip_unit),
+        clip_unit_except: train.clip_unit_except.clone(),
+        clip_value: some(train.clip_value),
+        clip_norm: some(train.clip_norm),
+        l1: some(train.l1),
+        ema: some(train.ema),
+        ema_rise,
+        swa: some(train.swa),
+        snapshots: train.snapshots != Snapshots::None,
+        guard,
+        spike: some(train.spike),
+        patience: (train.patience > 0).then_some(train.patience),
+        loss_scale: (train.precision == Precision::F16).then_some(train.loss_scale),
+        save_every,
+        log_every,
+        ..TrainConfig::default()
+    }
+}
+
+/// Channel statistics of the recipe; `measured` are those of the data set. ImageNet's of gray pictures are the means over
+/// its channels.
+pub fn stats(recipe: &Recipe, measured: (&[f64], &[f64])) -> Result<data::Stats> {
+    Ok(match &recipe.preprocess.stats {
+        StatsChoice::Named(NamedStats::Imagenet) if measured.0.len() == 1 => data::Stats::default().gray(),
+        StatsChoice::Named(NamedStats::Imagenet) => data::Stats::default(),
+        StatsChoice::Named(NamedStats::Dataset) => {
+            let narrow = |v: &[f64]| v.iter().map(|v| *v as f32).collect();
+            // A channel that never changes is left at its scale.
+            let std = measured.1.iter().map(|s| if *s > 1e-6 { *s as f32 } else { 1.0 }).collect();
+            data::Stats { mean: narrow(measured.0), std }
+        }
+        StatsChoice::Named(NamedStats::Pretrained) => {
+            let said = pretrained::preprocess(&recipe.model).at(recipe, "preprocess.stats")?;
+            let (mean, std) = said.stats(measured.0.len(), recipe.model.input);
+            data::Stats { mean, std }
+        }
+        StatsChoice::Given { mean, std } => data::Stats { mean: mean.clone(), std: std.clone() },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How the training pictures of a recipe with these transforms are resized.
+    fn fits(transforms: &str) -> (Recipe, Spec) {
+        let sets = [
+            "preprocess.crop=0.5",
+            "preprocess.interpolation=bicubic",
+            "preprocess.resize=crop",
+            &format!("augment.transforms={transforms}"),
+        ];
+        let mut recipe = Recipe::load("default", &sets.map(String::from)).unwrap();
+        parts(&mut recipe).unwrap();
+        let fit = training_fit(&recipe.preprocess, &recipe.augment.transforms);
+        (recipe, fit)
+    }
+
+    #[test]
+    fn random_crops_choose_instead_of_the_middle() {
+        let (recipe, fit) = fits("[{name='maybe', of='random_resized_crop'}]");
+        assert_eq!((&fit.params["crop"], &fit.params["interpolation"]), (&json!(1.0), &json!("bicubic")));
+        let crop = &recipe.augment.transforms[0].params["of"];
+        assert_eq!((&crop["size"], &crop["interpolation"]), (&json!(64), &json!("bicubic")));
+        assert_eq!(evaluation_steps(&recipe)[0].params["crop"], 0.5);
+        let (recipe, fit) = fits("['flip']");
+        assert_eq!(fit, evaluation_steps(&recipe)[0]);
+    }
+}
