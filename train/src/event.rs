@@ -29,7 +29,7 @@ pub struct Measures {
     pub rates: Vec<f64>,
     /// L2 norm of all gradients before any clipping; at a climb's top with an optimizer that climbs.
     pub gradient_norm: f64,
-    /// L2 norm of all parameters.
+    /// L2 norm of all parameters that learn.
     pub weight_norm: f64,
     /// How often training has gone back to a good state; each halved the learning rate.
     pub rollbacks: usize,

@@ -22,6 +22,7 @@
 //! |---|---|
 //! | [`optim`] | SGD, Adam and their relatives, for large batches, around each other; state that can be saved |
 //! | [`schedule`] | steps, powers, cosines, cycles, plateaus, for rate, momentum and decay; a linear warm-up before any |
+//! | [`Params`] | learning rates, weight decay, freezing and gradual unfreezing, by name |
 //! | [`clip`] | by global norm, by value, by unit; centralization |
 //! | [`Ema`], [`Swa`], [`greedy_soup`] | averaged weights |
 //! | [`checkpoint`] | files that a crash cannot break, resumed bit by bit |

@@ -1,11 +1,25 @@
-//! The end of an epoch: averaged weights, the best ones, whether to go on.
+//! The ends of an epoch: what learns in it; averaged weights, the best ones, whether to go on.
 
 use super::Trainer;
-use crate::checkpoint::{Checkpoint, Record, copies};
+use crate::checkpoint::{Checkpoint, Record, State, copies};
 use crate::error::{Error, Result};
 use crate::event::{Event, Flow, Scores};
+use crate::optim;
 
 impl Trainer<'_> {
+    /// Sets what learns in this epoch. Where that is more than before, the optimizer begins anew: its averages are those of
+    /// another problem.
+    pub(super) fn begin_epoch(&mut self) -> Result<()> {
+        let State { epoch, batch, .. } = self.state;
+        self.params = self.all.learning(epoch);
+        if epoch > 0 && batch == 0 && self.all.0.iter().any(|param| param.from == epoch) {
+            self.optimizer.restore(optim::State::new())?;
+            // A return to before would bring the old averages back.
+            self.keep_good(true)?;
+        }
+        Ok(())
+    }
+
     /// Puts the averaged weights in place for validation; returns the epoch.
     pub(super) fn averaged(&mut self) -> Result<usize> {
         let (epoch, epochs) = (self.state.epoch, self.config.epochs);

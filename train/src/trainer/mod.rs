@@ -38,6 +38,8 @@ pub struct Outcome {
 pub struct Trainer<'a> {
     config: TrainConfig,
     vars: VarMap,
+    all: Params,
+    /// Those of all that learn in this epoch.
     params: Params,
     optimizer: Box<dyn Optimizer>,
     schedule: Box<dyn Schedule>,
@@ -69,13 +71,18 @@ impl<'a> Trainer<'a> {
         schedule: Box<dyn Schedule>,
     ) -> Result<Self> {
         config.validate()?;
+        let first = params.learning(0);
+        if first.0.is_empty() && !params.0.is_empty() {
+            return Err(Error::Invalid("no parameter learns in epoch 0; let some start there".into()));
+        }
         let ema = config.ema.map(|decay| Ema::new(vars, decay, config.ema_rise)).transpose()?;
         let swa = config.swa.map(|_| Swa::new(vars)).transpose()?;
         let state = State { fingerprint: config.fingerprint.clone(), ..State::default() };
         Ok(Self {
             config,
             vars: vars.clone(),
-            params,
+            all: params,
+            params: first,
             optimizer,
             schedule,
             ema,
@@ -131,6 +138,7 @@ impl<'a> Trainer<'a> {
         let steps_per_epoch = batches_per_epoch.div_ceil(self.config.accumulate);
         self.keep_good(self.good.is_empty())?;
         while !self.state.finished {
+            self.begin_epoch()?;
             let (mut pending, mut flow) = (Pending::default(), Flow::Continue);
             for batch in batches(self.state.epoch, self.state.batch) {
                 let batch = batch.map_err(|error| Error::Batch(error.into()))?;
