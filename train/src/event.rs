@@ -33,6 +33,10 @@ pub struct Measures {
     pub weight_norm: f64,
     /// How often training has gone back to a good state; each halved the learning rate.
     pub rollbacks: usize,
+    /// By what losses are multiplied before their gradients are taken, where they are.
+    pub loss_scale: Option<f64>,
+    /// How many steps were skipped, because their gradients were no numbers under the loss scale.
+    pub skipped: usize,
 }
 
 /// What happened.

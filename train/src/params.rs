@@ -92,6 +92,12 @@ impl Gradients {
         Ok(Self(found.into_iter().flatten().map(|g| g.detach().contiguous()).collect::<Result<_, _>>()?))
     }
 
+    /// In the types of `params`.
+    pub(crate) fn cast(self, params: &Params) -> Result<Self> {
+        let cast = self.0.into_iter().zip(&params.0).map(|(g, param)| g.to_dtype(param.var.dtype()));
+        Ok(Self(cast.collect::<Result<_, _>>()?))
+    }
+
     /// `self + other`, parameter by parameter.
     pub fn plus(self, other: Self) -> Result<Self> {
         Ok(Self(self.0.iter().zip(&other.0).map(|(a, b)| a + b).collect::<Result<_, _>>()?))

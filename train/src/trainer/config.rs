@@ -17,6 +17,7 @@ use std::path::PathBuf;
 /// | `clip_unit_except` | ["head."] | beginnings of names that it leaves alone |
 /// | `clip_value` | none | largest number in a gradient |
 /// | `clip_norm` | none | largest global norm of the gradients |
+/// | `loss_scale` | none | > 0, what losses are multiplied by at first, 65536 for F16; it adapts (see [`LossScale`](crate::LossScale)) |
 /// | `l1` | none | ≥ 0, pulls weights that decay to exactly 0 |
 /// | `ema` | none | decay of the averaged weights, 0..1; validation and the result use the average |
 /// | `ema_rise` | "tensorflow" | how the decay rises: "tensorflow", "timm", "none" |
@@ -48,6 +49,8 @@ pub struct TrainConfig {
     pub clip_value: Option<f64>,
     /// Largest global gradient norm.
     pub clip_norm: Option<f64>,
+    /// First loss scale of mixed precision.
+    pub loss_scale: Option<f64>,
     /// L1 penalty.
     pub l1: Option<f64>,
     /// Decay of the averaged weights.
@@ -85,6 +88,7 @@ impl Default for TrainConfig {
             clip_unit_except: vec!["head.".into()],
             clip_value: None,
             clip_norm: None,
+            loss_scale: None,
             l1: None,
             ema: None,
             ema_rise: Rise::Tensorflow,
@@ -114,6 +118,7 @@ impl TrainConfig {
             c if c.clip_norm.is_some_and(|n| n <= 0.0) => invalid("clip_norm must be positive"),
             c if c.clip_value.is_some_and(|n| n <= 0.0) => invalid("clip_value must be positive"),
             c if c.clip_unit.is_some_and(|n| n <= 0.0) => invalid("clip_unit must be positive"),
+            c if c.loss_scale.is_some_and(|s| s <= 0.0 || !s.is_finite()) => invalid("loss_scale must be positive"),
             c if c.l1.is_some_and(|n| n.is_nan() || n < 0.0) => invalid("l1 must be at least 0"),
             c if c.swa.is_some_and(|d| !(0.0..1.0).contains(&d)) => invalid("swa must be in 0..1"),
             c if c.swa.is_some() && c.ema.is_some() => invalid("ema and swa exclude each other"),

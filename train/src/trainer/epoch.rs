@@ -12,6 +12,7 @@ impl Trainer<'_> {
     pub(super) fn begin_epoch(&mut self) -> Result<()> {
         let State { epoch, batch, .. } = self.state;
         self.params = self.all.learning(epoch);
+        self.read = self.copies.as_ref().map_or_else(|| self.params.clone(), |copies| copies.of(&self.params));
         if epoch > 0 && batch == 0 && self.all.0.iter().any(|param| param.from == epoch) {
             self.optimizer.restore(optim::State::new())?;
             // A return to before would bring the old averages back.
@@ -33,6 +34,7 @@ impl Trainer<'_> {
             && swa.count() > 0
         {
             refresh(epoch).map_err(Error::Hook)?;
+            self.set_copies(None)?;
         }
         Ok(epoch)
     }
@@ -45,7 +47,7 @@ impl Trainer<'_> {
         if let Some(swa) = &mut self.swa {
             swa.swap(&self.vars)?;
         }
-        Ok(())
+        if self.ema.is_some() || self.swa.is_some() { self.set_copies(None) } else { Ok(()) }
     }
 
     /// Keeps the best weights, tells hooks, decides whether this was the end, saves. Returns whether a hook interrupts.

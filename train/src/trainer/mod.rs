@@ -15,10 +15,12 @@ use crate::error::{BoxError, Error, Result};
 use crate::event::{Event, Flow, Hook, Scores};
 use crate::optim::{Optimizer, Pace};
 use crate::params::Params;
+use crate::precision::{Copies, LossScale};
 use crate::schedule::Schedule;
 use crate::task::{Progress, Task};
 use candle_core::Tensor;
 use candle_nn::VarMap;
+use guard::Unread;
 use micro_batches::Pending;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -41,17 +43,20 @@ pub struct Trainer<'a> {
     all: Params,
     /// Those of all that learn in this epoch.
     params: Params,
+    /// The same as the network that learns has them: where there are copies, those.
+    read: Params,
     optimizer: Box<dyn Optimizer>,
     schedule: Box<dyn Schedule>,
     ema: Option<Ema>,
     swa: Option<Swa>,
+    copies: Option<Copies>,
     refresh: Option<Refresh<'a>>,
     hooks: Vec<Box<dyn Hook + 'a>>,
     state: State,
     best: BTreeMap<String, Tensor>,
     /// Everything that a step changes, as it was when all was well.
     good: BTreeMap<String, Tensor>,
-    unread: Vec<Tensor>,
+    unread: Vec<Unread>,
     /// Of the last gradients, where it was asked for.
     gradient_norm: f64,
 }
@@ -77,16 +82,19 @@ impl<'a> Trainer<'a> {
         }
         let ema = config.ema.map(|decay| Ema::new(vars, decay, config.ema_rise)).transpose()?;
         let swa = config.swa.map(|_| Swa::new(vars)).transpose()?;
-        let state = State { fingerprint: config.fingerprint.clone(), ..State::default() };
+        let loss_scale = config.loss_scale.map(LossScale::new);
+        let state = State { fingerprint: config.fingerprint.clone(), loss_scale, ..State::default() };
         Ok(Self {
             config,
             vars: vars.clone(),
             all: params,
+            read: first.clone(),
             params: first,
             optimizer,
             schedule,
             ema,
             swa,
+            copies: None,
             refresh: None,
             hooks: vec![],
             state,
@@ -102,6 +110,18 @@ impl<'a> Trainer<'a> {
     pub fn with_refresh(mut self, refresh: impl FnMut(usize) -> Result<(), BoxError> + 'a) -> Self {
         self.refresh = Some(Box::new(refresh));
         self
+    }
+
+    /// With copies of the variables in another type, BF16 or F16, under the same names, which the network that learns reads: mixed
+    /// precision. The trainer's own variables are the truth, which the optimizer moves, averages and checkpoints are of, and
+    /// validation and [`Trainer::with_refresh`] should look at; the copies are set from them. Gradients are those of the copies,
+    /// in the types of the variables; running statistics, which may be F32 among the copies, go the other way after each step.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names the first variable that is missing, left over or of another shape.
+    pub fn with_copies(mut self, copies: &VarMap) -> Result<Self> {
+        self.copies = Some(Copies::new(&self.vars, copies)?);
+        Ok(self)
     }
 
     /// With an observer; observers are asked in the order in which they were added.
@@ -136,6 +156,7 @@ impl<'a> Trainer<'a> {
         V: Into<BoxError>,
     {
         let steps_per_epoch = batches_per_epoch.div_ceil(self.config.accumulate);
+        self.set_copies(None)?;
         self.keep_good(self.good.is_empty())?;
         while !self.state.finished {
             self.begin_epoch()?;
@@ -144,7 +165,7 @@ impl<'a> Trainer<'a> {
                 let batch = batch.map_err(|error| Error::Batch(error.into()))?;
                 let (epoch, step) = (self.state.epoch, self.state.step);
                 let at = Progress { epoch, step, steps_per_epoch, epochs: self.config.epochs };
-                pending.add(task, batch, at, &self.params)?;
+                self.add(task, batch, at, &mut pending)?;
                 self.state.batch += 1;
                 if !self.optimizer.climbs() {
                     pending.batches.clear();
@@ -152,12 +173,8 @@ impl<'a> Trainer<'a> {
                 if pending.count < self.config.accumulate && self.state.batch < batches_per_epoch {
                     continue;
                 }
-                let (gradients, loss, seen) = std::mem::take(&mut pending).mean()?;
-                let gradients = self.climb(task, gradients, seen, at)?;
-                let pace = self.pace(at);
-                self.learn(gradients, pace)?;
-                self.unread.push(loss);
-                flow = self.after_step(task, at, pace.lr)?;
+                let lr = self.step(task, std::mem::take(&mut pending), at)?;
+                flow = self.after_step(task, at, lr)?;
                 if flow != Flow::Continue {
                     break;
                 }
@@ -173,8 +190,14 @@ impl<'a> Trainer<'a> {
         }
         if !self.best.is_empty() {
             restore(&self.vars, &self.best, self.config.folder.as_deref().unwrap_or(Path::new("memory")))?;
+            self.set_copies(None)?;
         }
         Ok(self.outcome())
+    }
+
+    /// Sets the copies, where there are any, from the variables: all of them, or only `these`.
+    fn set_copies(&self, these: Option<&Params>) -> Result<()> {
+        Ok(self.copies.iter().try_for_each(|copies| copies.set(these))?)
     }
 
     /// What the schedule says about a step.

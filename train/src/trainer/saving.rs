@@ -4,6 +4,7 @@ use super::Trainer;
 use crate::checkpoint::{Checkpoint, State, broken, copies, restore, write_atomic};
 use crate::error::Result;
 use crate::params::variables;
+use crate::precision::LossScale;
 use candle_core::Tensor;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,11 +22,12 @@ impl Trainer<'_> {
         }
         let mut checkpoint = Checkpoint::read(&path)?;
         let state = checkpoint.state.take().unwrap_or_default();
-        let state: State =
+        let mut state: State =
             serde_json::from_str(&state).map_err(|e| broken(&path, &format!("its state is unreadable: {e}")))?;
         if state.fingerprint != self.config.fingerprint {
             return Err(broken(&path, "it was made with another configuration; use another folder"));
         }
+        state.loss_scale = self.config.loss_scale.map(|first| state.loss_scale.unwrap_or(LossScale::new(first)));
         self.good = checkpoint.take("good/");
         self.put(checkpoint, state.averaged, &path)?;
         if state.best.is_some() {
@@ -65,7 +67,7 @@ impl Trainer<'_> {
         } else if let Some(swa) = &mut self.swa {
             swa.restore(average, averaged)?;
         }
-        Ok(())
+        self.set_copies(None)
     }
 
     /// Writes `last.safetensors`, the checkpoint, and `state.json`, its readable copy.
