@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::params::variables;
+use crate::precision::LossScale;
 use candle_core::{Device, Tensor};
 use candle_nn::VarMap;
 use serde::{Deserialize, Serialize};
@@ -121,6 +122,8 @@ pub struct State {
     pub stale: usize,
     /// How many weights the averaged ones have seen.
     pub averaged: usize,
+    /// How many they had seen in the good state that can be gone back to.
+    pub averaged_when_good: usize,
     /// Snapshots taken.
     pub snapshots: usize,
     /// Losses seen in all epochs.
@@ -129,6 +132,10 @@ pub struct State {
     pub usual: f64,
     /// Returns to a good state.
     pub rollbacks: usize,
+    /// Of mixed precision.
+    pub loss_scale: Option<LossScale>,
+    /// Steps that were skipped, because their gradients were no numbers under the loss scale.
+    pub skipped: usize,
     /// Whether training is over.
     pub finished: bool,
     /// One record an epoch.

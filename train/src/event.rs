@@ -29,10 +29,14 @@ pub struct Measures {
     pub rates: Vec<f64>,
     /// L2 norm of all gradients before any clipping; at a climb's top with an optimizer that climbs.
     pub gradient_norm: f64,
-    /// L2 norm of all parameters.
+    /// L2 norm of all parameters that learn.
     pub weight_norm: f64,
     /// How often training has gone back to a good state; each halved the learning rate.
     pub rollbacks: usize,
+    /// By what losses are multiplied before their gradients are taken, where they are.
+    pub loss_scale: Option<f64>,
+    /// How many steps were skipped, because their gradients were no numbers under the loss scale.
+    pub skipped: usize,
 }
 
 /// What happened.

@@ -22,6 +22,8 @@
 //! |---|---|
 //! | [`optim`] | SGD, Adam and their relatives, for large batches, around each other; state that can be saved |
 //! | [`schedule`] | steps, powers, cosines, cycles, plateaus, for rate, momentum and decay; a linear warm-up before any |
+//! | [`Params`] | learning rates, weight decay, freezing and gradual unfreezing, by name |
+//! | [`Trainer::with_copies`], [`LossScale`] | mixed precision |
 //! | [`clip`] | by global norm, by value, by unit; centralization |
 //! | [`Ema`], [`Swa`], [`greedy_soup`] | averaged weights |
 //! | [`checkpoint`] | files that a crash cannot break, resumed bit by bit |
@@ -34,6 +36,7 @@ mod error;
 mod event;
 pub mod optim;
 mod params;
+mod precision;
 pub mod regularize;
 pub mod schedule;
 mod task;
@@ -43,5 +46,6 @@ pub use average::{Ema, Rise, Soup, Swa, greedy_soup, mean};
 pub use error::{BoxError, Error, Result};
 pub use event::{Event, Flow, Hook, Measures, Scores};
 pub use params::{Gradients, Param, Params, is_statistic, variables};
+pub use precision::LossScale;
 pub use task::{Progress, Supervised, Task, supervised};
 pub use trainer::{Outcome, TrainConfig, Trainer};

@@ -30,6 +30,8 @@ pub struct Param {
     pub lr_scale: f64,
     /// Whether weight decay applies.
     pub decay: bool,
+    /// First epoch, from 0 on, in which it learns. Before, it is as if it were frozen.
+    pub from: usize,
 }
 
 /// The trained parameters, sorted by name.
@@ -42,7 +44,7 @@ impl Params {
         let trained = variables(vars).into_iter().filter(|(name, _)| !is_statistic(name));
         let params = trained.filter_map(|(name, var)| {
             let lr_scale = lr_scale(&name)?;
-            Some(Param { name, var, lr_scale, decay: true })
+            Some(Param { name, var, lr_scale, decay: true, from: 0 })
         });
         Self(params.collect())
     }
@@ -53,6 +55,21 @@ impl Params {
             param.decay = decays(&param.name, param.var.dims());
         }
         self
+    }
+
+    /// Says for each name in which epoch, from 0 on, it begins to learn: gradual unfreezing (Howard & Ruder, "Universal language
+    /// model fine-tuning for text classification", 2018). At the beginning of an epoch in which more parameters learn than in
+    /// the one before, the optimizer forgets everything, as that of a fastai learner after `unfreeze`.
+    pub fn with_start(mut self, epoch: impl Fn(&str) -> usize) -> Self {
+        for param in &mut self.0 {
+            param.from = epoch(&param.name);
+        }
+        self
+    }
+
+    /// Those that learn in `epoch`.
+    pub fn learning(&self, epoch: usize) -> Self {
+        Self(self.0.iter().filter(|param| param.from <= epoch).cloned().collect())
     }
 }
 
@@ -73,6 +90,12 @@ impl Gradients {
             return Err(Error::DeadParameters { names, total: params.0.len() });
         }
         Ok(Self(found.into_iter().flatten().map(|g| g.detach().contiguous()).collect::<Result<_, _>>()?))
+    }
+
+    /// In the types of `params`.
+    pub(crate) fn cast(self, params: &Params) -> Result<Self> {
+        let cast = self.0.into_iter().zip(&params.0).map(|(g, param)| g.to_dtype(param.var.dtype()));
+        Ok(Self(cast.collect::<Result<_, _>>()?))
     }
 
     /// `self + other`, parameter by parameter.

@@ -50,6 +50,10 @@ impl Optimizer for Asam {
         self.climb.up(params, gradients, self.rho, Some(self.eta))
     }
 
+    fn descend(&mut self, params: &Params) -> candle_core::Result<()> {
+        self.climb.back(params)
+    }
+
     fn state(&self) -> candle_core::Result<State> {
         self.of.state(OF)
     }

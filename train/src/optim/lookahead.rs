@@ -73,6 +73,10 @@ impl Optimizer for Lookahead {
         self.of.optimizer.climb(params, gradients)
     }
 
+    fn descend(&mut self, params: &Params) -> candle_core::Result<()> {
+        self.of.optimizer.descend(params)
+    }
+
     fn state(&self) -> candle_core::Result<State> {
         let mut state = self.memory.state()?;
         state.extend(self.of.state(OF)?);

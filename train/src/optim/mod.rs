@@ -86,6 +86,10 @@ pub trait Optimizer: Send {
     fn climb(&mut self, _: &Params, _: &Gradients) -> candle_core::Result<()> {
         Ok(())
     }
+    /// Goes back from where [`Optimizer::climb`] went, without a step.
+    fn descend(&mut self, _: &Params) -> candle_core::Result<()> {
+        Ok(())
+    }
     /// Copies of everything that a later step depends on.
     fn state(&self) -> candle_core::Result<State>;
     /// Takes back what [`Optimizer::state`] gave.

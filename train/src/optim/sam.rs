@@ -124,6 +124,10 @@ impl Optimizer for Sam {
         self.climb.up(params, gradients, self.rho, None)
     }
 
+    fn descend(&mut self, params: &Params) -> candle_core::Result<()> {
+        self.climb.back(params)
+    }
+
     fn state(&self) -> candle_core::Result<State> {
         self.of.state(OF)
     }

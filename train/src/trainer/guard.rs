@@ -1,0 +1,67 @@
+//! Losses: read in time, and what is done about those that are no numbers.
+
+use super::Trainer;
+use crate::checkpoint::{Checkpoint, State};
+use crate::error::{Error, Result};
+use candle_core::{DType, Tensor};
+use std::path::Path;
+
+/// After how many returns to a good state training gives up.
+const MOST_ROLLBACKS: usize = 16;
+
+/// Losses before one can be called unusual.
+const USUAL_AFTER: usize = 20;
+
+/// The loss of a step that nobody has looked at yet.
+pub(super) struct Unread {
+    pub loss: Tensor,
+    /// Whether its gradients were no numbers under the loss scale.
+    pub skipped: bool,
+}
+
+impl Trainer<'_> {
+    /// Reads the losses since the last time into the epoch's sum, and gives the last one.
+    pub(super) fn read_losses(&mut self) -> Result<Option<f64>> {
+        let mut last = None;
+        for Unread { loss, skipped } in std::mem::take(&mut self.unread) {
+            let loss = loss.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+            if skipped && loss.is_infinite() {
+                // Too large for its type, and its step has not been taken.
+                last = None;
+                continue;
+            }
+            let state = &mut self.state;
+            let spike = self.config.spike.is_some_and(|spike| loss > spike * state.usual && state.seen >= USUAL_AFTER);
+            if !loss.is_finite() || spike {
+                self.roll_back(loss)?;
+                return Ok(None);
+            }
+            state.usual = if state.seen == 0 { loss } else { 0.95 * state.usual + 0.05 * loss };
+            state.seen += 1;
+            state.loss_sum += loss;
+            state.loss_count += 1;
+            last = Some(loss);
+        }
+        Ok(last)
+    }
+
+    /// Goes back to the last good state, or gives up.
+    pub(super) fn roll_back(&mut self, loss: f64) -> Result<()> {
+        let State { epoch, step, rollbacks, averaged_when_good, .. } = self.state;
+        if self.good.is_empty() || rollbacks >= MOST_ROLLBACKS {
+            return Err(Error::NotFinite { epoch, step, loss });
+        }
+        self.state.rollbacks += 1;
+        let tensors = self.good.clone();
+        self.put(Checkpoint { tensors, state: None }, averaged_when_good, Path::new("memory"))
+    }
+
+    /// Keeps the current state as a good one where one is wanted.
+    pub(super) fn keep_good(&mut self, now: bool) -> Result<()> {
+        if now && self.config.guard > 0 {
+            self.good = self.tensors()?;
+            self.state.averaged_when_good = self.state.averaged;
+        }
+        Ok(())
+    }
+}
