@@ -61,6 +61,16 @@ impl Subset {
         Self { of, indices, rows, classes }
     }
 
+    /// With other ids and labels: `rows` one for one.
+    ///
+    /// # Panics
+    /// When there are more or fewer than before.
+    pub fn with_rows(mut self, rows: Vec<Row>) -> Self {
+        assert_eq!(self.rows.len(), rows.len(), "rows must be given one for one");
+        self.rows = rows;
+        self
+    }
+
     /// With other labels: `rows` one for one.
     pub(crate) fn relabelled(mut self, rows: Vec<Row>, classes: Vec<String>) -> Self {
         (self.rows, self.classes) = (rows, classes);

@@ -21,6 +21,7 @@ mod predict;
 mod prepare;
 mod pretrained;
 mod progress;
+mod pseudo;
 mod recipe;
 mod report;
 mod results;

@@ -17,7 +17,7 @@ use data::Cached;
 use data::source::Collection;
 use eval::{Predictions, Run};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -31,44 +31,36 @@ pub enum Extent {
 }
 
 /// Everything that is known before anything is read.
-struct Session {
-    recipe: Recipe,
+pub struct Session {
+    pub recipe: Recipe,
     parts: Parts,
     device: Device,
     progress: Progress,
     start: Option<Start>,
     times: Times,
-    extent: Extent,
-    deadline: Option<Instant>,
+    /// How far it goes; to the submission where nothing else is said.
+    pub extent: Extent,
+    /// When it should be over.
+    pub deadline: Option<Instant>,
 }
 
 /// `pipeline` and `train`.
 pub fn run(args: &RunArgs, extent: Extent) -> Result<()> {
-    let deadline = args.max_minutes.map(|minutes| Instant::now() + Duration::from_secs_f64(60.0 * minutes));
+    let deadline = args.max_minutes.map(deadline);
     let common = &args.recipe.common;
     let mut recipe = recipe(&args.recipe)?;
     recipe.train.max_minutes = args.max_minutes;
-    let parts = assemble::parts(&mut recipe)?;
-    prepare::check(&recipe)?;
-    let device = machine::start(&common.device, common.threads)?;
-    let progress = Progress::new(common.quiet);
-    let start = Start::open(&recipe, common.offline, &progress)?;
-    let session = Session { recipe, parts, device, progress, start, times: Times::default(), extent, deadline };
-    if args.dry_run {
-        return session.try_out(common.json);
+    let folder = folder(common, &recipe.name);
+    let session = Session { extent, deadline, ..Session::new(recipe, common, || common.start())? };
+    match args.dry_run {
+        true => session.try_out(common.json),
+        false => results::show(&session.go(&folder, args.resume)?, common.json),
     }
-    match choose(&folder(common, &session.recipe.name), args.resume)? {
-        Place::New(folder) => {
-            let demo = session.recipe.data.demo;
-            let mistaken = |error: &anyhow::Error| demo && error.is::<Usage>();
-            session.begin(&folder, common.json).inspect_err(|error| {
-                if mistaken(error) {
-                    forget(&folder)
-                }
-            })
-        }
-        Place::Unfinished(folder) | Place::Finished(folder) => session.go_on(Run::open(folder)?, common.json),
-    }
+}
+
+/// When `minutes` from now will have passed.
+pub fn deadline(minutes: f64) -> Instant {
+    Instant::now() + Duration::from_secs_f64(60.0 * minutes)
 }
 
 /// The recipe that the options name, with what they change.
@@ -104,8 +96,35 @@ pub fn folder(common: &Common, name: &str) -> PathBuf {
 }
 
 impl Session {
+    /// Builds everything of `recipe`, then opens the device.
+    pub fn new(mut recipe: Recipe, common: &Common, device: impl FnOnce() -> Result<Device>) -> Result<Self> {
+        let parts = assemble::parts(&mut recipe)?;
+        prepare::check(&recipe)?;
+        let (device, progress) = (device()?, Progress::new(common.quiet));
+        let start = Start::open(&recipe, common.offline, &progress)?;
+        let (times, extent, deadline) = (Times::default(), Extent::Whole, None);
+        Ok(Self { recipe, parts, device, progress, start, times, extent, deadline })
+    }
+
+    /// From the data to results in `folder`, or beside it where finished runs lie there; goes on with an unfinished one when
+    /// resuming.
+    pub fn go(self, folder: &Path, resume: bool) -> Result<Run> {
+        match choose(folder, resume)? {
+            Place::New(folder) => {
+                let demo = self.recipe.data.demo;
+                let mistaken = |error: &anyhow::Error| demo && error.is::<Usage>();
+                self.begin(&folder).inspect_err(|error| {
+                    if mistaken(error) {
+                        forget(&folder)
+                    }
+                })
+            }
+            Place::Unfinished(folder) | Place::Finished(folder) => self.go_on(Run::open(folder)?),
+        }
+    }
+
     /// A new run in `folder`.
-    fn begin(mut self, folder: &Path, json: bool) -> Result<()> {
+    fn begin(mut self, folder: &Path) -> Result<Run> {
         let (run, collection) = if self.recipe.data.demo {
             let run = draw(&self.recipe, folder, &self.progress)?;
             let collection = prepare::open(&mut self.recipe, Some(&run.path("demo-data")))?;
@@ -132,11 +151,12 @@ impl Session {
         run.write("environment.json", &serde_json::to_vec_pretty(&environment)?)?;
         // A run begins with its recipe: it comes last, when all the rest is there.
         run.write("recipe.toml", self.recipe.text()?.as_bytes())?;
-        self.travel(&run, &prepared, json)
+        self.travel(&run, &prepared)?;
+        Ok(run)
     }
 
     /// A run that was begun before: the rest of it.
-    fn go_on(mut self, run: Run, json: bool) -> Result<()> {
+    fn go_on(mut self, run: Run) -> Result<Run> {
         sweep(run.folder());
         let stored = String::from_utf8(run.read("recipe.toml")?).context("recipe.toml is no text")?;
         let stored_recipe = Recipe::parse(&stored, "recipe.toml")?;
@@ -163,13 +183,14 @@ impl Session {
         let tested = self.extent == Extent::Whole && collection.dataset.rows().iter().any(is_test);
         if run.has("metrics.json") && (run.has("predictions.csv") || !tested) {
             output::note(&format!("'{}' is finished already", run.folder().display()));
-            return results::show(&run, json);
+            return Ok(run);
         }
         let prepared = self.prepare(&collection)?;
         prepared.is_of(&run)?;
         self.progress.note(&format!("going on with '{}'", run.folder().display()));
         self.times.add_earlier(&run)?;
-        self.travel(&run, &prepared, json)
+        self.travel(&run, &prepared)?;
+        Ok(run)
     }
 
     fn prepare(&self, collection: &Collection) -> Result<Prepared> {
@@ -180,10 +201,9 @@ impl Session {
     }
 
     /// From prepared data to results.
-    fn travel(&self, run: &Run, prepared: &Prepared, json: bool) -> Result<()> {
+    fn travel(&self, run: &Run, prepared: &Prepared) -> Result<()> {
         self.times.write(run)?;
-        let interrupted = Arc::new(AtomicBool::new(false));
-        listen(&interrupted)?;
+        let interrupted = listen()?;
         let training = self.training(prepared, interrupted);
         let (mut oof, mut tests) = (vec![], vec![]);
         for number in 0..prepared.trained_folds {
@@ -217,8 +237,7 @@ impl Session {
             times: &self.times,
             progress: &self.progress,
         };
-        results::write(&ending, &answers)?;
-        results::show(run, json)
+        results::write(&ending, &answers)
     }
 
     fn training<'a>(&'a self, prepared: &'a Prepared, interrupted: Arc<AtomicBool>) -> Training<'a> {
@@ -291,14 +310,21 @@ pub fn draw(recipe: &Recipe, folder: &Path, progress: &Progress) -> Result<Run> 
     Ok(run)
 }
 
-/// Ctrl-C asks for a checkpoint; a second one ends at once.
-fn listen(interrupted: &Arc<AtomicBool>) -> Result<()> {
-    let flag = interrupted.clone();
+/// Ctrl-C asks for a checkpoint; a second one ends at once. What is given says whether it came.
+fn listen() -> Result<Arc<AtomicBool>> {
+    // A process has one handler; several runs of one command share it.
+    static ASKED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    if let Some(asked) = ASKED.get() {
+        return Ok(asked.clone());
+    }
+    let asked = ASKED.get_or_init(Arc::default).clone();
+    let flag = asked.clone();
     let handler = move || {
         if flag.swap(true, Ordering::Relaxed) {
             std::process::exit(1);
         }
         output::note("stopping after this step and saving a checkpoint; once more ends at once");
     };
-    ctrlc::set_handler(handler).context("cannot listen to Ctrl-C")
+    ctrlc::set_handler(handler).context("cannot listen to Ctrl-C")?;
+    Ok(asked)
 }

@@ -56,6 +56,18 @@ impl Prepared {
         }
         Ok(())
     }
+    /// Makes sure that a finished `run` has these rows and folds: what a fold of it has learned is then known here, too.
+    pub fn has_folds_of(&self, run: &Run) -> Result<()> {
+        crate::saved::Saved::folds(run)?;
+        if run.read("folds.csv")? != folds_csv(self)? {
+            bail!(
+                "'{}' has other rows or folds, so that it may know rows that are to judge; train it on the same data with the \
+                 same seed",
+                run.folder().display()
+            );
+        }
+        Ok(())
+    }
     /// Rows that train fold `fold` and rows that judge it.
     pub fn split(&self, fold: usize) -> (Vec<usize>, Vec<usize>) {
         let rows = self.dataset.rows();

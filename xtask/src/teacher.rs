@@ -2,7 +2,7 @@
 //! fold, which has not seen the rows that judge it either.
 
 use crate::criterion::Said;
-use crate::prepare::{self, Prepared};
+use crate::prepare::Prepared;
 use crate::saved::{Saved, Trained};
 use anyhow::{Context, Result, bail};
 use candle_core::{DType, Device, Tensor};
@@ -23,14 +23,7 @@ impl Teacher {
     /// Fold `fold` of the run in `folder`, for pictures that are prepared as `student` says.
     pub fn open(folder: &Path, fold: usize, student: &Saved, prepared: &Prepared, device: &Device) -> Result<Self> {
         let run = Run::open(folder).with_context(|| format!("loss.teacher: '{}'", folder.display()))?;
-        Saved::folds(&run).context("loss.teacher")?;
-        if run.read("folds.csv")? != prepare::folds_csv(prepared)? {
-            bail!(
-                "loss.teacher: '{}' has other rows or folds, so that it may know rows that judge its student; train it on the \
-                 same data with the same seed",
-                folder.display()
-            );
-        }
+        prepared.has_folds_of(&run).context("loss.teacher")?;
         let saved = Saved::read(&run, fold)?;
         let (ours, theirs) = (&student.network, &saved.network);
         let same = ours.channels == theirs.channels && ours.views == theirs.views && student.classes == saved.classes;

@@ -157,13 +157,18 @@ pub fn criterion(recipe: &Recipe, counts: &[usize]) -> Result<Criterion> {
         Ok((spec.name.clone(), weight, losses::build(&spec.name, params)?))
     });
     let embedding = embedding.collect::<Result<Vec<_>>>().at(recipe, "loss.embedding")?;
-    if !recipe.augment.batch.is_empty() {
+    let pseudo = recipe.pseudo.as_ref().is_some_and(|pseudo| pseudo.soft);
+    if pseudo || !recipe.augment.batch.is_empty() {
         let name = &recipe.loss.name;
         let plain = reads(name) == Reads::Logits;
         let of_logits = plain.then_some((name, &loss, counts.len()));
         for (name, loss, width) in of_logits.into_iter().chain(embedding.iter().map(|(name, _, loss)| (name, loss, 2))) {
             let (output, soft) = (Tensor::ones((4, width), DType::F32, &Device::Cpu)?, mixed(counts.len())?);
-            let hint = format!("augment.batch mixes targets, which '{name}' does not take; set augment.batch = []");
+            let (who, other) = match pseudo {
+                true => ("pseudo.soft makes rows of", "pseudo.soft = false"),
+                false => ("augment.batch mixes", "augment.batch = []"),
+            };
+            let hint = format!("{who} targets, which '{name}' does not take; set {other}");
             loss.forward(&output, &soft).context(hint).at(recipe, "loss")?;
         }
     }

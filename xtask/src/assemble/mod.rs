@@ -55,6 +55,7 @@ impl<T, E: Into<anyhow::Error>> At<T> for Result<T, E> {
 /// Builds everything and writes every default into the recipe.
 pub fn parts(recipe: &mut Recipe) -> Result<Parts> {
     check::check(recipe)?;
+    recipe.pseudo.as_ref().map(|pseudo| pseudo.check()).transpose().at(recipe, "pseudo")?;
     recipe.submission.validate().at(recipe, "submission")?;
     if let Some(demo) = &recipe.demo {
         demo.validate().at(recipe, "demo")?;

@@ -143,20 +143,24 @@ impl Training<'_> {
             bail!("losses of embeddings compare pictures, but a sample has {} of them", prepared.views);
         }
 
+        let subset =
+            |rows: &[usize]| -> Arc<dyn Dataset> { Arc::new(Subset::new(self.pictures.clone(), rows.to_vec())) };
+        let pictures: Arc<dyn Dataset> = match &recipe.pseudo {
+            None => subset(&learn),
+            Some(pseudo) => Arc::new(pseudo.join(self.pictures.clone(), &learn, number, prepared)?),
+        };
         let size = recipe.train.batch_size;
         let config = LoaderConfig {
             batch_size: size,
             seed,
             // A small last batch makes poor batch statistics.
-            drop_last: learn.len() * recipe.train.repeat >= size,
+            drop_last: pictures.rows().len() * recipe.train.repeat >= size,
             repeat: recipe.train.repeat,
             prefetch: recipe.train.prefetch,
             stats: saved.stats.clone(),
             views: prepared.views,
         };
-        let subset =
-            |rows: &[usize]| -> Arc<dyn Dataset> { Arc::new(Subset::new(self.pictures.clone(), rows.to_vec())) };
-        let train = Loader::new(subset(&learn), data::sampler::build(&recipe.train.sampler)?, config)
+        let train = Loader::new(pictures, data::sampler::build(&recipe.train.sampler)?, config)
             .with_meta(saved.encoder.clone())
             .on(self.device, DType::F32);
         let of_side = |side: usize| -> Result<Loader> {
@@ -568,6 +572,129 @@ mod tests {
         let behind = ["pool.p", "head.weight"];
         assert!(behind.iter().all(|name| rates.contains_key(*name)));
         assert!(["join.", "meta."].iter().all(|part| rates.keys().any(|name| name.starts_with(part))));
+    }
+
+    const SMALL: &str = "model={name='resnet20', width=4}";
+
+    /// The loss of the first step, and the sum of the absolute values of its gradients.
+    fn first_loss(sets: &[&str], epoch: usize) -> (f32, f64) {
+        let mut said = (0.0, 0.0);
+        with_fold(&[&[SMALL], sets].concat(), |training, fold| {
+            let step = fold.steps(training.parts, epoch, 0).next().unwrap().unwrap();
+            let at = train::Progress { epoch, step: epoch, steps_per_epoch: 1, epochs: training.recipe.train.epochs };
+            let loss = fold.loss(&step, at).unwrap();
+            let store = loss.backward().unwrap();
+            let all = train::variables(&fold.trained.vars);
+            let size = |var: &candle_core::Var| {
+                let gradient = store.get(var).map(|g| g.to_dtype(DType::F64)?.abs()?.sum_all()?.to_scalar::<f64>());
+                gradient.transpose().unwrap().unwrap_or(0.0)
+            };
+            said = (loss.to_scalar().unwrap(), all.values().map(size).sum());
+        });
+        said
+    }
+
+    #[test]
+    fn precision_recomputation_and_dropout_do_what_they_say() {
+        let plain = first_loss(&[], 0);
+        let again = first_loss(&["train.recompute=true"], 0);
+        assert_eq!(plain.0, again.0);
+        assert!((plain.1 - again.1).abs() < 1e-4 * plain.1, "{plain:?} {again:?}");
+        for precision in ["bf16", "f16"] {
+            let (loss, _) = first_loss(&[&format!("train.precision={precision}")], 0);
+            assert!(loss != plain.0 && (loss - plain.0).abs() < 0.05 * plain.0, "{precision}: {loss} {plain:?}");
+        }
+        let dropped = first_loss(&["model.dropout=0.5"], 0);
+        assert_ne!(dropped.0, plain.0);
+        let linear = "train.dropout_schedule={name='linear', from=0, to=1}";
+        assert_eq!(first_loss(&["model.dropout=0.5", linear], 0).0, plain.0);
+        assert_ne!(first_loss(&["model.dropout=0.5", linear], 5).0, first_loss(&[], 5).0);
+    }
+
+    #[test]
+    fn pictures_grow_and_come_several_times() {
+        let sets = [SMALL, "train.sizes=[16, 24]", "preprocess.size=32", "train.epochs=3", "train.repeat=2"];
+        let crop = "augment.transforms=['random_resized_crop']";
+        with_fold(&[&sets[..], &[crop, "augment.copies=['dihedral']"]].concat(), |training, fold| {
+            for (epoch, side) in [16, 24, 32].into_iter().enumerate() {
+                let step = fold.steps(training.parts, epoch, 0).next().unwrap().unwrap();
+                assert_eq!(step.batch.images.dims(), [4, 3, side, side]);
+                assert!(step.batch.ids[0] == step.batch.ids[1] && step.batch.ids[1] != step.batch.ids[2]);
+                let rows = step.batch.images.flatten_from(1).unwrap().to_vec2::<f32>().unwrap();
+                assert_ne!(rows[0], rows[1]);
+            }
+            assert_eq!(fold.batches, 2 * 20 / 4);
+        });
+    }
+
+    #[test]
+    fn stages_thaw_one_after_the_other() {
+        with_fold(&[SMALL, "train.unfreeze=2", "train.freeze=1"], |training, fold| {
+            let stages = fold.trained.network.stages().len() - 1;
+            let frozen: Vec<usize> = (0..2 * stages + 2).map(|epoch| fold.frozen(epoch)).collect();
+            assert_eq!((frozen[0], frozen[1], frozen[2], *frozen.last().unwrap()), (stages, stages, stages - 1, 1));
+            let params = fold.params(training.recipe);
+            for (epoch, &frozen) in frozen.iter().enumerate() {
+                let step = fold.steps(training.parts, 0, 0).next().unwrap().unwrap();
+                let at = train::Progress { epoch, step: 0, steps_per_epoch: 1, epochs: 20 };
+                let store = fold.loss(&step, at).unwrap().backward().unwrap();
+                for param in &params.0 {
+                    // Whatever has begun to learn has a gradient, and nothing else.
+                    assert_eq!(store.get(&param.var).is_some(), param.from <= epoch, "{} {epoch} {frozen}", param.name);
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn losses_of_embeddings_are_added_and_named() {
+        let plain = first_loss(&[], 0);
+        let triplet = first_loss(&["loss.embedding=[{name='triplet', weight=2.0, margin=5.0}]"], 0);
+        assert!(triplet.0 > plain.0 + 1.0, "{plain:?} {triplet:?}");
+        with_fold(&[SMALL, "loss.embedding=['supervised_contrastive']"], |training, fold| {
+            let step = fold.first_steps(training.parts).next().unwrap().unwrap();
+            let at = train::Progress { epoch: 0, step: 0, steps_per_epoch: 1, epochs: 1 };
+            let whole = f64::from(fold.loss(&step, at).unwrap().to_scalar::<f32>().unwrap());
+            let parts = train::Task::parts(fold);
+            assert_eq!(parts.len(), 2);
+            assert!((parts.iter().map(|(_, value)| value).sum::<f64>() - whole).abs() < 1e-5);
+            // Pieces of a step are shares of it.
+            let pieces = fold.split(&step, 2).unwrap().unwrap();
+            assert_eq!(pieces.iter().map(|(piece, share)| (piece.batch.ids.len(), *share)).collect::<Vec<_>>(), [(2, 0.5); 2]);
+            assert!(fold.split(&step, 5).unwrap().is_none());
+        });
+        let jsd = ["loss.name=jsd", "train.repeat=3", "train.batch_size=6", "augment.transforms=['dihedral']"];
+        assert!(first_loss(&jsd, 0).0 > 0.0);
+        let views = prepared(&["loss.name=jsd"]).err().unwrap();
+        assert!(format!("{views:#}").contains("set train.repeat = 3"), "{views:#}");
+    }
+
+    #[test]
+    fn statistics_of_averaged_weights_are_those_of_the_pictures() {
+        with_fold(&[SMALL], |training, fold| {
+            refresh::refresh(fold, training.parts, 0).unwrap();
+            let all = train::variables(&fold.trained.vars);
+            let (mean, variance) = (&all["backbone.bn1.running_mean"], &all["backbone.bn1.running_var"]);
+            // What the first norm reads is a convolution of pictures.
+            let (mut means, mut variances, mut batches) = (vec![0.0; 4], vec![0.0; 4], 0.0);
+            for step in fold.first_steps(training.parts) {
+                let images = step.unwrap().batch.images;
+                let y = images.conv2d(&all["backbone.conv1.weight"], 1, 1, 1, 1).unwrap().transpose(0, 1).unwrap();
+                for (channel, values) in y.flatten_from(1).unwrap().to_vec2::<f32>().unwrap().into_iter().enumerate() {
+                    let n = values.len() as f64;
+                    let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
+                    means[channel] += mean;
+                    variances[channel] +=
+                        values.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / (n - 1.0);
+                }
+                batches += 1.0;
+            }
+            for (var, sums) in [(mean, means), (variance, variances)] {
+                for (ours, sum) in var.to_vec1::<f32>().unwrap().into_iter().zip(sums) {
+                    assert!((f64::from(ours) - sum / batches).abs() < 1e-4 * (1.0 + sum / batches), "{ours} {sum} {batches}");
+                }
+            }
+        });
     }
 
     #[test]

@@ -50,7 +50,7 @@ fn read(name: &str) -> Result<(String, PathBuf)> {
 }
 
 /// Tables are merged, everything else is replaced.
-fn merge(base: &mut toml::Table, over: toml::Table) {
+pub(super) fn merge(base: &mut toml::Table, over: toml::Table) {
     for (key, value) in over {
         match (base.get_mut(&key), value) {
             (Some(toml::Value::Table(base)), toml::Value::Table(over)) => {

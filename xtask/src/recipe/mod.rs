@@ -11,6 +11,7 @@ pub use train::{Precision, Snapshots, Train};
 
 use crate::demo::Demo;
 use crate::pretrained::Choice;
+use crate::pseudo::Pseudo;
 use crate::usage::{Usage, suggestion};
 use anyhow::{Context, Result};
 use augment::pixel::Interpolation;
@@ -100,6 +101,11 @@ pub struct Recipe {
     pub eval: Eval,
     /// The form of the answer where no sample submission gives one.
     pub submission: eval::Submission,
+    /// Rows of the test part to learn from, labelled by a finished run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pseudo: Option<Pseudo>,
+    /// What `self-train` does.
+    pub self_train: SelfTrain,
     /// Look-alike data of this recipe's layout, for `--demo`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub demo: Option<Demo>,
@@ -119,6 +125,8 @@ impl Default for Recipe {
             train: Train::default(),
             eval: Eval::default(),
             submission: eval::Submission::default(),
+            pseudo: None,
+            self_train: SelfTrain::default(),
             demo: None,
         }
     }
@@ -350,6 +358,22 @@ impl Default for Eval {
     }
 }
 
+/// `[self_train]`: a teacher, then students that learn from what the one before says of the test part, too.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SelfTrain {
+    /// Students, one after the other.
+    pub rounds: usize,
+    /// Keys of the recipe that are others for students: more noise, a larger network.
+    pub student: Map<String, Value>,
+}
+
+impl Default for SelfTrain {
+    fn default() -> Self {
+        Self { rounds: 1, student: Map::new() }
+    }
+}
+
 impl Recipe {
     /// Reads a bundled recipe by name or a file by path, lays `--set` options over it, and checks every key.
     pub fn load(name: &str, sets: &[String]) -> Result<Self> {
@@ -372,6 +396,13 @@ impl Recipe {
             let place = error.span().map(|span| layers::place(&text[..span.start], &text[span.start..])).unwrap_or_default();
             anyhow::anyhow!("{place}{message}{hint}").context(Usage::recipe(name))
         })
+    }
+
+    /// The recipe with the tables and values of `keys` laid over it.
+    pub fn with(&self, keys: &Map<String, Value>) -> Result<Self> {
+        let mut table: toml::Table = toml::from_str(&self.text()?).context("cannot read the recipe again")?;
+        layers::merge(&mut table, toml::Table::try_from(keys).context(Usage::recipe(&self.name))?);
+        Self::parse(&toml::to_string(&table).context(Usage::recipe(&self.name))?, &self.name)
     }
 
     /// The recipe as TOML with every key written out.

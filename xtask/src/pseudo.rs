@@ -1,0 +1,142 @@
+//! Pseudo-labels: rows of the test part with what the networks of a finished run say of them, to learn from as well.
+//!
+//! Lee 2013, "Pseudo-label: the simple and efficient semi-supervised learning method"; the filter and the balance are those of
+//! Xie et al. 2020, "Self-training with noisy student improves ImageNet classification" (arXiv 1911.04252). Each fold learns
+//! from what the run's network of the same fold says, so that nothing of the rows that judge it comes back through the labels.
+
+use crate::prepare::Prepared;
+use anyhow::{Context, Result, bail};
+use data::{Dataset, Row, Subset, Target};
+use eval::{Predictions, Run};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// `[pseudo]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Pseudo {
+    /// Folder of a finished run with the same rows and folds; `self-train` fills it in.
+    pub run: String,
+    /// Probability of the best class from which on it is believed, 0..=1.
+    pub confidence: f64,
+    /// Whether every class has the same number of pictures: the surest ones of frequent classes, those of rare ones several
+    /// times.
+    pub balance: bool,
+    /// That number, or without `balance` the most; 0: the median over the classes, or all.
+    pub per_class: usize,
+    /// Whether the labels are all probabilities, not the best class alone.
+    pub soft: bool,
+}
+
+impl Default for Pseudo {
+    fn default() -> Self {
+        Self { run: String::new(), confidence: 0.3, balance: true, per_class: 0, soft: true }
+    }
+}
+
+impl Pseudo {
+    /// Refuses what cannot be, before anything is read.
+    pub fn check(&self) -> Result<()> {
+        match () {
+            _ if self.run.is_empty() => bail!("pseudo.run is missing, the folder of a finished run; `self-train` makes one"),
+            _ if !(0.0..=1.0).contains(&self.confidence) => bail!("pseudo.confidence must be in 0..=1"),
+            _ if !Path::new(&self.run).join("metrics.json").is_file() => bail!("pseudo.run: '{}' is no finished run", self.run),
+            _ => Ok(()),
+        }
+    }
+
+    /// The rows `learn` of `pictures` and behind them those of the test part that the network of fold `fold` is sure of, some
+    /// of them several times.
+    pub fn join(&self, pictures: Arc<dyn Dataset>, learn: &[usize], fold: usize, prepared: &Prepared) -> Result<Subset> {
+        let run = Run::open(Path::new(&self.run)).context("pseudo.run")?;
+        prepared.has_folds_of(&run).context("pseudo.run")?;
+        let name = format!("fold{fold}/test.csv");
+        if !run.has(&name) {
+            bail!("pseudo.run: '{}' has said nothing of a test part; there must be one", run.folder().display());
+        }
+        let text = String::from_utf8(run.read(&name)?).with_context(|| format!("'{name}' is no text"))?;
+        let said = Predictions::from_csv(&text).with_context(|| format!("'{}'", run.path(&name).display()))?;
+        let place: HashMap<&str, usize> = said.ids.iter().enumerate().map(|(i, id)| (id.as_str(), i)).collect();
+        let rows = pictures.rows();
+        let asked = prepared.test().into_iter().filter_map(|row| Some((row, *place.get(rows[row].id.as_str())?)));
+        let asked: Vec<(usize, &[f32])> = asked.map(|(row, i)| (row, said.row(i))).collect();
+        let believed = self.believed(&asked, said.classes.len());
+        let target = |said: &[f32], best: usize| match self.soft {
+            true => Target::Dense(said.to_vec()),
+            false => Target::Class(best as u32),
+        };
+        let known = learn.iter().map(|&row| {
+            let own = rows[row].clone();
+            // All targets of a batch are of one kind.
+            let target = own.class().filter(|_| self.soft).map(|class| {
+                Target::Dense((0..said.classes.len()).map(|k| f32::from(k == class as usize)).collect())
+            });
+            (row, Row { target: target.or(own.target.clone()), ..own })
+        });
+        let pseudo = believed.iter().map(|&(i, best, copy)| {
+            let (row, said) = asked[i];
+            let own = rows[row].clone();
+            // Random changes follow ids: copies are to differ.
+            let id = if copy == 0 { own.id.clone() } else { format!("{}\u{1f}{copy}", own.id) };
+            (row, Row { id, target: Some(target(said, best)), ..own })
+        });
+        let (indices, rows): (Vec<usize>, Vec<Row>) = known.chain(pseudo).unzip();
+        Ok(Subset::new(pictures.clone(), indices).with_rows(rows))
+    }
+
+    /// Which of the predictions are believed: index, class, and which copy it is.
+    fn believed(&self, said: &[(usize, &[f32])], classes: usize) -> Vec<(usize, usize, usize)> {
+        let mut by_class: Vec<Vec<(usize, f32)>> = vec![vec![]; classes];
+        for (i, (_, row)) in said.iter().enumerate() {
+            let best = (0..classes).fold(0, |best, k| if row[k] > row[best] { k } else { best });
+            if f64::from(row[best]) >= self.confidence {
+                by_class[best].push((i, row[best]));
+            }
+        }
+        for members in &mut by_class {
+            members.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        }
+        let mut counts: Vec<usize> = by_class.iter().map(Vec::len).filter(|count| *count > 0).collect();
+        counts.sort_unstable();
+        let each = match (self.per_class, self.balance) {
+            (0, false) => usize::MAX,
+            (0, true) => counts.get(counts.len() / 2).copied().unwrap_or(0),
+            (given, _) => given,
+        };
+        let mut chosen = vec![];
+        for (class, members) in by_class.iter().enumerate().filter(|(_, members)| !members.is_empty()) {
+            let count = if self.balance { each } else { each.min(members.len()) };
+            chosen.extend((0..count).map(|n| (members[n % members.len()].0, class, n / members.len())));
+        }
+        chosen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sure_predictions_are_believed_and_balanced() {
+        let said: [[f32; 2]; 6] = [[0.9, 0.1], [0.8, 0.2], [0.55, 0.45], [0.7, 0.3], [0.2, 0.8], [0.95, 0.05]];
+        let said: Vec<(usize, &[f32])> = said.iter().enumerate().map(|(i, row)| (i, &row[..])).collect();
+        let chosen = |pseudo: Pseudo| pseudo.believed(&said, 2);
+        let sure = || Pseudo { confidence: 0.6, ..Pseudo::default() };
+        assert_eq!(chosen(Pseudo { balance: false, ..sure() }), [(5, 0, 0), (0, 0, 0), (1, 0, 0), (3, 0, 0), (4, 1, 0)]);
+        // The median of 4 and 1 is the upper one.
+        let all = chosen(sure());
+        assert_eq!(all[4..], [(4, 1, 0), (4, 1, 1), (4, 1, 2), (4, 1, 3)]);
+        assert_eq!(chosen(Pseudo { per_class: 2, ..sure() }), [(5, 0, 0), (0, 0, 0), (4, 1, 0), (4, 1, 1)]);
+        assert_eq!(chosen(Pseudo { per_class: 2, balance: false, ..sure() }), [(5, 0, 0), (0, 0, 0), (4, 1, 0)]);
+        assert!(chosen(Pseudo { confidence: 0.99, ..Pseudo::default() }).is_empty());
+    }
+
+    #[test]
+    fn a_missing_run_is_said() {
+        let why = |run: &str| format!("{:#}", Pseudo { run: run.into(), ..Pseudo::default() }.check().unwrap_err());
+        assert!(why("").contains("pseudo.run is missing"));
+        assert!(why("nowhere").contains("'nowhere' is no finished run"));
+    }
+}
