@@ -25,6 +25,7 @@
 //! | [`Params`] | learning rates, weight decay, freezing and gradual unfreezing, by name |
 //! | [`Trainer::with_copies`], [`LossScale`] | mixed precision |
 //! | [`Task::split`], [`is_out_of_memory`] | batches that are too large for memory pass in pieces |
+//! | [`RangeTest`], [`Curve`] | which learning rates are good |
 //! | [`clip`] | by global norm, by value, by unit; centralization |
 //! | [`Ema`], [`Swa`], [`greedy_soup`] | averaged weights |
 //! | [`checkpoint`] | files that a crash cannot break, resumed bit by bit |
@@ -38,6 +39,7 @@ mod event;
 pub mod optim;
 mod params;
 mod precision;
+mod range_test;
 pub mod regularize;
 pub mod schedule;
 mod task;
@@ -48,5 +50,6 @@ pub use error::{BoxError, Error, Result, is_out_of_memory};
 pub use event::{Event, Flow, Hook, Measures, Scores};
 pub use params::{Gradients, Param, Params, is_statistic, variables};
 pub use precision::LossScale;
+pub use range_test::{Curve, RangeTest, Suggestions};
 pub use task::{Pieces, Progress, Supervised, Task, supervised};
 pub use trainer::{Outcome, TrainConfig, Trainer};
