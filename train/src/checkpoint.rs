@@ -136,6 +136,10 @@ pub struct State {
     pub loss_scale: Option<LossScale>,
     /// Steps that were skipped, because their gradients were no numbers under the loss scale.
     pub skipped: usize,
+    /// In how many pieces each batch passes, because memory is not enough for whole ones.
+    pub pieces: usize,
+    /// Pieces that memory has been enough for, 0 at first.
+    pub fitting: usize,
     /// Whether training is over.
     pub finished: bool,
     /// One record an epoch.

@@ -52,6 +52,17 @@ pub enum Error {
         /// NaN or infinite.
         loss: f64,
     },
+    /// Memory is not enough for a batch, not even in pieces.
+    #[error(
+        "not enough memory for a batch{}; try smaller batches or pictures, a smaller network, or recomputation in its backward pass",
+        if *pieces > 1 { format!(" in {pieces} pieces, which are as small as they get") } else { " that cannot be split".into() }
+    )]
+    OutOfMemory {
+        /// In how many pieces it was tried at last.
+        pieces: usize,
+        /// What the device says.
+        source: candle_core::Error,
+    },
     /// A checkpoint cannot be used.
     #[error("checkpoint '{}': {why}", path.display())]
     Checkpoint {
@@ -82,6 +93,28 @@ pub enum Error {
     /// A tensor operation failed.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
+}
+
+/// Whether `error` says that memory is not enough: there is no kind of error for it, so its text is looked at. Known are the
+/// words of CUDA and its libraries, of Metal and of Rust's allocator.
+pub fn is_out_of_memory(error: &candle_core::Error) -> bool {
+    use candle_core::Error::{Context, WithBacktrace, WithPath, WrappedContext};
+    match error {
+        // Not their own text: a backtrace has names of functions, which may say anything.
+        WithBacktrace { inner, .. } | WithPath { inner, .. } | Context { inner, .. } => is_out_of_memory(inner),
+        WrappedContext { wrapped, .. } => match wrapped.downcast_ref() {
+            Some(inner) => is_out_of_memory(inner),
+            None => says_out_of_memory(&wrapped.to_string()),
+        },
+        error => says_out_of_memory(&error.to_string()),
+    }
+}
+
+fn says_out_of_memory(text: &str) -> bool {
+    let text = text.to_lowercase();
+    let words =
+        ["out of memory", "out_of_memory", "outofmemory", "insufficient memory", "memory allocation", "alloc_failed"];
+    words.iter().any(|words| text.contains(words))
 }
 
 /// Result with this crate's [`Error`].
@@ -127,5 +160,26 @@ impl Check {
     /// value ≥ 0 and finite.
     pub(crate) fn not_negative(&self, key: &str, value: f64) -> Result<()> {
         self.that(value >= 0.0 && value.is_finite(), || format!("{key} must be at least 0, got {value}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{Context, Error as Candle};
+
+    #[test]
+    fn lack_of_memory_is_known_by_its_words() {
+        for text in [
+            "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")",
+            "CublasError(CUBLAS_STATUS_ALLOC_FAILED)",
+            "Insufficient Memory (00000008:kIOGPUCommandBufferCallbackErrorOutOfMemory)",
+            "memory allocation of 8589934592 bytes failed",
+        ] {
+            assert!(is_out_of_memory(&Candle::Cuda(text.into())), "{text}");
+            assert!(is_out_of_memory(&Candle::Msg(text.into()).bt().with_path("x").context("y")), "{text}");
+            assert!(is_out_of_memory(&Err::<(), _>(Candle::wrap(text)).context("z").unwrap_err()), "{text}");
+        }
+        assert!(!is_out_of_memory(&Candle::Msg("DriverError(CUDA_ERROR_ILLEGAL_ADDRESS)".into()).bt()));
     }
 }

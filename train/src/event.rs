@@ -37,6 +37,8 @@ pub struct Measures {
     pub loss_scale: Option<f64>,
     /// How many steps were skipped, because their gradients were no numbers under the loss scale.
     pub skipped: usize,
+    /// In how many pieces each batch passes, because memory is not enough for whole ones.
+    pub pieces: usize,
 }
 
 /// What happened.

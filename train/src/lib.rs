@@ -24,6 +24,8 @@
 //! | [`schedule`] | steps, powers, cosines, cycles, plateaus, for rate, momentum and decay; a linear warm-up before any |
 //! | [`Params`] | learning rates, weight decay, freezing and gradual unfreezing, by name |
 //! | [`Trainer::with_copies`], [`LossScale`] | mixed precision |
+//! | [`Task::split`], [`is_out_of_memory`] | batches that are too large for memory pass in pieces |
+//! | [`RangeTest`], [`Curve`] | which learning rates are good |
 //! | [`clip`] | by global norm, by value, by unit; centralization |
 //! | [`Ema`], [`Swa`], [`greedy_soup`] | averaged weights |
 //! | [`checkpoint`] | files that a crash cannot break, resumed bit by bit |
@@ -37,15 +39,17 @@ mod event;
 pub mod optim;
 mod params;
 mod precision;
+mod range_test;
 pub mod regularize;
 pub mod schedule;
 mod task;
 mod trainer;
 
 pub use average::{Ema, Rise, Soup, Swa, greedy_soup, mean};
-pub use error::{BoxError, Error, Result};
+pub use error::{BoxError, Error, Result, is_out_of_memory};
 pub use event::{Event, Flow, Hook, Measures, Scores};
 pub use params::{Gradients, Param, Params, is_statistic, variables};
 pub use precision::LossScale;
-pub use task::{Progress, Supervised, Task, supervised};
+pub use range_test::{Curve, RangeTest, Suggestions};
+pub use task::{Pieces, Progress, Supervised, Task, supervised};
 pub use trainer::{Outcome, TrainConfig, Trainer};

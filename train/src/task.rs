@@ -30,12 +30,21 @@ impl Progress {
     }
 }
 
+/// Pieces of a batch, each with its share of the samples, 0..=1.
+pub type Pieces<B> = Vec<(B, f64)>;
+
 /// A mean loss with its graph from a batch.
 pub trait Task {
     /// What it learns from.
     type Batch;
     /// Scalar mean loss of `batch`.
     fn loss(&self, batch: &Self::Batch, at: Progress) -> Result<Tensor>;
+    /// `batch` in at most `pieces` pieces, fewer where it has fewer samples, each with its share of the samples; the shares' sum
+    /// is 1. `None` where it cannot be split. It is asked when memory is not enough for a whole batch: the loss of a batch is
+    /// then the mean of its pieces' by their shares. What is random in a loss should not be the same for all pieces.
+    fn split(&self, _batch: &Self::Batch, _pieces: usize) -> Result<Option<Pieces<Self::Batch>>> {
+        Ok(None)
+    }
     /// What the last loss was made of, by name; asked only for steps that are logged.
     fn parts(&self) -> Vec<(String, f64)> {
         vec![]

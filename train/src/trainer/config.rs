@@ -12,6 +12,7 @@ use std::path::PathBuf;
 /// | `epochs` | 10 | ≥ 1 |
 /// | `lr` | 0.1 | > 0, multiplied by the schedule |
 /// | `accumulate` | 1 | micro-batches per step, averaged; a last group may be smaller |
+/// | `pieces` | 1 | in how many pieces each batch passes at first; they double when memory is not enough |
 /// | `centralize` | false | whether each unit's mean is taken out of its gradient |
 /// | `clip_unit` | none | largest length of a unit's gradient over the unit's own (adaptive clipping) |
 /// | `clip_unit_except` | ["head."] | beginnings of names that it leaves alone |
@@ -39,6 +40,8 @@ pub struct TrainConfig {
     pub lr: f64,
     /// Micro-batches per step.
     pub accumulate: usize,
+    /// Pieces of each micro-batch.
+    pub pieces: usize,
     /// Gradient centralization.
     pub centralize: bool,
     /// Adaptive gradient clipping.
@@ -83,6 +86,7 @@ impl Default for TrainConfig {
             epochs: 10,
             lr: 0.1,
             accumulate: 1,
+            pieces: 1,
             centralize: false,
             clip_unit: None,
             clip_unit_except: vec!["head.".into()],
@@ -110,8 +114,8 @@ impl TrainConfig {
     pub(super) fn validate(&self) -> Result<()> {
         let invalid = |why: &str| Err(Error::Invalid(why.into()));
         match self {
-            c if c.epochs == 0 || c.accumulate == 0 || c.log_every == 0 => {
-                invalid("epochs, accumulate and log_every must be at least 1")
+            c if [c.epochs, c.accumulate, c.log_every, c.pieces].contains(&0) => {
+                invalid("epochs, accumulate, log_every and pieces must be at least 1")
             }
             c if !(c.lr > 0.0 && c.lr.is_finite()) => invalid("lr must be positive"),
             c if c.ema.is_some_and(|d| !(0.0..1.0).contains(&d)) => invalid("ema must be in 0..1"),

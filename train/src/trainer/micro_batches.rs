@@ -1,9 +1,9 @@
 //! The micro-batches of one step.
 
 use super::Trainer;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, is_out_of_memory};
 use crate::params::Gradients;
-use crate::task::{Progress, Task};
+use crate::task::{Pieces, Progress, Task};
 use candle_core::{DType, Tensor};
 
 impl Trainer<'_> {
@@ -15,16 +15,69 @@ impl Trainer<'_> {
         at: Progress,
         pending: &mut Pending<T::Batch>,
     ) -> Result<()> {
-        let (gradients, loss) = self.backward(task, &batch, at)?;
+        let (gradients, loss) = self.fitted(task, &batch, at)?;
         pending.add(gradients, loss)?;
         pending.batches.push(batch);
         Ok(())
     }
 
-    /// The gradients of a batch times the loss scale, in the types of the variables, and its loss.
-    fn backward<T: Task>(&self, task: &T, batch: &T::Batch, at: Progress) -> Result<(Gradients, Tensor)> {
+    /// The gradients of a batch times the loss scale, and its loss, from as many pieces as memory needs: from then on all batches
+    /// are split at once.
+    fn fitted<T: Task>(&mut self, task: &T, batch: &T::Batch, at: Progress) -> Result<(Gradients, Tensor)> {
+        // An attempt may fail after it has moved running statistics. To copy them for every batch would cost time, and what has
+        // fitted once mostly fits again.
+        let mut statistics = if self.state.fitting == self.state.pieces { None } else { Some(self.statistics()?) };
+        let mut split = if self.state.pieces > 1 { task.split(batch, self.state.pieces)? } else { None };
+        loop {
+            let count = split.as_ref().map_or(1, Vec::len);
+            let error = match self.of_pieces(task, batch, split, at) {
+                Err(Error::Tensor(error)) if is_out_of_memory(&error) => error,
+                done => {
+                    self.state.fitting = self.state.pieces;
+                    return done;
+                }
+            };
+            split = task.split(batch, 2 * self.state.pieces)?;
+            if split.as_ref().is_none_or(|split| split.len() <= count) {
+                return Err(Error::OutOfMemory { pieces: count, source: error });
+            }
+            self.state.pieces *= 2;
+            match &statistics {
+                Some(statistics) => statistics.iter().try_for_each(|(value, var)| var.set(value))?,
+                None => statistics = Some(self.statistics()?),
+            }
+        }
+    }
+
+    /// The means over the pieces by their shares, or those of the whole batch.
+    fn of_pieces<T: Task>(
+        &self,
+        task: &T,
+        batch: &T::Batch,
+        split: Option<Pieces<T::Batch>>,
+        at: Progress,
+    ) -> Result<(Gradients, Tensor)> {
+        let Some(split) = split else { return self.backward(task, batch, 1.0, at) };
+        let shares: f64 = split.iter().map(|(_, share)| share).sum();
+        if (shares - 1.0).abs() > 1e-6 {
+            return Err(Error::Invalid(format!("the shares of a batch's pieces must add up to 1, not to {shares}")));
+        }
+        let mut sum: Option<(Gradients, Tensor)> = None;
+        for (piece, share) in split {
+            let (gradients, loss) = self.backward(task, &piece, share, at)?;
+            let loss = (wide(&loss)? * share)?;
+            sum = Some(match sum {
+                Some((all, so_far)) => (all.plus(gradients)?, (so_far + loss)?),
+                None => (gradients, loss),
+            });
+        }
+        sum.ok_or_else(|| Error::Invalid("a batch was split into no pieces".into()))
+    }
+
+    /// The gradients of a loss times `share` and the loss scale, in the types of the variables; and the loss.
+    fn backward<T: Task>(&self, task: &T, batch: &T::Batch, share: f64, at: Progress) -> Result<(Gradients, Tensor)> {
         let loss = task.loss(batch, at)?;
-        let factor = self.loss_scale();
+        let factor = share * self.loss_scale();
         let store = if factor == 1.0 { loss.backward()? } else { (wide(&loss)? * factor)?.backward()? };
         Ok((Gradients::take(&store, &self.read)?.cast(&self.params)?, loss.detach()))
     }

@@ -83,7 +83,8 @@ impl<'a> Trainer<'a> {
         let ema = config.ema.map(|decay| Ema::new(vars, decay, config.ema_rise)).transpose()?;
         let swa = config.swa.map(|_| Swa::new(vars)).transpose()?;
         let loss_scale = config.loss_scale.map(LossScale::new);
-        let state = State { fingerprint: config.fingerprint.clone(), loss_scale, ..State::default() };
+        let state =
+            State { fingerprint: config.fingerprint.clone(), loss_scale, pieces: config.pieces, ..State::default() };
         Ok(Self {
             config,
             vars: vars.clone(),

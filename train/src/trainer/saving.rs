@@ -28,6 +28,7 @@ impl Trainer<'_> {
             return Err(broken(&path, "it was made with another configuration; use another folder"));
         }
         state.loss_scale = self.config.loss_scale.map(|first| state.loss_scale.unwrap_or(LossScale::new(first)));
+        state.pieces = state.pieces.max(1);
         self.good = checkpoint.take("good/");
         self.put(checkpoint, state.averaged, &path)?;
         if state.best.is_some() {

@@ -76,7 +76,7 @@ impl Trainer<'_> {
     }
 
     /// Copies of the running statistics of the network that learns, with their variables.
-    fn statistics(&self) -> Result<Vec<(Tensor, Var)>> {
+    pub(super) fn statistics(&self) -> Result<Vec<(Tensor, Var)>> {
         let network = self.copies.as_ref().map_or_else(|| variables(&self.vars), Copies::variables);
         let statistics = network.into_iter().filter(|(name, _)| is_statistic(name));
         statistics.map(|(_, var)| Ok((var.as_detached_tensor().copy()?, var))).collect()
@@ -144,8 +144,8 @@ impl Trainer<'_> {
         rates.dedup();
         let weights = Gradients(self.params.0.iter().map(|p| p.var.as_detached_tensor()).collect());
         let (gradient_norm, weight_norm) = (self.gradient_norm, clip::global_norm(&weights)?);
-        let State { rollbacks, loss_scale, skipped, .. } = self.state;
+        let State { rollbacks, loss_scale, skipped, pieces, .. } = self.state;
         let loss_scale = loss_scale.map(|loss| loss.scale);
-        Ok(Measures { parts, rates, gradient_norm, weight_norm, rollbacks, loss_scale, skipped })
+        Ok(Measures { parts, rates, gradient_norm, weight_norm, rollbacks, loss_scale, skipped, pieces })
     }
 }
