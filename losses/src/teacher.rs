@@ -3,7 +3,6 @@
 //! They read embeddings `[B, E]`; a target is the other network's embeddings, `[B, E]` or of another width `[B, F]`, which
 //! get no gradient. An embedding says nothing about classes, so that `probabilities` is an error.
 
-use crate::error::Result;
 use crate::logits::safe_sqrt;
 use crate::loss::{Loss, beside};
 use crate::pairs::{no_classes, unit};

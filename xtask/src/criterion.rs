@@ -121,7 +121,9 @@ mod tests {
             let term = terms.iter().find(|(term, _)| term == name).unwrap();
             term.1.to_scalar::<f32>().unwrap()
         };
-        let close = |a: f32, b: &Tensor, by: f64| assert!((f64::from(a) - by * f64::from(b.to_scalar::<f32>().unwrap())).abs() < 1e-6);
+        let close = |a: f32, b: &Tensor, by: f64| {
+            assert!((f64::from(a) - by * f64::from(b.to_scalar::<f32>().unwrap())).abs() < 1e-6)
+        };
         let kd = losses::Distillation { temperature: 2.0, alpha: 0.5 };
         let own = |logits: &Tensor| kd.loss(logits, &teacher.logits, &targets).unwrap().mean_all().unwrap();
         close(value("distillation"), &own(&said.logits), 1.0);

@@ -43,7 +43,9 @@ pub fn check(recipe: &Recipe, frozen: bool) -> Result<()> {
         _ if train.swa > 0.0 || train.snapshots != Snapshots::None => {
             bail!("train.features leave one layer to train; set train.swa = 0 and train.snapshots = \"none\"")
         }
-        _ if recipe.pseudo.is_some() => bail!("train.features are of rows with labels of their own; leave [pseudo] away"),
+        _ if recipe.pseudo.is_some() => {
+            bail!("train.features are of rows with labels of their own; leave [pseudo] away")
+        }
         _ if train.repeat > 1 || !train.sizes.is_empty() => {
             bail!("train.features are of one picture of one size; set train.repeat = 1 and train.sizes = []")
         }

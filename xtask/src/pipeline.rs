@@ -17,8 +17,8 @@ use data::Cached;
 use data::source::Collection;
 use eval::{Predictions, Run};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// How far a command goes.
@@ -32,16 +32,14 @@ pub enum Extent {
 
 /// Everything that is known before anything is read.
 pub struct Session {
-    pub recipe: Recipe,
+    recipe: Recipe,
     parts: Parts,
     device: Device,
     progress: Progress,
     start: Option<Start>,
     times: Times,
-    /// How far it goes; to the submission where nothing else is said.
-    pub extent: Extent,
-    /// When it should be over.
-    pub deadline: Option<Instant>,
+    extent: Extent,
+    deadline: Option<Instant>,
 }
 
 /// `pipeline` and `train`.
@@ -51,7 +49,7 @@ pub fn run(args: &RunArgs, extent: Extent) -> Result<()> {
     let mut recipe = recipe(&args.recipe)?;
     recipe.train.max_minutes = args.max_minutes;
     let folder = folder(common, &recipe.name);
-    let session = Session { extent, deadline, ..Session::new(recipe, common, || common.start())? };
+    let session = Session::new(recipe, common, || common.start())?.within(extent, deadline);
     match args.dry_run {
         true => session.try_out(common.json),
         false => results::show(&session.go(&folder, args.resume)?, common.json),
@@ -104,6 +102,11 @@ impl Session {
         let start = Start::open(&recipe, common.offline, &progress)?;
         let (times, extent, deadline) = (Times::default(), Extent::Whole, None);
         Ok(Self { recipe, parts, device, progress, start, times, extent, deadline })
+    }
+
+    /// Goes as far as `extent` says, to the submission otherwise, and is over at `deadline`.
+    pub fn within(self, extent: Extent, deadline: Option<Instant>) -> Self {
+        Self { extent, deadline, ..self }
     }
 
     /// From the data to results in `folder`, or beside it where finished runs lie there; goes on with an unfinished one when
@@ -261,7 +264,7 @@ impl Session {
     }
 
     /// `--dry-run`: one batch through every stage; nothing stays on disk.
-    fn try_out(mut self, json: bool) -> Result<()> {
+    pub fn try_out(mut self, json: bool) -> Result<()> {
         let temporary = tempfile::tempdir()?;
         let prepared = aside(&mut self.recipe, &temporary.path().join("run"), &self.progress)?;
         // A look at one batch does not pay for the features of all.

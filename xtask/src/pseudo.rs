@@ -40,16 +40,26 @@ impl Pseudo {
     /// Refuses what cannot be, before anything is read.
     pub fn check(&self) -> Result<()> {
         match () {
-            _ if self.run.is_empty() => bail!("pseudo.run is missing, the folder of a finished run; `self-train` makes one"),
+            _ if self.run.is_empty() => {
+                bail!("pseudo.run is missing, the folder of a finished run; `self-train` makes one")
+            }
             _ if !(0.0..=1.0).contains(&self.confidence) => bail!("pseudo.confidence must be in 0..=1"),
-            _ if !Path::new(&self.run).join("metrics.json").is_file() => bail!("pseudo.run: '{}' is no finished run", self.run),
+            _ if !Path::new(&self.run).join("metrics.json").is_file() => {
+                bail!("pseudo.run: '{}' is no finished run", self.run)
+            }
             _ => Ok(()),
         }
     }
 
     /// The rows `learn` of `pictures` and behind them those of the test part that the network of fold `fold` is sure of, some
     /// of them several times.
-    pub fn join(&self, pictures: Arc<dyn Dataset>, learn: &[usize], fold: usize, prepared: &Prepared) -> Result<Subset> {
+    pub fn join(
+        &self,
+        pictures: Arc<dyn Dataset>,
+        learn: &[usize],
+        fold: usize,
+        prepared: &Prepared,
+    ) -> Result<Subset> {
         let run = Run::open(Path::new(&self.run)).context("pseudo.run")?;
         prepared.has_folds_of(&run).context("pseudo.run")?;
         let name = format!("fold{fold}/test.csv");
@@ -70,9 +80,10 @@ impl Pseudo {
         let known = learn.iter().map(|&row| {
             let own = rows[row].clone();
             // All targets of a batch are of one kind.
-            let target = own.class().filter(|_| self.soft).map(|class| {
-                Target::Dense((0..said.classes.len()).map(|k| f32::from(k == class as usize)).collect())
-            });
+            let target = own
+                .class()
+                .filter(|_| self.soft)
+                .map(|class| Target::Dense((0..said.classes.len()).map(|k| f32::from(k == class as usize)).collect()));
             (row, Row { target: target.or(own.target.clone()), ..own })
         });
         let pseudo = believed.iter().map(|&(i, best, copy)| {
@@ -124,7 +135,10 @@ mod tests {
         let said: Vec<(usize, &[f32])> = said.iter().enumerate().map(|(i, row)| (i, &row[..])).collect();
         let chosen = |pseudo: Pseudo| pseudo.believed(&said, 2);
         let sure = || Pseudo { confidence: 0.6, ..Pseudo::default() };
-        assert_eq!(chosen(Pseudo { balance: false, ..sure() }), [(5, 0, 0), (0, 0, 0), (1, 0, 0), (3, 0, 0), (4, 1, 0)]);
+        assert_eq!(
+            chosen(Pseudo { balance: false, ..sure() }),
+            [(5, 0, 0), (0, 0, 0), (1, 0, 0), (3, 0, 0), (4, 1, 0)]
+        );
         // The median of 4 and 1 is the upper one.
         let all = chosen(sure());
         assert_eq!(all[4..], [(4, 1, 0), (4, 1, 1), (4, 1, 2), (4, 1, 3)]);

@@ -27,7 +27,8 @@ impl Teacher {
         let saved = Saved::read(&run, fold)?;
         let (ours, theirs) = (&student.network, &saved.network);
         let same = ours.channels == theirs.channels && ours.views == theirs.views && student.classes == saved.classes;
-        let same_meta = theirs.meta == 0 || serde_json::to_value(&student.encoder)? == serde_json::to_value(&saved.encoder)?;
+        let same_meta =
+            theirs.meta == 0 || serde_json::to_value(&student.encoder)? == serde_json::to_value(&saved.encoder)?;
         if !same || !same_meta || !models::heads::says_classes(&theirs.head) {
             bail!(
                 "loss.teacher: '{}' has other classes, channels, pictures of a sample or columns, or another kind of head",

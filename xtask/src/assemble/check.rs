@@ -1,7 +1,6 @@
 //! Recipes that cannot be, found before anything is read.
 
 use super::{At, stats};
-use crate::pretrained;
 use crate::recipe::{Data, Recipe, Snapshots, Spec, StatsChoice};
 use crate::usage::Usage;
 use anyhow::{Context, Result, anyhow};
@@ -62,11 +61,15 @@ pub(super) fn check(recipe: &Recipe) -> Result<()> {
         _ if train.spike > 0.0 && train.guard == 0 => {
             wrong("train.spike leads back to a state of train.guard; set train.guard = 100 or so")
         }
-        _ if !(train.loss_scale >= 1.0 && train.loss_scale.is_finite()) => {
-            wrong("train.loss_scale must be at least 1")
-        }
+        _ if !(train.loss_scale >= 1.0 && train.loss_scale.is_finite()) => wrong("train.loss_scale must be at least 1"),
         _ if !finite(recipe.loss.similarity) => wrong("loss.similarity must be at least 0"),
         _ if !(0.0..1.0).contains(&recipe.model.dropout) => wrong("model.dropout must be in 0..1"),
+        _ if recipe.model.lsuv && (recipe.model.pretrained.is_some() || train.features || train.backbone_lr == 0.0) => {
+            wrong(
+                "model.lsuv scales layers that start at random; leave it away with model.pretrained, train.features and \
+                   train.backbone_lr = 0",
+            )
+        }
         _ if recipe.model.meta_hidden.contains(&0) => {
             wrong("model.meta_hidden: every layer needs at least one feature")
         }
@@ -84,7 +87,8 @@ pub(super) fn check_cycles(recipe: &Recipe) -> Result<()> {
         return Ok(());
     }
     let (schedule, epochs) = (super::schedule(recipe)?, recipe.train.epochs);
-    let ends = |step| schedule.ends_cycle(train::Progress { epoch: step / STEPS, step, steps_per_epoch: STEPS, epochs });
+    let ends =
+        |step| schedule.ends_cycle(train::Progress { epoch: step / STEPS, step, steps_per_epoch: STEPS, epochs });
     if (0..epochs * STEPS).any(ends) {
         return Ok(());
     }

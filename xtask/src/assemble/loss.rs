@@ -48,7 +48,9 @@ pub(super) fn check(recipe: &Recipe, params: &Value, head: &Spec) -> Result<()> 
     let terms = params.get("of").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     for term in terms.iter().filter_map(|term| term.get("name").and_then(Value::as_str)) {
         if reads(term) != Reads::Logits {
-            bail!("'{term}' reads something else than the other terms of a sum; make it loss.name, or one of loss.embedding");
+            bail!(
+                "'{term}' reads something else than the other terms of a sum; make it loss.name, or one of loss.embedding"
+            );
         }
     }
     match (reads(name), head.name.as_str()) {
@@ -56,21 +58,27 @@ pub(super) fn check(recipe: &Recipe, params: &Value, head: &Spec) -> Result<()> 
             bail!("'{name}' reads embeddings; add it to another loss with loss.embedding = [\"{name}\"]")
         }
         (Reads::Hints, _) => bail!("'{name}' reads a teacher's embeddings; set loss.teacher and loss.similarity"),
-        (Reads::Positions, _) => bail!("'{name}' reads positions, which no source of pictures gives; take another loss"),
+        (Reads::Positions, _) => {
+            bail!("'{name}' reads positions, which no source of pictures gives; take another loss")
+        }
         (Reads::Thresholds, "coral") if name == "coral" => {}
         (Reads::Thresholds, "linear") if name == "corn" => {}
         (Reads::Thresholds, _) => {
             let head = if name == "coral" { "coral" } else { "linear" };
             bail!("'{name}' reads one threshold fewer than there are classes; set model.head = \"{head}\"")
         }
-        _ if !reads_classes => bail!("head '{}' says other numbers than a logit for each class, which '{name}' reads", head.name),
+        _ if !reads_classes => {
+            bail!("head '{}' says other numbers than a logit for each class, which '{name}' reads", head.name)
+        }
         (Reads::Copies, _) => {
             let views = params.get("views").and_then(Value::as_u64).unwrap_or_default();
             if train.repeat as u64 != views {
                 bail!("'{name}' compares {views} copies of each picture; set train.repeat = {views}");
             }
             if !recipe.augment.batch.is_empty() {
-                bail!("'{name}' compares copies of one picture, which augment.batch mixes with others; set augment.batch = []");
+                bail!(
+                    "'{name}' compares copies of one picture, which augment.batch mixes with others; set augment.batch = []"
+                );
             }
         }
         (Reads::Teacher, _) if recipe.loss.teacher.is_none() => {
@@ -82,7 +90,9 @@ pub(super) fn check(recipe: &Recipe, params: &Value, head: &Spec) -> Result<()> 
         bail!("similarity is that to a teacher; set loss.teacher to the folder of a finished run");
     }
     if recipe.loss.teacher.is_some() && recipe.loss.similarity == 0.0 && reads(name) != Reads::Teacher {
-        bail!("nobody listens to the teacher; set loss.name = \"distillation\" or loss.similarity, or leave loss.teacher away");
+        bail!(
+            "nobody listens to the teacher; set loss.name = \"distillation\" or loss.similarity, or leave loss.teacher away"
+        );
     }
     if train.features && (recipe.loss.teacher.is_some() || !recipe.loss.embedding.is_empty()) {
         bail!("train.features leave nothing to compare embeddings for; leave loss.teacher and loss.embedding away");
@@ -162,7 +172,8 @@ pub fn criterion(recipe: &Recipe, counts: &[usize]) -> Result<Criterion> {
         let name = &recipe.loss.name;
         let plain = reads(name) == Reads::Logits;
         let of_logits = plain.then_some((name, &loss, counts.len()));
-        for (name, loss, width) in of_logits.into_iter().chain(embedding.iter().map(|(name, _, loss)| (name, loss, 2))) {
+        for (name, loss, width) in of_logits.into_iter().chain(embedding.iter().map(|(name, _, loss)| (name, loss, 2)))
+        {
             let (output, soft) = (Tensor::ones((4, width), DType::F32, &Device::Cpu)?, mixed(counts.len())?);
             let (who, other) = match pseudo {
                 true => ("pseudo.soft makes rows of", "pseudo.soft = false"),

@@ -148,7 +148,11 @@ fn training(recipe: &Recipe, transforms: &[Spec], copies: &[Spec], side: usize) 
     let preprocess = Preprocess { size: side, ..recipe.preprocess.clone() };
     let of_side = |transform: &Spec| {
         let same = |size: &Value| size.as_u64() == Some(recipe.preprocess.size as u64);
-        changed(transform, &mut |crop| drop(crop.get_mut("size").filter(|size| same(size)).map(|s| *s = json!(side))))
+        changed(transform, &mut |crop| {
+            if let Some(size) = crop.get_mut("size").filter(|size| same(size)) {
+                *size = json!(side);
+            }
+        })
     };
     let all: Vec<Spec> = transforms.iter().chain(copies).map(of_side).collect();
     let chain = |count: usize| {

@@ -3,11 +3,11 @@
 use super::predict;
 use crate::args::RunArgs;
 use crate::output;
-use crate::pipeline::{self, Session};
+use crate::pipeline::{self, Extent, Session};
 use crate::pseudo::Pseudo;
 use crate::recipe::{Recipe, SelfTrain};
 use crate::usage::Usage;
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use eval::Run;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -24,7 +24,10 @@ pub fn run(args: &RunArgs) -> Result<()> {
     let folder = pipeline::folder(common, &first.name);
     let round = |number: usize| folder.join(format!("round{number}"));
     if !args.resume && !args.dry_run && round(0).exists() {
-        let message = format!("'{}' holds rounds already; continue them with --resume, or choose another folder with --out", folder.display());
+        let message = format!(
+            "'{}' holds rounds already; continue them with --resume, or choose another folder with --out",
+            folder.display()
+        );
         return Err(Usage::new(message).into());
     }
     // A student that cannot be is found before the teacher is trained.
@@ -49,12 +52,15 @@ pub fn run(args: &RunArgs) -> Result<()> {
             Some(device) => Ok(candle_core::Device::clone(device)),
             None => common.start().map(|started| device.get_or_init(|| started).clone()),
         };
-        let session = Session { deadline: share.map(pipeline::deadline), ..Session::new(recipe, common, started)? };
+        let session = Session::new(recipe, common, started)?.within(Extent::Whole, share.map(pipeline::deadline));
         if args.dry_run {
             return session.try_out(common.json);
         }
         if !common.quiet {
-            output::note(&format!("round {number} of {rounds}: {}", if number == 0 { "the teacher" } else { "a student" }));
+            output::note(&format!(
+                "round {number} of {rounds}: {}",
+                if number == 0 { "the teacher" } else { "a student" }
+            ));
         }
         let run = session.go(&round(number), true)?;
         done.push(told(number, &run)?);

@@ -347,7 +347,7 @@ impl Training<'_> {
             weights.iter().try_for_each(|(name, value)| {
                 all.get(name).map_or(Ok(()), |var| var.set(&value.to_device(var.device())?))
             })?;
-            Ok(refresh::refresh(fold, self.parts, 0)?)
+            refresh::refresh(fold, self.parts, 0)
         };
         let score = |weights: &BTreeMap<String, Tensor>| -> Result<f64> {
             put(weights)?;
@@ -387,11 +387,9 @@ impl Fold {
         let stages = self.trained.network.stages();
         let last = stages.len() - 1;
         let stage = |name: &str| stages.iter().position(|(_, names)| names.iter().any(|n| n == name)).unwrap_or(last);
-        let starts: BTreeMap<&String, usize> =
-            rates.keys().map(|name| (name, self.unfreeze * (last - stage(name)))).collect();
         Params::new(&self.trained.vars, |name| rates.get(name).copied())
             .with_decay(|_, shape| decays || shape.len() > 1)
-            .with_start(|name| starts.iter().find(|(known, _)| *known == name).map_or(0, |(_, epoch)| *epoch))
+            .with_start(|name| self.unfreeze * (last - stage(name)))
     }
 
     /// How many stages of the backbone stay as they are in `epoch`.
@@ -655,13 +653,16 @@ mod tests {
             let step = fold.first_steps(training.parts).next().unwrap().unwrap();
             let at = train::Progress { epoch: 0, step: 0, steps_per_epoch: 1, epochs: 1 };
             let whole = f64::from(fold.loss(&step, at).unwrap().to_scalar::<f32>().unwrap());
-            let parts = train::Task::parts(fold);
+            let parts = Task::parts(fold);
             assert_eq!(parts.len(), 2);
             assert!((parts.iter().map(|(_, value)| value).sum::<f64>() - whole).abs() < 1e-5);
             // Pieces of a step are shares of it.
             let pieces = fold.split(&step, 2).unwrap().unwrap();
-            assert_eq!(pieces.iter().map(|(piece, share)| (piece.batch.ids.len(), *share)).collect::<Vec<_>>(), [(2, 0.5); 2]);
-            assert!(fold.split(&step, 5).unwrap().is_none());
+            assert_eq!(
+                pieces.iter().map(|(piece, share)| (piece.batch.ids.len(), *share)).collect::<Vec<_>>(),
+                [(2, 0.5); 2]
+            );
+            assert_eq!(fold.split(&step, 5).unwrap().unwrap().len(), 4);
         });
         let jsd = ["loss.name=jsd", "train.repeat=3", "train.batch_size=6", "augment.transforms=['dihedral']"];
         assert!(first_loss(&jsd, 0).0 > 0.0);
@@ -691,7 +692,10 @@ mod tests {
             }
             for (var, sums) in [(mean, means), (variance, variances)] {
                 for (ours, sum) in var.to_vec1::<f32>().unwrap().into_iter().zip(sums) {
-                    assert!((f64::from(ours) - sum / batches).abs() < 1e-4 * (1.0 + sum / batches), "{ours} {sum} {batches}");
+                    assert!(
+                        (f64::from(ours) - sum / batches).abs() < 1e-4 * (1.0 + sum / batches),
+                        "{ours} {sum} {batches}"
+                    );
                 }
             }
         });

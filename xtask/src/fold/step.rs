@@ -78,7 +78,6 @@ impl Task for Fold {
         let features = network.features(&images.to_dtype(self.precision)?, &mut pass)?;
         let embedding = network.embed(&features, &mut pass)?;
         let logits = network.classify(&embedding, meta, &mut pass)?;
-        drop(pass);
         let teacher = self.teacher.as_ref().map(|teacher| teacher.say(images, meta)).transpose()?;
         let terms = self.criterion.terms(&Said { logits, embedding, auxiliary }, &step.targets, teacher.as_ref())?;
         let sum = terms[1..].iter().try_fold(terms[0].1.clone(), |sum, (_, term)| sum + term)?;
@@ -98,10 +97,11 @@ impl Task for Fold {
     /// Several smaller steps; copies of a picture stay together. A bag's resample is one of the whole batch.
     fn split(&self, step: &Step, pieces: usize) -> candle_core::Result<Option<Vec<(Step, f64)>>> {
         let (samples, copies) = (step.batch.ids.len(), self.copies);
-        let groups = samples / copies;
-        if step.drawn.is_some() || groups < pieces {
+        if step.drawn.is_some() {
             return Ok(None);
         }
+        let groups = samples / copies;
+        let pieces = pieces.min(groups);
         let cut = |piece: usize| -> candle_core::Result<(Step, f64)> {
             let (from, to) = (groups * piece / pieces * copies, groups * (piece + 1) / pieces * copies);
             let part = |t: &Tensor| t.narrow(0, from, to - from);

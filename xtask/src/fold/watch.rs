@@ -150,13 +150,13 @@ fn measured(loss: f64, lr: f64, measures: &Measures) -> Vec<(String, f64)> {
     let mut all = vec![named("loss", loss), named("lr", lr)];
     all.extend(parts.iter().map(|(name, value)| (format!("loss/{name}"), *value)));
     if rates.len() > 1 {
-        all.extend(rates.iter().map(|(name, rate)| (format!("lr/{name}"), *rate)));
+        all.extend(rates.iter().enumerate().map(|(name, rate)| (format!("lr/{name}"), *rate)));
     }
     all.extend([named("gradient_norm", *gradient_norm), named("weight_norm", *weight_norm)]);
     let sometimes = [
         ("rollbacks", measures.rollbacks as f64, 0.0),
         ("skipped", measures.skipped as f64, 0.0),
-        ("loss_scale", measures.loss_scale, 1.0),
+        ("loss_scale", measures.loss_scale.unwrap_or(1.0), 1.0),
         ("pieces", measures.pieces as f64, 1.0),
     ];
     all.extend(sometimes.iter().filter(|(_, value, usual)| value != usual).map(|(name, value, _)| named(name, *value)));

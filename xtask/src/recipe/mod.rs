@@ -393,7 +393,8 @@ impl Recipe {
         toml::from_str(text).map_err(|error| {
             let message = error.message().to_string();
             let hint = suggestion(&message);
-            let place = error.span().map(|span| layers::place(&text[..span.start], &text[span.start..])).unwrap_or_default();
+            let place =
+                error.span().map(|span| layers::place(&text[..span.start], &text[span.start..])).unwrap_or_default();
             anyhow::anyhow!("{place}{message}{hint}").context(Usage::recipe(name))
         })
     }
