@@ -1,0 +1,239 @@
+//! Procedures of training through the real program: all at once, teachers, students, snapshots.
+#![allow(clippy::unwrap_used)]
+
+mod program;
+
+use program::{fails, read, said, sconce, succeeds, with};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+const SMALL: &[&str] = &[
+    "demo.images=160",
+    "demo.test_images=40",
+    "demo.size=32",
+    "preprocess.size=24",
+    "model={name='baseline', widths=[8, 16]}",
+    "train.epochs=4",
+    "train.log_every=1",
+    "eval.bootstrap=20",
+    "eval.views=none",
+    "data.folds=2",
+];
+
+/// A small run of leaves with further keys.
+fn small(folder: &Path, out: &str, sets: &[&str]) -> Command {
+    let mut command = sconce(folder);
+    command.args(["pipeline", "demo", "--out", out]);
+    with(with(command, SMALL), sets)
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&read(path)).unwrap()
+}
+
+/// Values of a curve, in order.
+fn curve(run: &Path, name: &str) -> Vec<f64> {
+    let text = String::from_utf8(read(&run.join("scalars.jsonl"))).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.filter(|line| line["name"] == name).map(|line| line["value"].as_f64().unwrap()).collect()
+}
+
+fn score(run: &Path) -> f64 {
+    json(&run.join("metrics.json"))["score"].as_f64().unwrap()
+}
+
+const ALL: &[&str] = &[
+    "train.accumulate=2",
+    "train.batch_size=8",
+    "train.ema=0.9",
+    "train.optimizer={name='sam', of={name='adamw', weight_decay=0.01}}",
+    "train.lr=0.003",
+    "train.schedule={name='plateau', patience=0}",
+    "train.decay_schedule={name='linear', from=1, to=2}",
+    "train.precision=f16",
+    "train.loss_scale=1e9",
+    "train.clip_norm=1",
+    "train.clip_value=0.5",
+    "train.clip_unit=0.1",
+    "train.centralize=true",
+    "train.l1=1e-5",
+    "train.guard=5",
+    "train.unfreeze=1",
+    "train.recompute=true",
+    "train.sizes=[16]",
+    "train.repeat=2",
+    "train.save_every=1",
+    "train.dropout_schedule={name='linear', from=0, to=1}",
+    "model.dropout=0.3",
+    "augment.batch=['mixup']",
+    "augment.copies=[{name='rotate', degrees=20}]",
+    "loss={name='sum', of=[{name='cross_entropy', smoothing=0.1}, {name='poly', weight=0.5}]}",
+];
+
+/// Everything that can be on at once is: whoever forgets a state, forgets it here.
+#[test]
+fn with_every_trick_at_once_a_killed_run_ends_with_the_same_bytes() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    succeeds(&mut small(folder, "whole", ALL));
+    let curves = folder.join("killed/scalars.jsonl");
+    let come = || fs::read_to_string(&curves).map_or(0, |text| text.lines().count());
+    let mut kills = 0;
+    for more in [3, 30, 11, 57, 90] {
+        let mut command = small(folder, "killed", ALL);
+        let mut child = command.arg("--resume").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let goal = come() + more;
+        while come() < goal && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        kills += usize::from(child.try_wait().unwrap().is_none());
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert!(kills >= 3, "{kills}");
+    succeeds(small(folder, "killed", ALL).args(["--resume", "--threads", "3"]));
+    for file in [
+        "metrics.json",
+        "oof.csv",
+        "predictions.csv",
+        "scalars.jsonl",
+        "fold0/last.safetensors",
+        "fold1/weights.safetensors",
+    ] {
+        assert!(read(&folder.join("whole").join(file)) == read(&folder.join("killed").join(file)), "{file} differs");
+    }
+    let whole = folder.join("whole");
+    // The scale was far too high at first: steps were skipped until it fitted.
+    let (scales, skipped) = (curve(&whole, "train/loss_scale"), curve(&whole, "train/skipped"));
+    assert!(*scales.last().unwrap() < 1e9 && *skipped.last().unwrap() >= 1.0, "{scales:?} {skipped:?}");
+    assert!(curve(&whole, "train/gradient_norm").iter().any(|norm| *norm > 0.0));
+    assert!(curve(&whole, "train/weight_norm").iter().all(|norm| *norm > 0.0));
+    let speed = String::from_utf8(read(&whole.join("speed.jsonl"))).unwrap();
+    assert!(speed.contains("speed/images_per_s") && speed.contains("speed/waiting"), "{speed}");
+}
+
+#[test]
+fn students_listen_to_the_teacher_of_their_fold() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    succeeds(&mut small(folder, "teacher", &["train.epochs=2"]));
+    let student =
+        ["loss={name='distillation', temperature=2, alpha=0.5}", "loss.teacher=teacher", "loss.similarity=10"];
+    succeeds(&mut small(folder, "student", &student));
+    let run = folder.join("student");
+    let (soft, alike, whole) =
+        (curve(&run, "train/loss/distillation"), curve(&run, "train/loss/similarity"), curve(&run, "train/loss"));
+    assert!(!soft.is_empty() && soft.len() == alike.len() && soft.len() == whole.len());
+    assert!(soft.iter().zip(&alike).zip(&whole).all(|((a, b), c)| *b > 0.0 && (a + b - c).abs() < 1e-5));
+    // A finished student needs its teacher no more.
+    fs::rename(folder.join("teacher"), folder.join("away")).unwrap();
+    let pictures = folder.join("student/demo-data");
+    let table = sconce(folder).args(["predict", "student"]).arg(&pictures).output().unwrap();
+    assert!(String::from_utf8_lossy(&table.stdout).starts_with("id,"), "{table:?}");
+    assert!(fails(&mut small(folder, "none", &student), 2).contains("'teacher' is no finished run"));
+    fs::rename(folder.join("away"), folder.join("teacher")).unwrap();
+    let other = [&student[..], &["data.folds=3"]].concat();
+    assert!(fails(&mut small(folder, "other", &other), 1).contains("other rows or folds"));
+    let silent = fails(&mut small(folder, "silent", &["loss.teacher=teacher"]), 2);
+    assert!(silent.contains("nobody listens to the teacher"), "{silent}");
+}
+
+#[test]
+fn self_training_goes_from_teacher_to_students() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    let rounds = |out: &str, sets: &[&str]| {
+        let mut command = sconce(folder);
+        command.args(["self-train", "demo", "--out", out, "--json"]);
+        let own = ["self_train.rounds=2", "self_train.student.model.dropout=0.2", "pseudo.confidence=0.2"];
+        with(with(with(command, SMALL), &own), sets)
+    };
+    let output = succeeds(&mut rounds("noisy", &[]));
+    let told = said(&output);
+    assert_eq!(told["rounds"].as_array().unwrap().len(), 3);
+    assert_eq!(json(&folder.join("noisy/self-train.json")), told);
+    for (number, round) in told["rounds"].as_array().unwrap().iter().enumerate() {
+        let run = folder.join(format!("noisy/round{number}"));
+        assert_eq!(round["score"].as_f64().unwrap(), score(&run));
+        let recipe = String::from_utf8(read(&run.join("recipe.toml"))).unwrap();
+        assert_eq!(recipe.contains("dropout = 0.2"), number > 0);
+        assert_eq!(recipe.contains("[pseudo]"), number > 0);
+        assert!(number == 0 || recipe.contains(&format!("round{}", number - 1)), "{recipe}");
+    }
+    // Students see more pictures than their teacher: an epoch is longer.
+    let steps = |number: usize| curve(&folder.join(format!("noisy/round{number}")), "train/loss").len();
+    assert!(steps(1) > steps(0), "{} {}", steps(0), steps(1));
+    // The labels do decide: others give other weights.
+    succeeds(&mut rounds("hard", &["pseudo.soft=false", "self_train.rounds=1"]));
+    let weights = |run: &str| read(&folder.join(run).join("fold0/weights.safetensors"));
+    assert!(weights("noisy/round0") == weights("hard/round0") && weights("noisy/round1") != weights("hard/round1"));
+    assert!(fails(&mut rounds("hard", &[]), 2).contains("holds rounds already"));
+    // Rounds that are there are not done again.
+    let before = fs::metadata(folder.join("hard/round0/metrics.json")).unwrap().modified().unwrap();
+    succeeds(rounds("hard", &["pseudo.soft=false", "self_train.rounds=1"]).arg("--resume"));
+    assert_eq!(fs::metadata(folder.join("hard/round0/metrics.json")).unwrap().modified().unwrap(), before);
+    let typo = fails(&mut rounds("typo", &["self_train.student.model.droput=0.2"]), 2);
+    assert!(typo.contains("droput") && !folder.join("typo").exists(), "{typo}");
+}
+
+#[test]
+fn snapshots_are_averaged_and_averages_are_refreshed() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    let cycles = "train.schedule={name='warm_restarts', first=2}";
+    succeeds(&mut small(folder, "ensemble", &[cycles, "train.snapshots=ensemble", "train.warmup=0"]));
+    let run = folder.join("ensemble");
+    assert!(run.join("fold0/snapshot1.safetensors").is_file() && run.join("fold0/snapshot2.safetensors").is_file());
+    // What is said again from the files is what was said.
+    let again = said(&succeeds(sconce(folder).args(["evaluate", "ensemble", "--json"])));
+    assert_eq!(again["score"], json(&run.join("metrics.json"))["score"]);
+    succeeds(&mut small(folder, "best", &[cycles, "train.warmup=0"]));
+    assert!(read(&run.join("fold0/weights.safetensors")) == read(&folder.join("best/fold0/weights.safetensors")));
+    assert!(read(&run.join("oof.csv")) != read(&folder.join("best/oof.csv")));
+
+    succeeds(&mut small(folder, "soup", &[cycles, "train.snapshots=soup", "train.warmup=0"]));
+    let best = score(&folder.join("best"));
+    assert!(score(&folder.join("soup")) > best - 0.2, "{best}");
+    let none = fails(&mut small(folder, "none", &["train.snapshots=soup"]), 2);
+    assert!(none.contains("the ends of cycles") && none.contains("warm_restarts"), "{none}");
+
+    succeeds(&mut small(folder, "swa", &["train.swa=0.5"]));
+    let weights = |run: &str| read(&folder.join(run).join("fold0/weights.safetensors"));
+    succeeds(&mut small(folder, "plain", &[]));
+    assert!(weights("swa") != weights("plain"));
+    assert!(score(&folder.join("swa")) > 0.2);
+    let both = fails(&mut small(folder, "both", &["train.swa=0.5", "train.ema=0.9"]), 2);
+    assert!(both.contains("set one of them to 0"), "{both}");
+}
+
+#[test]
+fn ordered_classes_and_sigmoids_say_their_own_probabilities() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    for (name, sets) in [
+        ("coral", &["loss.name=coral", "model.head=coral"][..]),
+        ("corn", &["loss.name=corn"]),
+        ("bce", &["loss.name=bce"]),
+        ("sparsemax", &["loss.name=sparsemax"]),
+    ] {
+        succeeds(&mut small(folder, name, sets));
+        let table = String::from_utf8(read(&folder.join(name).join("oof.csv"))).unwrap();
+        let rows: Vec<Vec<f64>> = table
+            .lines()
+            .skip(1)
+            .map(|line| line.split(',').filter_map(|field| field.parse().ok()).collect())
+            .collect();
+        let sums = rows.iter().map(|row| row.iter().sum::<f64>());
+        let ones = sums.filter(|sum| (sum - 1.0).abs() < 1e-4).count();
+        assert_eq!(ones == rows.len(), name != "bce", "{name}: {ones} of {}", rows.len());
+        let zeros = rows.iter().flatten().filter(|p| **p == 0.0).count();
+        assert_eq!(zeros > 0, name == "sparsemax", "{name}: {zeros}");
+        assert!(folder.join(name).join("report.html").is_file());
+        succeeds(sconce(folder).args(["explain", name, "--out", "seen.html"]));
+    }
+    let head = fails(&mut small(folder, "none", &["loss.name=coral"]), 2);
+    assert!(head.contains("set model.head = \"coral\""), "{head}");
+}
