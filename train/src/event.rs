@@ -25,8 +25,8 @@ impl Scores {
 pub struct Measures {
     /// What the loss is made of, if the task says.
     pub parts: Vec<(String, f64)>,
-    /// The learning rates of all groups, from the highest on.
-    pub rates: Vec<f64>,
+    /// The learning rates of all groups with their names, from the highest on, as [`Params::groups`](crate::Params::groups).
+    pub rates: Vec<(String, f64)>,
     /// L2 norm of all gradients before any clipping; at a climb's top with an optimizer that climbs.
     pub gradient_norm: f64,
     /// L2 norm of all parameters that learn.

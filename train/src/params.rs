@@ -67,9 +67,36 @@ impl Params {
         self
     }
 
+    /// The groups that have one learning rate, from the highest on: a name and the `lr_scale`. The name is what their names have
+    /// in common up to a dot, or else how many they are; where two groups would have the same one, the scale is added.
+    pub fn groups(&self) -> Vec<(String, f64)> {
+        let mut sorted: Vec<&Param> = self.0.iter().collect();
+        sorted.sort_by(|a, b| b.lr_scale.total_cmp(&a.lr_scale));
+        let mut groups: Vec<(String, f64)> = vec![];
+        for group in sorted.chunk_by(|a, b| a.lr_scale == b.lr_scale) {
+            let (name, scale) = (common_name(group), group[0].lr_scale);
+            let taken = groups.iter().any(|(other, _)| *other == name);
+            groups.push((if taken { format!("{name} ×{scale}") } else { name }, scale));
+        }
+        groups
+    }
+
     /// Those that learn in `epoch`.
     pub fn learning(&self, epoch: usize) -> Self {
         Self(self.0.iter().filter(|param| param.from <= epoch).cloned().collect())
+    }
+}
+
+/// What the names of `params` have in common up to a dot, or how many they are.
+fn common_name(params: &[&Param]) -> String {
+    let parts = |param: &Param| param.name.split('.').map(String::from).collect::<Vec<_>>();
+    let shared = params.iter().map(|param| parts(param)).reduce(|a, b| {
+        let same = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
+        a[..same].to_vec()
+    });
+    match shared.unwrap_or_default().join(".") {
+        none if none.is_empty() => format!("{} parameters", params.len()),
+        name => name,
     }
 }
 
@@ -109,5 +136,38 @@ impl Gradients {
             return Ok(self);
         }
         Ok(Self(self.0.iter().map(|g| g * factor).collect::<Result<_, _>>()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{DType, Device};
+
+    #[test]
+    fn groups_have_telling_names() {
+        let vars = VarMap::new();
+        let names =
+            ["backbone.conv1.weight", "backbone.layer1.0.weight", "backbone.layer1.1.bias", "backbone.norm.bias"];
+        for name in names.into_iter().chain(["head.bias", "head.weight", "log_scale"]) {
+            let var = Var::zeros(1, DType::F32, &Device::Cpu).unwrap();
+            vars.data().lock().unwrap().insert(name.into(), var);
+        }
+        let groups = |scale: fn(&str) -> Option<f64>| Params::new(&vars, scale).groups();
+        let by_depth = groups(|name| match name {
+            "log_scale" => None,
+            name if name.starts_with("head") => Some(1.0),
+            name if name.contains("layer1") => Some(0.1),
+            _ => Some(0.01),
+        });
+        assert_eq!(by_depth, [("head".into(), 1.0), ("backbone.layer1".into(), 0.1), ("backbone".into(), 0.01)]);
+        assert_eq!(groups(|_| Some(0.5)), [("7 parameters".into(), 0.5)]);
+        let twice = groups(|name| match name {
+            "log_scale" => Some(2.0),
+            "backbone.conv1.weight" | "backbone.layer1.0.weight" => Some(0.5),
+            "backbone.layer1.1.bias" | "backbone.norm.bias" => Some(0.25),
+            _ => None,
+        });
+        assert_eq!(twice, [("log_scale".into(), 2.0), ("backbone".into(), 0.5), ("backbone ×0.25".into(), 0.25)]);
     }
 }

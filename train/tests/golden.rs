@@ -1,10 +1,11 @@
-//! Optimizers, schedules and averages against PyTorch and timm (`xtask/fixtures/train.py`).
+//! Optimizers, schedules and averages against PyTorch and timm (`xtask/fixtures/{train,trainer}.py`).
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::VarMap;
 use sconce_train::checkpoint::Record;
 use sconce_train::optim::{Optimizer, Pace};
+use sconce_train::schedule::Schedule;
 use sconce_train::{Ema, Gradients, Params, Progress, Rise, Scores, Swa, optim, schedule, variables};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -157,6 +158,27 @@ fn schedules_follow_their_references() {
             }
         }
     }
+}
+
+#[test]
+fn warm_ups_follow_their_references() {
+    let golden: Value = serde_json::from_str(include_str!("golden/trainer.json")).unwrap();
+    for case in golden["warmups"].as_array().unwrap() {
+        let then = schedule::build(case["then"].as_str().unwrap(), serde_json::json!({})).unwrap();
+        let (from, epochs) = (case["from"].as_f64().unwrap(), case["epochs"].as_f64().unwrap());
+        let warmup = schedule::GradualWarmup { from, epochs, then };
+        warmup.validate().unwrap();
+        for (step, want) in numbers(&case["factors"]).into_iter().enumerate() {
+            let at = Progress { epoch: step / 4, step, steps_per_epoch: 4, epochs: 5 };
+            let ours = warmup.factor(at, &[]);
+            assert!((ours - want).abs() < 1e-12, "{case}: step {step}: {ours}");
+        }
+    }
+    let then = || schedule::build("constant", serde_json::json!({})).unwrap();
+    let none = schedule::GradualWarmup { from: 0.5, epochs: 0.0, then: then() };
+    assert_eq!(none.factor(Progress { epoch: 0, step: 0, steps_per_epoch: 4, epochs: 5 }, &[]), 1.0);
+    let wrong = schedule::GradualWarmup { from: 1.5, epochs: 1.0, then: then() };
+    assert!(wrong.validate().unwrap_err().to_string().contains("from"));
 }
 
 #[test]

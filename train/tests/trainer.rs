@@ -120,7 +120,10 @@ fn what_is_logged_is_complete() {
     let (norm, step) = (2.0 / 3.0 * (4.0 - 3.0 / 14.0), 0.05);
     assert!((seen[0].gradient_norm - norm * 3f64.sqrt()).abs() < 1e-5, "{:?}", seen[0]);
     assert!((seen[0].weight_norm - (4.0 - step * norm) * 3f64.sqrt()).abs() < 1e-5, "{:?}", seen[0]);
-    assert_eq!((&seen[0].rates[..], &seen[0].parts[..]), (&[0.05][..], &[("calls".to_string(), 2.0)][..]));
+    assert_eq!(
+        (&seen[0].rates[..], &seen[0].parts[..]),
+        (&[("w".to_string(), 0.05)][..], &[("calls".to_string(), 2.0)][..])
+    );
 }
 
 /// After the second of four epochs: weights of the third and fourth epoch are averaged, and statistics are measured anew.

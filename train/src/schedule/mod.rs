@@ -30,7 +30,7 @@ pub use polynomial::Polynomial;
 pub use step::Step;
 pub use together::Together;
 pub use warm_restarts::WarmRestarts;
-pub use warmup::Warmup;
+pub use warmup::{GradualWarmup, Warmup};
 
 use crate::checkpoint::Record;
 use crate::error::{Error, Result};

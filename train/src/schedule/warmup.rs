@@ -1,4 +1,4 @@
-//! A linear warm-up before any schedule.
+//! Linear warm-ups before any schedule.
 
 use super::Schedule;
 use crate::checkpoint::Record;
@@ -31,6 +31,41 @@ impl Schedule for Warmup {
     }
     fn validate(&self) -> Result<()> {
         Check::schedule("warmup").not_negative("epochs", self.epochs)?;
+        self.then.validate()
+    }
+}
+
+/// A linear warm-up before another schedule that begins at a share of the rate: `from + (1 − from)·t`, where t is the share of
+/// the warm-up's steps that are done, as `torch` `LinearLR` and timm's `warmup_lr_init`. With [`Warmup`] the first step has
+/// `1/steps` of the rate and the last one of the warm-up all of it; here that is the step after.
+#[derive(Debug)]
+pub struct GradualWarmup {
+    /// First factor, 0..=1.
+    pub from: f64,
+    /// Epochs of the rise; fractions are fine.
+    pub epochs: f64,
+    /// What it leads into.
+    pub then: Box<dyn Schedule>,
+}
+
+impl Schedule for GradualWarmup {
+    fn factor(&self, at: Progress, history: &[Record]) -> f64 {
+        let t = if self.epochs > 0.0 { (at.epochs_done() / self.epochs).min(1.0) } else { 1.0 };
+        (self.from + (1.0 - self.from) * t) * self.then.factor(at, history)
+    }
+    fn momentum(&self, at: Progress, history: &[Record]) -> f64 {
+        self.then.momentum(at, history)
+    }
+    fn decay(&self, at: Progress, history: &[Record]) -> f64 {
+        self.then.decay(at, history)
+    }
+    fn ends_cycle(&self, at: Progress) -> bool {
+        self.then.ends_cycle(at)
+    }
+    fn validate(&self) -> Result<()> {
+        let check = Check::schedule("warmup");
+        check.closed("from", self.from)?;
+        check.not_negative("epochs", self.epochs)?;
         self.then.validate()
     }
 }

@@ -139,9 +139,7 @@ impl Trainer<'_> {
     }
 
     fn measures(&self, parts: Vec<(String, f64)>, lr: f64) -> Result<Measures> {
-        let mut rates: Vec<f64> = self.params.0.iter().map(|p| lr * p.lr_scale).collect();
-        rates.sort_by(|a, b| b.total_cmp(a));
-        rates.dedup();
+        let rates = self.params.groups().into_iter().map(|(name, scale)| (name, lr * scale)).collect();
         let weights = Gradients(self.params.0.iter().map(|p| p.var.as_detached_tensor()).collect());
         let (gradient_norm, weight_norm) = (self.gradient_norm, clip::global_norm(&weights)?);
         let State { rollbacks, loss_scale, skipped, pieces, .. } = self.state;
