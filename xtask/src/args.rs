@@ -23,6 +23,8 @@ pub enum Command {
     Augment(AugmentArgs),
     /// Noisy student: a teacher, then students that learn from what the one before says of the test part, too
     SelfTrain(RunArgs),
+    /// Learning-rate range test: rates to begin with, from a short training that is thrown away
+    LrFind(LrFindArgs),
     /// Training alone: folds, weights, out-of-fold predictions, scores
     Train(RunArgs),
     /// Scores a finished run again from its weights
@@ -159,6 +161,22 @@ pub struct AugmentArgs {
     /// Epochs beside the picture as evaluation sees it
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub columns: u16,
+}
+
+/// Arguments of `lr-find`.
+#[derive(Debug, Args)]
+pub struct LrFindArgs {
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
+    /// First learning rate
+    #[arg(long, value_name = "LR", default_value_t = 1e-7, value_parser = positive)]
+    pub from: f64,
+    /// Last learning rate
+    #[arg(long, value_name = "LR", default_value_t = 10.0, value_parser = positive)]
+    pub to: f64,
+    /// Steps from one to the other
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(20..))]
+    pub steps: u16,
 }
 
 /// Arguments of `evaluate`.

@@ -263,15 +263,21 @@ impl Session {
         }
     }
 
-    /// `--dry-run`: one batch through every stage; nothing stays on disk.
-    pub fn try_out(mut self, json: bool) -> Result<()> {
+    /// Does `work` with a training of which nothing stays on disk.
+    pub fn aside<T>(mut self, work: impl FnOnce(&Training<'_>) -> Result<T>) -> Result<T> {
         let temporary = tempfile::tempdir()?;
         let prepared = aside(&mut self.recipe, &temporary.path().join("run"), &self.progress)?;
-        // A look at one batch does not pay for the features of all.
-        let training = Training { features: false, ..self.training(&prepared, Arc::default()) };
-        let seconds = budget::try_step(&training, &training.fold(0)?)?;
-        let (pictures, classes, folds) =
-            (prepared.dataset.rows().len(), prepared.classes().len(), prepared.trained_folds);
+        // A look at some batches does not pay for the features of all.
+        work(&Training { features: false, ..self.training(&prepared, Arc::default()) })
+    }
+
+    /// `--dry-run`: one batch through every stage; nothing stays on disk.
+    pub fn try_out(self, json: bool) -> Result<()> {
+        let (seconds, pictures, classes, folds) = self.aside(|training| {
+            let prepared = training.prepared;
+            let (pictures, classes) = (prepared.dataset.rows().len(), prepared.classes().len());
+            Ok((budget::try_step(training, &training.fold(0)?)?, pictures, classes, prepared.trained_folds))
+        })?;
         let (step, judge) = (seconds.step, seconds.judge);
         output::result(&match json {
             true => serde_json::json!({

@@ -237,3 +237,29 @@ fn ordered_classes_and_sigmoids_say_their_own_probabilities() {
     let head = fails(&mut small(folder, "none", &["loss.name=coral"]), 2);
     assert!(head.contains("set model.head = \"coral\""), "{head}");
 }
+
+#[test]
+fn the_range_test_suggests_a_rate_and_leaves_nothing() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    let find = |sets: &[&str]| {
+        let mut command = sconce(folder);
+        command.args(["lr-find", "demo", "--steps", "60", "--json"]);
+        with(with(command, SMALL), sets)
+    };
+    let told = said(&succeeds(&mut find(&[])));
+    let (lr, curve) = (told["lr"].as_f64().unwrap(), told["curve"].as_array().unwrap());
+    assert!((1e-5..1.0).contains(&lr), "{lr}");
+    assert!((20..=60).contains(&curve.len()), "{}", curve.len());
+    assert_eq!(fs::read_dir(folder).unwrap().count(), 0);
+    // The same again, and for a batch that the rate is not meant for.
+    assert_eq!(said(&succeeds(&mut find(&[])))["lr"], told["lr"]);
+    let half = said(&succeeds(&mut find(&["train.lr_batch=16"])))["lr"].as_f64().unwrap();
+    assert!((half - lr / 2.0).abs() < 1e-9, "{half} {lr}");
+    let text = succeeds(with(sconce(folder), &[]).args(["lr-find", "demo", "--steps", "40"]).args(["--set", SMALL[4]]));
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(text.contains("suggested: --set train.lr=") && text.contains("< valley"), "{text}");
+    assert!(
+        fails(sconce(folder).args(["lr-find", "demo", "--from", "2", "--to", "1"]), 2).contains("to must be more than")
+    );
+}

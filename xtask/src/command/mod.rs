@@ -9,6 +9,7 @@ mod evaluate;
 mod explain;
 mod export;
 mod list;
+mod lr_find;
 mod predict;
 mod self_train;
 mod summary;
@@ -23,6 +24,7 @@ pub fn run(command: Command) -> Result<()> {
         Command::Pipeline(args) => pipeline::run(&args, Extent::Whole),
         Command::Train(args) => pipeline::run(&args, Extent::Training),
         Command::SelfTrain(args) => self_train::run(&args),
+        Command::LrFind(args) => lr_find::run(&args),
         Command::Eda(args) => eda::run(&args),
         Command::Augment(args) => augment::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),

@@ -22,12 +22,7 @@ pub struct Step {
 
 impl Fold {
     /// What the steps of an epoch learn from, in order, from batch `first` on.
-    pub(super) fn steps(
-        &self,
-        parts: &Parts,
-        epoch: usize,
-        first: usize,
-    ) -> impl Iterator<Item = Result<Step, BoxError>> {
+    pub fn steps(&self, parts: &Parts, epoch: usize, first: usize) -> impl Iterator<Item = Result<Step, BoxError>> {
         let classes = self.saved.classes.len();
         let batches = self.loader(epoch).epoch_from(epoch, first).take(self.batches - first);
         batches.enumerate().map(move |(i, batch)| {

@@ -150,7 +150,7 @@ fn measured(loss: f64, lr: f64, measures: &Measures) -> Vec<(String, f64)> {
     let mut all = vec![named("loss", loss), named("lr", lr)];
     all.extend(parts.iter().map(|(name, value)| (format!("loss/{name}"), *value)));
     if rates.len() > 1 {
-        all.extend(rates.iter().enumerate().map(|(name, rate)| (format!("lr/{name}"), *rate)));
+        all.extend(rates.iter().map(|(name, rate)| (format!("lr/{name}"), *rate)));
     }
     all.extend([named("gradient_norm", *gradient_norm), named("weight_norm", *weight_norm)]);
     let sometimes = [
