@@ -36,6 +36,7 @@
 //! | [`onnx`] | networks for elsewhere |
 //! | [`init`] | variables as functions of (seed, name) |
 //! | [`pretrained`] | weights from files and by name, fitted to a network |
+//! | [`Siamese`] | what learning without labels needs behind a network |
 //! | [`Pass`] | how to go forward: training or not, which gradients, which random key |
 //! | [`Summary`] | layers, shapes, parameters, multiply-adds |
 
@@ -54,6 +55,7 @@ pub mod parts;
 mod pass;
 pub mod pools;
 pub mod pretrained;
+mod siamese;
 mod summary;
 
 pub use backbone::{
@@ -63,4 +65,5 @@ pub use error::{Error, Result};
 pub use growth::{Growth, grow};
 pub use network::{Network, NetworkConfig};
 pub use pass::{AUXILIARY, Grad, LayerTap, Pass, Tap};
+pub use siamese::Siamese;
 pub use summary::{Layer, Summary};

@@ -23,6 +23,8 @@ pub enum Command {
     Augment(AugmentArgs),
     /// Noisy student: a teacher, then students that learn from what the one before says of the test part, too
     SelfTrain(RunArgs),
+    /// Learning without labels, from two views of each picture: weights for model.pretrained
+    Pretrain(RunArgs),
     /// Learning-rate range test: rates to begin with, from a short training that is thrown away
     LrFind(LrFindArgs),
     /// Training alone: folds, weights, out-of-fold predictions, scores

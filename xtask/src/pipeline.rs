@@ -320,7 +320,7 @@ pub fn draw(recipe: &Recipe, folder: &Path, progress: &Progress) -> Result<Run> 
 }
 
 /// Ctrl-C asks for a checkpoint; a second one ends at once. What is given says whether it came.
-fn listen() -> Result<Arc<AtomicBool>> {
+pub fn listen() -> Result<Arc<AtomicBool>> {
     // A process has one handler; several runs of one command share it.
     static ASKED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
     if let Some(asked) = ASKED.get() {

@@ -263,3 +263,38 @@ fn the_range_test_suggests_a_rate_and_leaves_nothing() {
         fails(sconce(folder).args(["lr-find", "demo", "--from", "2", "--to", "1"]), 2).contains("to must be more than")
     );
 }
+
+#[test]
+fn pretraining_makes_weights_that_a_recipe_starts_from() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    let own = ["train.batch_size=32", "train.lr=0.03", "train.save_every=1", "pretrain={width=32, bottleneck=8}"];
+    let pretrain = |out: &str| {
+        let mut command = sconce(folder);
+        command.args(["pretrain", "demo", "--out", out, "--json"]);
+        with(with(command, SMALL), &own)
+    };
+    let told = said(&succeeds(&mut pretrain("whole")));
+    assert!(told["neighbours"].as_f64().unwrap() > 0.0 && told["neighbours_before"].as_f64().unwrap() > 0.0);
+    let losses = curve(&folder.join("whole"), "epoch/loss");
+    assert!(losses.len() == 4 && losses[3] < losses[0], "{losses:?}");
+    // Projections have not become one.
+    assert!(*curve(&folder.join("whole"), "train/spread").last().unwrap() > 0.2);
+    let mut child = pretrain("killed").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while !folder.join("killed/last.safetensors").exists() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    succeeds(pretrain("killed").args(["--resume", "--threads", "3"]));
+    for file in ["weights.safetensors", "scalars.jsonl", "last.safetensors"] {
+        assert!(read(&folder.join("whole").join(file)) == read(&folder.join("killed").join(file)), "{file} differs");
+    }
+    assert!(fails(&mut pretrain("whole"), 2).contains("continue it with --resume"));
+    let start = ["model.pretrained=whole/weights.safetensors", "train.epochs=1", "train.lr=1e-9", "train.warmup=0"];
+    succeeds(&mut small(folder, "begun", &start));
+    let report = json(&folder.join("begun/pretrained.json"));
+    assert!(report.to_string().contains("head.weight"), "{report}");
+    let none = fails(pretrain("none").args(["--set", "augment.transforms=[]"]), 2);
+    assert!(none.contains("give it augment.transforms"), "{none}");
+}

@@ -11,6 +11,7 @@ mod export;
 mod list;
 mod lr_find;
 mod predict;
+mod pretrain;
 mod self_train;
 mod summary;
 
@@ -24,6 +25,7 @@ pub fn run(command: Command) -> Result<()> {
         Command::Pipeline(args) => pipeline::run(&args, Extent::Whole),
         Command::Train(args) => pipeline::run(&args, Extent::Training),
         Command::SelfTrain(args) => self_train::run(&args),
+        Command::Pretrain(args) => pretrain::run(&args),
         Command::LrFind(args) => lr_find::run(&args),
         Command::Eda(args) => eda::run(&args),
         Command::Augment(args) => augment::run(&args),

@@ -104,6 +104,8 @@ pub struct Recipe {
     /// Rows of the test part to learn from, labelled by a finished run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pseudo: Option<Pseudo>,
+    /// What `pretrain` puts behind the network.
+    pub pretrain: Pretrain,
     /// What `self-train` does.
     pub self_train: SelfTrain,
     /// Look-alike data of this recipe's layout, for `--demo`.
@@ -126,6 +128,7 @@ impl Default for Recipe {
             eval: Eval::default(),
             submission: eval::Submission::default(),
             pseudo: None,
+            pretrain: Pretrain::default(),
             self_train: SelfTrain::default(),
             demo: None,
         }
@@ -355,6 +358,22 @@ impl Default for Eval {
             views: augment::Views::default(),
             bootstrap: 1000,
         }
+    }
+}
+
+/// `[pretrain]`: everything else is as `[train]` says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Pretrain {
+    /// Width of the projections.
+    pub width: usize,
+    /// Width of the narrow layer in the predictor.
+    pub bottleneck: usize,
+}
+
+impl Default for Pretrain {
+    fn default() -> Self {
+        Self { width: 512, bottleneck: 128 }
     }
 }
 

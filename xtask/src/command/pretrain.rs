@@ -1,0 +1,295 @@
+//! `pretrain`: a network that learns without labels, from two views of each picture (SimSiam, Chen & He 2021, arXiv
+//! 2011.10566). Its weights are for `model.pretrained`.
+//!
+//! Both views go through the network as one batch; the reference passes them one after the other, each with batch statistics
+//! of its own.
+
+use crate::args::RunArgs;
+use crate::fold::Training;
+use crate::pipeline::{self, Session};
+use crate::predict;
+use crate::recipe::Recipe;
+use crate::saved::Saved;
+use crate::usage::Usage;
+use crate::{assemble, output};
+use anyhow::{Context, Result, anyhow, bail};
+use candle_core::{D, DType, Tensor};
+use candle_nn::VarMap;
+use data::rng::sub_seed;
+use data::{Dataset, Loader, LoaderConfig, Part, Subset};
+use eval::{Run, Scalar, Scalars};
+use losses::{Cosine, Loss};
+use models::{Network, Pass, Siamese, init};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use train::checkpoint::Checkpoint;
+use train::{BoxError, Event, Flow, Params, Progress as At, Scores, Task, TrainConfig, Trainer};
+
+/// Neighbours that are asked.
+const NEIGHBOURS: usize = 20;
+
+pub fn run(args: &RunArgs) -> Result<()> {
+    let common = &args.recipe.common;
+    let mut recipe = pipeline::recipe(&args.recipe)?;
+    check(&mut recipe)?;
+    let out = pipeline::folder(common, &format!("{}-pretrain", recipe.name));
+    let begun = out.join("last.safetensors").is_file();
+    if out.join("recipe.toml").is_file() && !args.resume {
+        let message = format!(
+            "'{}' holds something already; continue it with --resume, or choose another folder with --out",
+            out.display()
+        );
+        return Err(Usage::new(message).into());
+    }
+    if args.max_minutes.is_some() {
+        return Err(Usage::new("pretrain takes as long as train.epochs say; leave --max-minutes away").into());
+    }
+    let session = Session::new(recipe, common, || common.start())?;
+    if args.dry_run {
+        return session.try_out(common.json);
+    }
+    let told = session.aside(|training| {
+        let text = training.recipe.text()?;
+        if begun && std::fs::read(out.join("recipe.toml"))? != text.as_bytes() {
+            return Err(Usage::new(format!("'{}' was begun with another recipe", out.display())).into());
+        }
+        let run = if begun { Run::open(&out)? } else { Run::create(&out)? };
+        run.write("recipe.toml", text.as_bytes())?;
+        learn(training, &run)
+    })?;
+    output::result(&match common.json {
+        true => told.to_string(),
+        false => format!(
+            "nearest neighbours: accuracy {:.4} before, {:.4} after\nthe weights are for --set model.pretrained={}",
+            told["neighbours_before"].as_f64().unwrap_or(f64::NAN),
+            told["neighbours"].as_f64().unwrap_or(f64::NAN),
+            out.join("weights.safetensors").display()
+        ),
+    });
+    Ok(())
+}
+
+/// Two views of each picture, and nothing that needs labels.
+fn check(recipe: &mut Recipe) -> Result<()> {
+    recipe.train.repeat = recipe.train.repeat.max(2);
+    recipe.loss = Default::default();
+    recipe.augment.batch = vec![];
+    let wrong = |why: &str| Err(anyhow!("{why}")).context(Usage::recipe(&recipe.name));
+    match () {
+        _ if recipe.train.repeat != 2 => wrong("pretrain compares two copies of each picture; set train.repeat = 2"),
+        _ if recipe.augment.transforms.is_empty() => {
+            wrong("pretrain learns from random changes; give it augment.transforms")
+        }
+        _ if recipe.train.features => wrong("pretrain trains the backbone; set train.features = false"),
+        _ => Ok(()),
+    }
+}
+
+/// A network with its projector and predictor.
+struct Pair {
+    network: Network,
+    siamese: Siamese,
+    precision: DType,
+    recompute: bool,
+    /// How far the last projections are spread: 1 for directions that are as good as random, 0 where all have become one.
+    spread: Mutex<Option<Tensor>>,
+}
+
+impl Task for Pair {
+    /// Pictures `[2·B, C, H, W]`, the copies of each side by side, and the key of random numbers.
+    type Batch = (Tensor, u64);
+
+    fn loss(&self, (images, key): &Self::Batch, _: At) -> candle_core::Result<Tensor> {
+        let mut pass = Pass { recompute: self.recompute, ..Pass::train(*key) };
+        let map = self.network.features(&images.to_dtype(self.precision)?, &mut pass)?;
+        let rows = self.network.embed(&map, &mut pass)?.to_dtype(DType::F32)?;
+        let (z, p) = self.siamese.forward(&rows, &pass)?;
+        let (count, width) = z.dims2()?;
+        let pairs = z.detach().reshape((count / 2, 2, width))?;
+        let others = pairs.flip(&[1])?.reshape((count, width))?;
+        let length = z.detach().sqr()?.sum_keepdim(D::Minus1)?.sqrt()?;
+        let unit = z.detach().broadcast_div(&(length + 1e-12)?)?;
+        let spread = (unit.var(0)?.sum_all()? * (count as f64 - 1.0))?;
+        *self.spread.lock().unwrap_or_else(PoisonError::into_inner) = Some((spread / count as f64)?);
+        Cosine {}.forward(&p, &others)
+    }
+
+    fn parts(&self) -> Vec<(String, f64)> {
+        let spread = self.spread.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let number = spread.and_then(|spread| spread.to_dtype(DType::F64).ok()?.to_scalar::<f64>().ok());
+        number.map(|number| ("spread".to_string(), number)).into_iter().collect()
+    }
+}
+
+/// Trains on all rows, also those of the test part: no label is read.
+fn learn(training: &Training<'_>, run: &Run) -> Result<Value> {
+    let (recipe, prepared) = (training.recipe, training.prepared);
+    if prepared.views > 1 {
+        bail!("pretrain compares views of one picture, but a sample has {} pictures", prepared.views);
+    }
+    // A fold says how its network is made and fed.
+    let fold = training.fold(0)?;
+    let (saved, train) = (&fold.saved, &recipe.train);
+    let vars = VarMap::new();
+    let vb = init::seeded(&vars, sub_seed(recipe.seed, "pretrain"), DType::F32, training.device);
+    let network = Network::new(&saved.network, vb.clone())?;
+    if let Some(start) = training.start {
+        start.load(&saved.network, &vars)?;
+    }
+    let all: Vec<usize> = (0..prepared.dataset.rows().len()).collect();
+    let side = recipe.preprocess.size;
+    let assemble::Training { first, copies } = training.parts.training.get(&side).context("no such side")?;
+    let (first, copies) = (first.clone(), copies.clone());
+    let config = LoaderConfig {
+        batch_size: train.batch_size,
+        seed: sub_seed(recipe.seed, "pretrain/pictures"),
+        repeat: 2,
+        drop_last: 2 * all.len() >= train.batch_size,
+        prefetch: train.prefetch,
+        stats: saved.stats.clone(),
+        views: 1,
+    };
+    let rows: Arc<dyn Dataset> = Arc::new(Subset::new(training.pictures.clone(), all));
+    let loader = Loader::new(rows, data::Shuffled, config)
+        .with_transform(move |image, rng| first(image, rng))
+        .with_copies(move |image, rng| copies(image, rng))
+        .on(training.device, DType::F32);
+    let features = {
+        let one = loader.epoch(0).next().context("there are no pictures")??.images.narrow(0, 0, 1)?;
+        network.embed(&network.features(&one, &mut Pass::eval())?, &mut Pass::eval())?.dim(1)?
+    };
+    let siamese = Siamese::new(features, recipe.pretrain.width, recipe.pretrain.bottleneck, &vb)?;
+    let pair = Pair {
+        network,
+        siamese,
+        precision: train.precision.dtype(),
+        recompute: train.recompute,
+        spread: Mutex::default(),
+    };
+    let before = neighbours(training, saved, &pair.network)?;
+
+    let text = format!("{}\0{}", recipe.text()?, prepared.fingerprint);
+    let config = TrainConfig {
+        folder: Some(run.folder().to_path_buf()),
+        fingerprint: blake3::hash(text.as_bytes()).to_hex()[..16].to_string(),
+        patience: None,
+        snapshots: false,
+        ..assemble::train_config(recipe)
+    };
+    let decays = train.decay_norms;
+    let learns = |name: &str| (!name.starts_with("head.") && Siamese::learns(name)).then_some(1.0);
+    let params = Params::new(&vars, learns).with_decay(|_, shape| decays || shape.len() > 1);
+    let mut trainer = Trainer::new(config, &vars, params, assemble::optimizer(recipe)?, assemble::schedule(recipe)?)?;
+    trainer.resume()?;
+    let (done, epochs) = (trainer.state().step, trainer.state().epoch);
+    let keep = |s: &Scalar| s.step <= done && (s.epoch < epochs || s.name.starts_with("train/"));
+    let mut scalars = Scalars::resume(run.path("scalars.jsonl"), keep)?;
+    let batches = match train.steps_per_epoch {
+        0 => loader.batches(),
+        most => loader.batches().min(most * train.accumulate),
+    };
+    let interrupted = pipeline::listen()?;
+    let stretch =
+        training.progress.stretch("pretraining", (train.epochs * batches * train.batch_size) as u64, "images");
+    let mut trainer = trainer.with_hook(|event: &Event<'_>| -> Result<Flow, BoxError> {
+        let mut push = |step: usize, epoch: usize, name: String, value: f64| {
+            scalars.push(&Scalar { step, epoch, fold: 0, name, value })
+        };
+        match event {
+            Event::Step { epoch, step, loss: Some(loss), lr, measures } => {
+                stretch.at((step * train.batch_size * train.accumulate) as u64);
+                push(*step, *epoch, "train/loss".into(), *loss)?;
+                push(*step, *epoch, "train/lr".into(), *lr)?;
+                for (name, value) in measures.iter().flat_map(|measures| &measures.parts) {
+                    push(*step, *epoch, format!("train/{name}"), *value)?;
+                }
+                scalars.flush()?;
+            }
+            Event::Step { .. } => {}
+            Event::Epoch { epoch, step, loss, .. } => {
+                push(*step, *epoch, "epoch/loss".into(), *loss)?;
+                scalars.flush()?;
+                stretch.line(&format!("epoch {}/{}: loss {loss:.4}", epoch + 1, train.epochs));
+            }
+        }
+        Ok(if interrupted.load(Ordering::Relaxed) { Flow::Interrupt } else { Flow::Continue })
+    });
+    let steps = |epoch: usize, first: usize| {
+        let seed = sub_seed(recipe.seed, "pretrain/steps");
+        loader.epoch_from(epoch, first).take(batches - first).enumerate().map(move |(i, batch)| {
+            let key = sub_seed(seed, &format!("{epoch}/{}", first + i));
+            Ok::<_, BoxError>((batch?.images, key))
+        })
+    };
+    let outcome = trainer.fit(&pair, batches, steps, |_| Ok::<_, BoxError>(None::<Scores>))?;
+    drop(trainer);
+    scalars.flush()?;
+    if !outcome.finished {
+        bail!(
+            "interrupted; the same command with --resume goes on from the checkpoint in '{}'",
+            run.folder().display()
+        );
+    }
+    write(&vars, &run.path("weights.safetensors"))?;
+    let after = neighbours(training, saved, &pair.network)?;
+    let told = json!({
+        "run": run.folder(), "weights": run.path("weights.safetensors"), "loss": outcome.history.last().map(|last| last.loss),
+        "neighbours_before": before, "neighbours": after,
+    });
+    run.write("pretrain.json", &serde_json::to_vec_pretty(&told)?)?;
+    Ok(told)
+}
+
+/// The backbone and the pool alone: what stands behind them was for this task.
+fn write(vars: &VarMap, path: &Path) -> Result<()> {
+    let kept = train::variables(vars)
+        .into_iter()
+        .filter(|(name, _)| name.starts_with("backbone.") || name.starts_with("pool."));
+    let tensors = kept.map(|(name, var)| (name, var.as_detached_tensor())).collect();
+    Ok(Checkpoint { tensors, state: None }.write(path)?)
+}
+
+/// Accuracy on the rows that judge the first fold when the classes of their nearest training pictures are counted, each by its
+/// cosine (Wu et al. 2018): what embeddings know of classes without a head. Labels are read here alone.
+fn neighbours(training: &Training<'_>, saved: &Saved, network: &Network) -> Result<f64> {
+    let embed = |rows: &[usize]| -> Result<(Tensor, Vec<u32>)> {
+        let subset: Arc<dyn Dataset> = Arc::new(Subset::new(training.pictures.clone(), rows.to_vec()));
+        let classes = subset.rows().iter().map(|row| row.class().unwrap_or(u32::MAX)).collect();
+        let loader = predict::loader(saved, subset, training.recipe.train.batch_size, training.device)?;
+        let mut all = vec![];
+        for batch in loader.epoch(0) {
+            let mut pass = Pass::eval();
+            let rows = network.embed(&network.features(&batch?.images, &mut pass)?, &mut pass)?.to_dtype(DType::F32)?;
+            let length = rows.sqr()?.sum_keepdim(D::Minus1)?.sqrt()?;
+            all.push(rows.broadcast_div(&(length + 1e-12)?)?);
+        }
+        Ok((Tensor::cat(&all, 0)?, classes))
+    };
+    let labelled = |rows: Vec<usize>| -> Vec<usize> {
+        let all = training.prepared.dataset.rows();
+        rows.into_iter().filter(|&row| all[row].part != Part::Test && all[row].class().is_some()).collect()
+    };
+    let (learn, judge) = training.prepared.split(0);
+    let ((known, classes), (asked, truth)) = (embed(&labelled(learn))?, embed(&labelled(judge))?);
+    let count = training.prepared.classes().len();
+    let mut right = 0;
+    // In pieces: all cosines of a large data set at once need much memory.
+    for start in (0..truth.len()).step_by(256) {
+        let piece = asked.narrow(0, start, 256.min(truth.len() - start))?;
+        let cosines = piece.matmul(&known.t()?)?.to_vec2::<f32>()?;
+        for (cosines, truth) in cosines.iter().zip(&truth[start..]) {
+            let mut order: Vec<usize> = (0..cosines.len()).collect();
+            order.sort_by(|&a, &b| cosines[b].total_cmp(&cosines[a]).then(a.cmp(&b)));
+            let mut votes = vec![0.0; count];
+            order
+                .iter()
+                .take(NEIGHBOURS)
+                .for_each(|&i| votes[classes[i] as usize] += (f64::from(cosines[i]) / 0.1).exp());
+            let best = (0..count).fold(0, |best, k| if votes[k] > votes[best] { k } else { best });
+            right += usize::from(best == *truth as usize);
+        }
+    }
+    Ok(right as f64 / truth.len().max(1) as f64)
+}
