@@ -298,3 +298,18 @@ fn pretraining_makes_weights_that_a_recipe_starts_from() {
     let none = fails(pretrain("none").args(["--set", "augment.transforms=[]"]), 2);
     assert!(none.contains("give it augment.transforms"), "{none}");
 }
+
+#[test]
+fn the_airbench_recipe_runs_on_its_own_pictures() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    let sets = ["demo.images=120", "demo.test_images=24", "train.batch_size=32", "train.epochs=2", "eval.bootstrap=20"];
+    succeeds(
+        with(sconce(folder), &[]).args(["pipeline", "airbench", "--demo"]).args(sets.iter().flat_map(|s| ["--set", s])),
+    );
+    let groups = curve(&folder.join("runs/airbench"), "train/lr");
+    assert!(!groups.is_empty() && score(&folder.join("runs/airbench")) > 0.2);
+    let text = String::from_utf8(read(&folder.join("runs/airbench/scalars.jsonl"))).unwrap();
+    // Biases of norms learn faster, under the name of their group.
+    assert!(text.contains("\"train/lr/"), "{text}");
+}

@@ -37,6 +37,7 @@ pub(super) fn check(recipe: &Recipe) -> Result<()> {
         _ if !(1..=1024).contains(&train.prefetch) => wrong("train.prefetch must be in 1..=1024"),
         _ if !(train.lr > 0.0 && train.lr.is_finite()) => wrong("train.lr must be positive"),
         _ if !(0.0..=1000.0).contains(&train.backbone_lr) => wrong("train.backbone_lr must be in 0..=1000"),
+        _ if !(train.bias_lr > 0.0 && train.bias_lr <= 1000.0) => wrong("train.bias_lr must be above 0, at most 1000"),
         _ if !(train.layer_decay > 0.0 && train.layer_decay <= 1.0) => {
             wrong("train.layer_decay must be above 0 and at most 1")
         }

@@ -26,7 +26,7 @@ use models::parts::Choice;
 use models::pretrained::Report;
 use models::{Network, NetworkConfig, init};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -453,7 +453,16 @@ fn rates(network: &Network, train: &Train, freeze: usize) -> BTreeMap<String, f6
         _ => train.backbone_lr * train.layer_decay.powi((last - stage) as i32),
     };
     let named = stages.into_iter().enumerate().flat_map(|(i, (_, names))| names.into_iter().map(move |name| (name, i)));
-    named.map(|(name, stage)| (rate(stage, &name), name)).filter(|(rate, _)| *rate > 0.0).map(|(r, n)| (n, r)).collect()
+    let named: Vec<(String, usize)> = named.collect();
+    let norms: BTreeSet<String> =
+        named.iter().filter_map(|(name, _)| Some(format!("{}.bias", name.strip_suffix(".running_mean")?))).collect();
+    let bias = |name: &str| if norms.contains(name) { train.bias_lr } else { 1.0 };
+    named
+        .into_iter()
+        .map(|(name, stage)| (rate(stage, &name) * bias(&name), name))
+        .filter(|(rate, _)| *rate > 0.0)
+        .map(|(r, n)| (n, r))
+        .collect()
 }
 
 /// Predictions of a fold that was finished before.
@@ -555,16 +564,18 @@ mod tests {
         };
         let vars = VarMap::new();
         let network = Network::new(&config, init::seeded(&vars, 0, DType::F32, &Device::Cpu)).unwrap();
-        let train = Train { backbone_lr: 0.1, layer_decay: 0.5, freeze: 2, ..Default::default() };
+        let train = Train { backbone_lr: 0.1, layer_decay: 0.5, freeze: 2, bias_lr: 4.0, ..Default::default() };
         let rates = rates(&network, &train, train.freeze);
         for name in vars.data().lock().unwrap().keys() {
             let part = name.strip_prefix("backbone.").unwrap_or(name).split('.').next().unwrap();
+            let norm = ["bn1.bias", "bn2.bias", "norm.bias"].iter().any(|end| name.ends_with(end));
             let want = match part {
                 "conv1" | "bn1" | "layer1" => None,
                 "layer2" => Some(0.1 * 0.25),
                 "layer3" => Some(0.1 * 0.5),
                 _ => Some(1.0),
             };
+            let want = want.map(|rate: f64| if norm { 4.0 * rate } else { rate });
             assert_eq!(rates.get(name).copied(), want, "{name}");
         }
         let behind = ["pool.p", "head.weight"];

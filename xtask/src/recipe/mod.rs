@@ -22,6 +22,7 @@ use std::path::Path;
 
 /// The recipes that come with the program, by name.
 pub const BUNDLED: &[(&str, &str)] = &[
+    ("airbench", include_str!("../../recipes/airbench.toml")),
     ("default", include_str!("../../recipes/default.toml")),
     ("demo", include_str!("../../recipes/demo.toml")),
     ("features", include_str!("../../recipes/features.toml")),

@@ -35,6 +35,8 @@ pub struct Train {
     /// Factor of the learning rate from each of the network's stages to the one before it, above 0 and at most 1; 1 trains them
     /// alike.
     pub layer_decay: f64,
+    /// Factor of the learning rate for the biases of batch norms (64 in airbench).
+    pub bias_lr: f64,
     /// Stages of the backbone, from the input on, that stay as they are.
     pub freeze: usize,
     /// Epochs after which one more of the other stages begins to learn, the last one first, while the head learns from the start
@@ -132,6 +134,7 @@ impl Default for Train {
             lr_scaling: LrScaling::Linear,
             backbone_lr: 1.0,
             layer_decay: 1.0,
+            bias_lr: 1.0,
             freeze: 0,
             unfreeze: 0,
             aux_weight: 0.4,
