@@ -25,6 +25,8 @@ pub enum Command {
     SelfTrain(RunArgs),
     /// Learning without labels, from two views of each picture: weights for model.pretrained
     Pretrain(RunArgs),
+    /// Speed and memory of growing batches, and the size from which on larger ones are no faster
+    BatchFind(BatchFindArgs),
     /// Learning-rate range test: rates to begin with, from a short training that is thrown away
     LrFind(LrFindArgs),
     /// Training alone: folds, weights, out-of-fold predictions, scores
@@ -163,6 +165,16 @@ pub struct AugmentArgs {
     /// Epochs beside the picture as evaluation sees it
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub columns: u16,
+}
+
+/// Arguments of `batch-find`.
+#[derive(Debug, Args)]
+pub struct BatchFindArgs {
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
+    /// The largest batch to try
+    #[arg(long, value_name = "B", default_value_t = 1024, value_parser = clap::value_parser!(u16).range(8..))]
+    pub most: u16,
 }
 
 /// Arguments of `lr-find`.

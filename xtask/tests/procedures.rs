@@ -313,3 +313,24 @@ fn the_airbench_recipe_runs_on_its_own_pictures() {
     // Biases of norms learn faster, under the name of their group.
     assert!(text.contains("\"train/lr/"), "{text}");
 }
+
+#[test]
+fn batches_grow_until_there_are_no_more_pictures() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    let find = |most: &str| {
+        let mut command = sconce(folder);
+        command.args(["batch-find", "demo", "--most", most, "--json"]);
+        with(command, SMALL)
+    };
+    let told = said(&succeeds(&mut find("1024")));
+    let sizes: Vec<u64> = told["sizes"].as_array().unwrap().iter().map(|row| row["batch"].as_u64().unwrap()).collect();
+    assert!(sizes.len() >= 3 && sizes.windows(2).all(|pair| pair[1] == 2 * pair[0]), "{told}");
+    assert!(
+        told["ended"].as_str().unwrap().contains("no more pictures")
+            && sizes.contains(&told["batch"].as_u64().unwrap())
+    );
+    assert!(told["sizes"].as_array().unwrap().iter().all(|row| row["images_per_s"].as_f64().unwrap() > 0.0));
+    assert_eq!(said(&succeeds(&mut find("16")))["sizes"].as_array().unwrap().len(), 2);
+    assert_eq!(fs::read_dir(folder).unwrap().count(), 0);
+}

@@ -1,6 +1,7 @@
 //! One command a file.
 
 mod augment;
+mod batch_find;
 mod bench;
 mod compare;
 mod doctor;
@@ -26,6 +27,7 @@ pub fn run(command: Command) -> Result<()> {
         Command::Train(args) => pipeline::run(&args, Extent::Training),
         Command::SelfTrain(args) => self_train::run(&args),
         Command::Pretrain(args) => pretrain::run(&args),
+        Command::BatchFind(args) => batch_find::run(&args),
         Command::LrFind(args) => lr_find::run(&args),
         Command::Eda(args) => eda::run(&args),
         Command::Augment(args) => augment::run(&args),

@@ -6,6 +6,8 @@ mod shown;
 mod stages;
 mod verdict;
 
+pub use host::Host;
+
 use crate::assemble::Parts;
 use crate::fold::Training;
 use crate::pipeline::aside;
@@ -14,7 +16,6 @@ use crate::recipe::Recipe;
 use crate::times::Times;
 use anyhow::Result;
 use candle_core::Device;
-use host::Host;
 use stages::Pictures;
 use std::sync::Arc;
 use verdict::{Measured, Verdict};
