@@ -8,6 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use candle_core::{DType, Device, Tensor};
 use losses::Loss;
 use serde_json::{Map, Value, json};
+use std::path::Path;
 
 /// What a loss reads.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -94,6 +95,9 @@ pub(super) fn check(recipe: &Recipe, params: &Value, head: &Spec) -> Result<()> 
             "nobody listens to the teacher; set loss.name = \"distillation\" or loss.similarity, or leave loss.teacher away"
         );
     }
+    if let Some(run) = recipe.loss.teacher.as_ref().filter(|run| !Path::new(run).join("metrics.json").is_file()) {
+        bail!("teacher: '{run}' is no finished run");
+    }
     if train.features && (recipe.loss.teacher.is_some() || !recipe.loss.embedding.is_empty()) {
         bail!("train.features leave nothing to compare embeddings for; leave loss.teacher and loss.embedding away");
     }
@@ -120,6 +124,12 @@ fn is_softmax(name: &str, params: &Value) -> Result<bool> {
     let of = |loss: &dyn Loss| -> Result<Vec<f64>> { Ok(loss.probabilities(&logits)?.flatten_all()?.to_vec1()?) };
     let (ours, theirs) = (of(&*losses::build(name, params.clone())?)?, of(&losses::CrossEntropy::default())?);
     Ok(ours.iter().zip(theirs).all(|(a, b)| (a - b).abs() < 1e-9))
+}
+
+/// How many numbers the head of a network says that is trained with the recipe's loss, as far as the head does not decide it.
+pub fn outputs(recipe: &Recipe, classes: usize) -> usize {
+    // The head `coral` leaves one out by itself.
+    if recipe.loss.name == "corn" { classes.saturating_sub(1).max(1) } else { classes }
 }
 
 /// Every default of `loss.embedding` written out; `weight` stays beside them.

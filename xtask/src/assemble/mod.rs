@@ -4,7 +4,7 @@ mod check;
 mod loss;
 
 pub use check::{channels, check_auxiliary, check_stats, views};
-pub use loss::criterion;
+pub use loss::{criterion, outputs};
 
 use crate::pretrained;
 use crate::recipe::{NamedStats, Precision, Preprocess, Recipe, Snapshots, Spec, StatsChoice, Train, table};

@@ -111,7 +111,7 @@ impl Training<'_> {
         let network = NetworkConfig {
             model: recipe.model.name.clone(),
             params: Value::Object(recipe.model.params.clone()),
-            classes: prepared.classes().len(),
+            classes: assemble::outputs(recipe, prepared.classes().len()),
             channels: prepared.report.mean.len(),
             pool: recipe.model.pool.part(),
             views: prepared.views,

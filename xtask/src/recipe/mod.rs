@@ -58,8 +58,15 @@ impl Spec {
 /// The keys of an object that have a value: TOML has no null.
 pub fn table(object: Value) -> Map<String, Value> {
     let Value::Object(object) = object else { return Map::new() };
-    let nested = |value| if let Value::Object(_) = value { Value::Object(table(value)) } else { value };
-    object.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key, nested(value))).collect()
+    object.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key, without_nulls(value))).collect()
+}
+
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(_) => Value::Object(table(value)),
+        Value::Array(values) => Value::Array(values.into_iter().map(without_nulls).collect()),
+        plain => plain,
+    }
 }
 
 impl<'de> Deserialize<'de> for Spec {
