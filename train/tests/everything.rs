@@ -146,7 +146,7 @@ fn a_run_with_everything_resumes_bit_by_bit() {
         let folder = tempfile::tempdir().unwrap();
         Net::new().run(folder.path(), Some(interrupt));
         let again = Net::new();
-        again.run(folder.path(), None);
+        assert_eq!(again.run(folder.path(), None).last(), seen.last(), "interrupted at step {interrupt}");
         for file in ["weights.safetensors", "last.safetensors", "state.json"] {
             let read = |folder: &tempfile::TempDir| std::fs::read(folder.path().join(file)).unwrap();
             assert!(read(&folder) == read(&whole), "{file} after an interrupt at step {interrupt}");

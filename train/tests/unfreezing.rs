@@ -17,7 +17,11 @@ fn sines(phase: f64, scale: f64) -> Tensor {
 }
 
 /// A body that learns from the third of four epochs on, and a head.
-struct Net(VarMap);
+struct Net {
+    vars: VarMap,
+    /// A step whose loss is no number.
+    spoilt: Option<usize>,
+}
 
 impl Net {
     fn new() -> Self {
@@ -25,11 +29,11 @@ impl Net {
         for (name, phase) in [("body.weight", 0.0), ("head.weight", 1.0)] {
             vars.data().lock().unwrap().insert(name.into(), Var::from_tensor(&sines(phase, 0.6)).unwrap());
         }
-        Self(vars)
+        Self { vars, spoilt: None }
     }
 
     fn flat(&self) -> Vec<f64> {
-        variables(&self.0).values().flat_map(|v| v.to_vec1::<f64>().unwrap()).collect()
+        variables(&self.vars).values().flat_map(|v| v.to_vec1::<f64>().unwrap()).collect()
     }
 
     /// The weights after each epoch of this run; interrupted after so many steps, if at all.
@@ -43,10 +47,10 @@ impl Net {
             ..TrainConfig::default()
         };
         let params =
-            Params::new(&self.0, |_| Some(1.0)).with_start(|name| if name.starts_with("body") { 2 } else { 0 });
+            Params::new(&self.vars, |_| Some(1.0)).with_start(|name| if name.starts_with("body") { 2 } else { 0 });
         let adamw = optim::build("adamw", json!({})).unwrap();
         let constant = schedule::build("constant", json!({})).unwrap();
-        let all = variables(&self.0);
+        let all = variables(&self.vars);
         let (body, head) = (all["body.weight"].clone(), all["head.weight"].clone());
         // Before it learns, the graph does not even reach the body.
         let forward = |step: &usize, _| {
@@ -54,9 +58,13 @@ impl Net {
             (sines(0.3 * *step as f64, 1.0) * body)?.tanh()? * head.as_tensor()
         };
         let target = |step: usize| sines(0.5 * step as f64 + 1.0, 0.8);
-        let task = supervised(forward, |y: &Tensor, step: &usize| (y - target(*step))?.sqr()?.mean_all());
+        let criterion = |y: &Tensor, step: &usize| {
+            let loss = (y - target(*step))?.sqr()?.mean_all()?;
+            if Some(*step) == self.spoilt { loss * f64::NAN } else { Ok(loss) }
+        };
+        let task = supervised(forward, criterion);
         let norms = RefCell::new(vec![]);
-        let mut trainer = Trainer::new(config, &self.0, params, adamw, constant).unwrap().with_hook(
+        let mut trainer = Trainer::new(config, &self.vars, params, adamw, constant).unwrap().with_hook(
             |event: &Event<'_>| -> Result<Flow, BoxError> {
                 let Event::Step { step, measures, .. } = event else { return Ok(Flow::Continue) };
                 norms.borrow_mut().extend(measures.map(|m| (*step, m.weight_norm)));
@@ -71,11 +79,16 @@ impl Net {
             Ok(Some(Scores::of("epoch", epoch as f64)))
         };
         trainer.fit(&task, BATCHES, batches, validate).unwrap();
-        let of_head = |w: &[f64]| w[3..].iter().map(|v| v * v).sum::<f64>().sqrt();
-        if seen.borrow().len() == 4
-            && let Some((_, norm)) = norms.borrow().iter().find(|(step, _)| *step == BATCHES)
+        let norm_of = |w: &[f64]| w.iter().map(|v| v * v).sum::<f64>().sqrt();
+        let at = |step: usize| norms.borrow().iter().find(|(s, _)| *s == step).map_or(0.0, |(_, norm)| *norm);
+        if let [first, second, ..] = &seen.borrow()[..]
+            && interrupt.is_none()
+            && norms.borrow().len() == 4 * BATCHES
         {
-            assert!((norm - of_head(&seen.borrow()[0])).abs() < 1e-9, "what does not learn is in no norm");
+            assert!((at(BATCHES) - norm_of(&first[3..])).abs() < 1e-9, "what does not learn is in no norm");
+            // A step without a loss leads back to where the body began to learn, not to before.
+            let back = (at(2 * BATCHES + 1) - norm_of(second)).abs() < 1e-9;
+            assert_eq!(back, self.spoilt == Some(2 * BATCHES));
         }
         drop(trainer);
         seen.into_inner()
@@ -113,11 +126,17 @@ fn runs_resume_across_unfreezing() {
 }
 
 #[test]
+fn a_return_does_not_cross_unfreezing() {
+    let net = Net { spoilt: Some(2 * BATCHES), ..Net::new() };
+    assert_eq!(net.run(None, 1000, None).len(), 4);
+}
+
+#[test]
 fn something_must_learn_from_the_beginning() {
     let net = Net::new();
-    let params = Params::new(&net.0, |_| Some(1.0)).with_start(|_| 1);
+    let params = Params::new(&net.vars, |_| Some(1.0)).with_start(|_| 1);
     let adamw = optim::build("adamw", json!({})).unwrap();
     let constant = schedule::build("constant", json!({})).unwrap();
-    let error = Trainer::new(TrainConfig::default(), &net.0, params, adamw, constant).err().unwrap();
+    let error = Trainer::new(TrainConfig::default(), &net.vars, params, adamw, constant).err().unwrap();
     assert!(error.to_string().contains("no parameter learns in epoch 0"), "{error}");
 }
