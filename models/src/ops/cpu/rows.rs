@@ -3,10 +3,11 @@
 //! Kernels compute on plain numbers in scratch memory. A [`Source`] fills it from values that were *described*, not
 //! computed (a norm with its activation, the gradient of a norm), and a [`Sink`] carries results home: adds a bias, masks a
 //! gradient, sums what a norm needs. Both work on a few pixels at a time while these are in cache, so that norms,
-//! activations and their gradients cost no pass over memory of their own.
+//! activations and their gradients cost no pass over memory of their own. Each is a function of its own ([`Simd::call`]): with all
+//! its curves inside of every kernel, the kernels would be three times as long, and as long in compiling.
 
 use super::act::{Curve, curve, slope};
-use super::simd::Simd;
+use super::simd::{Simd, Work};
 
 /// Pixels that are handled together: enough to keep a channel's constants in registers, few enough to read memory in order.
 const GROUP: usize = 8;
@@ -127,17 +128,38 @@ impl<'a> Source<'a> {
         &self,
         s: S,
         all: usize,
-        (from, channels): (usize, usize),
+        channels: (usize, usize),
         at: usize,
         count: usize,
         sample: usize,
         out: &mut [f32],
         layout: Layout,
     ) {
+        s.call(Fill { source: *self, all, channels, at, count, sample, out, layout });
+    }
+}
+
+/// [`Source::fill`].
+struct Fill<'a, 'b> {
+    source: Source<'a>,
+    all: usize,
+    channels: (usize, usize),
+    at: usize,
+    count: usize,
+    sample: usize,
+    out: &'b mut [f32],
+    layout: Layout,
+}
+
+impl Work for Fill<'_, '_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { source, all, channels: (from, channels), at, count, sample, out, layout } = self;
         let wide = |n: usize| if layout.padded { S::LANES } else { n };
         let place = |c: usize| c / S::LANES * layout.vector;
-        match *self {
-            Self::Dense(x) => sweep::<S>(
+        match source {
+            Source::Dense(x) => sweep::<S>(
                 channels,
                 count,
                 #[inline(always)]
@@ -149,7 +171,7 @@ impl<'a> Source<'a> {
                     }
                 },
             ),
-            Self::Described { x, scale, shift, f, gate } => by_curve!(
+            Source::Described { x, scale, shift, f, gate } => by_curve!(
                 f,
                 F,
                 sweep::<S>(
@@ -175,7 +197,7 @@ impl<'a> Source<'a> {
                     },
                 )
             ),
-            Self::Normed { t, y, abc } => sweep::<S>(
+            Source::Normed { t, y, abc } => sweep::<S>(
                 channels,
                 count,
                 #[inline(always)]
@@ -235,26 +257,50 @@ impl Sink<'_> {
         }
     }
 
-    /// Takes `count` pixels of channels `first_channel..first_channel + channels` of `all` from `from` to `to`, where pixels lie
-    /// `step` numbers apart. Pixel `p` is pixel `at + p · every` of the map. Channels come in ascending order.
+    /// Takes `count` pixels of channels `start..start + channels` of `all` from `from` to `to`, where pixels lie `step` numbers
+    /// apart. Pixel `p` is pixel `at + p · every` of the map. Channels come in ascending order.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn drain<S: Simd>(
         &self,
         s: S,
         all: usize,
-        (start, channels): (usize, usize),
+        channels: (usize, usize),
         from: &[f32],
         layout: Layout,
         count: usize,
         to: &mut [f32],
         step: usize,
-        (at, every): (usize, usize),
+        at: (usize, usize),
         sums: &mut Sums,
     ) {
+        s.call(Drain { sink: *self, all, channels, from, layout, count, to, step, at, sums });
+    }
+}
+
+/// [`Sink::drain`].
+struct Drain<'a, 'b> {
+    sink: Sink<'a>,
+    all: usize,
+    channels: (usize, usize),
+    from: &'b [f32],
+    layout: Layout,
+    count: usize,
+    to: &'b mut [f32],
+    step: usize,
+    at: (usize, usize),
+    sums: &'b mut Sums,
+}
+
+impl Work for Drain<'_, '_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { sink, all, channels: (start, channels), from, layout, count, to, step, at: (at, every), sums } =
+            self;
         let place = |c: usize| c / S::LANES * layout.vector;
-        match *self {
-            Self::Store => sweep::<S>(
+        match sink {
+            Sink::Store => sweep::<S>(
                 channels,
                 count,
                 #[inline(always)]
@@ -265,7 +311,7 @@ impl Sink<'_> {
                     }
                 },
             ),
-            Self::Add => sweep::<S>(
+            Sink::Add => sweep::<S>(
                 channels,
                 count,
                 #[inline(always)]
@@ -278,7 +324,7 @@ impl Sink<'_> {
                     }
                 },
             ),
-            Self::Moments => {
+            Sink::Moments => {
                 if start >= sums.begun && count > 0 {
                     for c in 0..channels {
                         sums.origin[start + c] = from[place(c) + c % S::LANES];
@@ -308,7 +354,7 @@ impl Sink<'_> {
                     },
                 );
             }
-            Self::Mask { x, scale, shift, mean, f } => by_curve!(
+            Sink::Mask { x, scale, shift, mean, f } => by_curve!(
                 f,
                 F,
                 sweep::<S>(

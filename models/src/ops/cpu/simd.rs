@@ -57,6 +57,10 @@ pub(crate) trait Simd: Copy {
     /// Asks for the cache line at `p` ahead of its use; any address will do.
     fn prefetch(self, p: *const f32);
 
+    /// Runs `work` with these vectors in a function of its own: what many kernels do is then compiled once for a kind of vectors,
+    /// not once more in each of them.
+    fn call<W: Work>(self, work: W) -> W::Out;
+
     /// `n` numbers from the front of `x` (at most a vector).
     #[inline(always)]
     fn read(self, x: &[f32], n: usize) -> Self::V {
@@ -265,7 +269,7 @@ fn with<W: Work>(kind: Vectors, work: W) -> W::Out {
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
         Vectors::Avx2 => unsafe { x86::with_avx2(work) },
-        _ => work.run(Portable(())),
+        _ => with_portable(work),
     }
 }
 
@@ -282,11 +286,22 @@ fn each(a: [f32; 8], b: [f32; 8], f: impl Fn(f32, f32) -> f32) -> [f32; 8] {
     out
 }
 
+/// Work on portable vectors in a function of its own.
+#[inline(never)]
+fn with_portable<W: Work>(work: W) -> W::Out {
+    work.run(Portable(()))
+}
+
 impl Simd for Portable {
     type V = [f32; 8];
     type M = [bool; 8];
     const LANES: usize = 8;
     const REGISTERS: usize = if cfg!(target_arch = "aarch64") { 16 } else { 8 };
+
+    #[inline(always)]
+    fn call<W: Work>(self, work: W) -> W::Out {
+        with_portable(work)
+    }
 
     #[inline(always)]
     fn splat(self, x: f32) -> Self::V {
@@ -390,6 +405,7 @@ mod x86 {
     /// # Safety
     /// The machine has these features.
     #[target_feature(enable = "avx2,fma,avx512f,avx512vl,avx512dq,avx512bw")]
+    #[inline(never)]
     pub(super) unsafe fn with_avx512<W: Work>(work: W) -> W::Out {
         work.run(Avx512(()))
     }
@@ -397,6 +413,7 @@ mod x86 {
     /// # Safety
     /// The machine has these features.
     #[target_feature(enable = "avx2,fma")]
+    #[inline(never)]
     pub(super) unsafe fn with_avx2<W: Work>(work: W) -> W::Out {
         work.run(Avx2(()))
     }
@@ -425,6 +442,12 @@ mod x86 {
         type M = __mmask16;
         const LANES: usize = 16;
         const REGISTERS: usize = 32;
+
+        #[inline(always)]
+        fn call<W: Work>(self, work: W) -> W::Out {
+            // SAFETY: `self` proves that the machine has the instructions.
+            unsafe { with_avx512(work) }
+        }
 
         one! {
             add(a, b) = _mm512_add_ps(a, b);
@@ -533,6 +556,12 @@ mod x86 {
         type M = __m256;
         const LANES: usize = 8;
         const REGISTERS: usize = 16;
+
+        #[inline(always)]
+        fn call<W: Work>(self, work: W) -> W::Out {
+            // SAFETY: `self` proves that the machine has the instructions.
+            unsafe { with_avx2(work) }
+        }
 
         one! {
             add(a, b) = _mm256_add_ps(a, b);
