@@ -1,5 +1,7 @@
 //! Adafactor with a learning rate from outside, as timm's.
 
+use super::factored::{Change, Factors, Matrices};
+use super::fused;
 use super::memory::Memory;
 use super::rule::{Number, Rule, apply, squares};
 use super::{Optimizer, Pace, State};
@@ -100,17 +102,59 @@ impl Adafactor {
         }
     }
 
-    /// The second moment as a product; `keep` of what was.
-    fn product(&mut self, param: &Param, g: &Tensor, keep: f64, (a, b): (usize, usize)) -> candle_core::Result<Tensor> {
-        let square = (g.sqr()? + self.eps)?;
-        let (row, column) = (square.mean(b)?, square.mean(a)?);
+    /// The running means over columns and over rows; `keep` of what was.
+    fn means(&mut self, param: &Param, new: [Tensor; 2], keep: f64) -> candle_core::Result<[Tensor; 2]> {
+        let [row, column] = new;
         let rows = self.memory.slot_or(param, "row", || row.zeros_like())?;
         let columns = self.memory.slot_or(param, "column", || column.zeros_like())?;
         apply(&Blend(keep), [&rows], [&row.contiguous()?])?;
         apply(&Blend(keep), [&columns], [&column.contiguous()?])?;
-        let row = rows.as_detached_tensor();
+        Ok([rows.as_detached_tensor(), columns.as_detached_tensor()])
+    }
+
+    /// The second moment as a product; `keep` of what was.
+    fn product(&mut self, param: &Param, g: &Tensor, keep: f64, (a, b): (usize, usize)) -> candle_core::Result<Tensor> {
+        let square = (g.sqr()? + self.eps)?;
+        let [row, column] = self.means(param, [square.mean(b)?, square.mean(a)?], keep)?;
         let row = row.broadcast_div(&row.mean_keepdim(a)?)?.unsqueeze(b)?;
-        row.broadcast_mul(&columns.as_detached_tensor().unsqueeze(a)?)
+        row.broadcast_mul(&column.unsqueeze(a)?)
+    }
+
+    /// A step with a product as second moment that makes no tensors of the parameter's size.
+    fn step_in_place(
+        &mut self,
+        param: &Param,
+        g: &Tensor,
+        keep: f64,
+        (a, b): (usize, usize),
+        pace: Pace,
+    ) -> candle_core::Result<()> {
+        let matrices = Matrices::new(param.var.dims(), a);
+        let without = |i: usize| [&param.var.dims()[..i], &param.var.dims()[i + 1..]].concat();
+        let new = matrices.means(g, self.eps)?;
+        let new = [(new.rows, without(b)), (new.columns, without(a))];
+        let [row, column] = new.map(|(values, dims)| Tensor::from_vec(values, dims, param.var.device()));
+        let [row, column] = self.means(param, [row?, column?], keep)?;
+        let flat = |t: Tensor| t.flatten_all()?.to_vec1::<f32>();
+        let factors = matrices.factors(&Factors { rows: flat(row)?, columns: flat(column)? });
+        let update = self.update(param, matrices.squares(g, &factors)?, pace);
+        let mut written = vec![param.var.as_detached_tensor()];
+        if self.beta1 != 0.0 {
+            written.push(self.memory.slot(param, "m")?.as_detached_tensor());
+        }
+        let Update { keep, rate, beta1 } = update;
+        matrices.step(&written, g, &factors, Change { keep: keep as f32, rate: rate as f32, beta1: beta1 as f32 })
+    }
+
+    /// What becomes of a parameter whose step has so large a sum of squares.
+    fn update(&self, param: &Param, squares: f64, pace: Pace) -> Update {
+        let spread = (squares / param.var.elem_count().max(1) as f64).sqrt();
+        let lr = pace.lr(param);
+        Update {
+            keep: 1.0 - lr * pace.decay(param, self.weight_decay),
+            rate: lr / (spread / self.clip).max(1.0),
+            beta1: self.beta1 * pace.momentum,
+        }
     }
 }
 
@@ -119,6 +163,10 @@ impl Optimizer for Adafactor {
         let keep = 1.0 - f64::from(self.memory.begin()).powf(-self.decay_rate);
         for (param, g) in params.0.iter().zip(&gradients.0) {
             let (v, sum) = match self.factors(param.var.dims()) {
+                Some(dims) if g.elem_count() > 0 && fused::fits([&param.var.as_detached_tensor(), g].into_iter()) => {
+                    self.step_in_place(param, g, keep, dims, pace)?;
+                    continue;
+                }
                 Some(dims) => {
                     let v = self.product(param, g, keep, dims)?;
                     let sum = squares(&(g / v.sqrt()?)?)?;
@@ -130,11 +178,7 @@ impl Optimizer for Adafactor {
                     (v.as_detached_tensor(), sum)
                 }
             };
-            let spread = (sum / param.var.elem_count().max(1) as f64).sqrt();
-            let lr = pace.lr(param);
-            let rate = lr / (spread / self.clip).max(1.0);
-            let beta1 = self.beta1 * pace.momentum;
-            let update = Update { keep: 1.0 - lr * pace.decay(param, self.weight_decay), rate, beta1 };
+            let update = self.update(param, sum, pace);
             if self.beta1 == 0.0 {
                 apply(&update, [&param.var], [g, &v])?;
             } else {

@@ -46,6 +46,21 @@ pub(crate) fn apply<const W: usize, const R: usize, const S: usize>(
     Ok(sums)
 }
 
+/// `f` on the numbers of all of `written`, in place, and of `read`.
+pub(crate) fn with(
+    written: &[Tensor],
+    read: &Tensor,
+    mut f: impl FnMut(Vec<&mut [f32]>, &[f32]) -> Result<()>,
+) -> Result<()> {
+    let (storage, layout) = read.storage_and_layout();
+    match (&*storage, layout.contiguous_offsets()) {
+        (Storage::Cpu(CpuStorage::F32(v)), Some((start, end))) => {
+            edit(written, Vec::with_capacity(written.len()), &mut |held| f(held, &v[start..end]))
+        }
+        _ => refuse(),
+    }
+}
+
 fn refuse<T>() -> Result<T> {
     bail!("an update in place needs contiguous F32 tensors on the CPU")
 }

@@ -5,6 +5,7 @@ mod adafactor;
 mod adam;
 mod adamw;
 mod asam;
+mod factored;
 mod fused;
 mod inner;
 mod lamb;

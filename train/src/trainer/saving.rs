@@ -13,7 +13,7 @@ impl Trainer<'_> {
     /// Goes back to the checkpoint in the folder, if there is one: the next [`Trainer::fit`] goes on from it, bit by bit.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] when it is broken, or made by another model or configuration.
+    /// [`Error::Checkpoint`](crate::Error::Checkpoint) when it is broken, or made by another model or configuration.
     pub fn resume(&mut self) -> Result<bool> {
         let Some(folder) = self.config.folder.clone() else { return Ok(false) };
         let path = folder.join("last.safetensors");
