@@ -52,6 +52,7 @@ pub(super) fn check(recipe: &Recipe) -> Result<()> {
         _ if train.swa > 0.0 && train.ema > 0.0 => {
             wrong("train.swa and train.ema both average the weights; set one of them to 0")
         }
+        _ if !(0.0..=1.0).contains(&train.warmup_from) => wrong("train.warmup_from must be in 0..=1"),
         _ if !finite(train.warmup) => wrong("train.warmup must be at least 0 epochs"),
         _ if ![train.clip_norm, train.clip_value, train.clip_unit, train.l1].into_iter().all(finite) => {
             wrong("train.clip_norm, clip_value, clip_unit and l1 must be at least 0")

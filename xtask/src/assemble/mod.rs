@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use train::TrainConfig;
-use train::schedule::{Schedule, Together, Warmup};
+use train::schedule::{GradualWarmup, Schedule, Together, Warmup};
 
 /// A picture transform that many threads share.
 pub type Shared = Arc<dyn Fn(data::Image, &mut rand_chacha::ChaCha8Rng) -> data::Image + Send + Sync>;
@@ -231,10 +231,14 @@ pub fn optimizer(recipe: &Recipe) -> Result<Box<dyn train::optim::Optimizer>> {
 pub fn schedule(recipe: &Recipe) -> Result<Box<dyn Schedule>> {
     let build = |spec: &Spec, at: &str| train::schedule::build(&spec.name, spec.value()).at(recipe, at);
     let other = |spec: &Option<Spec>, at: &str| spec.as_ref().map(|spec| build(spec, at)).transpose();
-    let Train { schedule, momentum_schedule, decay_schedule, warmup, .. } = &recipe.train;
+    let Train { schedule, momentum_schedule, decay_schedule, warmup, warmup_from, .. } = &recipe.train;
     let (momentum, decay) =
         (other(momentum_schedule, "train.momentum_schedule")?, other(decay_schedule, "train.decay_schedule")?);
-    let lr = Box::new(Warmup { epochs: *warmup, then: build(schedule, "train.schedule")? });
+    let (epochs, then) = (*warmup, build(schedule, "train.schedule")?);
+    let lr: Box<dyn Schedule> = match *warmup_from {
+        0.0 => Box::new(Warmup { epochs, then }),
+        from => Box::new(GradualWarmup { from, epochs, then }),
+    };
     Ok(Box::new(Together { lr, momentum, decay }))
 }
 

@@ -55,6 +55,8 @@ pub struct Train {
     pub schedule: Spec,
     /// Epochs of linear warm-up.
     pub warmup: f64,
+    /// The factor that it begins with, 0..=1; 0: the first of its steps counts as one of them, the last one has all of the rate.
+    pub warmup_from: f64,
     /// Another schedule for the factor of the optimizer's momentum.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub momentum_schedule: Option<Spec>,
@@ -143,6 +145,7 @@ impl Default for Train {
             optimizer: Spec::new("sgd"),
             schedule: Spec::new("cosine"),
             warmup: 1.0,
+            warmup_from: 0.0,
             momentum_schedule: None,
             decay_schedule: None,
             dropout_schedule: None,
