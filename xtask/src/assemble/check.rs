@@ -82,7 +82,7 @@ pub(super) fn check(recipe: &Recipe) -> Result<()> {
     }
 }
 
-/// Whether the schedule has cycles where weights are kept at their ends.
+/// Whether the schedule has several cycles where weights are kept at their ends.
 pub(super) fn check_cycles(recipe: &Recipe) -> Result<()> {
     const STEPS: usize = 100;
     if recipe.train.snapshots == Snapshots::None {
@@ -91,10 +91,10 @@ pub(super) fn check_cycles(recipe: &Recipe) -> Result<()> {
     let (schedule, epochs) = (super::schedule(recipe)?, recipe.train.epochs);
     let ends =
         |step| schedule.ends_cycle(train::Progress { epoch: step / STEPS, step, steps_per_epoch: STEPS, epochs });
-    if (0..epochs * STEPS).any(ends) {
+    if (0..epochs * STEPS).filter(|step| ends(*step)).count() > 1 {
         return Ok(());
     }
-    let why = "train.snapshots are of the ends of cycles, which train.schedule has none of within train.epochs; take \
+    let why = "train.snapshots are of the ends of several cycles, which train.schedule has not within train.epochs; take \
                \"warm_restarts\" or \"cyclic\"";
     Err(anyhow!(why)).context(Usage::recipe(&recipe.name))
 }
