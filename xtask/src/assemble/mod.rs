@@ -326,4 +326,85 @@ mod tests {
         let (recipe, fit) = fits("['flip']");
         assert_eq!(fit, evaluation_steps(&recipe)[0]);
     }
+
+    #[test]
+    fn every_key_of_training_arrives() {
+        let sets = [
+            "train.epochs=7",
+            "train.lr=0.2",
+            "train.lr_batch=16",
+            "train.accumulate=3",
+            "train.centralize=true",
+            "train.clip_unit=0.01",
+            "train.clip_unit_except=['head.', 'pool.']",
+            "train.clip_value=0.5",
+            "train.clip_norm=2",
+            "train.l1=1e-4",
+            "train.ema=0.99",
+            "train.ema_rise=none",
+            "train.guard=50",
+            "train.spike=3",
+            "train.patience=4",
+            "train.precision=f16",
+            "train.loss_scale=1024",
+            "train.save_every=9",
+            "train.log_every=8",
+            "train.snapshots=soup",
+            "train.schedule={name='warm_restarts', first=2}",
+            "train.warmup=1",
+            "train.warmup_from=0.25",
+            "train.momentum_schedule={name='linear', from=0.5, to=1}",
+            "train.decay_schedule={name='constant'}",
+        ];
+        let mut recipe = Recipe::load("default", &sets.map(String::from)).unwrap();
+        parts(&mut recipe).unwrap();
+        let TrainConfig {
+            epochs,
+            lr,
+            accumulate,
+            centralize,
+            clip_unit,
+            clip_unit_except,
+            clip_value,
+            clip_norm,
+            l1,
+            ..
+        } = train_config(&recipe);
+        assert_eq!((epochs, lr, accumulate, centralize), (7, 0.2 * 32.0 * 3.0 / 16.0, 3, true));
+        assert_eq!((clip_unit, clip_value, clip_norm, l1), (Some(0.01), Some(0.5), Some(2.0), Some(1e-4)));
+        assert_eq!(clip_unit_except, ["head.", "pool."]);
+        let TrainConfig {
+            ema,
+            ema_rise,
+            swa,
+            snapshots,
+            guard,
+            spike,
+            patience,
+            loss_scale,
+            save_every,
+            log_every,
+            ..
+        } = train_config(&recipe);
+        assert_eq!((ema, ema_rise, swa, snapshots), (Some(0.99), train::Rise::None, None, true));
+        assert_eq!((guard, spike, patience, loss_scale), (50, Some(3.0), Some(4), Some(1024.0)));
+        assert_eq!((save_every, log_every), (9, 8));
+        let schedule = schedule(&recipe).unwrap();
+        let at = |step| train::Progress { epoch: step / 10, step, steps_per_epoch: 10, epochs: 7 };
+        assert_eq!(
+            (schedule.factor(at(0), &[]), schedule.momentum(at(0), &[]), schedule.momentum(at(35), &[])),
+            (0.25, 0.5, 0.75)
+        );
+        assert!(schedule.ends_cycle(at(19)));
+        // None of these is on by itself.
+        let plain = train_config(&Recipe::default());
+        assert_eq!(
+            (plain.clip_unit, plain.clip_value, plain.clip_norm, plain.l1, plain.ema),
+            (None, None, None, None, None)
+        );
+        assert_eq!(
+            (plain.swa, plain.spike, plain.loss_scale, plain.snapshots, plain.guard),
+            (None, None, None, false, 0)
+        );
+    }
 }
