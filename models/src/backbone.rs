@@ -91,6 +91,10 @@ pub trait Family: Serialize + DeserializeOwned {
     const HEAD: &'static str;
     /// Whether the head is a convolution of one pixel there, with a weight `[K, F, 1, 1]`.
     const HEAD_CONVOLVES: bool = false;
+    /// The same of preset `name`, where presets come from different libraries.
+    fn head(_name: &str) -> &'static str {
+        Self::HEAD
+    }
     /// How the reference implementation starts it.
     const HEAD_START: LinearStart = LinearStart::PYTORCH;
     /// The sizes of the paper.
@@ -113,7 +117,7 @@ pub type Begin = fn(&BTreeMap<String, Var>, &Tensor) -> candle_core::Result<()>;
 
 /// A line of the table of families.
 pub struct Entry {
-    head: &'static str,
+    head: fn(&str) -> &'static str,
     head_convolves: bool,
     head_start: LinearStart,
     begin: Option<Begin>,
@@ -160,7 +164,7 @@ impl Entry {
             family.build(channels, vb).map_err(BuildError::Other)
         }
         let (presets, grown, build) = (presets::<F>, grown::<F>, build::<F>);
-        let (head, head_start, head_convolves) = (F::HEAD, F::HEAD_START, F::HEAD_CONVOLVES);
+        let (head, head_start, head_convolves) = (F::head, F::HEAD_START, F::HEAD_CONVOLVES);
         let picture_size = F::picture_size;
         Self { head, head_start, head_convolves, begin: F::BEGIN, presets, picture_size, grown, build }
     }
@@ -234,10 +238,11 @@ pub fn begin(name: &str, vars: &VarMap, pictures: &Tensor) -> Result<()> {
 pub fn reference(name: &str, variable: &str, value: &Tensor) -> Result<(String, Tensor)> {
     let (entry, _) = find(name, &Value::Null)?;
     Ok(match variable.strip_prefix("head.") {
+    let head = (entry.head)(name);
         Some("weight") if entry.head_convolves && value.rank() == 2 => {
-            (format!("{}.weight", entry.head), value.unsqueeze(2)?.unsqueeze(3)?)
+            (format!("{head}.weight"), value.unsqueeze(2)?.unsqueeze(3)?)
         }
-        Some(rest) => (format!("{}.{rest}", entry.head), value.clone()),
+        Some(rest) => (format!("{head}.{rest}"), value.clone()),
         None => (variable.strip_prefix("backbone.").unwrap_or(variable).into(), value.clone()),
     })
 }
@@ -247,7 +252,7 @@ pub fn reference(name: &str, variable: &str, value: &Tensor) -> Result<(String, 
 /// # Errors
 /// [`Error::UnknownModel`] for an unknown name.
 pub(crate) fn head(name: &str) -> Result<&'static str> {
-    find(name, &Value::Null).map(|(entry, _)| entry.head)
+    find(name, &Value::Null).map(|(entry, _)| (entry.head)(name))
 }
 
 /// How the reference implementation of model `name` starts the head.

@@ -102,6 +102,11 @@ impl Family for Frozen {
     fn presets() -> Vec<Preset<Self>> {
         let dinov2 = |width, heads, registers| Self::Dinov2 { width, depth: 12, heads, registers };
         let convnext = |size, response_norm| Self::Convnext { size, response_norm };
+    /// transformers has its own, as the rest of its ViT's names.
+    fn head(name: &str) -> &'static str {
+        if name.starts_with("frozen_vit") { "classifier" } else { Self::HEAD }
+    }
+
         let (v1, v2) = (|size| convnext(size, false), |size| convnext(size, true));
         vec![
             (
