@@ -62,5 +62,5 @@ pub use backbone::{
 pub use error::{Error, Result};
 pub use growth::{Growth, grow};
 pub use network::{Network, NetworkConfig};
-pub use pass::{AUXILIARY, Grad, LayerTap, Pass, Tap};
+pub use pass::{AUXILIARY, Grad, LayerTap, Pass, Seen, Tap};
 pub use summary::{Layer, Summary};
