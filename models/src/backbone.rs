@@ -1,7 +1,9 @@
 //! The part of a network that sees, and the families it comes from.
 
-use crate::error::{Error, Result};
+use crate::error::{BuildError, Error, Result};
+use crate::init;
 use crate::layers::LinearStart;
+use crate::limits;
 use crate::onnx::{self, Graph};
 use crate::pass::Pass;
 use crate::summary::Layer;
@@ -89,12 +91,12 @@ pub type Preset<F> = (&'static str, &'static str, F);
 pub trait Family: Serialize + DeserializeOwned {
     /// What the reference implementation calls the head: where its pretrained weights have the classifier.
     const HEAD: &'static str;
-    /// Whether the head is a convolution of one pixel there, with a weight `[K, F, 1, 1]`.
-    const HEAD_CONVOLVES: bool = false;
     /// The same of preset `name`, where presets come from different libraries.
     fn head(_name: &str) -> &'static str {
         Self::HEAD
     }
+    /// Whether the head is a convolution of one pixel there, with a weight `[K, F, 1, 1]`.
+    const HEAD_CONVOLVES: bool = false;
     /// How the reference implementation starts it.
     const HEAD_START: LinearStart = LinearStart::PYTORCH;
     /// The sizes of the paper.
@@ -128,22 +130,6 @@ pub struct Entry {
 }
 
 type BuildFn = fn(Value, usize, VarBuilder<'_>) -> Result<Box<dyn Backbone>, BuildError>;
-
-/// Overrides that do not fit, or a family that cannot be built.
-enum BuildError {
-    Parameter(serde_json::Error),
-    Other(Error),
-}
-
-impl BuildError {
-    /// As an error of model `name`.
-    fn of(self, name: &str) -> Error {
-        match self {
-            Self::Parameter(source) => Error::Parameter { name: name.into(), source },
-            Self::Other(error) => error,
-        }
-    }
-}
 
 impl Entry {
     pub(crate) const fn of<F: Family>() -> Self {
@@ -179,7 +165,7 @@ pub fn models() -> Vec<(&'static str, &'static str)> {
 /// The whole configuration of model `name` with `overrides` (an object, or null) laid over its preset.
 ///
 /// # Errors
-/// [`Error::UnknownModel`] for an unknown name.
+/// [`Error::UnknownModel`] for an unknown name, [`Error::Invalid`] for a number above a million.
 pub fn resolve(name: &str, overrides: &Value) -> Result<Value> {
     find(name, overrides).map(|(_, config)| config)
 }
@@ -187,10 +173,20 @@ pub fn resolve(name: &str, overrides: &Value) -> Result<Value> {
 /// Builds the backbone `name` with `overrides` laid over its preset.
 ///
 /// # Errors
-/// Unknown names and parameters, impossible values, variables of another shape.
+/// Unknown names and parameters, impossible values, more than ten billion parameters, variables of another shape.
 pub fn build(name: &str, overrides: &Value, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
+    if channels > limits::NUMBER {
+        return Err(Error::Invalid(format!("pictures have at most {} channels, not {channels}", limits::NUMBER)));
+    }
+    // Too large a network is told before memory is taken.
+    made(name, overrides, channels, init::outline())?;
+    made(name, overrides, channels, vb)
+}
+
+/// [`build`] without a look at the size.
+pub(crate) fn made(name: &str, overrides: &Value, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
     let (entry, config) = find(name, overrides)?;
-    (entry.build)(config, channels, vb).map_err(|error| error.of(name))
+    (entry.build)(config, channels, vb).map_err(of_model(name))
 }
 
 /// The whole configuration of model `name` with `overrides`, [grown](Family::grown), if it can be.
@@ -199,7 +195,12 @@ pub fn build(name: &str, overrides: &Value, channels: usize, vb: VarBuilder<'_>)
 /// Unknown names and parameters.
 pub(crate) fn grown(name: &str, overrides: &Value, width: f64, depth: f64) -> Result<Option<Value>> {
     let (entry, config) = find(name, overrides)?;
-    (entry.grown)(config, width, depth).map_err(|error| error.of(name))
+    (entry.grown)(config, width, depth).map_err(of_model(name))
+}
+
+/// What went wrong, of model `name`.
+fn of_model(name: &str) -> impl FnOnce(BuildError) -> Error + '_ {
+    move |error| error.of(|source| Error::Parameter { name: name.into(), source })
 }
 
 /// The side in pixels of the pictures that model `name` was made for; it takes others, too.
@@ -237,8 +238,8 @@ pub fn begin(name: &str, vars: &VarMap, pictures: &Tensor) -> Result<()> {
 /// [`Error::UnknownModel`] for an unknown name.
 pub fn reference(name: &str, variable: &str, value: &Tensor) -> Result<(String, Tensor)> {
     let (entry, _) = find(name, &Value::Null)?;
-    Ok(match variable.strip_prefix("head.") {
     let head = (entry.head)(name);
+    Ok(match variable.strip_prefix("head.") {
         Some("weight") if entry.head_convolves && value.rank() == 2 => {
             (format!("{head}.weight"), value.unsqueeze(2)?.unsqueeze(3)?)
         }
@@ -269,6 +270,7 @@ fn find(name: &str, overrides: &Value) -> Result<(&'static Entry, Value)> {
         if let (Some(config), Some(overrides)) = (config.as_object_mut(), overrides.as_object()) {
             config.extend(overrides.clone());
         }
+        limits::numbers(&format!("model '{name}'"), &config)?;
         return Ok((entry, config));
     }
     let known = models().iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");

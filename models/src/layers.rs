@@ -33,8 +33,9 @@ impl<'a> Variables<'a> {
         let shape = shape.into();
         self.names.push(self.full(name));
         let name = within(&self.inside, name);
-        self.parameters += shape.elem_count();
-        Ok(start.into().make(&self.vb, &name, shape)?)
+        let made = start.into().make(&self.vb, &name, shape)?;
+        self.parameters += made.elem_count();
+        Ok(made)
     }
 
     /// What `make` makes, with its variables under `name`.
@@ -125,10 +126,10 @@ impl Dense {
         let [inputs, outputs] = sizes;
         let bound = 1.0 / (inputs as f64).sqrt();
         let usual = Start::Plain(Init::Uniform { lo: -bound, up: bound });
-        vars.count(inputs * outputs);
         let weight = vars.weight(&within(name, "weight"), (outputs, inputs), start.weight.unwrap_or(usual))?;
         let start = start.bias.unwrap_or(usual);
         let bias = if bias { Some(vars.weight(&within(name, "bias"), outputs, start)?) } else { None };
+        vars.count(inputs * outputs);
         Ok(Self { name: vars.full(name), weight, bias })
     }
 

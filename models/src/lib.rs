@@ -47,6 +47,7 @@ pub mod heads;
 pub mod init;
 pub mod joins;
 pub mod layers;
+mod limits;
 mod network;
 pub mod onnx;
 pub mod ops;

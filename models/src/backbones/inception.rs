@@ -7,9 +7,10 @@
 use super::convolutional::{Convolutional, Stage};
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
-use crate::growth::longer;
+use crate::growth::{deeper, longer};
 use crate::init::Start;
-use crate::layers::LinearStart;
+use crate::layers::{Dense, LinearStart, Variables};
+use crate::limits;
 use crate::onnx::{Graph, Value};
 use crate::ops::{Act, Block, Flow, Node, Pool, Program, Window, block, concat, k, linear, rect};
 use crate::pass::{AUXILIARY, Grad, Pass};
@@ -107,6 +108,7 @@ impl Family for Inception {
                 return Err(Error::Invalid(format!("inception: {name} must be above 0, got {factor}")));
             }
         }
+        limits::stages("inception", MODULES.map(|(.., keep)| deeper(keep.len(), self.depth)))?;
         let trunk = Convolutional::new(channels, self.stages(channels)?, vb.clone())?;
         let aux = if self.aux == 0 { None } else { Some(self.aux_head(vb.pp(AUX))?) };
         let before_aux = self.modules().into_iter().rfind(|(stage, ..)| *stage == BEFORE_AUX).map(|(_, name, _)| name);

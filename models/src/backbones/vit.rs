@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::growth::{deeper, wider};
 use crate::init::Start;
 use crate::layers::LinearStart;
+use crate::limits;
 use crate::onnx::{Graph, Value};
 use crate::ops::{Act, Node, Program, block, k, linear};
 use crate::pass::{Grad, Pass};
@@ -133,7 +134,7 @@ impl Family for Vit {
 
 impl Vit {
     fn check(&self, channels: usize) -> Result<()> {
-        let whole = channels * self.size * self.patch * self.width * self.depth * self.heads > 0;
+        let whole = ![channels, self.size, self.patch, self.width, self.depth, self.heads].contains(&0);
         if !whole || !self.size.is_multiple_of(self.patch) || !self.width.is_multiple_of(self.heads) {
             return Err(Error::Invalid(format!(
                 "vit: needs at least one channel, block and head, a size ({}) of whole patches ({}), and a width ({}) that \
@@ -144,6 +145,7 @@ impl Vit {
         if !(self.mlp.is_finite() && self.mlp * self.width as f64 >= 1.0) {
             return Err(Error::Invalid(format!("vit: mlp must leave at least one channel, got {}", self.mlp)));
         }
+        limits::stages("vit", [self.depth])?;
         droppable("vit: drop_path", self.drop_path)
     }
 
