@@ -170,8 +170,8 @@ pub struct BatchNorm {
     name: String,
     weight: Tensor,
     bias: Tensor,
-    mean: Var,
-    variance: Var,
+    /// Mean and variance.
+    running: [Var; 2],
 }
 
 impl BatchNorm {
@@ -187,8 +187,10 @@ impl BatchNorm {
             name: vars.full(name),
             weight: vars.weight(&within(name, "weight"), features, Init::Const(1.0))?,
             bias: vars.weight(&within(name, "bias"), features, Init::Const(0.0))?,
-            mean: vars.statistic(&within(name, "running_mean"), features, 0.0)?,
-            variance: vars.statistic(&within(name, "running_var"), features, 1.0)?,
+            running: [
+                vars.statistic(&within(name, "running_mean"), features, 0.0)?,
+                vars.statistic(&within(name, "running_var"), features, 1.0)?,
+            ],
         })
     }
 
@@ -196,19 +198,18 @@ impl BatchNorm {
     pub fn forward(&self, x: &Tensor, pass: &Pass<'_>) -> candle_core::Result<Tensor> {
         let (weight, bias) = (pass.parameter(&self.weight), pass.parameter(&self.bias));
         if !pass.train {
-            let (mean, variance) = (self.mean.as_detached_tensor(), self.variance.as_detached_tensor());
+            let [mean, variance] = self.statistics();
             return batch_norm_eval(x, &weight, &bias, (&mean, &variance), Self::EPS);
         }
         let (y, batch) = batch_norm_train(x, &weight, &bias, Self::EPS)?;
         if pass.update_stats {
-            let unbiased = batch.count as f64 / (batch.count as f64 - 1.0).max(1.0);
-            for (running, new, factor) in [(&self.mean, &batch.mean, 1.0), (&self.variance, &batch.variance, unbiased)]
-            {
-                let new = (new.to_dtype(running.dtype())? * (Self::MOMENTUM * factor))?;
-                running.set(&((running.as_detached_tensor() * (1.0 - Self::MOMENTUM))? + new)?)?;
-            }
+            batch.move_into(&self.running, Self::MOMENTUM)?;
         }
         Ok(y)
+    }
+
+    fn statistics(&self) -> [Tensor; 2] {
+        self.running.each_ref().map(Var::as_detached_tensor)
     }
 
     /// The same in evaluation in the operators of ONNX, of rows `[N, F]` or maps `[batch, F, height, width]`.
@@ -216,7 +217,7 @@ impl BatchNorm {
     /// # Errors
     /// Those of tensors.
     pub fn onnx(&self, graph: &mut Graph, x: &Value) -> Result<Value> {
-        let (mean, variance) = (self.mean.as_detached_tensor(), self.variance.as_detached_tensor());
+        let [mean, variance] = self.statistics();
         graph.batch_norm(x, &self.name, [&self.weight, &self.bias, &mean, &variance], Self::EPS)
     }
 }

@@ -226,11 +226,10 @@ impl<'a> Path<'a> {
 
 impl Step {
     fn forward(&self, x: &Tensor, pass: &Pass<'_>) -> candle_core::Result<Tensor> {
-        let own = |t: &Tensor| if pass.grad == Grad::All { t.clone() } else { t.detach() };
         match self {
-            Self::Conv { weight, depth, at, .. } => conv3d(x, &own(weight), *depth, *at),
+            Self::Conv { weight, depth, at, .. } => conv3d(x, &pass.parameter(weight), *depth, *at),
             Self::Norm { weight, bias, running, .. } if pass.train => {
-                let (y, seen) = batch_norm_train(x, &own(weight), &own(bias), EPS)?;
+                let (y, seen) = batch_norm_train(x, &pass.parameter(weight), &pass.parameter(bias), EPS)?;
                 if pass.update_stats {
                     seen.move_into(running, MOMENTUM)?;
                 }
@@ -238,7 +237,7 @@ impl Step {
             }
             Self::Norm { weight, bias, running: [mean, variance], .. } => {
                 let statistics = (&mean.as_detached_tensor(), &variance.as_detached_tensor());
-                batch_norm_eval(x, &own(weight), &own(bias), statistics, EPS)
+                batch_norm_eval(x, &pass.parameter(weight), &pass.parameter(bias), statistics, EPS)
             }
             Self::Shift(by) => x.broadcast_add(by),
             Self::Act(f) => activate(x, *f),
