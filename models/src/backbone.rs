@@ -1,7 +1,9 @@
 //! The part of a network that sees, and the families it comes from.
 
-use crate::error::{Error, Result};
+use crate::error::{BuildError, Error, Result};
+use crate::init;
 use crate::layers::LinearStart;
+use crate::limits;
 use crate::onnx::{self, Graph};
 use crate::pass::Pass;
 use crate::summary::Layer;
@@ -89,6 +91,10 @@ pub type Preset<F> = (&'static str, &'static str, F);
 pub trait Family: Serialize + DeserializeOwned {
     /// What the reference implementation calls the head: where its pretrained weights have the classifier.
     const HEAD: &'static str;
+    /// The same of preset `name`, where presets come from different libraries.
+    fn head(_name: &str) -> &'static str {
+        Self::HEAD
+    }
     /// Whether the head is a convolution of one pixel there, with a weight `[K, F, 1, 1]`.
     const HEAD_CONVOLVES: bool = false;
     /// How the reference implementation starts it.
@@ -113,7 +119,7 @@ pub type Begin = fn(&BTreeMap<String, Var>, &Tensor) -> candle_core::Result<()>;
 
 /// A line of the table of families.
 pub struct Entry {
-    head: &'static str,
+    head: fn(&str) -> &'static str,
     head_convolves: bool,
     head_start: LinearStart,
     begin: Option<Begin>,
@@ -124,22 +130,6 @@ pub struct Entry {
 }
 
 type BuildFn = fn(Value, usize, VarBuilder<'_>) -> Result<Box<dyn Backbone>, BuildError>;
-
-/// Overrides that do not fit, or a family that cannot be built.
-enum BuildError {
-    Parameter(serde_json::Error),
-    Other(Error),
-}
-
-impl BuildError {
-    /// As an error of model `name`.
-    fn of(self, name: &str) -> Error {
-        match self {
-            Self::Parameter(source) => Error::Parameter { name: name.into(), source },
-            Self::Other(error) => error,
-        }
-    }
-}
 
 impl Entry {
     pub(crate) const fn of<F: Family>() -> Self {
@@ -160,7 +150,7 @@ impl Entry {
             family.build(channels, vb).map_err(BuildError::Other)
         }
         let (presets, grown, build) = (presets::<F>, grown::<F>, build::<F>);
-        let (head, head_start, head_convolves) = (F::HEAD, F::HEAD_START, F::HEAD_CONVOLVES);
+        let (head, head_start, head_convolves) = (F::head, F::HEAD_START, F::HEAD_CONVOLVES);
         let picture_size = F::picture_size;
         Self { head, head_start, head_convolves, begin: F::BEGIN, presets, picture_size, grown, build }
     }
@@ -175,7 +165,7 @@ pub fn models() -> Vec<(&'static str, &'static str)> {
 /// The whole configuration of model `name` with `overrides` (an object, or null) laid over its preset.
 ///
 /// # Errors
-/// [`Error::UnknownModel`] for an unknown name.
+/// [`Error::UnknownModel`] for an unknown name, [`Error::Invalid`] for a number above a million.
 pub fn resolve(name: &str, overrides: &Value) -> Result<Value> {
     find(name, overrides).map(|(_, config)| config)
 }
@@ -183,10 +173,20 @@ pub fn resolve(name: &str, overrides: &Value) -> Result<Value> {
 /// Builds the backbone `name` with `overrides` laid over its preset.
 ///
 /// # Errors
-/// Unknown names and parameters, impossible values, variables of another shape.
+/// Unknown names and parameters, impossible values, more than ten billion parameters, variables of another shape.
 pub fn build(name: &str, overrides: &Value, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
+    if channels > limits::NUMBER {
+        return Err(Error::Invalid(format!("pictures have at most {} channels, not {channels}", limits::NUMBER)));
+    }
+    // Too large a network is told before memory is taken.
+    made(name, overrides, channels, init::outline())?;
+    made(name, overrides, channels, vb)
+}
+
+/// [`build`] without a look at the size.
+pub(crate) fn made(name: &str, overrides: &Value, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
     let (entry, config) = find(name, overrides)?;
-    (entry.build)(config, channels, vb).map_err(|error| error.of(name))
+    (entry.build)(config, channels, vb).map_err(of_model(name))
 }
 
 /// The whole configuration of model `name` with `overrides`, [grown](Family::grown), if it can be.
@@ -195,7 +195,12 @@ pub fn build(name: &str, overrides: &Value, channels: usize, vb: VarBuilder<'_>)
 /// Unknown names and parameters.
 pub(crate) fn grown(name: &str, overrides: &Value, width: f64, depth: f64) -> Result<Option<Value>> {
     let (entry, config) = find(name, overrides)?;
-    (entry.grown)(config, width, depth).map_err(|error| error.of(name))
+    (entry.grown)(config, width, depth).map_err(of_model(name))
+}
+
+/// What went wrong, of model `name`.
+fn of_model(name: &str) -> impl FnOnce(BuildError) -> Error + '_ {
+    move |error| error.of(|source| Error::Parameter { name: name.into(), source })
 }
 
 /// The side in pixels of the pictures that model `name` was made for; it takes others, too.
@@ -233,11 +238,12 @@ pub fn begin(name: &str, vars: &VarMap, pictures: &Tensor) -> Result<()> {
 /// [`Error::UnknownModel`] for an unknown name.
 pub fn reference(name: &str, variable: &str, value: &Tensor) -> Result<(String, Tensor)> {
     let (entry, _) = find(name, &Value::Null)?;
+    let head = (entry.head)(name);
     Ok(match variable.strip_prefix("head.") {
         Some("weight") if entry.head_convolves && value.rank() == 2 => {
-            (format!("{}.weight", entry.head), value.unsqueeze(2)?.unsqueeze(3)?)
+            (format!("{head}.weight"), value.unsqueeze(2)?.unsqueeze(3)?)
         }
-        Some(rest) => (format!("{}.{rest}", entry.head), value.clone()),
+        Some(rest) => (format!("{head}.{rest}"), value.clone()),
         None => (variable.strip_prefix("backbone.").unwrap_or(variable).into(), value.clone()),
     })
 }
@@ -247,7 +253,7 @@ pub fn reference(name: &str, variable: &str, value: &Tensor) -> Result<(String, 
 /// # Errors
 /// [`Error::UnknownModel`] for an unknown name.
 pub(crate) fn head(name: &str) -> Result<&'static str> {
-    find(name, &Value::Null).map(|(entry, _)| entry.head)
+    find(name, &Value::Null).map(|(entry, _)| (entry.head)(name))
 }
 
 /// How the reference implementation of model `name` starts the head.
@@ -264,6 +270,7 @@ fn find(name: &str, overrides: &Value) -> Result<(&'static Entry, Value)> {
         if let (Some(config), Some(overrides)) = (config.as_object_mut(), overrides.as_object()) {
             config.extend(overrides.clone());
         }
+        limits::numbers(&format!("model '{name}'"), &config)?;
         return Ok((entry, config));
     }
     let known = models().iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");

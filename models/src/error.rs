@@ -64,5 +64,23 @@ pub enum Error {
     Tensor(#[from] candle_core::Error),
 }
 
+/// A configuration that cannot be read, or of which nothing can be built: not yet an [`Error`], which says whose it is.
+pub(crate) enum BuildError {
+    /// An unknown field, or one of the wrong type.
+    Parameter(serde_json::Error),
+    /// All else.
+    Other(Error),
+}
+
+impl BuildError {
+    /// With what `parameter` makes of a field.
+    pub fn of(self, parameter: impl FnOnce(serde_json::Error) -> Error) -> Error {
+        match self {
+            Self::Parameter(source) => parameter(source),
+            Self::Other(error) => error,
+        }
+    }
+}
+
 /// Result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -2,6 +2,7 @@
 
 use crate::backbone;
 use crate::error::{Error, Result};
+use crate::limits;
 use serde_json::{Map, Value};
 
 /// By how much a model grows. What is wide and what is deep in a family, its page says ([`Family::grown`](crate::Family::grown)).
@@ -88,7 +89,8 @@ pub(crate) fn deeper(repeats: usize, depth: f64) -> usize {
 
 /// The list with more entries, each next to those that are like it.
 pub(crate) fn longer<T: Clone>(list: &[T], depth: f64) -> Vec<T> {
-    let count = deeper(list.len(), depth);
+    // No network may have more: it says so when it is built.
+    let count = deeper(list.len(), depth).min(limits::REPEATS + 1);
     (0..count).map(|i| list[i * list.len() / count].clone()).collect()
 }
 

@@ -33,8 +33,9 @@ impl<'a> Variables<'a> {
         let shape = shape.into();
         self.names.push(self.full(name));
         let name = within(&self.inside, name);
-        self.parameters += shape.elem_count();
-        Ok(start.into().make(&self.vb, &name, shape)?)
+        let made = start.into().make(&self.vb, &name, shape)?;
+        self.parameters += made.elem_count();
+        Ok(made)
     }
 
     /// What `make` makes, with its variables under `name`.
@@ -125,10 +126,10 @@ impl Dense {
         let [inputs, outputs] = sizes;
         let bound = 1.0 / (inputs as f64).sqrt();
         let usual = Start::Plain(Init::Uniform { lo: -bound, up: bound });
-        vars.count(inputs * outputs);
         let weight = vars.weight(&within(name, "weight"), (outputs, inputs), start.weight.unwrap_or(usual))?;
         let start = start.bias.unwrap_or(usual);
         let bias = if bias { Some(vars.weight(&within(name, "bias"), outputs, start)?) } else { None };
+        vars.count(inputs * outputs);
         Ok(Self { name: vars.full(name), weight, bias })
     }
 
@@ -169,8 +170,8 @@ pub struct BatchNorm {
     name: String,
     weight: Tensor,
     bias: Tensor,
-    mean: Var,
-    variance: Var,
+    /// Mean and variance.
+    running: [Var; 2],
 }
 
 impl BatchNorm {
@@ -186,8 +187,10 @@ impl BatchNorm {
             name: vars.full(name),
             weight: vars.weight(&within(name, "weight"), features, Init::Const(1.0))?,
             bias: vars.weight(&within(name, "bias"), features, Init::Const(0.0))?,
-            mean: vars.statistic(&within(name, "running_mean"), features, 0.0)?,
-            variance: vars.statistic(&within(name, "running_var"), features, 1.0)?,
+            running: [
+                vars.statistic(&within(name, "running_mean"), features, 0.0)?,
+                vars.statistic(&within(name, "running_var"), features, 1.0)?,
+            ],
         })
     }
 
@@ -195,19 +198,18 @@ impl BatchNorm {
     pub fn forward(&self, x: &Tensor, pass: &Pass<'_>) -> candle_core::Result<Tensor> {
         let (weight, bias) = (pass.parameter(&self.weight), pass.parameter(&self.bias));
         if !pass.train {
-            let (mean, variance) = (self.mean.as_detached_tensor(), self.variance.as_detached_tensor());
+            let [mean, variance] = self.statistics();
             return batch_norm_eval(x, &weight, &bias, (&mean, &variance), Self::EPS);
         }
         let (y, batch) = batch_norm_train(x, &weight, &bias, Self::EPS)?;
         if pass.update_stats {
-            let unbiased = batch.count as f64 / (batch.count as f64 - 1.0).max(1.0);
-            for (running, new, factor) in [(&self.mean, &batch.mean, 1.0), (&self.variance, &batch.variance, unbiased)]
-            {
-                let new = (new.to_dtype(running.dtype())? * (Self::MOMENTUM * factor))?;
-                running.set(&((running.as_detached_tensor() * (1.0 - Self::MOMENTUM))? + new)?)?;
-            }
+            batch.move_into(&self.running, Self::MOMENTUM)?;
         }
         Ok(y)
+    }
+
+    fn statistics(&self) -> [Tensor; 2] {
+        self.running.each_ref().map(Var::as_detached_tensor)
     }
 
     /// The same in evaluation in the operators of ONNX, of rows `[N, F]` or maps `[batch, F, height, width]`.
@@ -215,7 +217,7 @@ impl BatchNorm {
     /// # Errors
     /// Those of tensors.
     pub fn onnx(&self, graph: &mut Graph, x: &Value) -> Result<Value> {
-        let (mean, variance) = (self.mean.as_detached_tensor(), self.variance.as_detached_tensor());
+        let [mean, variance] = self.statistics();
         graph.batch_norm(x, &self.name, [&self.weight, &self.bias, &mean, &variance], Self::EPS)
     }
 }

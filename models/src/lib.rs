@@ -48,6 +48,7 @@ pub mod heads;
 pub mod init;
 pub mod joins;
 pub mod layers;
+mod limits;
 mod network;
 pub mod onnx;
 pub mod ops;
@@ -64,6 +65,6 @@ pub use backbone::{
 pub use error::{Error, Result};
 pub use growth::{Growth, grow};
 pub use network::{Network, NetworkConfig};
-pub use pass::{AUXILIARY, Grad, LayerTap, Pass, Tap};
+pub use pass::{AUXILIARY, Grad, LayerTap, Pass, Seen, Tap};
 pub use siamese::Siamese;
 pub use summary::{Layer, Summary};

@@ -3,8 +3,10 @@
 use crate::backbone::{self, Backbone};
 use crate::error::{Error, Result};
 use crate::heads::{self, HEADS, Head};
+use crate::init;
 use crate::joins::{self, JOINS, Join};
 use crate::layers::{Branch, Variables, dropped};
+use crate::limits;
 use crate::onnx::{self, Graph};
 use crate::parts::Choice;
 use crate::pass::Pass;
@@ -97,11 +99,17 @@ impl Network {
     /// Takes or makes the variables under `vb`'s path.
     ///
     /// # Errors
-    /// Unknown models, parts and parameters, impossible values, variables of another shape.
+    /// Unknown models, parts and parameters, impossible values, more than ten billion parameters, variables of another shape.
     pub fn new(config: &NetworkConfig, vb: VarBuilder<'_>) -> Result<Self> {
         config.check()?;
+        // Too large a network is told before memory is taken.
+        Self::made(config, init::outline())?;
+        Self::made(config, vb)
+    }
+
+    fn made(config: &NetworkConfig, vb: VarBuilder<'_>) -> Result<Self> {
         let &NetworkConfig { classes, channels, views, meta, dropout, .. } = config;
-        let backbone = backbone::build(&config.model, &config.params, channels, vb.pp("backbone"))?;
+        let backbone = backbone::made(&config.model, &config.params, channels, vb.pp("backbone"))?;
         let (mut behind, mut parts) = (vec![], vec![]);
         let mut keep = |name, kind, width, vars: Variables<'_>| {
             let (names, parameters, multiply_adds) = vars.made();
@@ -290,13 +298,17 @@ impl Network {
     /// # Errors
     /// When the picture is too small for the network.
     pub fn summary(&self, size: (usize, usize)) -> Result<Summary> {
+        if size.0.max(size.1) > limits::NUMBER {
+            return Err(Error::Invalid(format!("pictures have at most {} pixels a side", limits::NUMBER)));
+        }
         let mut layers = self.backbone.layers(size)?;
         let (h, w) = self.backbone.map(size)?;
         for &(name, kind, width, parameters, multiply_adds) in &self.parts {
             // A pool works at every pixel of the map.
             let rows = if name == "pool" { h * w } else { 1 };
             let output = vec![width, 1, 1];
-            layers.push(Layer { name: name.into(), kind, output, parameters, multiply_adds: rows * multiply_adds });
+            let multiply_adds = multiply_adds.saturating_mul(rows);
+            layers.push(Layer { name: name.into(), kind, output, parameters, multiply_adds });
         }
         let input = [self.channels].into_iter().chain(self.backbone.slices()).chain([size.0, size.1]).collect();
         Ok(Summary { input, layers })
@@ -397,8 +409,11 @@ impl NetworkConfig {
     fn check(&self) -> Result<()> {
         let wrong = |why: String| Err(Error::Invalid(why));
         match () {
-            _ if self.classes * self.channels * self.views == 0 => {
+            _ if [self.classes, self.channels, self.views].contains(&0) => {
                 wrong("a network needs at least one class, one channel and one view".into())
+            }
+            _ if [self.classes, self.channels, self.views, self.meta].iter().any(|n| *n > limits::NUMBER) => {
+                wrong(format!("classes, channels, views and tabular features are at most {} each", limits::NUMBER))
             }
             _ if !(0.0..1.0).contains(&self.dropout) => wrong(format!("dropout must be in 0..1, got {}", self.dropout)),
             _ if self.meta_hidden.contains(&0) => wrong("meta_hidden: every layer needs at least one feature".into()),

@@ -3,8 +3,9 @@
 //! Each is one file with its parameters, and one line in the table of its kind. Parameters are checked before anything is
 //! known of the data; a part is built when its sizes are known.
 
-use crate::error::{Error, Result};
+use crate::error::{BuildError, Error, Result};
 use crate::layers::Variables;
+use crate::limits;
 use serde::de::{DeserializeOwned, Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -70,12 +71,6 @@ pub struct Entry<P: ?Sized, S> {
     resolve: fn(Value) -> Result<Value, BuildError>,
 }
 
-/// Parameters that are none, or impossible ones.
-enum BuildError {
-    Parameter(serde_json::Error),
-    Other(Error),
-}
-
 impl<P: ?Sized, S> Entry<P, S> {
     pub(crate) const fn of<C: Part<P, S>>(name: &'static str, doc: &'static str) -> Self {
         fn read<P: ?Sized, S, C: Part<P, S>>(params: Value) -> Result<C, BuildError> {
@@ -101,8 +96,8 @@ impl<P: ?Sized + 'static, S: 'static> Table<P, S> {
     /// # Errors
     /// Unknown names and parameters, impossible values, variables of another shape.
     pub fn build(&self, choice: &Choice, sizes: S, vars: &mut Variables<'_>) -> Result<Box<P>> {
-        let entry = self.find(&choice.name)?;
-        (entry.build)(Value::Object(choice.params.clone()), sizes, vars).map_err(|e| self.error(entry, e))
+        let (entry, params) = self.chosen(choice)?;
+        (entry.build)(params, sizes, vars).map_err(|e| self.error(entry, e))
     }
 
     /// `choice` with every default written out.
@@ -110,9 +105,18 @@ impl<P: ?Sized + 'static, S: 'static> Table<P, S> {
     /// # Errors
     /// Unknown names and parameters, impossible values.
     pub fn resolve(&self, choice: &Choice) -> Result<Choice> {
-        let entry = self.find(&choice.name)?;
-        let params = (entry.resolve)(Value::Object(choice.params.clone())).map_err(|e| self.error(entry, e))?;
+        let (entry, params) = self.chosen(choice)?;
+        let params = (entry.resolve)(params).map_err(|e| self.error(entry, e))?;
         Ok(Choice::with(entry.name, params))
+    }
+
+    /// Its line and its parameters. Lists are no sizes: counts of a confusion, values of classes.
+    fn chosen(&self, choice: &Choice) -> Result<(&'static Entry<P, S>, Value)> {
+        let entry = self.find(&choice.name)?;
+        let single = choice.params.iter().filter(|(_, value)| value.is_number());
+        let single = single.map(|(key, value)| (key.clone(), value.clone())).collect();
+        limits::numbers(&format!("{} '{}'", self.0, entry.name), &Value::Object(single))?;
+        Ok((entry, Value::Object(choice.params.clone())))
     }
 
     pub(crate) fn find(&self, name: &str) -> Result<&'static Entry<P, S>> {
@@ -122,9 +126,6 @@ impl<P: ?Sized + 'static, S: 'static> Table<P, S> {
     }
 
     fn error(&self, entry: &'static Entry<P, S>, error: BuildError) -> Error {
-        match error {
-            BuildError::Parameter(source) => Error::PartParameter { kind: self.0, name: entry.name, source },
-            BuildError::Other(error) => error,
-        }
+        error.of(|source| Error::PartParameter { kind: self.0, name: entry.name, source })
     }
 }

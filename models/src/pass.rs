@@ -20,8 +20,22 @@ pub const AUXILIARY: &str = "aux";
 /// Sees named intermediate results.
 pub type Tap<'a> = &'a mut dyn FnMut(&str, &Tensor);
 
+/// What a single layer shows: maps `[B, H, W, C]`.
+#[derive(Clone, Copy, Debug)]
+pub enum Seen<'a> {
+    /// What a convolution writes.
+    Convolution(&'a Tensor),
+    /// What a batch norm reads.
+    Norm {
+        /// The map.
+        reads: &'a Tensor,
+        /// Added to its variance.
+        eps: f64,
+    },
+}
+
 /// Sees single layers.
-pub type LayerTap<'a> = &'a dyn Fn(&str, &Tensor);
+pub type LayerTap<'a> = &'a dyn Fn(&str, Seen<'_>);
 
 /// How to go forward.
 pub struct Pass<'a> {
@@ -43,8 +57,8 @@ pub struct Pass<'a> {
     pub freeze: usize,
     /// Called with (stage name, map `[B, H, W, C]`) after every stage: auxiliary heads, distillation, feature maps.
     pub taps: Option<Tap<'a>>,
-    /// Called with (name of the weight within the backbone, output) after every convolution of a block program, and with
-    /// (name of the norm, input) before every batch norm; it then runs node by node: statistics of single layers.
+    /// Called with the name of its weight within the backbone after every convolution of a block program, and with its own name
+    /// before every batch norm; it then runs node by node: statistics of single layers.
     pub layers: Option<LayerTap<'a>>,
 }
 

@@ -35,7 +35,7 @@ impl Summary {
     }
     /// Multiply-adds for one picture or volume.
     pub fn multiply_adds(&self) -> usize {
-        self.layers.iter().map(|l| l.multiply_adds).sum()
+        self.layers.iter().fold(0, |sum, l| sum.saturating_add(l.multiply_adds))
     }
 }
 
@@ -58,14 +58,18 @@ pub(crate) fn program_layers(
                     _ => "conv",
                 };
                 let own = param.name.trim_end_matches(".weight");
-                (kind, own, count(*weight) + bias.map_or(0, count), count(*weight) * h * w)
+                // A scale adds nothing, as the one of a norm.
+                let work = if kind == "layer_scale" { 0 } else { count(*weight).saturating_mul(h * w) };
+                (kind, own, count(*weight) + bias.map_or(0, count), work)
             }
             Node::LayerNorm { weight, bias, .. } => {
                 let own = program.params[*weight].name.trim_end_matches(".weight");
                 ("layer_norm", own, count(*weight) + count(*bias), 0)
             }
             // Every pixel's query with all keys, and its weights with all values.
-            Node::Attention { .. } => ("attention", "attention", 0, 2 * (h * w) * (h * w) * program.channels[id]),
+            Node::Attention { .. } => {
+                ("attention", "attention", 0, (2 * program.channels[id]).saturating_mul((h * w).saturating_pow(2)))
+            }
             Node::Norm { weight, bias, stats, .. } => {
                 ("batch_norm", program.stats[*stats].0.as_str(), count(*weight) + count(*bias), 0)
             }

@@ -5,9 +5,11 @@
 use sconce_models::pretrained::Hub;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -20,7 +22,7 @@ enum Trouble {
     HangsUp,
     /// Sends other bytes than it announced.
     Changes,
-    /// Sends other bytes once, and takes its time.
+    /// Sends other bytes once, and those when it is told to.
     ChangesOnce,
     /// Knows no ranges.
     NoRanges,
@@ -33,6 +35,8 @@ struct Server {
     /// Method, path and range of every request.
     seen: Arc<Mutex<Vec<String>>>,
     trouble: Arc<Mutex<Trouble>>,
+    /// Lets it send what it holds back.
+    release: Sender<()>,
 }
 
 fn content() -> Vec<u8> {
@@ -45,29 +49,31 @@ fn hash(bytes: &[u8]) -> String {
 
 fn serve() -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (release, held) = channel();
+    let held = Arc::new(Mutex::new(held));
     let server = Server {
         endpoint: format!("http://{}", listener.local_addr().unwrap()),
         seen: Arc::default(),
         trouble: Arc::new(Mutex::new(Trouble::None)),
+        release,
     };
     let (seen, trouble) = (server.seen.clone(), server.trouble.clone());
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            let (seen, trouble) = (seen.clone(), trouble.clone());
+            let (seen, trouble, held) = (seen.clone(), trouble.clone(), held.clone());
             std::thread::spawn(move || {
                 let now = *trouble.lock().unwrap();
-                answer(stream.unwrap(), &seen, now);
-                if now == Trouble::ChangesOnce && seen.lock().unwrap().iter().any(|line| line.starts_with("GET /blob"))
-                {
+                answer(stream.unwrap(), &seen, now, &|| {
+                    held.lock().unwrap().recv().unwrap();
                     *trouble.lock().unwrap() = Trouble::None;
-                }
+                });
             });
         }
     });
     server
 }
 
-fn answer(mut stream: TcpStream, seen: &Mutex<Vec<String>>, trouble: Trouble) {
+fn answer(mut stream: TcpStream, seen: &Mutex<Vec<String>>, trouble: Trouble, wait: &dyn Fn()) {
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
     let first = lines.next().unwrap().unwrap();
     let headers: BTreeMap<String, String> = lines
@@ -109,7 +115,7 @@ fn answer(mut stream: TcpStream, seen: &Mutex<Vec<String>>, trouble: Trouble) {
                 Trouble::Changes => body[1000] ^= 1,
                 Trouble::ChangesOnce => {
                     body[1000] ^= 1;
-                    std::thread::sleep(std::time::Duration::from_millis(500));
+                    wait();
                 }
                 _ => {}
             }
@@ -193,15 +199,25 @@ fn a_run_that_waited_for_another_begins_anew() {
     let (server, cache) = (serve(), tempfile::tempdir().unwrap());
     *server.trouble.lock().unwrap() = Trouble::ChangesOnce;
     let fetch = || hub(&server, cache.path()).fetch(FILE.0, FILE.1, &|_, _| ());
-    std::thread::scope(|scope| {
-        let first = scope.spawn(fetch);
-        while !server.seen.lock().unwrap().iter().any(|line| line.starts_with("GET /blob")) {
+    let asked = |what: &str| server.seen.lock().unwrap().iter().filter(|line| line.starts_with(what)).count();
+    let until = |what: &str, count: usize| {
+        while asked(what) < count {
             std::thread::yield_now();
         }
-        let path = fetch().unwrap();
+    };
+    std::thread::scope(|scope| {
+        let first = scope.spawn(fetch);
+        until("GET /blob", 1);
+        let locks = cache.path().join(".locks/models--timm--tiny.in1k").read_dir().unwrap();
+        let locks: Vec<_> = locks.map(|entry| File::open(entry.unwrap().path()).unwrap()).collect();
+        assert!(matches!(locks[0].try_lock_shared(), Err(TryLockError::WouldBlock)));
+        let second = scope.spawn(fetch);
+        until("HEAD ", 2);
+        server.release.send(()).unwrap();
         assert!(first.join().unwrap().unwrap_err().to_string().contains("checksum"));
-        assert_eq!(std::fs::read(path).unwrap(), content());
+        assert_eq!(std::fs::read(second.join().unwrap().unwrap()).unwrap(), content());
     });
+    assert_eq!((asked("HEAD "), asked("GET /blob")), (2, 2));
     let refs: Vec<_> = cache.path().join("models--timm--tiny.in1k/refs").read_dir().unwrap().collect();
     assert_eq!(refs.len(), 1);
 }

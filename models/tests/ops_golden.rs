@@ -1,24 +1,15 @@
 //! Every op against PyTorch's float64 (`xtask/fixtures/ops.py`): outputs and gradients, NaN and infinities included.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use candle_core::{Device, Result, Tensor, Var};
+use common::unit;
 use sconce_models::ops::{self, Act, Extent, Pool, Upsample, Window};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 const GOLDEN: &str = include_str!("golden/ops.json");
-
-/// `count` numbers in [-1, 1) from the formula of `xtask/fixtures/models.py`.
-fn unit(key: &str, count: usize) -> Vec<f64> {
-    let hash = key.bytes().fold(0xCBF2_9CE4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01B3));
-    let mix = |v: u64| {
-        let v = v.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let v = (v ^ (v >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let v = (v ^ (v >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        v ^ (v >> 31)
-    };
-    (0..count as u64).map(|i| (mix(hash.wrapping_add(i)) >> 40) as f64 / (1u64 << 23) as f64 - 1.0).collect()
-}
 
 /// JSON has no infinities and no NaN: they are strings.
 fn number(v: &Value) -> f64 {

@@ -74,7 +74,7 @@ fn presets_say_what_the_reference_says() {
 }
 
 /// One preset at its own size with the reference's weights, from a file: in double precision the same, in single precision
-/// as far as its digits go.
+/// as near as PyTorch's own comes to its double precision, three times that.
 #[test]
 #[ignore = "needs the files that `xtask/fixtures/parity.py --full` makes, which runs it"]
 fn a_preset_of_its_own_size_says_what_the_reference_says() {
@@ -114,8 +114,10 @@ fn a_preset_of_its_own_size_says_what_the_reference_says() {
     let (plain, usual) = (single(Tile::None), single(Tile::Four));
     let shown = double.map_or("–".into(), |double| format!("{double:.0e}"));
     println!("relative distance {shown} {plain:.0e} {usual:.0e}");
-    // What is left in single precision is its price: a deep network of random weights magnifies the last digit, and F(4×4) has fewer.
-    let most = if double.is_some() { [1e-3, 3e-3] } else { [1e-4; 2] };
+    // What is left in single precision is its price: a deep network of random weights magnifies the last digit, in PyTorch, too,
+    // and F(4×4) has fewer.
+    let theirs = row["single"].as_f64().unwrap();
+    let most = if double.is_some() { [f64::max(1e-4, 3.0 * theirs), f64::max(3e-4, 10.0 * theirs)] } else { [1e-4; 2] };
     assert!(double.is_none_or(|double| double <= 1e-10), "{double:?} in double precision");
-    assert!(plain <= most[0] && usual <= most[1], "{plain:e} {usual:e} in single precision");
+    assert!(plain <= most[0] && usual <= most[1], "{plain:e} {usual:e} in single precision, PyTorch {theirs:e}");
 }

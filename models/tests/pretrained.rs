@@ -11,7 +11,7 @@ use sconce_models::parts::Choice;
 use sconce_models::pretrained::{self, Input, Report, Weights, load};
 use sconce_models::{Network, NetworkConfig, Pass, init};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 const ZIP: &[u8] = include_bytes!("golden/zip.pth");
@@ -309,6 +309,60 @@ fn all_of_a_run_s_own_weights_are_loaded() {
         let values = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         assert_eq!(values(&tensor), values(&own[&name]), "{name}");
     }
+}
+
+/// Hugging Face's file of a ViT, its classifier included (`xtask/fixtures/pretrained.py`), and back under its names.
+#[test]
+fn a_vit_of_transformers_is_loaded_whole() {
+    let names: Vec<String> = serde_json::from_str(include_str!("golden/transformers_vit.json")).unwrap();
+    let made = network("frozen_vit_base", 5, 3, json!({"width": 32, "heads": 2}));
+    let own = tensors(&made);
+    let ours = |name: &str| match name.strip_prefix("classifier.") {
+        Some(leaf) => format!("head.{leaf}"),
+        None => format!("backbone.{name}"),
+    };
+    let theirs: BTreeMap<&str, Tensor> =
+        names.iter().map(|name| (name.as_str(), (&own[&ours(name)] + 0.25).unwrap())).collect();
+    let weights = Weights::parse("theirs", safetensors::serialize(theirs, None).unwrap()).unwrap();
+    let report = into(&made, &weights).unwrap();
+    assert_eq!((report.loaded.len(), names.len()), (own.len(), own.len()), "{report}");
+    let loaded = tensors(&made);
+    for (name, before) in &own {
+        let off = (&loaded[name] - before).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert!(off.iter().all(|v| (v - 0.25).abs() < 1e-5), "{name}");
+    }
+    let back = own.iter().map(|(name, value)| sconce_models::reference("frozen_vit_base", name, value).unwrap().0);
+    assert_eq!(back.collect::<BTreeSet<_>>(), names.into_iter().collect());
+}
+
+/// What timm or torchvision has weights of for a thousand classes can be had by name (`xtask/fixtures/pretrained.py`).
+#[test]
+fn every_published_preset_has_weights_by_name() {
+    let published: Value = serde_json::from_str(include_str!("golden/published.json")).unwrap();
+    let timm: BTreeSet<&str> =
+        published["timm"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    let torchvision = published["torchvision"].as_object().unwrap();
+    let (mut of_timm, mut of_torchvision) = (0, 0);
+    for (model, _) in sconce_models::models() {
+        let tags: Vec<&str> =
+            pretrained::all().filter(|row| row.model() == model).filter_map(|row| row.name.split('.').nth(1)).collect();
+        // torchvision's are on timm's hub, or on its own server.
+        let theirs = tags.iter().filter(|tag| tag.starts_with("tv") || tag.starts_with("torchvision")).count();
+        if torchvision.contains_key(model) {
+            assert!(theirs > 0, "{model} has no weights of torchvision, but {tags:?}");
+            of_torchvision += 1;
+        }
+        // Of some the hub has none but torchvision's.
+        if timm.contains(model) {
+            assert!(
+                pretrained::of_model(model).unwrap().repository().is_some(),
+                "{model} has none on the hub, but {tags:?}"
+            );
+            of_timm += 1;
+        }
+        assert!(!model.starts_with("frozen_") || !tags.is_empty(), "{model}");
+    }
+    assert!(of_timm > 65 && of_torchvision > 35, "{of_timm} {of_torchvision}");
 }
 
 /// torchvision's MobileNetV3 has TensorFlow's norms, which its weights cannot say (`xtask/fixtures/pretrained.py`).

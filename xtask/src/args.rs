@@ -300,7 +300,7 @@ pub struct SummaryArgs {
     /// Slices of a volume, where the model reads volumes [default: 16]
     #[arg(long, value_name = "D")]
     pub depth: Option<usize>,
-    /// Change what a recipe's [model] says of the network, e.g. --set width=32 --set head=mlp (repeatable)
+    /// Change what a recipe's [model] says of the network, e.g. --set width=32 --set head=mlp --set views=4 (repeatable)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
     /// Classes
@@ -309,6 +309,9 @@ pub struct SummaryArgs {
     /// Channels of the pictures
     #[arg(long, default_value_t = 3)]
     pub channels: usize,
+    /// Tabular features that join the head
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub meta: usize,
     /// As one JSON object
     #[arg(long)]
     pub json: bool,

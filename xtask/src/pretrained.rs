@@ -23,21 +23,23 @@ pub enum Choice {
 impl Choice {
     /// The known weights that this means for `model`; none for a file that nobody knows, and for `false`.
     pub fn row(&self, model: &str) -> Result<Option<&'static Pretrained>> {
-        match self {
-            Self::Own(false) => Ok(None),
-            Self::Own(true) => Ok(Some(pretrained::of_model(model)?)),
+        let (row, said) = match self {
+            Self::Own(false) => return Ok(None),
+            Self::Own(true) => return Ok(Some(pretrained::of_model(model)?)),
             Self::Named(file) if is_file(file) => {
                 let name = Path::new(file).file_name().map(|name| name.to_string_lossy().into_owned());
-                Ok(pretrained::of_file(&name.unwrap_or_default()))
+                let Some(row) = pretrained::of_file(&name.unwrap_or_default()) else { return Ok(None) };
+                (row, format!("'{file}' holds '{}', which are", row.name))
             }
-            Self::Named(name) => {
-                let row = pretrained::find(name)?;
-                if row.model() != model {
-                    bail!("'{name}' are weights of model '{}', but model.name is '{model}'", row.model());
-                }
-                Ok(Some(row))
-            }
+            Self::Named(name) => (pretrained::find(name)?, format!("'{name}' are")),
+        };
+        if !row.fits(model) {
+            let own = row.model();
+            bail!(
+                "{said} weights of model '{own}', but model.name is '{model}'; take model.name = \"{own}\", or other weights"
+            );
         }
+        Ok(Some(row))
     }
 }
 
@@ -239,11 +241,32 @@ mod tests {
         assert_eq!(recipe(&[]).unwrap().preprocess.size, 64);
     }
 
+    /// Networks for volumes start from the one for pictures, by its name.
+    #[test]
+    fn volumes_take_the_weights_of_pictures() {
+        for model in ["r3d_18", "mc3_18"] {
+            let said = recipe(&[&format!("model.name={model}"), "model.pretrained=resnet18.tv_in1k"]).unwrap();
+            assert_eq!((said.preprocess.size, said.preprocess.interpolation), (224, Interpolation::Bilinear));
+            assert_eq!(said.model.pretrained.unwrap().row(model).unwrap().unwrap().name, "resnet18.tv_in1k");
+        }
+        let split = recipe(&["model.name=r2plus1d_18", "model.pretrained=resnet18.tv_in1k"]).unwrap_err();
+        assert!(format!("{split:#}").contains("weights of model 'resnet18'"), "{split:#}");
+    }
+
     #[test]
     fn mistakes_name_what_is_wrong() {
         let why = |sets: &[&str]| format!("{:#}", recipe(sets).unwrap_err());
         let other = why(&["model.name=resnet50", "model.pretrained=resnet18.tv_in1k"]);
-        assert!(other.contains("weights of model 'resnet18'"), "{other}");
+        assert!(
+            other.contains("weights of model 'resnet18'") && other.contains("model.name = \"resnet18\""),
+            "{other}"
+        );
+        let file = why(&["model.name=resnet18", "model.pretrained=x/mobilenet_v3_small-047dcff4.pth"]);
+        assert!(
+            file.contains("'x/mobilenet_v3_small-047dcff4.pth' holds 'mobilenetv3_small_100.torchvision_in1k'"),
+            "{file}"
+        );
+        assert!(file.contains("weights of model 'mobilenetv3_small_100', but model.name is 'resnet18'"), "{file}");
         let unknown = why(&["model.name=resnet18", "model.pretrained=resnet18.tv"]);
         assert!(unknown.contains("expected one of resnet18.a1_in1k"), "{unknown}");
         let mistyped = why(&["model.name=resnet18", "model.pretrained=resent18.tv_in1k"]);

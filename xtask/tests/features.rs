@@ -1,11 +1,14 @@
 //! Heads on cached features through the real program.
 #![allow(clippy::unwrap_used)]
 
+mod program;
+
+use program::{fails, read, succeeds, with};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 const SMALL: &[&str] = &[
     "demo.images=120",
@@ -24,42 +27,25 @@ const SMALL: &[&str] = &[
 fn small(folder: &Path, out: &str) -> Command {
     let mut command = sconce(folder);
     command.args(["pipeline", "features", "--demo", "--out", out]);
-    for set in SMALL {
-        command.args(["--set", set]);
-    }
-    command
+    with(command, SMALL)
 }
 
 fn sconce(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    command.current_dir(folder).env("XDG_CACHE_HOME", folder.join("cache"));
+    let mut command = program::sconce(folder);
+    command.env("XDG_CACHE_HOME", folder.join("cache"));
     command
-}
-
-#[track_caller]
-fn succeeds(command: &mut Command) -> Output {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
-    output
-}
-
-#[track_caller]
-fn fails(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{command:?}\n{text}");
-    text
-}
-
-fn read(path: PathBuf) -> Vec<u8> {
-    fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 #[track_caller]
 fn same_runs(a: &Path, b: &Path) {
     let files = ["metrics.json", "oof.csv", "predictions.csv", "scalars.jsonl", "fold0/weights.safetensors"];
     for file in files.into_iter().chain(["fold1/weights.safetensors", "fold1/last.safetensors"]) {
-        assert!(read(a.join(file)) == read(b.join(file)), "{file} differs between {} and {}", a.display(), b.display());
+        assert!(
+            read(&a.join(file)) == read(&b.join(file)),
+            "{file} differs between {} and {}",
+            a.display(),
+            b.display()
+        );
     }
 }
 
@@ -71,7 +57,7 @@ fn kept(folder: &Path) -> Vec<PathBuf> {
 
 /// Whether a run had to look at pictures.
 fn computed(run: &Path) -> bool {
-    serde_json::from_slice::<Value>(&read(run.join("times.json"))).unwrap().get("computing features").is_some()
+    serde_json::from_slice::<Value>(&read(&run.join("times.json"))).unwrap().get("computing features").is_some()
 }
 
 /// Once for both folds, once for all runs, for any number of threads; and again where the file is broken.
@@ -81,7 +67,7 @@ fn features_are_computed_once_and_a_broken_file_is_noticed() {
     let folder = temporary.path();
     succeeds(small(folder, "first").args(["--threads", "1"]));
     let [file] = &kept(folder)[..] else { panic!("one file for both folds, got {:?}", kept(folder)) };
-    let whole = read(file.clone());
+    let whole = read(file);
     assert!(computed(&folder.join("first")));
     succeeds(small(folder, "second").args(["--threads", "3"]));
     assert!(!computed(&folder.join("second")));
@@ -96,7 +82,7 @@ fn features_are_computed_once_and_a_broken_file_is_noticed() {
         let text = succeeds(&mut small(folder, out)).stderr;
         assert!(String::from_utf8_lossy(&text).contains("is broken; its features are computed anew"));
         assert!(computed(&folder.join(out)));
-        assert!(read(file.clone()) == whole, "{out}");
+        assert!(read(file) == whole, "{out}");
         same_runs(&folder.join("first"), &folder.join(out));
     }
     // Other pictures, steps, weights or pools have other features; another head has not.
@@ -119,7 +105,7 @@ fn the_saved_networks_say_of_pictures_what_the_run_said_of_features() {
     for (out, bags) in [("alone", "train.bags=1"), ("bagged", "train.bags=4")] {
         succeeds(small(folder, out).args(["--set", bags]));
         let run = folder.join(out);
-        let text = String::from_utf8(read(run.join("predictions.csv"))).unwrap();
+        let text = String::from_utf8(read(&run.join("predictions.csv"))).unwrap();
         let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
         let header = lines.next().unwrap();
         let want: BTreeMap<&str, Vec<f64>> = lines.map(|line| (line[0], numbers(&line[1..], &header))).collect();
@@ -144,14 +130,13 @@ fn the_saved_networks_say_of_pictures_what_the_run_said_of_features() {
             compared += 1;
         }
         assert!(compared >= 12, "{compared} of {}: {said}", want.len());
-        let scored: Value =
-            serde_json::from_slice(&succeeds(sconce(folder).args(["evaluate", out, "--quiet"])).stdout).unwrap();
-        let metrics: Value = serde_json::from_slice(&read(run.join("metrics.json"))).unwrap();
+        let scored = program::said(&succeeds(sconce(folder).args(["evaluate", out, "--quiet"])));
+        let metrics: Value = serde_json::from_slice(&read(&run.join("metrics.json"))).unwrap();
         assert_eq!(scored["score"], metrics["score"], "{out}");
         succeeds(sconce(folder).args(["explain", out, "--quiet"]));
         succeeds(sconce(folder).args(["export", out, "--format", "safetensors"]));
     }
-    let differ = |file: &str| read(folder.join("alone").join(file)) != read(folder.join("bagged").join(file));
+    let differ = |file: &str| read(&folder.join("alone").join(file)) != read(&folder.join("bagged").join(file));
     assert!(differ("oof.csv") && differ("fold0/model.json"));
 }
 
@@ -195,7 +180,7 @@ fn what_cannot_be_together_with_features_is_said_before_anything_is_read() {
         ("model={name='frozen_dinov2', width=64, depth=1, heads=2}", "whole patches of 14 pixels"),
         ("model={name='frozen_vit_base', hedas=2}", "hedas"),
     ] {
-        let text = fails(small(folder, "run").args(["--set", wrong]));
+        let text = fails(small(folder, "run").args(["--set", wrong]), 2);
         assert!(text.contains(right), "{wrong}: {text}");
     }
     assert_eq!(fs::read_dir(folder).unwrap().count(), 0, "something was written");
@@ -210,7 +195,7 @@ fn a_network_that_never_learns_trains_its_head_with_and_without_features() {
     let alone = ["--set", "train.bags=1", "--set", "train.backbone_lr=1.0"];
     succeeds(small(folder, "features").args(model).args(alone).args(["--threads", "1"]));
     succeeds(small(folder, "pictures").args(model).args(alone).args(["--set", "train.features=false"]));
-    let rows = |run: &str| String::from_utf8(read(folder.join(run).join("oof.csv"))).unwrap().lines().count();
+    let rows = |run: &str| String::from_utf8(read(&folder.join(run).join("oof.csv"))).unwrap().lines().count();
     assert_eq!(rows("features"), rows("pictures"));
     let mut threads = small(folder, "threads");
     succeeds(threads.args(model).args(alone).args(["--threads", "3"]).env("XDG_CACHE_HOME", folder.join("other")));

@@ -410,13 +410,23 @@ fn lists_summary_and_bench_print_what_they_promise() {
     let text = summary(&["r3d_18", "--depth", "8"]);
     assert!(text.contains("64×8×56×56") && text.contains("for a 3×8×112×112 volume"), "{text}");
     assert!(summary(&["r3d_18"]).contains("40696.9 million multiply-adds for a 3×16×112×112 volume"));
+    // All that a recipe says of the network: 256 features of each of two views beside four of seven columns.
+    let views =
+        ["views=2", "join=concat", "model.meta_hidden=[4]", "pool.name=concat"].map(|set| ["--set", set]).concat();
+    let text = summary(&[&["baseline", "--meta", "7", "--classes", "5"], &views[..]].concat());
+    let line =
+        |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {text}"));
+    assert!(line("meta").contains("branch") && line("meta").contains("36"), "{text}");
+    assert!(line("head").contains(&((1024 + 4) * 5 + 5).to_string()), "{text}");
+    assert!(!summary(&["baseline", "--meta", "7", "--set", "meta=false"]).contains("branch"));
     let wrong = |arguments: &[&str]| fails(sconce(folder).args([&["summary", "resnet18"], arguments].concat()), 2);
     let error = wrong(&["--set", "widht=3"]);
     assert!(
         error.contains("unknown key 'widht', expected one of") && error.contains("did you mean 'width'?"),
         "{error}"
     );
-    assert!(wrong(&["--set", "pretrained=true"]).contains("pool, head, dropout"));
+    assert!(wrong(&["--set", "pretrained=true"]).contains("pool, head, dropout, views, join, meta, meta_hidden"));
+    assert!(wrong(&["--set", "views=two"]).contains("invalid type"));
     assert!(wrong(&["--set", "pool=gme"]).contains("did you mean 'gem'?"));
     assert!(wrong(&["--set", "width=wide"]).contains("invalid type"));
     assert!(wrong(&["--depth", "3"]).contains("'resnet18' reads pictures"));

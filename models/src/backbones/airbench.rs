@@ -11,6 +11,7 @@ use crate::backbone::{Backbone, Begin, Family, Preset};
 use crate::error::{Error, Result};
 use crate::growth::{deeper, wider};
 use crate::init::dirac;
+use crate::limits;
 use crate::ops::{Act, Flow, Node, Pool, Program, block, k};
 use candle_core::{DType, Device, IndexOp, Tensor, Var};
 use candle_nn::{Init, VarBuilder};
@@ -71,6 +72,7 @@ impl Family for Airbench {
         if !(self.scale > 0.0 && self.scale.is_finite()) {
             return Err(Error::Invalid(format!("airbench: scale must be above 0, got {}", self.scale)));
         }
+        limits::stages("airbench", self.widths.iter().map(|_| self.convs))?;
         let (stages, width) = (self.stages(channels)?, self.widths[self.widths.len() - 1]);
         let scaled = block(width, |x| x.times(self.scale))?;
         Ok(Box::new(Convolutional::new(channels, stages, vb.clone())?.with_neck(Stage::of("scale", scaled), vb)?))

@@ -9,6 +9,7 @@ use super::convolutional::{Convolutional, Stage};
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
 use crate::growth::{deeper, wider};
+use crate::limits;
 use crate::ops::{Act, Flow, Pool, Program, Upsample, block, k};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
@@ -116,6 +117,7 @@ impl ResidualAttention {
         if self.modules.is_empty() || self.width == 0 || channels == 0 {
             return Err(Error::Invalid("attention: needs at least one stage and one channel".into()));
         }
+        limits::stages("attention", self.modules.iter().copied())?;
         let count = self.modules.len();
         let stem = block(channels, |x| match self.form {
             Form::Imagenet => {

@@ -18,6 +18,7 @@ use super::droppable;
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
 use crate::growth::{deeper, longer, wider};
+use crate::limits;
 use crate::ops::{Act, Flow, Pool, block, k};
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
@@ -143,6 +144,8 @@ impl Family for Baseline {
 
     fn build(&self, channels: usize, vb: VarBuilder<'_>) -> Result<Box<dyn Backbone>> {
         self.check(channels)?;
+        limits::stages("baseline", self.widths.iter().map(|_| self.convs))?;
+        limits::stages("baseline", [self.dense.len()])?;
         let mut stages = self.stages(channels)?;
         let mut reads = self.widths[self.widths.len() - 1];
         let mut dense: Vec<_> = self.dense.iter().enumerate().collect();

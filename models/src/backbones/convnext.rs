@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::growth::{deeper, wider};
 use crate::init::Start;
 use crate::layers::LinearStart;
+use crate::limits;
 use crate::ops::{Act, Flow, Node, Program, block, k};
 use candle_core::{D, Tensor};
 use candle_nn::{Init, VarBuilder};
@@ -114,6 +115,7 @@ impl ConvNext {
         if !self.layer_scale.is_finite() {
             return Err(Error::Invalid("convnext: layer_scale must be a number".into()));
         }
+        limits::stages("convnext", self.depths.iter().copied())?;
         droppable("convnext: drop_path", self.drop_path)
     }
 

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::growth::{deeper, wider};
 use crate::init::Start;
 use crate::layers::LinearStart;
+use crate::limits;
 use crate::ops::{Act, Pool, Program, block, concat, k};
 use candle_nn::VarBuilder;
 use candle_nn::init::{FanInOut, Init, NonLinearity, NormalOrUniform};
@@ -94,6 +95,7 @@ impl DenseNet {
                 "densenet: needs at least one layer per block, one channel, growth and bottleneck above 0".into(),
             ));
         }
+        limits::stages("densenet", self.layers.iter().copied())?;
         droppable("densenet: layer_dropout", self.layer_dropout)?;
         let stage = |name: &str, blocks: Vec<(String, Program)>| {
             let path =

@@ -18,6 +18,7 @@ use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
 use crate::init::Start;
 use crate::layers::LinearStart;
+use crate::limits;
 use crate::ops::{Act, Program, block, k};
 use candle_nn::VarBuilder;
 use candle_nn::init::{FanInOut, Init, NonLinearity, NormalOrUniform};
@@ -318,6 +319,9 @@ impl EfficientNet {
         if !(0.0..=1.0).contains(&self.squeeze) {
             return Err(Error::Invalid(format!("efficientnet: squeeze must be in 0..=1, got {}", self.squeeze)));
         }
+        let stages = self.stages.iter().filter(|row| !row.joins).count();
+        let repeats = (0..self.stages.len()).fold(0usize, |sum, i| sum.saturating_add(self.repeats(i)));
+        limits::stages("efficientnet", (1..stages).map(|_| 0).chain([repeats]))?;
         droppable("efficientnet: drop_path", self.drop_path)
     }
 

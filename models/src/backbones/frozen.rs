@@ -20,6 +20,7 @@ use super::convolutional::{Sequence, Stage};
 use super::vit::{placed, resampled};
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
+use crate::limits;
 use crate::onnx::{Graph, Value};
 use crate::ops::{Act, Flow, Program, block, concat, k};
 use crate::pass::Pass;
@@ -95,9 +96,16 @@ pub enum Size {
 const DINO: usize = 518;
 /// Side of the pictures that ViT's stored position embedding is for.
 const VIT: usize = 224;
+/// Most channels of a token.
+const MOST_WIDTH: usize = 8192;
 
 impl Family for Frozen {
     const HEAD: &str = "head.fc";
+
+    /// transformers has its own, as the rest of its ViT's names.
+    fn head(name: &str) -> &'static str {
+        if name.starts_with("frozen_vit") { "classifier" } else { Self::HEAD }
+    }
 
     fn presets() -> Vec<Preset<Self>> {
         let dinov2 = |width, heads, registers| Self::Dinov2 { width, depth: 12, heads, registers };
@@ -185,12 +193,17 @@ impl Frozen {
         }
         match *self {
             Self::Dinov2 { width, depth, heads, .. } | Self::Vit { width, depth, heads }
-                if width * depth * heads == 0 || !width.is_multiple_of(heads) =>
+                if [width, depth, heads].contains(&0) || !width.is_multiple_of(heads) =>
             {
                 Err(Error::Invalid(format!(
                     "frozen: needs at least one block and one head, and a width ({width}) that divides into heads ({heads})"
                 )))
             }
+            // What stands for a classifier in candle's networks is a square of it.
+            Self::Dinov2 { width, .. } | Self::Vit { width, .. } if width > MOST_WIDTH => {
+                Err(Error::Invalid(format!("frozen: width must be at most {MOST_WIDTH}, got {width}")))
+            }
+            Self::Dinov2 { depth, .. } | Self::Vit { depth, .. } => limits::stages("frozen", [depth]),
             Self::Convnext { size: Size::Small, response_norm: true } => {
                 Err(Error::Invalid("frozen: there is no ConvNeXt V2 of size small; take tiny or base".into()))
             }
@@ -308,7 +321,7 @@ impl Frozen {
             _ if variable.rank() == 4 => self.patches((height, width)),
             _ => self.tokens((height, width)),
         };
-        if matches!(variable.rank(), 2 | 4) { places * variable.elem_count() } else { 0 }
+        if matches!(variable.rank(), 2 | 4) { variable.elem_count().saturating_mul(places) } else { 0 }
     }
 
     fn patches(&self, (height, width): (usize, usize)) -> usize {
@@ -510,17 +523,17 @@ impl Backbone for Still {
         self.config.check_size(size)?;
         let attention = match self.config {
             Frozen::Dinov2 { width, depth, .. } | Frozen::Vit { width, depth, .. } => {
-                2 * depth * width * self.config.tokens(size).pow(2)
+                (2 * depth * width).saturating_mul(self.config.tokens(size).saturating_pow(2))
             }
             Frozen::Convnext { .. } => 0,
         };
-        let weights = self.variables.iter().map(|(name, v)| self.config.multiply_adds(name, v, size)).sum::<usize>();
+        let works = self.variables.iter().map(|(name, v)| self.config.multiply_adds(name, v, size));
         Ok(vec![Layer {
             name: "frozen".into(),
             kind: "frozen",
             output: vec![self.config.width(), 1, 1],
             parameters: self.variables.values().map(Tensor::elem_count).sum(),
-            multiply_adds: weights + attention,
+            multiply_adds: works.fold(attention, usize::saturating_add),
         }])
     }
 }

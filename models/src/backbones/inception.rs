@@ -7,14 +7,15 @@
 use super::convolutional::{Convolutional, Stage};
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
-use crate::growth::longer;
+use crate::growth::{deeper, longer};
 use crate::init::Start;
-use crate::layers::LinearStart;
+use crate::layers::{Dense, LinearStart, Variables};
+use crate::limits;
 use crate::onnx::{Graph, Value};
-use crate::ops::{Act, Block, Flow, Node, Pool, Program, Window, block, concat, k, linear, rect};
-use crate::pass::{AUXILIARY, Grad, Pass};
+use crate::ops::{Act, Block, Flow, Node, Pool, Program, Window, block, concat, k, rect};
+use crate::pass::{AUXILIARY, Pass};
 use crate::summary::{Layer, program_layers};
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use candle_nn::{Init, VarBuilder};
 use serde::{Deserialize, Serialize};
 
@@ -107,8 +108,9 @@ impl Family for Inception {
                 return Err(Error::Invalid(format!("inception: {name} must be above 0, got {factor}")));
             }
         }
+        limits::stages("inception", MODULES.map(|(.., keep)| deeper(keep.len(), self.depth)))?;
         let trunk = Convolutional::new(channels, self.stages(channels)?, vb.clone())?;
-        let aux = if self.aux == 0 { None } else { Some(self.aux_head(vb.pp(AUX))?) };
+        let aux = if self.aux == 0 { None } else { Some(self.aux_head(vb)?) };
         let before_aux = self.modules().into_iter().rfind(|(stage, ..)| *stage == BEFORE_AUX).map(|(_, name, _)| name);
         Ok(Box::new(WithAux { trunk, aux, before_aux: before_aux.unwrap_or_default() }))
     }
@@ -231,12 +233,15 @@ impl Inception {
         for param in program.params.iter_mut().filter(|p| p.name == "conv1.conv.weight") {
             param.init = Init::Randn { mean: 0.0, stdev: 0.01 };
         }
-        let width = program.out_channels();
-        let bound = 1.0 / (width as f64).sqrt();
-        let start = Init::Randn { mean: 0.0, stdev: 0.001 };
-        let weight = vb.get_with_hints((self.aux, width), "fc.weight", start)?;
-        let bias = vb.get_with_hints(self.aux, "fc.bias", Init::Uniform { lo: -bound, up: bound })?;
-        Ok(Aux { features: Block::new(program, vb)?, weight, bias })
+        let sizes = [program.out_channels(), self.aux];
+        let features = Block::new(program, vb.pp(AUX))?;
+        let mut vars = Variables::new(AUX, &vb);
+        let start = LinearStart { weight: Some(Start::Normal { std: 0.001 }), bias: None };
+        let classifier = Dense::started(&mut vars, "fc", sizes, true, start)?;
+        let (names, parameters, multiply_adds) = vars.made();
+        let (name, output) = ("fc".into(), vec![self.aux, 1, 1]);
+        let layer = Layer { name, kind: "linear", output, parameters, multiply_adds };
+        Ok(Aux { features, classifier, names, layer })
     }
 }
 
@@ -260,15 +265,18 @@ fn started(mut program: Program) -> Program {
 /// The auxiliary head: a map → logits.
 struct Aux {
     features: Block,
-    weight: Tensor,
-    bias: Tensor,
+    classifier: Dense,
+    /// Variables of the classifier, and the line that counts it.
+    names: Vec<String>,
+    layer: Layer,
 }
 
 impl Aux {
     fn logits(&self, map: &Tensor, pass: &Pass<'_>) -> candle_core::Result<Tensor> {
         let features = self.features.forward(map, pass)?.flatten_from(1)?;
-        let own = |t: &Tensor| if pass.grad == Grad::All { t.clone() } else { t.detach() };
-        linear(&features.to_dtype(self.weight.dtype())?, &own(&self.weight), Some(&own(&self.bias)))
+        // As the head of the network.
+        let wide = if features.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
+        self.classifier.forward(&features.to_dtype(wide)?, pass)
     }
 }
 
@@ -309,16 +317,14 @@ impl Backbone for WithAux {
     fn stages(&self) -> Vec<(String, Vec<String>)> {
         let mut stages = self.trunk.stages();
         if let Some(aux) = &self.aux {
-            let mut variables = aux.features.program().variables();
-            variables.extend(["fc.weight".into(), "fc.bias".into()]);
-            let own = variables.iter().map(|v| format!("{AUX}.{v}")).collect();
-            stages.push((AUX.into(), own));
+            let own = aux.features.program().variables().into_iter().map(|v| format!("{AUX}.{v}"));
+            stages.push((AUX.into(), own.chain(aux.names.iter().cloned()).collect()));
         }
         stages
     }
 
     fn auxiliary(&self) -> usize {
-        self.aux.as_ref().map_or(0, |aux| aux.bias.elem_count())
+        self.aux.as_ref().map_or(0, |aux| aux.layer.output[0])
     }
 
     fn layers(&self, size: (usize, usize)) -> Result<Vec<Layer>> {
@@ -329,14 +335,7 @@ impl Backbone for WithAux {
             if let &[_, h, w] = layers[behind].output.as_slice() {
                 program_layers(aux.features.program(), (h, w), &mut own)?;
             }
-            let (outputs, inputs) = aux.weight.dims2()?;
-            own.push(Layer {
-                name: "fc".into(),
-                kind: "linear",
-                output: vec![outputs, 1, 1],
-                parameters: outputs * (inputs + 1),
-                multiply_adds: outputs * inputs,
-            });
+            own.push(aux.layer.clone());
             let own = own.into_iter().map(|l| Layer { name: format!("{AUX}.{}", l.name), ..l });
             layers.splice(behind + 1..behind + 1, own);
         }

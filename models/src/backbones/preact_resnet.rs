@@ -12,6 +12,7 @@ use super::resnet::Unit;
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
 use crate::growth::{deeper, wider};
+use crate::limits;
 use crate::ops::{Act, Program, block, k};
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
@@ -129,6 +130,7 @@ impl PreActResNet {
         if self.layers.is_empty() || self.layers.contains(&0) || channels * self.width * self.stem == 0 {
             return Err(Error::Invalid("preact_resnet: needs at least one unit per stage and one channel".into()));
         }
+        limits::stages("preact_resnet", self.layers.iter().copied())?;
         droppable("preact_resnet: unit_dropout", self.unit_dropout)?;
         droppable("preact_resnet: drop_path", self.drop_path)
     }

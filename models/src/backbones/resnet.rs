@@ -18,6 +18,7 @@ use super::droppable;
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
 use crate::growth::{deeper, wider};
+use crate::limits;
 use crate::ops::{Act, Flow, Pool, Program, Window, block, k};
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
@@ -237,6 +238,7 @@ impl ResNet {
         if !(0.0..=1.0).contains(&self.squeeze) {
             return Err(Error::Invalid(format!("resnet: squeeze must be in 0..=1, got {}", self.squeeze)));
         }
+        limits::stages("resnet", self.layers.iter().copied())?;
         droppable("resnet: drop_path", self.drop_path)
     }
 
@@ -267,7 +269,7 @@ impl ResNet {
                     .conv("conv2", width, k(3))
                     .norm_from("bn2", gamma),
                 Unit::Bottleneck => {
-                    let inner = width * self.base_width / 64 * self.cardinality;
+                    let inner = (width * self.base_width / 64).saturating_mul(self.cardinality);
                     let y = x.conv("conv1", inner, k(1)).norm("bn1").act(self.act);
                     self.filter(y, ["conv2", "bn2"], inner, k(3).stride(stride).groups(self.cardinality))
                         .conv("conv3", 4 * width, k(1))

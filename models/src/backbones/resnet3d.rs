@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::growth::{deeper, wider};
 use crate::init::Start;
 use crate::layers::LinearStart;
+use crate::limits;
 use crate::onnx::{Attribute, Graph, Value};
 use crate::ops::{Act, CONV_INIT, Window, activate, batch_norm_eval, batch_norm_train, conv3d, k};
 use crate::pass::{Grad, Pass};
@@ -90,6 +91,7 @@ impl Family for ResNet3d {
                 "resnet3d: needs at least one unit per stage, one channel and one slice".into(),
             ));
         }
+        limits::stages("resnet3d", self.layers.iter().copied())?;
         let stem = Unit { main: self.stem(Path::new(&vb, "stem", channels))?, past: None };
         let mut stages = vec![("stem".to_string(), vec![stem])];
         let mut reads = self.width;
@@ -224,11 +226,10 @@ impl<'a> Path<'a> {
 
 impl Step {
     fn forward(&self, x: &Tensor, pass: &Pass<'_>) -> candle_core::Result<Tensor> {
-        let own = |t: &Tensor| if pass.grad == Grad::All { t.clone() } else { t.detach() };
         match self {
-            Self::Conv { weight, depth, at, .. } => conv3d(x, &own(weight), *depth, *at),
+            Self::Conv { weight, depth, at, .. } => conv3d(x, &pass.parameter(weight), *depth, *at),
             Self::Norm { weight, bias, running, .. } if pass.train => {
-                let (y, seen) = batch_norm_train(x, &own(weight), &own(bias), EPS)?;
+                let (y, seen) = batch_norm_train(x, &pass.parameter(weight), &pass.parameter(bias), EPS)?;
                 if pass.update_stats {
                     seen.move_into(running, MOMENTUM)?;
                 }
@@ -236,7 +237,7 @@ impl Step {
             }
             Self::Norm { weight, bias, running: [mean, variance], .. } => {
                 let statistics = (&mean.as_detached_tensor(), &variance.as_detached_tensor());
-                batch_norm_eval(x, &own(weight), &own(bias), statistics, EPS)
+                batch_norm_eval(x, &pass.parameter(weight), &pass.parameter(bias), statistics, EPS)
             }
             Self::Shift(by) => x.broadcast_add(by),
             Self::Act(f) => activate(x, *f),
@@ -318,7 +319,7 @@ fn measure(steps: &[Step], volume: [usize; 3], layers: &mut Vec<Layer>) -> Resul
                     Error::Invalid(format!("the window of '{name}' does not fit into a volume of {d}x{h}x{w}"))
                 })?;
                 let (parameters, output) = (weight.elem_count(), vec![weight.dims()[0], d, h, w]);
-                let multiply_adds = parameters * d * h * w;
+                let multiply_adds = parameters.saturating_mul(d).saturating_mul(h * w);
                 layers.push(Layer { name: name.clone(), kind: "conv", output, parameters, multiply_adds });
             }
             Step::Norm { name, weight, .. } => {

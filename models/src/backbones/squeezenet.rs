@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::growth::{longer, wider};
 use crate::init::Start;
 use crate::layers::LinearStart;
+use crate::limits;
 use crate::ops::{Act, Flow, Pool, block, concat, k};
 use candle_nn::VarBuilder;
 use candle_nn::init::{FanInOut, Init, NonLinearity, NormalOrUniform};
@@ -88,6 +89,7 @@ impl SqueezeNet {
                 "squeezenet: needs at least one stage, one module per stage and one channel, and no size of 0".into(),
             ));
         }
+        limits::stages("squeezenet", self.fires.iter().map(Vec::len))?;
         // The reference numbers convolution, activation, pools and modules through.
         let features = |at: usize| format!("features.{at}");
         let stem = block(channels, |x| x.conv("0", self.stem, k(self.size).pad(0).stride(2).bias()).act(self.act))?;

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::growth::{deeper, wider};
 use crate::init::Start;
 use crate::layers::LinearStart;
+use crate::limits;
 use crate::ops::{Act, CONV_INIT, Pool, block, k};
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
@@ -92,6 +93,7 @@ impl Vgg {
                 "vgg: needs at least one convolution per stage, one channel and one hidden unit".into(),
             ));
         }
+        limits::stages("vgg", self.layers.iter().copied())?;
         droppable("vgg: hidden_dropout", self.hidden_dropout)?;
         let mut stages = vec![];
         // The reference numbers convolutions, norms, activations and pools through.

@@ -14,9 +14,10 @@ use crate::error::{Error, Result};
 use crate::growth::{deeper, wider};
 use crate::init::Start;
 use crate::layers::LinearStart;
+use crate::limits;
 use crate::onnx::{Graph, Value};
 use crate::ops::{Act, Node, Program, block, k, linear};
-use crate::pass::{Grad, Pass};
+use crate::pass::Pass;
 use crate::summary::Layer;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{Init, VarBuilder};
@@ -133,7 +134,7 @@ impl Family for Vit {
 
 impl Vit {
     fn check(&self, channels: usize) -> Result<()> {
-        let whole = channels * self.size * self.patch * self.width * self.depth * self.heads > 0;
+        let whole = ![channels, self.size, self.patch, self.width, self.depth, self.heads].contains(&0);
         if !whole || !self.size.is_multiple_of(self.patch) || !self.width.is_multiple_of(self.heads) {
             return Err(Error::Invalid(format!(
                 "vit: needs at least one channel, block and head, a size ({}) of whole patches ({}), and a width ({}) that \
@@ -144,6 +145,7 @@ impl Vit {
         if !(self.mlp.is_finite() && self.mlp * self.width as f64 >= 1.0) {
             return Err(Error::Invalid(format!("vit: mlp must leave at least one channel, got {}", self.mlp)));
         }
+        limits::stages("vit", [self.depth])?;
         droppable("vit: drop_path", self.drop_path)
     }
 
@@ -187,9 +189,9 @@ struct Transformer {
 
 impl Transformer {
     /// Patches `[B, h, w, C]` → tokens `[B, 1 + h·w, C]` that know where they are.
-    fn tokens(&self, map: &Tensor, grad: Grad) -> candle_core::Result<Tensor> {
+    fn tokens(&self, map: &Tensor, pass: &Pass<'_>) -> candle_core::Result<Tensor> {
         let (b, h, w, c) = map.dims4()?;
-        let own = |t: &Tensor| if grad == Grad::All { t.clone() } else { t.detach() }.to_dtype(map.dtype());
+        let own = |t: &Tensor| pass.parameter(t).to_dtype(map.dtype());
         let (cls_token, pos_embed) = (own(&self.cls_token)?, own(&self.pos_embed)?);
         let side = self.config.size / self.config.patch;
         let places = resampled(&pos_embed.narrow(1, 1, side * side)?.squeeze(0)?, side, (h, w))?;
@@ -205,10 +207,11 @@ impl Backbone for Transformer {
             let side = x.dim(axis)?;
             x = x.pad_with_zeros(axis, 0, side.next_multiple_of(self.config.patch) - side)?;
         }
-        let grad = if pass.freeze > 0 { Grad::None } else { pass.grad };
+        // They belong to the first stage.
+        let own = if pass.freeze > 0 { Pass::eval() } else { pass.untapped() };
         let map = self.embed.forward(&x, pass)?;
         let (b, h, w, c) = map.dims4()?;
-        let tokens = self.tokens(&map, grad)?.reshape((b, 1, 1 + h * w, c))?;
+        let tokens = self.tokens(&map, &own)?.reshape((b, 1, 1 + h * w, c))?;
         let tokens = self.blocks.forward(&tokens, pass)?;
         match self.config.pooling {
             Pooling::Token => tokens.narrow(2, 0, 1)?.permute((0, 3, 1, 2)),
@@ -235,7 +238,7 @@ impl Backbone for Transformer {
         }
         let map = self.embed.onnx(graph, &x, (h * patch, w * patch))?;
         let zeros = Tensor::zeros((1, h, w, c), DType::F32, &Device::Cpu)?;
-        let tokens = placed(graph, &map, h * w, &self.tokens(&zeros, Grad::None)?.squeeze(0)?)?;
+        let tokens = placed(graph, &map, h * w, &self.tokens(&zeros, &Pass::eval())?.squeeze(0)?)?;
         let tokens = self.blocks.onnx(graph, &tokens, (1, 1 + h * w))?;
         Ok(match self.config.pooling {
             Pooling::Token => graph.slice(&tokens, 3, 0, 1),

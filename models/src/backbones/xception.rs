@@ -7,6 +7,7 @@ use super::convolutional::{Convolutional, Stage};
 use crate::backbone::{Backbone, Family, Preset};
 use crate::error::{Error, Result};
 use crate::growth::{deeper, wider};
+use crate::limits;
 use crate::ops::{Act, Flow, Pool, Program, block, k};
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
@@ -75,6 +76,7 @@ impl Xception {
         if channels == 0 || self.stem.contains(&0) || self.exit.contains(&0) {
             return Err(Error::Invalid("xception: needs at least one channel everywhere".into()));
         }
+        limits::stages("xception", [self.entry.len(), self.middle])?;
         let stage = |name: &str, blocks| Stage { name: name.into(), blocks };
         let [first, second] = self.stem;
         let stem = block(channels, |x| {

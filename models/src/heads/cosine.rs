@@ -51,8 +51,8 @@ impl Part<dyn Head, Sizes> for Cosine {
 
     fn build(&self, Sizes { inputs, classes, .. }: Sizes, vars: &mut Variables<'_>) -> Result<Box<dyn Head>> {
         let rows = classes * self.centres;
-        vars.count(rows * inputs);
         let weight = vars.weight("weight", (rows, inputs), Start::XavierUniform { gain: 1.0 })?;
+        vars.count(rows * inputs);
         Ok(Box::new(Built { weight, config: self.clone(), classes }))
     }
 }

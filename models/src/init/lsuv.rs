@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::network::Network;
-use crate::pass::{Grad, Pass};
+use crate::pass::{Grad, Pass, Seen};
 use candle_core::{DType, Tensor};
 use candle_nn::VarMap;
 use std::cell::{Cell, RefCell};
@@ -26,6 +26,7 @@ const ROUNDS: usize = 10;
 /// Those of the forward pass; a network without block programs.
 pub fn lsuv(network: &Network, vars: &VarMap, images: &Tensor) -> Result<Vec<(String, f64)>> {
     let order = RefCell::new(vec![]);
+    // Scales of branches are convolutions, too, and no weights.
     let weights = |name: &str| name.ends_with(".weight").then(|| name.to_string());
     look(network, images, &|name, _| order.borrow_mut().extend(weights(name)))?;
     let order = order.into_inner();
@@ -58,9 +59,14 @@ pub fn lsuv(network: &Network, vars: &VarMap, images: &Tensor) -> Result<Vec<(St
     Ok(variances)
 }
 
-/// One pass over `images` that `see` watches.
+/// One pass over `images`; `see` is called with what each convolution writes.
 fn look(network: &Network, images: &Tensor, see: &dyn Fn(&str, &Tensor)) -> Result<()> {
-    let mut pass = Pass { update_stats: false, grad: Grad::None, layers: Some(see), ..Pass::train(0) };
+    let written = |name: &str, layer: Seen<'_>| {
+        if let Seen::Convolution(y) = layer {
+            see(name, y);
+        }
+    };
+    let mut pass = Pass { update_stats: false, grad: Grad::None, layers: Some(&written), ..Pass::train(0) };
     network.features(images, &mut pass)?;
     Ok(())
 }

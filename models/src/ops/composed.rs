@@ -9,7 +9,7 @@ use super::layer_norm::layer_norm;
 use super::pool::{Pool, global_pool, pool, spread};
 use super::program::{Node, Program};
 use super::upsample::{Extent, upsample};
-use crate::pass::Pass;
+use crate::pass::{Pass, Seen};
 use candle_core::{Result, Tensor};
 
 /// `x` `[B, H, W, C]` → the output and, in training, the batch statistics of every norm. `site` tells blocks apart.
@@ -35,14 +35,14 @@ pub(crate) fn run(
                     None => y,
                 };
                 if let Some(see) = pass.layers {
-                    see(&program.params[*weight].name, &y);
+                    see(&program.params[*weight].name, Seen::Convolution(&y));
                 }
                 y
             }
             Node::Norm { x, eps, weight, bias, stats, .. } => {
                 let (weight, bias) = (&params[*weight], &params[*bias]);
                 if let Some(see) = pass.layers {
-                    see(&program.stats[*stats].0, v(x));
+                    see(&program.stats[*stats].0, Seen::Norm { reads: v(x), eps: *eps });
                 }
                 if pass.train {
                     let (y, statistics) = batch_norm_train(v(x), weight, bias, *eps)?;

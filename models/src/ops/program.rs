@@ -18,6 +18,7 @@ use super::pool::Pool;
 use super::upsample::Upsample;
 use super::window::{Window, k};
 use crate::error::{Error, Result};
+use crate::limits;
 use crate::onnx::{Graph, Value};
 use candle_core::Tensor;
 use candle_nn::init::{FanInOut, Init, NonLinearity, NormalOrUniform};
@@ -443,6 +444,13 @@ pub(crate) const CONV_INIT: Init =
 
 impl<'a> Flow<'a> {
     fn push(self, node: Node, channels: usize) -> Self {
+        if channels > limits::CHANNELS {
+            self.fail(format!(
+                "a map has at most {} channels, not {channels}; make the network narrower",
+                limits::CHANNELS
+            ));
+            return self;
+        }
         let mut draft = self.draft.borrow_mut();
         draft.nodes.push(node);
         draft.channels.push(channels);

@@ -114,6 +114,11 @@ impl Pretrained {
     pub fn model(&self) -> &'static str {
         self.name.split('.').next().unwrap_or(self.name)
     }
+    /// Whether model `model` can start from them: their own, and networks for volumes whose kernels are theirs, repeated over the
+    /// slices (Carreira & Zisserman 2017).
+    pub fn fits(&self, model: &str) -> bool {
+        self.model() == model || INFLATED.contains(&(model, self.model()))
+    }
     /// The repository of the hub that has them.
     pub fn repository(&self) -> Option<String> {
         match self.place {
@@ -131,6 +136,9 @@ impl Pretrained {
         serde_json::from_str(self.params).unwrap_or_default()
     }
 }
+
+/// Networks for volumes, and the one for pictures that has the same layers.
+const INFLATED: [(&str, &str); 2] = [("r3d_18", "resnet18"), ("mc3_18", "resnet18")];
 
 /// The weights `name`.
 ///
@@ -298,6 +306,8 @@ mod tests {
         assert_eq!(find("resnet18.tv_in1k").unwrap().preprocess.crop, 0.875);
         assert_eq!(of_file("resnet20-12fca82f.th").unwrap().model(), "resnet20");
         assert_eq!(of_file("model.safetensors"), None);
+        let flat = find("resnet18.tv_in1k").unwrap();
+        assert!(["resnet18", "r3d_18", "mc3_18"].iter().all(|model| flat.fits(model)) && !flat.fits("r2plus1d_18"));
         let unknown = find("resnet18.tv").unwrap_err().to_string();
         assert!(unknown.contains("resnet18.a1_in1k, resnet18.tv_in1k"), "{unknown}");
         let mistyped = find("resent18.tv_in1k").unwrap_err().to_string();

@@ -14,14 +14,18 @@ fn mix(v: u64) -> u64 {
     v ^ (v >> 31)
 }
 
+/// `count` numbers in [-1, 1) of a key.
+pub fn unit(key: &str, count: usize) -> Vec<f64> {
+    let key = name_hash(key);
+    (0..count as u64).map(|i| (mix(key.wrapping_add(i)) >> 40) as f64 / (1u64 << 23) as f64 - 1.0).collect()
+}
+
 /// The value of a variable, or of the batch (name 'images').
 pub fn formula(seed: u64, name: &str, shape: &[usize], dtype: DType) -> Tensor {
-    let key = name_hash(&format!("{seed}/{name}"));
     let fan_in = shape[1..].iter().product::<usize>() as f64;
-    let count = shape.iter().product::<usize>() as u64;
-    let values: Vec<f32> = (0..count)
-        .map(|i| {
-            let u = (mix(key.wrapping_add(i)) >> 40) as f64 / (1u64 << 23) as f64 - 1.0;
+    let values: Vec<f32> = unit(&format!("{seed}/{name}"), shape.iter().product())
+        .into_iter()
+        .map(|u| {
             let v = match shape.len() {
                 _ if name == "images" => 1.5 * u,
                 4 | 5 => (6.0 / fan_in).sqrt() * u,

@@ -2,11 +2,10 @@
 
 use crate::args::SummaryArgs;
 use crate::output;
-use crate::recipe::{self, Spec};
+use crate::recipe::{self, Model};
 use crate::usage::Usage;
 use anyhow::{Context, Result, anyhow};
 use models::{Network, NetworkConfig};
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 pub fn run(args: &SummaryArgs) -> Result<()> {
@@ -59,44 +58,41 @@ fn shape(sides: &[usize]) -> String {
     sides.iter().map(usize::to_string).collect::<Vec<_>>().join("×")
 }
 
-/// What a recipe's `[model]` says of a network: all other keys override the model's configuration.
-#[derive(Deserialize)]
-struct Model {
-    pool: Spec,
-    head: Spec,
-    dropout: f64,
-    #[serde(flatten)]
-    params: Map<String, Value>,
-}
+/// Keys of a recipe's `[model]` beside the model's own; the others say how variables start, which changes no layer.
+const KEYS: &[&str] = &["pool", "head", "dropout", "views", "join", "meta", "meta_hidden"];
 
 /// The network with all `--set` options laid over it; their keys may begin with `model.`, as in recipes.
 fn config(args: &SummaryArgs) -> Result<NetworkConfig> {
-    let plain = NetworkConfig::default();
+    let plain = Model::default();
     let mut table = toml::Table::new();
-    table.insert("pool".into(), plain.pool.name.into());
-    table.insert("head".into(), plain.head.name.into());
-    table.insert("dropout".into(), plain.dropout.into());
+    for (key, part) in [("pool", plain.pool), ("head", plain.head), ("join", plain.join)] {
+        table.insert(key.into(), part.name.into());
+    }
     for set in &args.sets {
         recipe::lay(&mut table, set.strip_prefix("model.").unwrap_or(set))?;
     }
-    let Model { pool, head, dropout, mut params } = table.try_into()?;
     let preset = models::resolve(&args.model, &Value::Null)?;
     let known = preset.as_object().into_iter().flat_map(Map::keys).map(String::as_str);
-    let known: Vec<&str> = known.chain(["pool", "head", "dropout"]).collect();
-    if let Some(key) = params.keys().find(|key| !known.contains(&key.as_str())) {
+    let known: Vec<&str> = known.chain(KEYS.iter().copied()).collect();
+    if let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) {
         return Err(anyhow!("--set: unknown key '{key}', expected one of {}", known.join(", ")));
     }
+    let mut model: Model = table.try_into()?;
     if let Some(depth) = args.depth.filter(|_| known.contains(&"slices")) {
-        params.insert("slices".into(), depth.into());
+        model.params.insert("slices".into(), depth.into());
     }
     Ok(NetworkConfig {
         model: args.model.clone(),
-        params: Value::Object(params),
+        params: Value::Object(model.params),
         classes: args.classes,
         channels: args.channels,
-        pool: pool.part(),
-        head: head.part(),
-        dropout,
-        ..plain
+        pool: model.pool.part(),
+        // As many as the data have; of one picture without any.
+        views: model.views.max(1),
+        join: model.join.part(),
+        meta: if model.meta { args.meta } else { 0 },
+        meta_hidden: model.meta_hidden,
+        dropout: model.dropout,
+        head: model.head.part(),
     })
 }
