@@ -69,7 +69,7 @@ pub(super) fn check(recipe: &Recipe, params: &Value, head: &Spec) -> Result<()> 
             bail!("'{name}' reads one threshold fewer than there are classes; set model.head = \"{head}\"")
         }
         _ if !reads_classes => {
-            bail!("head '{}' says other numbers than a logit for each class, which '{name}' reads", head.name)
+            bail!("head '{}' says other numbers than a logit per class, which '{name}' reads", head.name)
         }
         (Reads::Copies, _) => {
             let views = params.get("views").and_then(Value::as_u64).unwrap_or_default();
