@@ -15,6 +15,15 @@ pub(super) fn check(recipe: &Recipe) -> Result<()> {
     let Recipe { train, preprocess, eval, .. } = recipe;
     let wrong = |what: &str| Err(anyhow!("{what}")).context(Usage::recipe(&recipe.name));
     let finite = |v: f64| (0.0..=1e9).contains(&v);
+    let factors = [
+        ("clip_norm", train.clip_norm),
+        ("clip_value", train.clip_value),
+        ("clip_unit", train.clip_unit),
+        ("l1", train.l1),
+    ];
+    if let Some((key, _)) = factors.iter().find(|(_, factor)| !finite(*factor)) {
+        return wrong(&format!("train.{key} must be at least 0"));
+    }
     match () {
         _ if Path::new(&recipe.name).file_name().is_none_or(|name| name != recipe.name.as_str()) => {
             wrong("name must be that of a folder, without / and ..")
@@ -54,9 +63,6 @@ pub(super) fn check(recipe: &Recipe) -> Result<()> {
         }
         _ if !(0.0..=1.0).contains(&train.warmup_from) => wrong("train.warmup_from must be in 0..=1"),
         _ if !finite(train.warmup) => wrong("train.warmup must be at least 0 epochs"),
-        _ if ![train.clip_norm, train.clip_value, train.clip_unit, train.l1].into_iter().all(finite) => {
-            wrong("train.clip_norm, clip_value, clip_unit and l1 must be at least 0")
-        }
         _ if train.spike != 0.0 && !(train.spike > 1.0 && train.spike.is_finite()) => {
             wrong("train.spike must be above 1, or 0")
         }
