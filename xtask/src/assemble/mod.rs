@@ -91,8 +91,8 @@ pub fn parts(recipe: &mut Recipe) -> Result<Parts> {
     let model = models::resolve(&recipe.model.name, &Value::Object(recipe.model.params.clone())).at(recipe, "model")?;
     check::check_input(recipe, &model)?;
     let [pool, join, head] = check::network_parts(recipe)?;
-    loss::check(recipe, &loss, &head).at(recipe, "loss")?;
     let embedding = loss::embedding(recipe)?;
+    loss::check(recipe, &loss, &head).at(recipe, "loss")?;
 
     recipe.preprocess.steps = steps;
     let sides = recipe.train.sizes.iter().chain([&recipe.preprocess.size]);
