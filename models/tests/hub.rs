@@ -210,10 +210,11 @@ fn a_run_that_waited_for_another_begins_anew() {
         until("GET /blob", 1);
         let locks = cache.path().join(".locks/models--timm--tiny.in1k").read_dir().unwrap();
         let locks: Vec<_> = locks.map(|entry| File::open(entry.unwrap().path()).unwrap()).collect();
-        assert!(matches!(locks[0].try_lock_shared(), Err(TryLockError::WouldBlock)));
+        let alone = matches!(locks[0].try_lock_shared(), Err(TryLockError::WouldBlock));
         let second = scope.spawn(fetch);
         until("HEAD ", 2);
         server.release.send(()).unwrap();
+        assert!(alone, "nobody holds the lock of what is downloaded");
         assert!(first.join().unwrap().unwrap_err().to_string().contains("checksum"));
         assert_eq!(std::fs::read(second.join().unwrap().unwrap()).unwrap(), content());
     });
