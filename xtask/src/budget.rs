@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow};
 use augment::Views;
 use std::time::Instant;
 use train::optim::Pace;
-use train::{Gradients, Progress as At, Task};
+use train::{Gradients, Task};
 
 /// Steps before the clock runs: the first ones fill caches.
 const WARM: usize = 2;
@@ -28,7 +28,7 @@ pub struct Seconds {
 pub fn try_step(training: &Training<'_>, fold: &Fold) -> Result<Seconds> {
     let params = fold.params(training.recipe);
     let mut optimizer = crate::assemble::optimizer(training.recipe)?;
-    let at = At { epoch: 0, step: 0, steps_per_epoch: fold.batches(), epochs: training.recipe.train.epochs };
+    let at = fold.thawed(training.recipe.train.epochs);
     let mut times = vec![];
     let mut clock = Instant::now();
     for step in fold.first_steps(training.parts).take(WARM + TIMED) {

@@ -5,10 +5,10 @@
 //! of its own.
 
 use crate::args::RunArgs;
-use crate::fold::Training;
+use crate::fold::{Fold, Training};
 use crate::pipeline::{self, Session};
 use crate::predict;
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, Snapshots};
 use crate::saved::Saved;
 use crate::usage::Usage;
 use crate::{assemble, output};
@@ -35,8 +35,9 @@ pub fn run(args: &RunArgs) -> Result<()> {
     let mut recipe = pipeline::recipe(&args.recipe)?;
     check(&mut recipe)?;
     let out = pipeline::folder(common, &format!("{}-pretrain", recipe.name));
-    let begun = out.join("last.safetensors").is_file();
-    if out.join("recipe.toml").is_file() && !args.resume {
+    // A run begins with its recipe.
+    let begun = out.join("recipe.toml").is_file();
+    if begun && !args.resume {
         let message = format!(
             "'{}' holds something already; continue it with --resume, or choose another folder with --out",
             out.display()
@@ -82,29 +83,31 @@ fn check(recipe: &mut Recipe) -> Result<()> {
         _ if recipe.augment.transforms.is_empty() => {
             wrong("pretrain learns from random changes; give it augment.transforms")
         }
-        _ if recipe.train.features => wrong("pretrain trains the backbone; set train.features = false"),
+        _ if recipe.train.features || recipe.train.backbone_lr == 0.0 => {
+            wrong("pretrain trains the backbone; set train.features = false and train.backbone_lr above 0")
+        }
+        _ if !recipe.train.sizes.is_empty() || recipe.train.swa > 0.0 || recipe.train.snapshots != Snapshots::None => {
+            wrong("pretrain has no epochs that are judged; leave train.sizes, swa and snapshots away")
+        }
         _ => Ok(()),
     }
 }
 
 /// A network with its projector and predictor.
-struct Pair {
-    network: Network,
+struct Pair<'a> {
+    fold: &'a Fold,
     siamese: Siamese,
-    precision: DType,
-    recompute: bool,
     /// How far the last projections are spread: 1 for directions that are as good as random, 0 where all have become one.
     spread: Mutex<Option<Tensor>>,
 }
 
-impl Task for Pair {
+impl Task for Pair<'_> {
     /// Pictures `[2·B, C, H, W]`, the copies of each side by side, and the key of random numbers.
     type Batch = (Tensor, u64);
 
-    fn loss(&self, (images, key): &Self::Batch, _: At) -> candle_core::Result<Tensor> {
-        let mut pass = Pass { recompute: self.recompute, ..Pass::train(*key) };
-        let map = self.network.features(&images.to_dtype(self.precision)?, &mut pass)?;
-        let rows = self.network.embed(&map, &mut pass)?.to_dtype(DType::F32)?;
+    fn loss(&self, (images, key): &Self::Batch, at: At) -> candle_core::Result<Tensor> {
+        let mut pass = self.fold.pass(*key, at);
+        let rows = self.fold.embed(images, &mut pass)?.to_dtype(DType::F32)?;
         let (z, p) = self.siamese.forward(&rows, &pass)?;
         let (count, width) = z.dims2()?;
         let pairs = z.detach().reshape((count / 2, 2, width))?;
@@ -129,15 +132,10 @@ fn learn(training: &Training<'_>, run: &Run) -> Result<Value> {
     if prepared.views > 1 {
         bail!("pretrain compares views of one picture, but a sample has {} pictures", prepared.views);
     }
-    // A fold says how its network is made and fed.
+    // A fold's network, as it begins, fed with all rows.
     let fold = training.fold(0)?;
     let (saved, train) = (&fold.saved, &recipe.train);
-    let vars = VarMap::new();
-    let vb = init::seeded(&vars, sub_seed(recipe.seed, "pretrain"), DType::F32, training.device);
-    let network = Network::new(&saved.network, vb.clone())?;
-    if let Some(start) = training.start {
-        start.load(&saved.network, &vars)?;
-    }
+    let (network, vars) = (&fold.trained.network, &fold.trained.vars);
     let all: Vec<usize> = (0..prepared.dataset.rows().len()).collect();
     let side = recipe.preprocess.size;
     let assemble::Training { first, copies } = training.parts.training.get(&side).context("no such side")?;
@@ -160,28 +158,26 @@ fn learn(training: &Training<'_>, run: &Run) -> Result<Value> {
         let one = loader.epoch(0).next().context("there are no pictures")??.images.narrow(0, 0, 1)?;
         network.embed(&network.features(&one, &mut Pass::eval())?, &mut Pass::eval())?.dim(1)?
     };
+    let before = neighbours(training, saved, network)?;
+    let mut params = fold.params(recipe);
+    params.0.retain(|param| is_kept(&param.name));
+    let vb = init::seeded(vars, sub_seed(recipe.seed, "pretrain"), DType::F32, training.device);
     let siamese = Siamese::new(features, recipe.pretrain.width, recipe.pretrain.bottleneck, &vb)?;
-    let pair = Pair {
-        network,
-        siamese,
-        precision: train.precision.dtype(),
-        recompute: train.recompute,
-        spread: Mutex::default(),
+    let own = |name: &str| {
+        let new = name.starts_with("projector.") || name.starts_with("predictor.");
+        (new && Siamese::learns(name)).then_some(1.0)
     };
-    let before = neighbours(training, saved, &pair.network)?;
+    params.0.extend(Params::new(vars, own).with_decay(|_, shape| train.decay_norms || shape.len() > 1).0);
+    let pair = Pair { fold: &fold, siamese, spread: Mutex::default() };
 
     let text = format!("{}\0{}", recipe.text()?, prepared.fingerprint);
     let config = TrainConfig {
         folder: Some(run.folder().to_path_buf()),
         fingerprint: blake3::hash(text.as_bytes()).to_hex()[..16].to_string(),
         patience: None,
-        snapshots: false,
         ..assemble::train_config(recipe)
     };
-    let decays = train.decay_norms;
-    let learns = |name: &str| (!name.starts_with("head.") && Siamese::learns(name)).then_some(1.0);
-    let params = Params::new(&vars, learns).with_decay(|_, shape| decays || shape.len() > 1);
-    let mut trainer = Trainer::new(config, &vars, params, assemble::optimizer(recipe)?, assemble::schedule(recipe)?)?;
+    let mut trainer = Trainer::new(config, vars, params, assemble::optimizer(recipe)?, assemble::schedule(recipe)?)?;
     trainer.resume()?;
     let (done, epochs) = (trainer.state().step, trainer.state().epoch);
     let keep = |s: &Scalar| s.step <= done && (s.epoch < epochs || s.name.starts_with("train/"));
@@ -232,8 +228,8 @@ fn learn(training: &Training<'_>, run: &Run) -> Result<Value> {
             run.folder().display()
         );
     }
-    write(&vars, &run.path("weights.safetensors"))?;
-    let after = neighbours(training, saved, &pair.network)?;
+    write(vars, &run.path("weights.safetensors"))?;
+    let after = neighbours(training, saved, network)?;
     let told = json!({
         "run": run.folder(), "weights": run.path("weights.safetensors"), "loss": outcome.history.last().map(|last| last.loss),
         "neighbours_before": before, "neighbours": after,
@@ -242,11 +238,14 @@ fn learn(training: &Training<'_>, run: &Run) -> Result<Value> {
     Ok(told)
 }
 
-/// The backbone and the pool alone: what stands behind them was for this task.
+/// Whether a variable is of the backbone or the pool: what stands behind them is not reached.
+fn is_kept(variable: &str) -> bool {
+    variable.starts_with("backbone.") || variable.starts_with("pool.")
+}
+
+/// The backbone and the pool alone.
 fn write(vars: &VarMap, path: &Path) -> Result<()> {
-    let kept = train::variables(vars)
-        .into_iter()
-        .filter(|(name, _)| name.starts_with("backbone.") || name.starts_with("pool."));
+    let kept = train::variables(vars).into_iter().filter(|(name, _)| is_kept(name));
     let tensors = kept.map(|(name, var)| (name, var.as_detached_tensor())).collect();
     Ok(Checkpoint { tensors, state: None }.write(path)?)
 }

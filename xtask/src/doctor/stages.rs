@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use std::time::{Duration, Instant};
 use train::optim::Pace;
-use train::{Gradients, Progress as At, Task};
+use train::{Gradients, Task};
 
 /// Longest time for the stages of the loader, for the whole loader, and for the model.
 const PICTURES: Duration = Duration::from_secs(6);
@@ -231,7 +231,7 @@ fn model_stages(training: &Training<'_>, fold: &Fold, step: &Step) -> Result<Vec
     let recipe = training.recipe;
     let params = fold.params(recipe);
     let mut optimizer = assemble::optimizer(recipe)?;
-    let at = At { epoch: 0, step: 0, steps_per_epoch: fold.batches(), epochs: recipe.train.epochs };
+    let at = fold.thawed(recipe.train.epochs);
     let [mut mixing, mut forward, mut backward, mut update] = [vec![], vec![], vec![], vec![]];
     let start = Instant::now();
     for pass in 0..PASSES {

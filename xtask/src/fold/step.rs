@@ -6,8 +6,8 @@ use crate::bootstrap::Drawn;
 use crate::criterion::Said;
 use crate::predict;
 use candle_core::{DType, Tensor};
-use data::Batch;
 use data::rng::{stream, sub_seed};
+use data::{Batch, Loader};
 use models::{AUXILIARY, Pass};
 use train::{BoxError, Progress, Task};
 
@@ -23,8 +23,23 @@ pub struct Step {
 impl Fold {
     /// What the steps of an epoch learn from, in order, from batch `first` on.
     pub fn steps(&self, parts: &Parts, epoch: usize, first: usize) -> impl Iterator<Item = Result<Step, BoxError>> {
+        self.made(self.loader(epoch), parts, epoch, first)
+    }
+
+    /// The first steps, with pictures of their last size: for trying out.
+    pub fn first_steps(&self, parts: &Parts) -> impl Iterator<Item = Result<Step, BoxError>> {
+        self.made(&self.train, parts, 0, 0)
+    }
+
+    fn made(
+        &self,
+        loader: &Loader,
+        parts: &Parts,
+        epoch: usize,
+        first: usize,
+    ) -> impl Iterator<Item = Result<Step, BoxError>> {
         let classes = self.saved.classes.len();
-        let batches = self.loader(epoch).epoch_from(epoch, first).take(self.batches - first);
+        let batches = loader.epoch_from(epoch, first).take(self.batches - first);
         batches.enumerate().map(move |(i, batch)| {
             let index = (first + i) as u64;
             let mut batch = batch?;
@@ -44,8 +59,14 @@ impl Fold {
         })
     }
 
+    /// What stands behind the pool in training, `[B, E]`, in the recipe's precision.
+    pub fn embed(&self, images: &Tensor, pass: &mut Pass<'_>) -> candle_core::Result<Tensor> {
+        let features = self.trained.network.features(&images.to_dtype(self.precision)?, pass)?;
+        self.trained.network.embed(&features, pass)
+    }
+
     /// How the network goes forward in a step.
-    fn pass<'a>(&self, key: u64, at: Progress) -> Pass<'a> {
+    pub fn pass<'a>(&self, key: u64, at: Progress) -> Pass<'a> {
         let drop = self.dropout.as_ref().map_or(1.0, |schedule| schedule.factor(at, &[]));
         Pass { freeze: self.frozen(at.epoch), recompute: self.recompute, drop, ..Pass::train(key) }
     }
@@ -70,8 +91,7 @@ impl Task for Fold {
         if network.auxiliary() > 0 {
             pass.taps = Some(&mut hear);
         }
-        let features = network.features(&images.to_dtype(self.precision)?, &mut pass)?;
-        let embedding = network.embed(&features, &mut pass)?;
+        let embedding = self.embed(images, &mut pass)?;
         let logits = network.classify(&embedding, meta, &mut pass)?;
         let teacher = self.teacher.as_ref().map(|teacher| teacher.say(images, meta)).transpose()?;
         let terms = self.criterion.terms(&Said { logits, embedding, auxiliary }, &step.targets, teacher.as_ref())?;

@@ -51,8 +51,10 @@ impl Contents {
     /// Asks the loader of fold 0 for `count` rows and `epochs` epochs.
     pub fn gather(training: &Training<'_>, count: usize, epochs: usize) -> Result<Self> {
         let fold = training.fold(0)?;
-        let chosen = choose(fold.train.rows(), count, sub_seed(training.recipe.seed, "sheet"));
         let learned = training.prepared.split(0).0;
+        // Behind them come rows with pseudo-labels, some of them several times.
+        let known = &fold.train.rows()[..learned.len()];
+        let chosen = choose(known, count, sub_seed(training.recipe.seed, "sheet"));
         let indices = chosen.iter().map(|&row| learned[row]).collect();
         let judged = Arc::new(Subset::new(training.pictures.clone(), indices));
         let evaluation = predict::loader(&fold.saved, judged, 1, training.device)?;
