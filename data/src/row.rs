@@ -49,6 +49,17 @@ impl Row {
             _ => None,
         }
     }
+
+    /// The class, or of several values the one with the largest, the first of equal ones: what soft labels say above all.
+    pub fn likeliest(&self) -> Option<u32> {
+        match self.target.as_ref()? {
+            Target::Class(class) => Some(*class),
+            Target::Dense(values) => {
+                let known = values.iter().enumerate().filter(|(_, value)| !value.is_nan());
+                known.reduce(|best, next| if next.1 > best.1 { next } else { best }).map(|(class, _)| class as u32)
+            }
+        }
+    }
 }
 
 /// A column of metadata.

@@ -20,7 +20,8 @@ pub struct Sequential;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Shuffled;
 
-/// As many samples as there are, drawn with replacement so that every class is equally likely.
+/// As many samples as there are, drawn with replacement so that every class is equally likely; soft labels count as the class
+/// that they say above all.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Balanced;
 
@@ -42,7 +43,7 @@ impl Sampler for Balanced {
     fn order(&self, rows: &[Row], rng: &mut ChaCha8Rng) -> Vec<usize> {
         let mut members = std::collections::BTreeMap::<Option<u32>, Vec<usize>>::new();
         for (i, row) in rows.iter().enumerate() {
-            members.entry(row.class()).or_default().push(i);
+            members.entry(row.likeliest()).or_default().push(i);
         }
         let members: Vec<Vec<usize>> = members.into_values().collect();
         let mut draw = || {
@@ -99,6 +100,12 @@ mod tests {
         shuffled.sort();
         assert_eq!(shuffled, (0..1000).collect::<Vec<_>>());
         let rare = order("balanced", 1).iter().filter(|i| **i < 50).count();
+        assert!((400..600).contains(&rare), "{rare}");
+        let soft =
+            |c: u32| Row { target: Some(Target::Dense(vec![0.9 - c as f32, f32::NAN, c as f32])), ..Row::default() };
+        let rows: Vec<Row> = (0..1000).map(|i| soft(u32::from(i < 50))).collect();
+        assert_eq!((rows[0].likeliest(), rows[60].likeliest(), Row::default().likeliest()), (Some(2), Some(0), None));
+        let rare = Balanced.order(&rows, &mut stream(1, 0, 0)).iter().filter(|i| **i < 50).count();
         assert!((400..600).contains(&rare), "{rare}");
         assert!(build("shufled").err().unwrap().to_string().contains("expected one of balanced, sequential, shuffled"));
     }

@@ -166,7 +166,7 @@ fn warm_ups_follow_their_references() {
     for case in golden["warmups"].as_array().unwrap() {
         let then = schedule::build(case["then"].as_str().unwrap(), serde_json::json!({})).unwrap();
         let (from, epochs) = (case["from"].as_f64().unwrap(), case["epochs"].as_f64().unwrap());
-        let warmup = schedule::GradualWarmup { from, epochs, then };
+        let warmup = schedule::Warmup { from: Some(from), epochs, then };
         warmup.validate().unwrap();
         for (step, want) in numbers(&case["factors"]).into_iter().enumerate() {
             let at = Progress { epoch: step / 4, step, steps_per_epoch: 4, epochs: 5 };
@@ -175,9 +175,9 @@ fn warm_ups_follow_their_references() {
         }
     }
     let then = || schedule::build("constant", serde_json::json!({})).unwrap();
-    let none = schedule::GradualWarmup { from: 0.5, epochs: 0.0, then: then() };
+    let none = schedule::Warmup { from: Some(0.5), epochs: 0.0, then: then() };
     assert_eq!(none.factor(Progress { epoch: 0, step: 0, steps_per_epoch: 4, epochs: 5 }, &[]), 1.0);
-    let wrong = schedule::GradualWarmup { from: 1.5, epochs: 1.0, then: then() };
+    let wrong = schedule::Warmup { from: Some(1.5), epochs: 1.0, then: then() };
     assert!(wrong.validate().unwrap_err().to_string().contains("from"));
 }
 

@@ -220,11 +220,11 @@ fn every_schedule_is_finite_and_positive_and_starts_at_most_at_one() {
 
 #[test]
 fn warm_up_rises_to_the_schedule() {
-    let warm = Warmup { epochs: 1.5, then: schedule::build("constant", json!({})).unwrap() };
+    let warm = Warmup { epochs: 1.5, from: None, then: schedule::build("constant", json!({})).unwrap() };
     let at = |step| Progress { epoch: 0, step, steps_per_epoch: 4, epochs: 10 };
     let factors: Vec<f64> = (0..8).map(|s| warm.factor(at(s), &[])).collect();
     assert!((factors[0] - 1.0 / 6.0).abs() < 1e-12 && factors[5] == 1.0 && factors[7] == 1.0, "{factors:?}");
-    let none = Warmup { epochs: 0.0, then: schedule::build("constant", json!({})).unwrap() };
+    let none = Warmup { epochs: 0.0, from: None, then: schedule::build("constant", json!({})).unwrap() };
     assert_eq!(none.factor(at(0), &[]), 1.0);
 }
 
@@ -234,7 +234,7 @@ fn momentum_and_decay_have_schedules_of_their_own() {
     let linear = |from: f64, to: f64| schedule::build("linear", json!({"from": from, "to": to})).unwrap();
     let cycle = || schedule::build("one_cycle", json!({"momentum_low": 0.5})).unwrap();
     let all = Together { lr: cycle(), momentum: Some(linear(0.5, 1.0)), decay: Some(linear(1.0, 2.0)) };
-    let all = Warmup { epochs: 0.0, then: Box::new(all) };
+    let all = Warmup { epochs: 0.0, from: None, then: Box::new(all) };
     assert_eq!((all.momentum(at(2), &[]), all.decay(at(2), &[])), (0.75, 1.5));
     let own = Together { lr: cycle(), momentum: None, decay: None };
     assert_eq!((own.momentum(at(0), &[]), own.decay(at(0), &[])), (1.0, 1.0));

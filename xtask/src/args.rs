@@ -183,10 +183,10 @@ pub struct LrFindArgs {
     #[command(flatten)]
     pub recipe: RecipeArgs,
     /// First learning rate
-    #[arg(long, value_name = "LR", default_value_t = 1e-7, value_parser = positive)]
+    #[arg(long, value_name = "LR", default_value_t = 1e-7, value_parser = rate)]
     pub from: f64,
     /// Last learning rate
-    #[arg(long, value_name = "LR", default_value_t = 10.0, value_parser = positive)]
+    #[arg(long, value_name = "LR", default_value_t = 10.0, value_parser = rate)]
     pub to: f64,
     /// Steps from one to the other
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(20..))]
@@ -324,6 +324,28 @@ pub enum Bench {
     Step(StepArgs),
     /// JPEG files to normalized batches through crop, flip and color jitter
     Loader(LoaderArgs),
+    /// Value and gradient of a loss on one fixed batch, on the CPU
+    Loss(LossArgs),
+}
+
+/// Arguments of `bench loss`.
+#[derive(Debug, Args)]
+pub struct LossArgs {
+    /// A name of `list losses`
+    #[arg(long)]
+    pub loss: String,
+    /// Samples per step
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..))]
+    pub batch: u16,
+    /// Classes, numbers of an embedding, or steps of a trajectory
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u16).range(2..))]
+    pub classes: u16,
+    /// Threads [default: all cores]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Timed steps
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    pub steps: u16,
 }
 
 /// Arguments of `bench loader`.
@@ -376,5 +398,12 @@ fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(v) if v > 0.0 && v <= 1e6 => Ok(v),
         _ => Err("expected a positive number of minutes, at most a million".into()),
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(v) if (1e-30..=1e6).contains(&v) => Ok(v),
+        _ => Err("expected a learning rate above 0, at most a million".into()),
     }
 }

@@ -1,8 +1,10 @@
 //! `--max-minutes`: the one place where a clock chooses a number. It times the first steps, fixes the number of epochs
 //! and writes it into the recipe.
 
+use crate::assemble;
 use crate::fold::{Fold, Training};
 use crate::predict;
+use crate::recipe::Snapshots;
 use anyhow::{Result, anyhow};
 use augment::Views;
 use std::time::Instant;
@@ -27,7 +29,7 @@ pub struct Seconds {
 /// Trains and judges a batch or a few on a network that is thrown away, and times them.
 pub fn try_step(training: &Training<'_>, fold: &Fold) -> Result<Seconds> {
     let params = fold.params(training.recipe);
-    let mut optimizer = crate::assemble::optimizer(training.recipe)?;
+    let mut optimizer = assemble::optimizer(training.recipe)?;
     let at = fold.thawed(training.recipe.train.epochs);
     let mut times = vec![];
     let mut clock = Instant::now();
@@ -71,19 +73,29 @@ pub fn fitting(training: &Training<'_>, deadline: Instant) -> Result<(usize, usi
     let judged = fold.validation.batches() as f64;
     let tested = fold.test.as_ref().map_or(0, data::Loader::batches) as f64;
     let views = recipe.eval.views.symmetries().len() as f64;
-    let at_end = folds * views * seconds.judge * (judged + tested);
+    // Of weights that are averaged, what goes into the average is judged or measured as well.
+    let cycles = if recipe.train.snapshots == Snapshots::None { 0 } else { assemble::cycles(recipe)? } as f64;
+    let measured = seconds.judge * fold.batches() as f64;
+    let members = if recipe.train.snapshots == Snapshots::Ensemble { cycles.max(1.0) } else { 1.0 };
+    let soup = if recipe.train.snapshots == Snapshots::Soup { 2.0 * cycles } else { 0.0 };
+    let at_end =
+        folds * (members * views * seconds.judge * (judged + tested) + soup * (judged * seconds.judge + measured));
     let left = PLANNED * deadline.saturating_duration_since(Instant::now()).as_secs_f64() - at_end;
     let judging = folds * seconds.judge * judged;
-    let epoch = folds * seconds.step * fold.batches() as f64 + judging;
+    let averaging = if recipe.train.swa > 0.0 { folds * (1.0 - recipe.train.swa) * measured } else { 0.0 };
+    let epoch = folds * seconds.step * fold.batches() as f64 + judging + averaging;
     let fitting = (left / epoch.max(1e-9)).floor();
-    let epochs = recipe.train.epochs.min(fitting.max(1.0) as usize);
+    // Each size of pictures has an epoch.
+    let least = 1 + recipe.train.sizes.len();
+    let epochs = recipe.train.epochs.min(least.max(fitting as usize));
     let mut steps_per_epoch = recipe.train.steps_per_epoch;
-    if fitting < 1.0 {
-        let steps = ((left - judging) / (folds * seconds.step * recipe.train.accumulate as f64).max(1e-9)).floor();
+    if fitting < least as f64 {
+        let epoch = left / least as f64 - judging - averaging;
+        let steps = (epoch / (folds * seconds.step * recipe.train.accumulate as f64).max(1e-9)).floor();
         steps_per_epoch = steps.max(1.0) as usize;
         let hint = if folds > 1.0 { "; fewer folds (data.folds = 1) would get more" } else { "" };
         progress.warning(&format!(
-            "the time is too short for one epoch of every fold: each gets {steps_per_epoch} steps{hint}"
+            "the time is too short for {least} whole epochs of every fold: an epoch gets {steps_per_epoch} steps{hint}"
         ));
     }
     progress.note(&format!(

@@ -8,10 +8,11 @@ use crate::prepare::{self, Prepared};
 use crate::pretrained::Start;
 use crate::progress::Progress;
 use crate::recipe::Recipe;
+use crate::saved;
 use crate::times::Times;
 use crate::usage::Usage;
 use crate::{budget, machine, output, report, results};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use candle_core::Device;
 use data::Cached;
 use data::source::Collection;
@@ -40,6 +41,7 @@ pub struct Session {
     times: Times,
     extent: Extent,
     deadline: Option<Instant>,
+    needs_test: bool,
 }
 
 /// `pipeline` and `train`.
@@ -101,12 +103,17 @@ impl Session {
         let (device, progress) = (device()?, Progress::new(common.quiet));
         let start = Start::open(&recipe, common.offline, &progress)?;
         let (times, extent, deadline) = (Times::default(), Extent::Whole, None);
-        Ok(Self { recipe, parts, device, progress, start, times, extent, deadline })
+        Ok(Self { recipe, parts, device, progress, start, times, extent, deadline, needs_test: false })
     }
 
     /// Goes as far as `extent` says, to the submission otherwise, and is over at `deadline`.
     pub fn within(self, extent: Extent, deadline: Option<Instant>) -> Self {
         Self { extent, deadline, ..self }
+    }
+
+    /// Refuses data without a test part before anything is trained.
+    pub fn needing_test(self) -> Self {
+        Self { needs_test: true, ..self }
     }
 
     /// From the data to results in `folder`, or beside it where finished runs lie there; goes on with an unfinished one when
@@ -128,6 +135,7 @@ impl Session {
 
     /// A new run in `folder`.
     fn begin(mut self, folder: &Path) -> Result<Run> {
+        assemble::check_runs(&self.recipe)?;
         let (run, collection) = if self.recipe.data.demo {
             let run = draw(&self.recipe, folder, &self.progress)?;
             let collection = prepare::open(&mut self.recipe, Some(&run.path("demo-data")))?;
@@ -144,6 +152,9 @@ impl Session {
         if let Some(deadline) = self.deadline {
             let fitting = budget::fitting(&self.training(&prepared, Arc::default()), deadline)?;
             (self.recipe.train.epochs, self.recipe.train.steps_per_epoch) = fitting;
+            let fits = assemble::parts(&mut self.recipe.clone()).map(drop);
+            // By then data have been read: it is no mistake of the command line alone.
+            fits.map_err(|error| anyhow!("--max-minutes leaves time for {} epochs: {error:#}", fitting.0))?;
         }
         let environment = machine::environment(&self.device, self.recipe.seed, &prepared.fingerprint);
         run.write("eda.json", &serde_json::to_vec_pretty(&prepared.report)?)?;
@@ -188,6 +199,7 @@ impl Session {
             output::note(&format!("'{}' is finished already", run.folder().display()));
             return Ok(run);
         }
+        assemble::check_runs(&self.recipe)?;
         let prepared = self.prepare(&collection)?;
         prepared.is_of(&run)?;
         self.progress.note(&format!("going on with '{}'", run.folder().display()));
@@ -200,7 +212,11 @@ impl Session {
         let look = || prepare::look(collection, &self.recipe.data.drop_labels, &self.progress);
         let report = self.times.of("looking at the data", look)?;
         self.progress.note(&prepare::headline(&report));
-        prepare::prepare(&self.recipe, collection, report, &self.progress)
+        let prepared = prepare::prepare(&self.recipe, collection, report, &self.progress)?;
+        if self.needs_test && prepared.test().is_empty() {
+            bail!("there is no test part, whose rows students learn from; self-train needs one");
+        }
+        Ok(prepared)
     }
 
     /// From prepared data to results.
@@ -245,7 +261,9 @@ impl Session {
 
     fn training<'a>(&'a self, prepared: &'a Prepared, interrupted: Arc<AtomicBool>) -> Training<'a> {
         let text = self.recipe.text().unwrap_or_default();
-        let weights = self.start.as_ref().map(|start| format!("\0{}", start.digest)).unwrap_or_default();
+        let mut weights = self.start.as_ref().map(|start| format!("\0{}", start.digest)).unwrap_or_default();
+        let runs = self.recipe.loss.teacher.iter().chain(self.recipe.pseudo.as_ref().map(|pseudo| &pseudo.run));
+        runs.for_each(|run| weights.extend(["\0", &saved::digest(Path::new(run))]));
         let fingerprint =
             blake3::hash(format!("{text}\0{}{weights}", prepared.fingerprint).as_bytes()).to_hex()[..16].to_string();
         Training {
@@ -265,6 +283,7 @@ impl Session {
 
     /// Does `work` with a training of which nothing stays on disk.
     pub fn aside<T>(mut self, work: impl FnOnce(&Training<'_>) -> Result<T>) -> Result<T> {
+        assemble::check_runs(&self.recipe)?;
         let temporary = tempfile::tempdir()?;
         let prepared = aside(&mut self.recipe, &temporary.path().join("run"), &self.progress)?;
         // A look at some batches does not pay for the features of all.

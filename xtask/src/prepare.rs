@@ -12,7 +12,7 @@ use data::source::Collection;
 use data::{Dataset, Part};
 use eval::Run;
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -58,7 +58,15 @@ impl Prepared {
     }
     /// Makes sure that a finished `run` has these rows and folds: what a fold of it has learned is then known here, too.
     pub fn has_folds_of(&self, run: &Run) -> Result<()> {
-        crate::saved::Saved::folds(run)?;
+        let folds = crate::saved::Saved::folds(run)?;
+        if folds < self.trained_folds {
+            bail!(
+                "'{}' has {folds} of the {} folds that are to be trained; train it with data.folds = {}",
+                run.folder().display(),
+                self.trained_folds,
+                self.trained_folds
+            );
+        }
         if run.read("folds.csv")? != folds_csv(self)? {
             bail!(
                 "'{}' has other rows or folds, so that it may know rows that are to judge; train it on the same data with the \
@@ -67,6 +75,19 @@ impl Prepared {
             );
         }
         Ok(())
+    }
+    /// Whether the run in `folder` knows a row of these, by its id.
+    pub fn shares_rows(&self, folder: &Path) -> Result<bool> {
+        let path = folder.join("folds.csv");
+        let broken = || format!("'{}' is broken", path.display());
+        let known = self.dataset.rows().iter().map(|row| row.id.as_str()).collect::<HashSet<_>>();
+        for record in csv::Reader::from_path(&path).with_context(broken)?.records() {
+            let record = record.with_context(broken)?;
+            if record.get(0).is_some_and(|id| known.contains(id)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
     /// Rows that train fold `fold` and rows that judge it.
     pub fn split(&self, fold: usize) -> (Vec<usize>, Vec<usize>) {

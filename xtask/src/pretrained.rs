@@ -1,9 +1,13 @@
 //! Pretrained weights of a recipe: which ones, where they are, and what they say of preprocessing.
 
+use crate::prepare::Prepared;
 use crate::progress::Progress;
 use crate::recipe::{Model, Recipe};
+use crate::saved;
 use crate::usage::Usage;
 use anyhow::{Context, Result, anyhow, bail};
+use candle_nn::VarMap;
+use eval::Run;
 use models::NetworkConfig;
 use models::pretrained::{self, Place, Preprocess, Pretrained, Report, Weights};
 use serde::{Deserialize, Serialize};
@@ -96,8 +100,18 @@ pub struct Start {
     weights: Weights,
     row: Option<&'static Pretrained>,
     input: pretrained::Input,
-    /// Digest of the file.
+    /// Whose fold they are, where they are one's of a run.
+    run: Option<PathBuf>,
+    /// Digest of the file, or of the run that it is of.
     pub digest: String,
+}
+
+/// The run whose fold wrote `weights`.
+fn run_of(weights: &Path) -> Option<PathBuf> {
+    let fold = weights.parent()?;
+    let number = fold.file_name()?.to_str()?.strip_prefix("fold")?;
+    let run = fold.parent().filter(|_| number.parse::<usize>().is_ok())?;
+    run.join("folds.csv").is_file().then(|| run.to_path_buf())
 }
 
 impl Start {
@@ -114,7 +128,11 @@ impl Start {
             (_, None) => bail!("no weights"),
         };
         let weights = Weights::open(&path)?;
-        let digest = blake3::hash(weights.bytes()).to_hex()[..16].to_string();
+        let run = run_of(&path);
+        let digest = match &run {
+            Some(run) => saved::digest(run),
+            None => blake3::hash(weights.bytes()).to_hex()[..16].to_string(),
+        };
         let config = NetworkConfig {
             model: model.name.clone(),
             params: Value::Object(model.params.clone()),
@@ -122,11 +140,34 @@ impl Start {
             ..NetworkConfig::default()
         };
         pretrained::check(&weights, &config, model.input).context(Usage::recipe(&recipe.name))?;
-        Ok(Some(Self { weights, row, input: model.input, digest }))
+        Ok(Some(Self { weights, row, input: model.input, run, digest }))
+    }
+
+    /// Sets the variables `vars` of the network `config` of fold `fold`. Where the weights are of a run with the same rows, each
+    /// fold begins with the same one of that run: another one has learned the rows that judge it.
+    pub fn of_fold(&self, fold: usize, prepared: &Prepared, config: &NetworkConfig, vars: &VarMap) -> Result<Report> {
+        let own = match &self.run {
+            Some(run) if prepared.shares_rows(run)? => {
+                let run = Run::open(run)?;
+                prepared.has_folds_of(&run).with_context(|| {
+                    format!(
+                        "model.pretrained: '{}' knows rows of these data; copy it elsewhere if it has learned other pictures \
+                         of the same names",
+                        self.weights.file()
+                    )
+                })?;
+                Some(Weights::open(&run.path(&format!("fold{fold}/weights.safetensors")))?)
+            }
+            _ => None,
+        };
+        match own {
+            Some(own) => Ok(pretrained::load(&own, config, vars, self.input)?),
+            None => self.load(config, vars),
+        }
     }
 
     /// Sets the variables `vars` of the network `config`.
-    pub fn load(&self, config: &NetworkConfig, vars: &candle_nn::VarMap) -> Result<Report> {
+    fn load(&self, config: &NetworkConfig, vars: &VarMap) -> Result<Report> {
         Ok(pretrained::load(&self.weights, config, vars, self.input)?)
     }
 
@@ -289,7 +330,7 @@ mod tests {
         let sets = ["model.name=mobilenetv2_100".to_string(), format!("model.pretrained={}", file.display())];
         let recipe = Recipe::load("default", &sets).unwrap();
         let start = Start::open(&recipe, true, &Progress::new(true)).unwrap().unwrap();
-        let vars = candle_nn::VarMap::new();
+        let vars = VarMap::new();
         let params = Value::Object(recipe.model.params.clone());
         let config =
             NetworkConfig { model: recipe.model.name.clone(), classes: 1000, params, ..NetworkConfig::default() };
@@ -339,7 +380,7 @@ mod tests {
         let sets = [&sets[..], &["model.width=16".into(), "model.stem=cifar".into()]].concat();
         let recipe = Recipe::load("default", &sets).unwrap();
         let start = Start::open(&recipe, true, &Progress::new(true)).unwrap().unwrap();
-        let vars = candle_nn::VarMap::new();
+        let vars = VarMap::new();
         let params = Value::Object(recipe.model.params.clone());
         let config =
             NetworkConfig { model: recipe.model.name.clone(), classes: 10, params, ..NetworkConfig::default() };

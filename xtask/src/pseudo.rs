@@ -10,6 +10,7 @@ use data::{Dataset, Row, Subset, Target};
 use eval::{Predictions, Run};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -30,6 +31,26 @@ pub struct Pseudo {
     pub soft: bool,
 }
 
+/// What was believed.
+pub struct Told {
+    /// Rows of the test part.
+    pub asked: usize,
+    /// Pseudo-labels, copies included.
+    pub believed: usize,
+    /// Rows by the class that they have now, each counted once.
+    by_class: Vec<(String, usize)>,
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows: usize = self.by_class.iter().map(|(_, count)| count).sum();
+        write!(f, "{} pseudo-labels from {rows} of the {} rows of the test part", self.believed, self.asked)?;
+        let named: Vec<String> =
+            self.by_class.iter().filter(|(_, n)| *n > 0).take(12).map(|(class, n)| format!("{class} {n}")).collect();
+        if named.is_empty() { Ok(()) } else { write!(f, ": {}", named.join(", ")) }
+    }
+}
+
 impl Default for Pseudo {
     fn default() -> Self {
         Self { run: String::new(), confidence: 0.3, balance: true, per_class: 0, soft: true }
@@ -44,22 +65,20 @@ impl Pseudo {
                 bail!("pseudo.run is missing, the folder of a finished run; `self-train` makes one")
             }
             _ if !(0.0..=1.0).contains(&self.confidence) => bail!("pseudo.confidence must be in 0..=1"),
-            _ if !Path::new(&self.run).join("metrics.json").is_file() => {
-                bail!("pseudo.run: '{}' is no finished run", self.run)
-            }
+            _ if self.per_class > 10_000_000 => bail!("pseudo.per_class must be at most ten million"),
             _ => Ok(()),
         }
     }
 
     /// The rows `learn` of `pictures` and behind them those of the test part that the network of fold `fold` is sure of, some
-    /// of them several times.
+    /// of them several times; and how many those are.
     pub fn join(
         &self,
         pictures: Arc<dyn Dataset>,
         learn: &[usize],
         fold: usize,
         prepared: &Prepared,
-    ) -> Result<Subset> {
+    ) -> Result<(Subset, Told)> {
         let run = Run::open(Path::new(&self.run)).context("pseudo.run")?;
         prepared.has_folds_of(&run).context("pseudo.run")?;
         let name = format!("fold{fold}/test.csv");
@@ -94,7 +113,11 @@ impl Pseudo {
             (row, Row { id, target: Some(target(said, best)), ..own })
         });
         let (indices, rows): (Vec<usize>, Vec<Row>) = known.chain(pseudo).unzip();
-        Ok(Subset::new(pictures.clone(), indices).with_rows(rows))
+        let mut by_class = vec![0; said.classes.len()];
+        believed.iter().filter(|(.., copy)| *copy == 0).for_each(|(_, best, _)| by_class[*best] += 1);
+        let by_class = said.classes.iter().cloned().zip(by_class).collect();
+        let told = Told { asked: asked.len(), believed: believed.len(), by_class };
+        Ok((Subset::new(pictures.clone(), indices).with_rows(rows), told))
     }
 
     /// Which of the predictions are believed: index, class, and which copy it is.
@@ -149,8 +172,10 @@ mod tests {
 
     #[test]
     fn a_missing_run_is_said() {
-        let why = |run: &str| format!("{:#}", Pseudo { run: run.into(), ..Pseudo::default() }.check().unwrap_err());
-        assert!(why("").contains("pseudo.run is missing"));
-        assert!(why("nowhere").contains("'nowhere' is no finished run"));
+        let why = |pseudo: Pseudo| format!("{:#}", pseudo.check().unwrap_err());
+        assert!(why(Pseudo::default()).contains("pseudo.run is missing"));
+        let some = || Pseudo { run: "runs/a".into(), ..Pseudo::default() };
+        assert!(why(Pseudo { per_class: 1 << 60, ..some() }).contains("per_class"));
+        assert!(why(Pseudo { confidence: 7.0, ..some() }).contains("confidence"));
     }
 }

@@ -12,7 +12,7 @@ use eval::Run;
 use losses::Loss;
 use models::{Network, NetworkConfig, init};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How a fold's network is fed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -35,6 +35,21 @@ pub struct Saved {
     pub loss: Spec,
     /// Whether a fold's predictions are those of its snapshots, averaged.
     pub ensemble: bool,
+}
+
+/// Digest of what the folds of the run in `folder` know and said; what is not there counts as empty.
+pub fn digest(folder: &Path) -> String {
+    let mut hash = blake3::Hasher::new();
+    for fold in (0..).map(|fold| folder.join(format!("fold{fold}"))).take_while(|fold| fold.is_dir()) {
+        let mut files: Vec<PathBuf> =
+            (1..).map(|i| fold.join(format!("snapshot{i}.safetensors"))).take_while(|path| path.is_file()).collect();
+        files.extend(["weights.safetensors", "test.csv"].map(|name| fold.join(name)));
+        for file in files {
+            let bytes = std::fs::read(file).unwrap_or_default();
+            hash.update(&(bytes.len() as u64).to_le_bytes()).update(&bytes);
+        }
+    }
+    hash.finalize().to_hex()[..16].to_string()
 }
 
 /// Weights that a fold kept at the ends of cycles, in order.

@@ -35,6 +35,14 @@ impl Teacher {
                 folder.display()
             );
         }
+        let before = |saved: &Saved| saved.steps[..saved.steps.len().saturating_sub(1)].to_vec();
+        if student.color != saved.color || before(student) != before(&saved) {
+            bail!(
+                "loss.teacher: '{}' sees pictures of other colors or prepared in another way; take its data.color and \
+                 preprocess.steps",
+                folder.display()
+            );
+        }
         let (scale, shift) = between(&student.stats, &saved.stats, device)?;
         Ok(Self { trained: saved.load(&run, fold, device)?, scale, shift })
     }

@@ -131,14 +131,52 @@ fn students_listen_to_the_teacher_of_their_fold() {
     // A finished student needs its teacher no more, a new one does.
     fs::rename(folder.join("teacher"), folder.join("away")).unwrap();
     let pictures = folder.join("student/demo-data");
+    let again = said(&succeeds(sconce(folder).args(["evaluate", "student"])));
+    assert_eq!(again["score"].as_f64().unwrap(), score(&run));
+    succeeds(small(folder, "student", &student).arg("--resume"));
     let table = sconce(folder).args(["predict", "student"]).arg(&pictures).output().unwrap();
     assert!(String::from_utf8_lossy(&table.stdout).starts_with("id,"), "{table:?}");
     assert!(fails(&mut small(folder, "none", &student), 2).contains("'teacher' is no finished run"));
     fs::rename(folder.join("away"), folder.join("teacher")).unwrap();
     let other = [&student[..], &["data.folds=3"]].concat();
-    assert!(fails(&mut small(folder, "other", &other), 1).contains("other rows or folds"));
+    assert!(fails(&mut small(folder, "other", &other), 1).contains("2 of the 3 folds"));
+    let colors = [&student[..], &["preprocess.steps=[{name='resize', size=20}]"]].concat();
+    assert!(fails(&mut small(folder, "colors", &colors), 1).contains("take its data.color and preprocess.steps"));
     let silent = fails(&mut small(folder, "silent", &["loss.teacher=teacher"]), 2);
     assert!(silent.contains("nobody listens to the teacher"), "{silent}");
+}
+
+/// Whatever a fold of an earlier run knows of its own held-out rows stays out of other folds.
+#[test]
+fn folds_learn_from_the_same_fold_alone() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    succeeds(&mut small(folder, "teacher", &["train.epochs=1"]));
+    let weights = |run: &str, fold: usize| read(&folder.join(format!("{run}/fold{fold}/weights.safetensors")));
+    let (mine, test) = (weights("teacher", 1), read(&folder.join("teacher/fold1/test.csv")));
+    let listening: &[&str] = &["loss.name=distillation", "loss.teacher=teacher", "train.epochs=1"];
+    let believing: &[&str] = &["pseudo.run=teacher", "pseudo.confidence=0.2", "train.epochs=1"];
+    let beginning: &[&str] = &["model.pretrained=teacher/fold0/weights.safetensors", "train.epochs=1"];
+    let kinds = [("student", listening), ("believer", believing), ("heir", beginning)];
+    for (name, sets) in kinds {
+        succeeds(&mut small(folder, name, sets));
+    }
+    // Another second fold of the teacher changes the second fold of its students, and the first one not at all.
+    fs::write(folder.join("teacher/fold1/weights.safetensors"), weights("teacher", 0)).unwrap();
+    fs::write(folder.join("teacher/fold1/test.csv"), read(&folder.join("teacher/fold0/test.csv"))).unwrap();
+    for (name, sets) in kinds {
+        let again = format!("{name}-again");
+        succeeds(&mut small(folder, &again, sets));
+        assert!(weights(name, 0) == weights(&again, 0), "{name}: the first fold has heard of the second");
+        assert!(weights(name, 1) != weights(&again, 1), "{name}: the second fold does not hear its own");
+    }
+    fs::write(folder.join("teacher/fold1/weights.safetensors"), mine).unwrap();
+    fs::write(folder.join("teacher/fold1/test.csv"), test).unwrap();
+    // Other folds would know rows that judge; a file elsewhere is nobody's fold.
+    let other = fails(&mut small(folder, "other", &[beginning, &["seed=5"]].concat()), 1);
+    assert!(other.contains("knows rows of these data") && other.contains("copy it elsewhere"), "{other}");
+    fs::copy(folder.join("teacher/fold0/weights.safetensors"), folder.join("some.safetensors")).unwrap();
+    succeeds(&mut small(folder, "free", &["model.pretrained=some.safetensors", "train.epochs=1", "seed=5"]));
 }
 
 #[test]
@@ -183,6 +221,19 @@ fn self_training_goes_from_teacher_to_students() {
     let before = fs::metadata(folder.join("hard/round0/metrics.json")).unwrap().modified().unwrap();
     succeeds(rounds("hard", &["pseudo.soft=false", "self_train.rounds=1"]).arg("--resume"));
     assert_eq!(fs::metadata(folder.join("hard/round0/metrics.json")).unwrap().modified().unwrap(), before);
+    // Mistakes of students are found before their teacher is trained.
+    for (sets, why) in [
+        ("pseudo.confidence=7", "pseudo.confidence must be in 0..=1"),
+        ("loss.embedding=['triplet']", "set pseudo.soft = false"),
+        ("self_train.student.train.batch_size=0", "train.batch_size must be"),
+    ] {
+        let said = fails(&mut rounds("wrong", &[sets]), 2);
+        assert!(said.contains(why) && !folder.join("wrong").exists(), "{said}");
+    }
+    let mut untested = sconce(folder);
+    untested.args(["self-train", "default", "--out", "untested"]);
+    let no_test = fails(&mut with(untested, &["data.source=synthetic", "data.len=40", "train.epochs=1"]), 1);
+    assert!(no_test.contains("there is no test part"), "{no_test}");
     let typo = fails(&mut rounds("typo", &["self_train.student.model.droput=0.2"]), 2);
     assert!(typo.contains("droput") && !folder.join("typo").exists(), "{typo}");
 }
@@ -201,6 +252,12 @@ fn snapshots_are_averaged_and_averages_are_refreshed() {
     succeeds(&mut small(folder, "best", &[cycles, "train.warmup=0"]));
     assert!(read(&run.join("fold0/weights.safetensors")) == read(&folder.join("best/fold0/weights.safetensors")));
     assert!(read(&run.join("oof.csv")) != read(&folder.join("best/oof.csv")));
+
+    // Snapshots of what stands behind a backbone that does not learn are whole networks, too.
+    let still = [cycles, "train.snapshots=ensemble", "train.warmup=0", "train.backbone_lr=0"];
+    succeeds(&mut small(folder, "still", &still));
+    let again = said(&succeeds(sconce(folder).args(["evaluate", "still"])));
+    assert_eq!(again["score"].as_f64().unwrap(), score(&folder.join("still")));
 
     succeeds(&mut small(folder, "soup", &[cycles, "train.snapshots=soup", "train.warmup=0"]));
     let weights = |run: &str| read(&folder.join(run).join("fold0/weights.safetensors"));
@@ -283,26 +340,38 @@ fn pretraining_makes_weights_that_a_recipe_starts_from() {
         with(with(command, SMALL), &own)
     };
     let told = said(&succeeds(&mut pretrain("whole")));
-    assert!(told["neighbours"].as_f64().unwrap() > 0.0 && told["neighbours_before"].as_f64().unwrap() > 0.0);
+    for key in ["probe", "probe_before", "neighbours", "neighbours_before"] {
+        assert!((0.1..=1.0).contains(&told[key].as_f64().unwrap()), "{told}");
+    }
+    assert!(!folder.join("whole/training").exists());
     let losses = curve(&folder.join("whole"), "epoch/loss");
     assert!(losses.len() == 4 && losses[3] < losses[0], "{losses:?}");
     // Projections have not become one.
     assert!(*curve(&folder.join("whole"), "train/spread").last().unwrap() > 0.2);
     let mut child = pretrain("killed").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    while !folder.join("killed/last.safetensors").exists() && child.try_wait().unwrap().is_none() {
+    while !folder.join("killed/training/last.safetensors").exists() && child.try_wait().unwrap().is_none() {
         std::thread::sleep(Duration::from_millis(1));
     }
     child.kill().unwrap();
     child.wait().unwrap();
     succeeds(pretrain("killed").args(["--resume", "--threads", "3"]));
-    for file in ["weights.safetensors", "scalars.jsonl", "last.safetensors"] {
+    for file in ["weights.safetensors", "scalars.jsonl"] {
         assert!(read(&folder.join("whole").join(file)) == read(&folder.join("killed").join(file)), "{file} differs");
     }
     assert!(fails(&mut pretrain("whole"), 2).contains("continue it with --resume"));
+    assert_eq!(said(&succeeds(pretrain("whole").arg("--resume"))), told);
     let start = ["model.pretrained=whole/weights.safetensors", "train.epochs=1", "train.lr=1e-9", "train.warmup=0"];
     succeeds(&mut small(folder, "begun", &start));
     let report = json(&folder.join("begun/pretrained.json"));
     assert!(report.to_string().contains("head.weight"), "{report}");
+    let begun =
+        candle_core::safetensors::load(folder.join("begun/fold0/weights.safetensors"), &candle_core::Device::Cpu);
+    let whole = candle_core::safetensors::load(folder.join("whole/weights.safetensors"), &candle_core::Device::Cpu);
+    let (begun, whole) = (begun.unwrap(), whole.unwrap());
+    for (name, weight) in whole.iter().filter(|(name, _)| name.ends_with("weight")) {
+        let apart = (weight - &begun[name]).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+        assert!(apart < 1e-5, "{name}: {apart}");
+    }
     // Killed before the first checkpoint there is only a recipe.
     fs::create_dir(folder.join("early")).unwrap();
     fs::copy(folder.join("whole/recipe.toml"), folder.join("early/recipe.toml")).unwrap();

@@ -30,7 +30,7 @@ pub use polynomial::Polynomial;
 pub use step::Step;
 pub use together::Together;
 pub use warm_restarts::WarmRestarts;
-pub use warmup::{GradualWarmup, Warmup};
+pub use warmup::Warmup;
 
 use crate::checkpoint::Record;
 use crate::error::{Error, Result};

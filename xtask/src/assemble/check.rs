@@ -1,7 +1,7 @@
 //! Recipes that cannot be, found before anything is read.
 
 use super::{At, stats};
-use crate::recipe::{Data, Recipe, Snapshots, Spec, StatsChoice};
+use crate::recipe::{Data, LrScaling, Recipe, Snapshots, Spec, StatsChoice};
 use crate::usage::Usage;
 use anyhow::{Context, Result, anyhow};
 use data::Dataset;
@@ -30,6 +30,20 @@ pub(super) fn check(recipe: &Recipe) -> Result<()> {
         }
         _ if !(1..=4096).contains(&preprocess.size) => wrong("preprocess.size must be in 1..=4096"),
         _ if !(1..=1_000_000).contains(&train.epochs) => wrong("train.epochs must be at least 1, at most a million"),
+        _ if train.steps_per_epoch > 1_000_000_000 => wrong("train.steps_per_epoch must be at most a billion"),
+        _ if train.unfreeze > 1_000_000 => wrong("train.unfreeze must be at most a million"),
+        _ if train.lr_scaling == LrScaling::Sqrt && train.lr_batch == 0 => {
+            wrong("train.lr_scaling scales from the batch that train.lr is meant for; set train.lr_batch")
+        }
+        _ if train.freeze > 0 && train.backbone_lr == 0.0 => wrong(
+            "train.backbone_lr = 0 leaves all stages as they are; leave train.freeze away, or set train.backbone_lr",
+        ),
+        _ if train.snapshots != Snapshots::None && (train.ema > 0.0 || train.swa > 0.0) => wrong(
+            "train.snapshots keep the weights themselves, not their averages; set train.ema = 0 and train.swa = 0",
+        ),
+        _ if train.dropout_schedule.as_ref().is_some_and(|schedule| schedule.name == "plateau") => {
+            wrong("train.dropout_schedule is of steps and hears of no score; take another schedule than plateau")
+        }
         _ if !(1..=65_536).contains(&train.batch_size) => wrong("train.batch_size must be in 1..=65536"),
         _ if !(1..=65_536).contains(&train.accumulate) => wrong("train.accumulate must be in 1..=65536"),
         _ if !(1..=1000).contains(&train.repeat) || !train.batch_size.is_multiple_of(train.repeat) => {
@@ -62,7 +76,7 @@ pub(super) fn check(recipe: &Recipe) -> Result<()> {
             wrong("train.swa and train.ema both average the weights; set one of them to 0")
         }
         _ if !(0.0..=1.0).contains(&train.warmup_from) => wrong("train.warmup_from must be in 0..=1"),
-        _ if !finite(train.warmup) => wrong("train.warmup must be at least 0 epochs"),
+        _ if !finite(train.warmup()) => wrong("train.warmup must be at least 0 epochs"),
         _ if train.spike != 0.0 && !(train.spike > 1.0 && train.spike.is_finite()) => {
             wrong("train.spike must be above 1, or 0")
         }
@@ -90,19 +104,24 @@ pub(super) fn check(recipe: &Recipe) -> Result<()> {
 
 /// Whether the schedule has several cycles where weights are kept at their ends.
 pub(super) fn check_cycles(recipe: &Recipe) -> Result<()> {
-    const STEPS: usize = 100;
     if recipe.train.snapshots == Snapshots::None {
         return Ok(());
     }
-    let (schedule, epochs) = (super::schedule(recipe)?, recipe.train.epochs);
-    let ends =
-        |step| schedule.ends_cycle(train::Progress { epoch: step / STEPS, step, steps_per_epoch: STEPS, epochs });
-    if (0..epochs * STEPS).filter(|step| ends(*step)).count() > 1 {
+    if cycles(recipe)? > 1 {
         return Ok(());
     }
     let why = "train.snapshots are of the ends of several cycles, which train.schedule has not within train.epochs; take \
                \"warm_restarts\" or \"cyclic\"";
     Err(anyhow!(why)).context(Usage::recipe(&recipe.name))
+}
+
+/// How many cycles of the schedule end within training.
+pub fn cycles(recipe: &Recipe) -> Result<usize> {
+    const STEPS: usize = 100;
+    let (schedule, epochs) = (super::schedule(recipe)?, recipe.train.epochs);
+    let ends =
+        |step| schedule.ends_cycle(train::Progress { epoch: step / STEPS, step, steps_per_epoch: STEPS, epochs });
+    Ok((0..epochs * STEPS).filter(|step| ends(*step)).count())
 }
 
 /// Pool, join and head with every default written out.
@@ -130,8 +149,23 @@ pub(super) fn check_input(recipe: &Recipe, model: &Value) -> Result<()> {
     let backbone = models::build(&recipe.model.name, model, presumed, models::init::outline()).at(recipe, "model")?;
     crate::features::check(recipe, backbone.frozen()).context(Usage::recipe(&recipe.name))?;
     let (freeze, stages) = (recipe.train.freeze, backbone.stages().len());
+    let head = Value::Object(recipe.model.head.params.clone());
     if freeze > stages {
         let why = anyhow!("train.freeze must be at most {stages}, the stages of the backbone, got {freeze}");
+        return Err(why).context(Usage::recipe(&recipe.name));
+    }
+    let thawed = recipe.train.unfreeze * (stages - freeze);
+    if recipe.train.unfreeze > 0 && thawed >= recipe.train.epochs {
+        let why = anyhow!(
+            "train.unfreeze: the first of {} stages would begin to learn in epoch {}; set train.epochs above {thawed}, a smaller \
+             train.unfreeze, or train.freeze",
+            stages - freeze,
+            thawed + 1
+        );
+        return Err(why).context(Usage::recipe(&recipe.name));
+    }
+    if recipe.train.dropout_schedule.is_some() && recipe.model.dropout == 0.0 && !drops(model) && !drops(&head) {
+        let why = anyhow!("train.dropout_schedule has nothing to drop; set model.dropout, or the model's drop_path");
         return Err(why).context(Usage::recipe(&recipe.name));
     }
     for &size in &recipe.train.sizes {
@@ -139,6 +173,13 @@ pub(super) fn check_input(recipe: &Recipe, model: &Value) -> Result<()> {
     }
     let size = recipe.preprocess.size;
     backbone.layers((size, size)).at(recipe, "preprocess.size does not suit the model").map(drop)
+}
+
+/// Whether a parameter with such a name is above 0.
+fn drops(params: &Value) -> bool {
+    let above =
+        |(name, value): (&String, &Value)| name.contains("drop") && value.as_f64().is_some_and(|value| value > 0.0);
+    params.as_object().is_some_and(|params| params.iter().any(above))
 }
 
 /// Channels of the decoded pictures, where the recipe says or implies them; those of arrays are known when they are open.
@@ -198,6 +239,32 @@ pub fn check_auxiliary(recipe: &Recipe, channels: usize, classes: usize) -> Resu
         outputs => {
             Err(anyhow!("the auxiliary head has {outputs} outputs for {classes} classes; set model.aux={classes}"))
                 .at(recipe, "model")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contradictions_are_refused_with_what_to_change() {
+        for (sets, said) in [
+            (&["train.steps_per_epoch=1152921504606846976"][..], "steps_per_epoch must be at most"),
+            (&["train.unfreeze=4611686018427387904"], "unfreeze must be at most"),
+            (&["train.unfreeze=3", "train.epochs=9", "model.name=resnet18"], "set train.epochs above"),
+            (&["train.lr_scaling=sqrt"], "set train.lr_batch"),
+            (&["train.freeze=1", "train.backbone_lr=0"], "leave train.freeze away"),
+            (&["train.snapshots=ensemble", "train.ema=0.9"], "set train.ema = 0"),
+            (&["train.dropout_schedule=plateau", "model.dropout=0.1"], "another schedule than plateau"),
+            (&["train.dropout_schedule=linear", "model.dropout=0"], "nothing to drop"),
+            (&["pseudo.run=runs/a", "pseudo.per_class=1152921504606846976"], "per_class must be at most"),
+        ] {
+            let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
+            let mut recipe = Recipe::load("default", &sets).unwrap();
+            let Err(error) = crate::assemble::parts(&mut recipe) else { panic!("{sets:?} is taken") };
+            assert!(error.is::<Usage>(), "{error:#}");
+            assert!(format!("{error:#}").contains(said), "{error:#}");
         }
     }
 }

@@ -8,11 +8,10 @@ use anyhow::{Context, Result, anyhow, bail};
 use candle_core::{DType, Device, Tensor};
 use losses::Loss;
 use serde_json::{Map, Value, json};
-use std::path::Path;
 
 /// What a loss reads.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Reads {
+pub enum Reads {
     /// A logit for each class.
     Logits,
     /// One fewer.
@@ -30,7 +29,7 @@ enum Reads {
 }
 
 /// What loss `name` reads.
-fn reads(name: &str) -> Reads {
+pub fn reads(name: &str) -> Reads {
     match name {
         "coral" | "corn" => Reads::Thresholds,
         "contrastive" | "pairwise_cosine" | "supervised_contrastive" | "triplet" => Reads::Embeddings,
@@ -95,9 +94,6 @@ pub(super) fn check(recipe: &Recipe, params: &Value, head: &Spec) -> Result<()> 
             "nobody listens to the teacher; set loss.name = \"distillation\" or loss.similarity, or leave loss.teacher away"
         );
     }
-    if let Some(run) = recipe.loss.teacher.as_ref().filter(|run| !Path::new(run).join("metrics.json").is_file()) {
-        bail!("teacher: '{run}' is no finished run");
-    }
     if train.features && (recipe.loss.teacher.is_some() || !recipe.loss.embedding.is_empty()) {
         bail!("train.features leave nothing to compare embeddings for; leave loss.teacher and loss.embedding away");
     }
@@ -110,6 +106,18 @@ pub(super) fn check(recipe: &Recipe, params: &Value, head: &Spec) -> Result<()> 
     if (train.bags > 1 || head.name == "bag") && !is_softmax(name, params)? {
         bail!("a bag of heads says probabilities of a softmax, which '{name}' does not; take cross_entropy or its kin");
     }
+    let known = |weights: &ClassWeights| *weights != ClassWeights::None && params.get("weights").is_none();
+    if known(&recipe.loss.class_weights) {
+        bail!(
+            "'{name}' has no weights of classes; set loss.class_weights = \"none\", or take cross_entropy or its kin"
+        );
+    }
+    check_scale(name, params, head)?;
+    terms.iter().try_for_each(|term| check_scale(term.get("name").and_then(Value::as_str).unwrap_or(name), term, head))
+}
+
+/// Whether a loss that reads cosines gets them, with the scale that it takes away.
+fn check_scale(name: &str, params: &Value, head: &Spec) -> Result<()> {
     let Some(scale) = params.get("scale").and_then(Value::as_f64) else { return Ok(()) };
     match head.params.get("scale").and_then(Value::as_f64).filter(|_| head.name == "cosine") {
         Some(of_head) if of_head == scale => Ok(()),
@@ -154,7 +162,7 @@ fn weighted(spec: &Spec) -> Result<(f64, Value)> {
 }
 
 /// Fills in how many samples every class has, wherever a loss asks for that, inside of a sum as well.
-fn count_in(params: &mut Value, counts: &[usize]) {
+pub fn count_in(params: &mut Value, counts: &[usize]) {
     match params {
         Value::Array(all) => all.iter_mut().for_each(|each| count_in(each, counts)),
         Value::Object(params) => {
@@ -177,22 +185,8 @@ pub fn criterion(recipe: &Recipe, counts: &[usize]) -> Result<Criterion> {
         Ok((spec.name.clone(), weight, losses::build(&spec.name, params)?))
     });
     let embedding = embedding.collect::<Result<Vec<_>>>().at(recipe, "loss.embedding")?;
-    let pseudo = recipe.pseudo.as_ref().is_some_and(|pseudo| pseudo.soft);
-    if pseudo || !recipe.augment.batch.is_empty() {
-        let name = &recipe.loss.name;
-        let plain = reads(name) == Reads::Logits;
-        let of_logits = plain.then_some((name, &loss, counts.len()));
-        for (name, loss, width) in of_logits.into_iter().chain(embedding.iter().map(|(name, _, loss)| (name, loss, 2)))
-        {
-            let (output, soft) = (Tensor::ones((4, width), DType::F32, &Device::Cpu)?, mixed(counts.len())?);
-            let (who, other) = match pseudo {
-                true => ("pseudo.soft makes rows of", "pseudo.soft = false"),
-                false => ("augment.batch mixes", "augment.batch = []"),
-            };
-            let hint = format!("{who} targets, which '{name}' does not take; set {other}");
-            loss.forward(&output, &soft).context(hint).at(recipe, "loss")?;
-        }
-    }
+    takes_soft(recipe, &recipe.loss.name, &*loss, counts.len())?;
+    embedding.iter().try_for_each(|(name, _, loss)| takes_soft(recipe, name, &**loss, counts.len()))?;
     let spec = Spec { name: recipe.loss.name.clone(), params: table(params) };
     let copies = if reads(&spec.name) == Reads::Copies { recipe.train.repeat } else { 1 };
     Ok(Criterion {
@@ -206,9 +200,42 @@ pub fn criterion(recipe: &Recipe, counts: &[usize]) -> Result<Criterion> {
     })
 }
 
-/// Four rows of soft targets.
-fn mixed(classes: usize) -> Result<Tensor> {
-    Ok((Tensor::ones((4, classes), DType::F32, &Device::Cpu)? / classes as f64)?)
+/// Whether a loss takes rows of targets where the recipe makes such.
+fn takes_soft(recipe: &Recipe, name: &str, loss: &dyn Loss, classes: usize) -> Result<()> {
+    let (who, other) = match &recipe.pseudo {
+        Some(pseudo) if pseudo.soft => ("pseudo.soft makes rows of", "pseudo.soft = false"),
+        _ if !recipe.augment.batch.is_empty() => ("augment.batch mixes", "augment.batch = []"),
+        _ => return Ok(()),
+    };
+    let width = match reads(name) {
+        Reads::Logits => classes,
+        Reads::Thresholds => classes.saturating_sub(1).max(1),
+        Reads::Embeddings => 2,
+        _ => return Ok(()),
+    };
+    let output = Tensor::ones((4, width), DType::F32, &Device::Cpu)?;
+    let soft = (Tensor::ones((4, classes), DType::F32, &Device::Cpu)? / classes as f64)?;
+    let hint = format!("{who} targets, which '{name}' does not take; set {other}");
+    loss.forward(&output, &soft).map(drop).context(hint).at(recipe, "loss")
+}
+
+/// The same for all losses of a recipe, before its classes are known.
+pub fn check_soft(recipe: &Recipe) -> Result<()> {
+    const CLASSES: usize = 3;
+    let mut all = vec![(&recipe.loss.name, Value::Object(recipe.loss.params.clone()))];
+    for spec in &recipe.loss.embedding {
+        all.push((&spec.name, weighted(spec)?.1));
+    }
+    for (name, params) in all {
+        let mut params = losses::resolve(name, params).at(recipe, "loss")?;
+        count_in(&mut params, &[1; CLASSES]);
+        let loss = losses::build(name, params).at(recipe, "loss")?;
+        // What is for a certain number of classes is seen when they are known.
+        if loss.check(CLASSES).is_ok() {
+            takes_soft(recipe, name, &*loss, CLASSES)?;
+        }
+    }
+    Ok(())
 }
 
 /// The loss of the logits, and its parameters.
@@ -249,6 +276,10 @@ mod tests {
         assert!(refused(&["loss.name=arcface"]).contains("set model.head = \"cosine\""));
         let other = refused(&["loss.name=cosface", "model.head={name='cosine', scale=20}"]);
         assert!(other.contains("set loss.scale = 20"), "{other}");
+        let inside = refused(&["loss={name='sum', of=[{name='cross_entropy'}, {name='arcface', weight=0.5}]}"]);
+        assert!(inside.contains("'arcface' reads cosines; set model.head"), "{inside}");
+        let weights = refused(&["loss.name=bce", "loss.class_weights=balanced"]);
+        assert!(weights.contains("'bce' has no weights of classes; set loss.class_weights"), "{weights}");
         assert!(refused(&["loss.name=coral"]).contains("set model.head = \"coral\""));
         assert!(refused(&["model.head=coral"]).contains("head 'coral' says other numbers"));
         assert!(refused(&["loss.name=jsd"]).contains("set train.repeat = 3"));

@@ -1,22 +1,23 @@
 //! From names and parameters to the objects of the six crates: everything is built before anything is read.
 
 mod check;
-mod loss;
+pub mod loss;
 
-pub use check::{channels, check_auxiliary, check_stats, views};
-pub use loss::{criterion, outputs};
+pub use check::{channels, check_auxiliary, check_stats, cycles, views};
+pub use loss::{check_soft, criterion, outputs};
 
 use crate::pretrained;
 use crate::recipe::{NamedStats, Precision, Preprocess, Recipe, Snapshots, Spec, StatsChoice, Train, table};
 use crate::usage::Usage;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use augment::{BatchTransform, Transform};
 use eval::Metric;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use train::TrainConfig;
-use train::schedule::{GradualWarmup, Schedule, Together, Warmup};
+use train::schedule::{Schedule, Together, Warmup};
 
 /// A picture transform that many threads share.
 pub type Shared = Arc<dyn Fn(data::Image, &mut rand_chacha::ChaCha8Rng) -> data::Image + Send + Sync>;
@@ -118,6 +119,7 @@ pub fn parts(recipe: &mut Recipe) -> Result<Parts> {
     recipe.eval.also = also;
     recipe.train.optimizer = optimizer;
     recipe.train.schedule = schedule;
+    recipe.train.warmup = Some(recipe.train.warmup());
     recipe.train.momentum_schedule = momentum;
     recipe.train.decay_schedule = decay;
     recipe.train.dropout_schedule = dropout;
@@ -130,6 +132,16 @@ pub fn parts(recipe: &mut Recipe) -> Result<Parts> {
     recipe.model.join = join;
     recipe.model.head = head;
     Ok(parts)
+}
+
+/// Refuses runs that a recipe learns from and that are not there: a finished run needs them no more.
+pub fn check_runs(recipe: &Recipe) -> Result<()> {
+    let of = |run: &str, key: &str| match Path::new(run).join("metrics.json").is_file() {
+        true => Ok(()),
+        false => Err(anyhow!("{key}: '{run}' is no finished run")).context(Usage::recipe(&recipe.name)),
+    };
+    recipe.loss.teacher.as_ref().map_or(Ok(()), |run| of(run, "loss.teacher"))?;
+    recipe.pseudo.as_ref().map_or(Ok(()), |pseudo| of(&pseudo.run, "pseudo.run"))
 }
 
 /// Deterministic transforms of every picture, the last one to the input size.
@@ -231,15 +243,12 @@ pub fn optimizer(recipe: &Recipe) -> Result<Box<dyn train::optim::Optimizer>> {
 pub fn schedule(recipe: &Recipe) -> Result<Box<dyn Schedule>> {
     let build = |spec: &Spec, at: &str| train::schedule::build(&spec.name, spec.value()).at(recipe, at);
     let other = |spec: &Option<Spec>, at: &str| spec.as_ref().map(|spec| build(spec, at)).transpose();
-    let Train { schedule, momentum_schedule, decay_schedule, warmup, warmup_from, .. } = &recipe.train;
+    let Train { schedule, momentum_schedule, decay_schedule, warmup_from, .. } = &recipe.train;
     let (momentum, decay) =
         (other(momentum_schedule, "train.momentum_schedule")?, other(decay_schedule, "train.decay_schedule")?);
-    let (epochs, then) = (*warmup, build(schedule, "train.schedule")?);
-    let lr: Box<dyn Schedule> = match *warmup_from {
-        0.0 => Box::new(Warmup { epochs, then }),
-        from => Box::new(GradualWarmup { from, epochs, then }),
-    };
-    Ok(Box::new(Together { lr, momentum, decay }))
+    let (epochs, then) = (recipe.train.warmup(), build(schedule, "train.schedule")?);
+    let from = (*warmup_from > 0.0).then_some(*warmup_from);
+    Ok(Box::new(Together { lr: Box::new(Warmup { epochs, from, then }), momentum, decay }))
 }
 
 /// The schedule of dropout and drop-path, where there is one.
@@ -349,7 +358,6 @@ mod tests {
             "train.loss_scale=1024",
             "train.save_every=9",
             "train.log_every=8",
-            "train.snapshots=soup",
             "train.schedule={name='warm_restarts', first=2}",
             "train.warmup=1",
             "train.warmup_from=0.25",
@@ -386,7 +394,7 @@ mod tests {
             log_every,
             ..
         } = train_config(&recipe);
-        assert_eq!((ema, ema_rise, swa, snapshots), (Some(0.99), train::Rise::None, None, true));
+        assert_eq!((ema, ema_rise, swa, snapshots), (Some(0.99), train::Rise::None, None, false));
         assert_eq!((guard, spike, patience, loss_scale), (50, Some(3.0), Some(4), Some(1024.0)));
         assert_eq!((save_every, log_every), (9, 8));
         let schedule = schedule(&recipe).unwrap();
@@ -396,6 +404,10 @@ mod tests {
             (0.25, 0.5, 0.75)
         );
         assert!(schedule.ends_cycle(at(19)));
+        let sets = ["train.snapshots=soup", "train.schedule={name='warm_restarts', first=2}", "train.epochs=7"];
+        let mut recipe = Recipe::load("default", &sets.map(String::from)).unwrap();
+        parts(&mut recipe).unwrap();
+        assert!(train_config(&recipe).snapshots);
         // None of these is on by itself.
         let plain = train_config(&Recipe::default());
         assert_eq!(

@@ -25,11 +25,14 @@ struct Row {
 pub fn run(args: &BatchFindArgs) -> Result<()> {
     let common = &args.recipe.common;
     let recipe = pipeline::recipe(&args.recipe)?;
+    let copies = recipe.train.repeat;
     let session = Session::new(recipe, common, || common.start())?;
     let (rows, end) = session.aside(|training| measure(training, args.most.into()))?;
     let best = rows.iter().map(|row| row.images_per_s).fold(0.0, f64::max);
-    let enough =
-        rows.iter().find(|row| row.images_per_s >= FAST * best).context("not even the smallest batch worked")?;
+    let enough = rows
+        .iter()
+        .find(|row| row.images_per_s >= FAST * best)
+        .with_context(|| format!("no batch was tried, the smallest one is {}: {end}", smallest(copies)))?;
     let largest = rows.last().map_or(enough.batch, |row| row.batch);
     let table: Vec<Value> = rows
         .iter()
@@ -54,6 +57,11 @@ pub fn run(args: &BatchFindArgs) -> Result<()> {
     Ok(())
 }
 
+/// The batch that is tried first.
+fn smallest(copies: usize) -> usize {
+    8usize.next_multiple_of(copies)
+}
+
 /// Whether a tensor found no room.
 fn is_out_of_memory(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| cause.downcast_ref().is_some_and(train::is_out_of_memory))
@@ -64,7 +72,7 @@ fn measure(training: &Training<'_>, most: usize) -> Result<(Vec<Row>, String)> {
     let before = machine::peak_mib().unwrap_or(0);
     let (mut rows, copies) = (vec![], training.recipe.train.repeat);
     let pictures = training.prepared.split(0).0.len() * copies;
-    let mut batch = 8usize.next_multiple_of(copies);
+    let mut batch = smallest(copies);
     loop {
         if batch > most || batch > pictures {
             let why = if batch > most { "as far as --most says" } else { "there are no more pictures" };
@@ -85,6 +93,10 @@ fn measure(training: &Training<'_>, most: usize) -> Result<(Vec<Row>, String)> {
             Ok(seconds) => seconds.step,
             Err(error) if is_out_of_memory(&error) && !rows.is_empty() => {
                 return Ok((rows, format!("batch {batch} does not fit into memory")));
+            }
+            Err(error) if is_out_of_memory(&error) => {
+                let advice = "take smaller pictures (preprocess.size) or a smaller model";
+                return Err(error.context(format!("not even a batch of {batch} fits into memory; {advice}")));
             }
             Err(error) => return Err(error),
         };

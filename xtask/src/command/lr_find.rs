@@ -19,14 +19,20 @@ pub fn run(args: &LrFindArgs) -> Result<()> {
     let common = &args.recipe.common;
     let test = RangeTest { from: args.from, to: args.to, steps: args.steps.into() };
     test.validate().context(Usage::command_line())?;
-    let recipe = pipeline::recipe(&args.recipe)?;
+    let mut recipe = pipeline::recipe(&args.recipe)?;
+    // What would change in the middle of the test is as it is in the end.
+    (recipe.train.unfreeze, recipe.train.sizes) = (0, vec![]);
     // `train.lr` may be meant for another batch.
     let meant = recipe.train.lr / recipe.train.highest_lr();
     let session = Session::new(recipe, common, || common.start())?;
-    let curve = session.aside(|training| measure(training, &training.fold(0)?, &test))?;
-    let scaled = |s: Suggestions| Suggestions { valley: s.valley * meant, ..s };
-    let Some(found) = curve.suggest().map(scaled) else {
-        bail!("the loss was no number after {} steps; begin lower with --from", curve.points.len())
+    let mut curve = session.aside(|training| measure(training, &training.fold(0)?, &test))?;
+    curve.points.iter_mut().for_each(|(lr, _)| *lr *= meant);
+    let Some(found) = curve.suggest() else {
+        let steps = curve.points.len();
+        match curve.points.iter().all(|(_, loss)| loss.is_finite()) {
+            true => bail!("the loss grew far too large within {steps} steps; begin lower with --from"),
+            false => bail!("the loss was no number after {steps} steps; begin lower with --from"),
+        }
     };
     output::result(&match common.json {
         true => json!({
@@ -82,11 +88,10 @@ fn measure(training: &Training<'_>, fold: &Fold, test: &RangeTest) -> Result<Cur
 fn shown(curve: &Curve, found: Suggestions) -> String {
     let points = &curve.points;
     let (least, most) = points.iter().fold((f64::MAX, f64::MIN), |(a, b), (_, loss)| (a.min(*loss), b.max(*loss)));
-    let valley = curve.suggest().map_or(0.0, |s| s.valley);
     let every = points.len().div_ceil(LINES);
     let mark = |first: usize| {
         let holds = |lr: f64| points[first..].iter().take(every).any(|(rate, _)| *rate == lr);
-        let names = [("valley", valley), ("steepest", found.steep)];
+        let names = [("valley", found.valley), ("steepest", found.steep)];
         let here = names.iter().filter(|(_, lr)| holds(*lr)).map(|(name, _)| *name).collect::<Vec<_>>();
         if here.is_empty() { String::new() } else { format!("  < {}", here.join(", ")) }
     };

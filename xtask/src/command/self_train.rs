@@ -2,6 +2,7 @@
 
 use super::predict;
 use crate::args::RunArgs;
+use crate::assemble;
 use crate::output;
 use crate::pipeline::{self, Extent, Session};
 use crate::pseudo::Pseudo;
@@ -52,7 +53,8 @@ pub fn run(args: &RunArgs) -> Result<()> {
             Some(device) => Ok(candle_core::Device::clone(device)),
             None => common.start().map(|started| device.get_or_init(|| started).clone()),
         };
-        let session = Session::new(recipe, common, started)?.within(Extent::Whole, share.map(pipeline::deadline));
+        let session =
+            Session::new(recipe, common, started)?.within(Extent::Whole, share.map(pipeline::deadline)).needing_test();
         if args.dry_run {
             return session.try_out(common.json);
         }
@@ -71,10 +73,12 @@ pub fn run(args: &RunArgs) -> Result<()> {
     Ok(())
 }
 
-/// Builds the student's parts without its teacher.
+/// Builds the student's parts, as if its teacher were there.
 fn check(recipe: &Recipe) -> Result<()> {
-    let mut recipe = Recipe { pseudo: None, ..recipe.clone() };
-    crate::assemble::parts(&mut recipe).map(drop).map_err(|error| error.context("self_train.student"))
+    let rules = recipe.pseudo.clone().unwrap_or_default();
+    let mut recipe = Recipe { pseudo: Some(Pseudo { run: "the round before".into(), ..rules }), ..recipe.clone() };
+    let checked = assemble::parts(&mut recipe).and_then(|_| assemble::check_soft(&recipe));
+    checked.map_err(|error| error.context("self_train.student"))
 }
 
 /// A round's scores.

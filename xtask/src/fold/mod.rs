@@ -5,6 +5,7 @@ mod step;
 mod watch;
 
 pub use step::Step;
+pub use watch::{Curves, LOADING, Watch};
 
 use crate::assemble::{self, Parts};
 use crate::criterion::Criterion;
@@ -33,7 +34,7 @@ use std::sync::{Arc, Mutex};
 use train::checkpoint::Checkpoint;
 use train::schedule::Schedule;
 use train::{BoxError, Event, Flow, Params, Scores, TrainConfig, Trainer};
-use watch::{Clock, Curves, JUDGING, LOADING, Watch};
+use watch::{Clock, JUDGING};
 
 /// What all folds share.
 pub struct Training<'a> {
@@ -136,6 +137,11 @@ impl Training<'_> {
         // Features are of the same network in all folds, so that they are computed once.
         let weights = sub_seed(if recipe.train.features { recipe.seed } else { seed }, "weights");
         let trained = saved.build(weights, self.device)?;
+        if recipe.train.recompute && (!self.device.is_cpu() || trained.network.rank() == 5) {
+            bail!(
+                "train.recompute is for networks of pictures on the CPU; set train.recompute = false, or a smaller train.batch_size"
+            );
+        }
         let folder = recipe.loss.teacher.as_ref().map(Path::new);
         let open = |folder: &Path| Teacher::open(folder, number, &saved, prepared, self.device);
         let teacher = folder.map(open).transpose()?;
@@ -147,7 +153,14 @@ impl Training<'_> {
             |rows: &[usize]| -> Arc<dyn Dataset> { Arc::new(Subset::new(self.pictures.clone(), rows.to_vec())) };
         let pictures: Arc<dyn Dataset> = match &recipe.pseudo {
             None => subset(&learn),
-            Some(pseudo) => Arc::new(pseudo.join(self.pictures.clone(), &learn, number, prepared)?),
+            Some(pseudo) => {
+                let (pictures, told) = pseudo.join(self.pictures.clone(), &learn, number, prepared)?;
+                match told.believed {
+                    0 => self.progress.warning(&format!("fold {}: {told}; lower pseudo.confidence", number + 1)),
+                    _ => self.progress.note(&format!("fold {}: {told}", number + 1)),
+                }
+                Arc::new(pictures)
+            }
         };
         let size = recipe.train.batch_size;
         let config = LoaderConfig {
@@ -174,7 +187,7 @@ impl Training<'_> {
         let train = of_side(recipe.preprocess.size)?;
 
         let still = recipe.train.backbone_lr == 0.0 || trained.network.frozen();
-        let begun = self.begin(&saved.network, &trained, weights, &train, still)?;
+        let begun = self.begin(number, &saved.network, &trained, weights, (&train, still))?;
         let features = self.features.then(|| features::rows(self, &saved, &trained)).transpose()?;
         let fed = |loader: Loader, rows: &[usize]| -> Result<Loader> {
             let Some(features) = &features else { return Ok(loader) };
@@ -216,15 +229,15 @@ impl Training<'_> {
         })
     }
 
-    /// Sets what variables start from other than their family's values; `still` says that the backbone is not trained. What
-    /// pretrained weights set, if there are such.
+    /// Sets what variables of fold `number` start from other than their family's values; `still` says that the backbone is not
+    /// trained. What pretrained weights set, if there are such.
     fn begin(
         &self,
+        number: usize,
         config: &NetworkConfig,
         Trained { network, vars, .. }: &Trained,
         seed: u64,
-        train: &Loader,
-        still: bool,
+        (train, still): (&Loader, bool),
     ) -> Result<Option<Report>> {
         let model = &self.recipe.model;
         if self.start.is_none() && !self.recipe.train.features && models::begins(&model.name)? {
@@ -233,7 +246,7 @@ impl Training<'_> {
             models::begin(&model.name, vars, &alone)?;
         }
         init::restart(vars, seed, &model.init).context("model.init")?;
-        let mut begun = self.start.map(|start| start.load(config, vars)).transpose()?;
+        let mut begun = self.start.map(|start| start.of_fold(number, self.prepared, config, vars)).transpose()?;
         if let Some(begun) = begun.as_mut().filter(|_| !still)
             && init::is_folded(vars)?
         {
@@ -264,11 +277,7 @@ impl Training<'_> {
             let stretch = self.progress.stretch(&title, loader.rows().len() as u64, "pictures");
             let done = |pictures: usize| stretch.at(pictures as u64);
             let members = fold.saved.members(run, number);
-            let said = || match members.len() {
-                1 => predict::all(&fold.trained, loader, &fold.saved.classes, fold.saved.views, done),
-                _ => predict::members(&fold.trained, &fold.saved, &members, loader, done),
-            };
-            self.times.of("predicting", said)
+            self.times.of("predicting", || predict::members(&fold.trained, &fold.saved, &members, loader, done))
         };
         let test = fold.test.as_ref().map(|loader| predict(loader, "test part")).transpose()?;
         if let Some(test) = &test {
@@ -303,7 +312,8 @@ impl Training<'_> {
         };
         let keep = |s: &Scalar| s.fold < fold.number || s.fold == fold.number && is_before(s);
         let mut curves = Curves::resume(run, keep)?;
-        let mut watch = Watch::new(self, fold, done);
+        let title = format!("fold {}/{}", fold.number + 1, self.prepared.trained_folds);
+        let mut watch = Watch::new(self, &title, fold.batches, done).of_fold(fold.number);
         let is_saved = |event: &Event<'_>| match event {
             Event::Step { step, .. } => train.save_every > 0 && step.is_multiple_of(train.save_every),
             Event::Epoch { .. } => true,
@@ -331,7 +341,12 @@ impl Training<'_> {
             self.soup(run, fold)?;
         }
         if outcome.finished && fold.still() {
+            // Files hold the whole network: the backbone that did not learn as well.
             features::write_whole(all, &folder.join("weights.safetensors"))?;
+            for path in saved::snapshots(run, fold.number) {
+                set(all, &Checkpoint::read(&path)?.tensors)?;
+                features::write_whole(all, &path)?;
+            }
         }
         Ok(outcome.finished)
     }
@@ -347,10 +362,7 @@ impl Training<'_> {
         // Pictures have their last size then, and all that ever learns has learned.
         let last = self.recipe.train.epochs - 1;
         let put = |weights: &BTreeMap<String, Tensor>| -> Result<()> {
-            let all = train::variables(vars);
-            weights.iter().try_for_each(|(name, value)| {
-                all.get(name).map_or(Ok(()), |var| var.set(&value.to_device(var.device())?))
-            })?;
+            set(vars, weights)?;
             refresh::refresh(fold, self.parts, last)
         };
         let score = |weights: &BTreeMap<String, Tensor>| -> Result<f64> {
@@ -403,6 +415,13 @@ impl Fold {
         self.freeze.max(waiting)
     }
 
+    /// Names of the variables of those stages.
+    fn still_names(&self, epoch: usize) -> BTreeSet<String> {
+        let stages = self.trained.network.stages();
+        let count = self.frozen(epoch).min(stages.len() - 1);
+        stages.into_iter().take(count).flat_map(|(_, names)| names).collect()
+    }
+
     /// Training batches of `epoch`.
     fn loader(&self, epoch: usize) -> &Loader {
         self.smaller.iter().find(|(until, _)| epoch < *until).map_or(&self.train, |(_, loader)| loader)
@@ -418,6 +437,14 @@ impl Fold {
         let epoch = self.unfreeze * (self.trained.network.stages().len() - 1);
         train::Progress { epoch, step: 0, steps_per_epoch: self.batches, epochs }
     }
+}
+
+/// Gives the variables `vars` the values of `weights`; others stay.
+fn set(vars: &candle_nn::VarMap, weights: &BTreeMap<String, Tensor>) -> Result<()> {
+    let all = train::variables(vars);
+    weights.iter().try_for_each(|(name, value)| {
+        Ok(all.get(name).map_or(Ok(()), |var| var.set(&value.to_device(var.device())?))?)
+    })
 }
 
 /// Numbers of pictures that a family starts from: the reference takes 5,000 of 32 pixels.

@@ -12,9 +12,11 @@ use train::is_statistic;
 /// A pass moves a statistic `r` to `(1 − m)·r + m·s` of a batch with `s`. What the network's momenta `m` are is seen from two
 /// passes over the first batch that begin at 0 and at 1; after that every pass begins at 0 and leaves `m·s`.
 pub fn refresh(fold: &Fold, parts: &Parts, epoch: usize) -> Result<()> {
+    // Stages that stay as they are run with their statistics, and what stands behind them reads what comes out.
+    let still = fold.still_names(epoch);
     let statistics: Vec<Var> = train::variables(&fold.trained.vars)
         .into_iter()
-        .filter(|(name, var)| is_statistic(name) && var.dtype().is_float())
+        .filter(|(name, var)| is_statistic(name) && var.dtype().is_float() && !still.contains(name))
         .map(|(_, var)| var)
         .collect();
     if statistics.is_empty() {
@@ -47,7 +49,7 @@ pub fn refresh(fold: &Fold, parts: &Parts, epoch: usize) -> Result<()> {
         batches += 1;
     }
     for (((var, before), sum), share) in statistics.iter().zip(&before).zip(&sums).zip(&shares) {
-        // What does not move in training, such as that of a frozen stage, stays.
+        // What does not move in training stays.
         match *share > 1e-4 {
             true => var.set(&(sum / (share * batches as f64))?.to_dtype(var.dtype())?)?,
             false => var.set(before)?,

@@ -81,7 +81,9 @@ impl Task for Fold {
         let (images, meta, mut auxiliary) = (&step.batch.images, step.batch.meta.as_ref(), vec![]);
         let mut hear = |name: &str, said: &Tensor| auxiliary.extend((name == AUXILIARY).then(|| said.clone()));
         let mut pass = self.pass(step.key, at);
-        if let Some(rows) = predict::features(images)? {
+        let features = predict::features(images)?;
+        if features.is_some() || step.drawn.is_some() {
+            let rows = features.map_or_else(|| self.embed(images, &mut pass), Ok)?;
             let loss = |logits: &Tensor, targets: &Tensor| self.criterion.of_logits(logits, targets, None);
             return match &step.drawn {
                 Some(drawn) => drawn.loss(&network.each(&rows, meta, &mut pass)?, &step.targets, loss),
@@ -105,7 +107,7 @@ impl Task for Fold {
     fn parts(&self) -> Vec<(String, f64)> {
         let terms = self.terms.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let number = |term: &Tensor| term.to_dtype(DType::F64).and_then(|term| term.to_scalar::<f64>());
-        let each = terms.iter().filter_map(|(name, term)| Some((name.clone(), number(term).ok()?)));
+        let each = terms.iter().filter_map(|(name, term)| Some((format!("loss/{name}"), number(term).ok()?)));
         if terms.len() > 1 { each.collect() } else { vec![] }
     }
 

@@ -223,6 +223,49 @@ fn statistics_of_averaged_weights_are_those_of_the_pictures() {
 }
 
 #[test]
+fn frozen_stages_keep_their_statistics_when_others_are_measured() {
+    with_fold(&[SMALL, "train.freeze=2", "data.len=16"], |training, fold| {
+        let all = train::variables(&fold.trained.vars);
+        let of = |name: &str| all[&format!("backbone.{name}")].as_detached_tensor();
+        assert!(fold.still_names(0).contains("backbone.layer1.0.bn1.running_mean"));
+        assert!(!fold.still_names(0).contains("backbone.layer2.0.bn1.running_mean"));
+        let mean = &all["backbone.bn1.running_mean"];
+        mean.set(&mean.zeros_like().unwrap().affine(0.0, 0.3).unwrap()).unwrap();
+        let names: Vec<&String> = all.keys().filter(|name| train::is_statistic(name)).collect();
+        let values =
+            |name: &str| all[name].to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
+        let before: Vec<Vec<f64>> = names.iter().map(|name| values(name)).collect();
+        refresh::refresh(fold, training.parts, 0).unwrap();
+        for (name, before) in names.iter().zip(&before) {
+            assert_eq!(&values(name) == before, fold.still_names(0).contains(*name), "{name}");
+        }
+        // What the first measured norm reads comes from stages with their own statistics.
+        let norm = |x: &Tensor, name: &str| {
+            let part = |of_what: &str| of(&format!("{name}.{of_what}")).reshape((1, 4, 1, 1)).unwrap();
+            let y = x.broadcast_sub(&part("running_mean")).unwrap();
+            y.broadcast_div(&(part("running_var") + 1e-5).unwrap().sqrt().unwrap()).unwrap()
+        };
+        let conv = |x: &Tensor, name: &str, stride| x.conv2d(&of(&format!("{name}.weight")), 1, stride, 1, 1).unwrap();
+        let (mut sums, mut batches) = (vec![0.0; 8], 0.0);
+        for step in fold.first_steps(training.parts) {
+            let mut x = norm(&conv(&step.unwrap().batch.images, "conv1", 1), "bn1").relu().unwrap();
+            for block in 0..3 {
+                let name = |part: &str| format!("layer1.{block}.{part}");
+                let y = norm(&conv(&x, &name("conv1"), 1), &name("bn1")).relu().unwrap();
+                x = (norm(&conv(&y, &name("conv2"), 1), &name("bn2")) + x).unwrap().relu().unwrap();
+            }
+            let y = conv(&x, "layer2.0.conv1", 2);
+            let means = y.transpose(0, 1).unwrap().flatten_from(1).unwrap().mean(1).unwrap().to_vec1::<f32>().unwrap();
+            sums.iter_mut().zip(means).for_each(|(sum, mean)| *sum += f64::from(mean));
+            batches += 1.0;
+        }
+        for (ours, sum) in values("backbone.layer2.0.bn1.running_mean").into_iter().zip(sums) {
+            assert!((ours - sum / batches).abs() < 1e-3 * (1.0 + ours.abs()), "{ours} {}", sum / batches);
+        }
+    });
+}
+
+#[test]
 fn an_auxiliary_head_learns_and_is_not_asked() {
     let model = "model={name='inception_v3', width=0.03}";
     with_fold(&[model, "model.aux=3", "data.classes=3", "preprocess.size=299"], |training, fold| {

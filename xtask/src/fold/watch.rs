@@ -1,6 +1,6 @@
 //! What is seen of a fold's training: curves, progress, times, Ctrl-C.
 
-use super::{Fold, Training};
+use super::Training;
 use crate::progress::Stretch;
 use crate::times::Times;
 use anyhow::Result;
@@ -11,7 +11,7 @@ use std::time::Instant;
 use train::{BoxError, Event, Flow, Measures};
 
 /// Stages of training that are timed apart.
-pub(super) const LOADING: &str = "waiting for pictures";
+pub const LOADING: &str = "waiting for pictures";
 pub(super) const JUDGING: &str = "judging between epochs";
 
 /// Measures what training takes beside waiting for pictures and judging.
@@ -36,26 +36,26 @@ impl<'a> Clock<'a> {
 }
 
 /// The curves of a fold: what it does, and how fast, which no two runs share.
-pub(super) struct Curves {
+pub struct Curves {
     pub scalars: Scalars,
     pub speed: Scalars,
 }
 
 impl Curves {
     /// Those of `run`; of earlier lines those stay that `keep` keeps.
-    pub(super) fn resume(run: &Run, keep: impl Fn(&Scalar) -> bool) -> Result<Self> {
+    pub fn resume(run: &Run, keep: impl Fn(&Scalar) -> bool) -> Result<Self> {
         let scalars = Scalars::resume(run.path("scalars.jsonl"), &keep)?;
         Ok(Self { scalars, speed: Scalars::resume(run.path("speed.jsonl"), &keep)? })
     }
 
-    pub(super) fn flush(&mut self) -> eval::Result<()> {
+    pub fn flush(&mut self) -> eval::Result<()> {
         self.scalars.flush()?;
         self.speed.flush()
     }
 }
 
 /// Watches a fold's training: curves, progress, Ctrl-C.
-pub(super) struct Watch<'a> {
+pub struct Watch<'a> {
     stretch: Stretch,
     title: String,
     metric: String,
@@ -69,25 +69,29 @@ pub(super) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    /// Training goes on from `step`.
-    pub(super) fn new(training: &'a Training<'_>, fold: &Fold, step: usize) -> Self {
+    /// Training of so many batches an epoch goes on from `step`; a person reads its `title`.
+    pub fn new(training: &'a Training<'_>, title: &str, batches: usize, step: usize) -> Self {
         let train = &training.recipe.train;
-        let title = format!("fold {}/{}", fold.number + 1, training.prepared.trained_folds);
-        let pictures = train.epochs * fold.batches * train.batch_size;
+        let pictures = train.epochs * batches * train.batch_size;
         Self {
-            stretch: training.progress.stretch(&title, pictures as u64, "images"),
-            title,
+            stretch: training.progress.stretch(title, pictures as u64, "images"),
+            title: title.into(),
             metric: training.recipe.eval.metric.name.clone(),
             epochs: train.epochs,
             pictures_per_step: train.batch_size * train.accumulate,
-            fold: fold.number,
+            fold: 0,
             interrupted: training.interrupted.clone(),
             times: training.times,
             since: (step, Instant::now(), training.times.seconds(LOADING)),
         }
     }
 
-    pub(super) fn see(&mut self, event: &Event<'_>, curves: &mut Curves) -> Result<Flow, BoxError> {
+    /// As what is seen of fold `fold`.
+    pub fn of_fold(self, fold: usize) -> Self {
+        Self { fold, ..self }
+    }
+
+    pub fn see(&mut self, event: &Event<'_>, curves: &mut Curves) -> Result<Flow, BoxError> {
         match event {
             Event::Step { epoch, step, loss, lr, measures } => {
                 self.stretch.at((step * self.pictures_per_step) as u64);
@@ -148,7 +152,7 @@ fn measured(loss: f64, lr: f64, measures: &Measures) -> Vec<(String, f64)> {
     let named = |name: &str, value| (name.to_string(), value);
     let Measures { parts, rates, gradient_norm, weight_norm, .. } = measures;
     let mut all = vec![named("loss", loss), named("lr", lr)];
-    all.extend(parts.iter().map(|(name, value)| (format!("loss/{name}"), *value)));
+    all.extend(parts.iter().map(|(name, value)| (name.clone(), *value)));
     if rates.len() > 1 {
         all.extend(rates.iter().map(|(name, rate)| (format!("lr/{name}"), *rate)));
     }

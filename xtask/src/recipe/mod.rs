@@ -7,7 +7,7 @@ mod layers;
 mod train;
 
 pub use layers::lay;
-pub use train::{Precision, Snapshots, Train};
+pub use train::{LrScaling, Precision, Snapshots, Train};
 
 use crate::demo::Demo;
 use crate::pretrained::Choice;

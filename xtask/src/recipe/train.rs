@@ -53,8 +53,10 @@ pub struct Train {
     pub optimizer: Spec,
     /// A name of `list schedules` with its parameters.
     pub schedule: Spec,
-    /// Epochs of linear warm-up.
-    pub warmup: f64,
+    /// Epochs of linear warm-up. Left open it is 1, or 0 before a schedule that rises by itself (`one_cycle`, `cyclic`,
+    /// `kaggle_ramp`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warmup: Option<f64>,
     /// The factor that it begins with, 0..=1; 0: the first of its steps counts as one of them, the last one has all of the rate.
     pub warmup_from: f64,
     /// Another schedule for the factor of the optimizer's momentum.
@@ -144,7 +146,7 @@ impl Default for Train {
             bags: 1,
             optimizer: Spec::new("sgd"),
             schedule: Spec::new("cosine"),
-            warmup: 1.0,
+            warmup: None,
             warmup_from: 0.0,
             momentum_schedule: None,
             decay_schedule: None,
@@ -188,6 +190,12 @@ impl Train {
                 self.lr * if self.lr_scaling == LrScaling::Linear { times } else { times.sqrt() }
             }
         }
+    }
+
+    /// Epochs of warm-up, as they are where the recipe leaves them open.
+    pub fn warmup(&self) -> f64 {
+        let rises = ["one_cycle", "cyclic", "kaggle_ramp"].contains(&self.schedule.name.as_str());
+        self.warmup.unwrap_or(if rises { 0.0 } else { 1.0 })
     }
 
     /// Each of `sizes` with the first epoch that has larger pictures.
@@ -248,6 +256,12 @@ mod tests {
         assert_eq!(train.highest_lr(), 0.1);
         assert_eq!(scaled(256, LrScaling::Linear), 0.4);
         assert_eq!(scaled(256, LrScaling::Sqrt), 0.2);
+    }
+
+    #[test]
+    fn schedules_that_rise_have_no_warm_up_beside() {
+        let of = |name: &str, warmup| Train { schedule: Spec::new(name), warmup, ..Train::default() }.warmup();
+        assert_eq!((of("cosine", None), of("one_cycle", None), of("one_cycle", Some(2.0))), (1.0, 0.0, 2.0));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `bench`: speed of the parts, comparable from outside.
 
 mod loader;
+mod loss;
 mod step;
 
 use crate::args::Bench;
@@ -11,5 +12,6 @@ pub fn run(part: &Bench) -> Result<()> {
     match part {
         Bench::Step(args) => step::run(args),
         Bench::Loader(args) => loader::run(args),
+        Bench::Loss(args) => loss::run(args),
     }
 }

@@ -4,31 +4,30 @@
 //! Both views go through the network as one batch; the reference passes them one after the other, each with batch statistics
 //! of its own.
 
+mod judge;
+
 use crate::args::RunArgs;
-use crate::fold::{Fold, Training};
+use crate::fold::{Curves, Fold, LOADING, Training, Watch};
 use crate::pipeline::{self, Session};
-use crate::predict;
-use crate::recipe::{Recipe, Snapshots};
-use crate::saved::Saved;
+use crate::recipe::{Recipe, Snapshots, Spec};
 use crate::usage::Usage;
 use crate::{assemble, output};
 use anyhow::{Context, Result, anyhow, bail};
 use candle_core::{D, DType, Tensor};
 use candle_nn::VarMap;
 use data::rng::sub_seed;
-use data::{Dataset, Loader, LoaderConfig, Part, Subset};
-use eval::{Run, Scalar, Scalars};
+use data::{Dataset, Loader, LoaderConfig, Subset};
+use eval::{Run, Scalar};
 use losses::{Cosine, Loss};
-use models::{Network, Pass, Siamese, init};
+use models::{Pass, Siamese, init};
 use serde_json::{Value, json};
 use std::path::Path;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use train::checkpoint::Checkpoint;
 use train::{BoxError, Event, Flow, Params, Progress as At, Scores, Task, TrainConfig, Trainer};
 
-/// Neighbours that are asked.
-const NEIGHBOURS: usize = 20;
+/// What a finished run of it holds.
+const TOLD: &str = "pretrain.json";
 
 pub fn run(args: &RunArgs) -> Result<()> {
     let common = &args.recipe.common;
@@ -47,6 +46,11 @@ pub fn run(args: &RunArgs) -> Result<()> {
     if args.max_minutes.is_some() {
         return Err(Usage::new("pretrain takes as long as train.epochs say; leave --max-minutes away").into());
     }
+    if begun && out.join(TOLD).is_file() {
+        output::note(&format!("'{}' is finished already", out.display()));
+        show(&serde_json::from_slice(&std::fs::read(out.join(TOLD))?)?, &out, common.json);
+        return Ok(());
+    }
     let session = Session::new(recipe, common, || common.start())?;
     if args.dry_run {
         return session.try_out(common.json);
@@ -60,22 +64,33 @@ pub fn run(args: &RunArgs) -> Result<()> {
         run.write("recipe.toml", text.as_bytes())?;
         learn(training, &run)
     })?;
-    output::result(&match common.json {
+    show(&told, &out, common.json);
+    Ok(())
+}
+
+/// What came of it.
+fn show(told: &Value, out: &Path, json: bool) {
+    let number = |key: &str| told[key].as_f64().unwrap_or(f64::NAN);
+    output::result(&match json {
         true => told.to_string(),
         false => format!(
-            "nearest neighbours: accuracy {:.4} before, {:.4} after\nthe weights are for --set model.pretrained={}",
-            told["neighbours_before"].as_f64().unwrap_or(f64::NAN),
-            told["neighbours"].as_f64().unwrap_or(f64::NAN),
+            "linear probe: accuracy {:.4} before, {:.4} after\nnearest neighbours: {:.4} before, {:.4} after\n\
+             the weights are for --set model.pretrained={}",
+            number("probe_before"),
+            number("probe"),
+            number("neighbours_before"),
+            number("neighbours"),
             out.join("weights.safetensors").display()
         ),
     });
-    Ok(())
 }
 
 /// Two views of each picture, and nothing that needs labels.
 fn check(recipe: &mut Recipe) -> Result<()> {
     recipe.train.repeat = recipe.train.repeat.max(2);
+    // The head is not reached.
     recipe.loss = Default::default();
+    recipe.model.head = Spec::new("linear");
     recipe.augment.batch = vec![];
     let wrong = |why: &str| Err(anyhow!("{why}")).context(Usage::recipe(&recipe.name));
     match () {
@@ -85,6 +100,12 @@ fn check(recipe: &mut Recipe) -> Result<()> {
         }
         _ if recipe.train.features || recipe.train.backbone_lr == 0.0 => {
             wrong("pretrain trains the backbone; set train.features = false and train.backbone_lr above 0")
+        }
+        _ if !(1..=65_536).contains(&recipe.pretrain.width) || !(1..=65_536).contains(&recipe.pretrain.bottleneck) => {
+            wrong("pretrain.width and pretrain.bottleneck must be in 1..=65536")
+        }
+        _ if recipe.train.schedule.name == "plateau" => {
+            wrong("pretrain has no score that a plateau could wait for; take another train.schedule")
         }
         _ if !recipe.train.sizes.is_empty() || recipe.train.swa > 0.0 || recipe.train.snapshots != Snapshots::None => {
             wrong("pretrain has no epochs that are judged; leave train.sizes, swa and snapshots away")
@@ -128,6 +149,12 @@ impl Task for Pair<'_> {
 
 /// Trains on all rows, also those of the test part: no label is read.
 fn learn(training: &Training<'_>, run: &Run) -> Result<Value> {
+    let training = &Training {
+        interrupted: pipeline::listen()?,
+        pictures: Arc::clone(&training.pictures),
+        fingerprint: String::new(),
+        ..*training
+    };
     let (recipe, prepared) = (training.recipe, training.prepared);
     if prepared.views > 1 {
         bail!("pretrain compares views of one picture, but a sample has {} pictures", prepared.views);
@@ -158,7 +185,7 @@ fn learn(training: &Training<'_>, run: &Run) -> Result<Value> {
         let one = loader.epoch(0).next().context("there are no pictures")??.images.narrow(0, 0, 1)?;
         network.embed(&network.features(&one, &mut Pass::eval())?, &mut Pass::eval())?.dim(1)?
     };
-    let before = neighbours(training, saved, network)?;
+    let before = judge::judge(training, saved, network)?;
     let mut params = fold.params(recipe);
     params.0.retain(|param| is_kept(&param.name));
     let vb = init::seeded(vars, sub_seed(recipe.seed, "pretrain"), DType::F32, training.device);
@@ -172,7 +199,8 @@ fn learn(training: &Training<'_>, run: &Run) -> Result<Value> {
 
     let text = format!("{}\0{}", recipe.text()?, prepared.fingerprint);
     let config = TrainConfig {
-        folder: Some(run.folder().to_path_buf()),
+        // Its weights are another file than those that are kept in the end.
+        folder: Some(run.path("training")),
         fingerprint: blake3::hash(text.as_bytes()).to_hex()[..16].to_string(),
         patience: None,
         ..assemble::train_config(recipe)
@@ -180,61 +208,43 @@ fn learn(training: &Training<'_>, run: &Run) -> Result<Value> {
     let mut trainer = Trainer::new(config, vars, params, assemble::optimizer(recipe)?, assemble::schedule(recipe)?)?;
     trainer.resume()?;
     let (done, epochs) = (trainer.state().step, trainer.state().epoch);
-    let keep = |s: &Scalar| s.step <= done && (s.epoch < epochs || s.name.starts_with("train/"));
-    let mut scalars = Scalars::resume(run.path("scalars.jsonl"), keep)?;
+    let is_of_steps = |name: &str| ["train/", "speed/"].iter().any(|kind| name.starts_with(kind));
+    let keep = |s: &Scalar| s.step <= done && (s.epoch < epochs || is_of_steps(&s.name));
+    let mut curves = Curves::resume(run, keep)?;
     let batches = match train.steps_per_epoch {
         0 => loader.batches(),
         most => loader.batches().min(most * train.accumulate),
     };
-    let interrupted = pipeline::listen()?;
-    let stretch =
-        training.progress.stretch("pretraining", (train.epochs * batches * train.batch_size) as u64, "images");
-    let mut trainer = trainer.with_hook(|event: &Event<'_>| -> Result<Flow, BoxError> {
-        let mut push = |step: usize, epoch: usize, name: String, value: f64| {
-            scalars.push(&Scalar { step, epoch, fold: 0, name, value })
-        };
-        match event {
-            Event::Step { epoch, step, loss: Some(loss), lr, measures } => {
-                stretch.at((step * train.batch_size * train.accumulate) as u64);
-                push(*step, *epoch, "train/loss".into(), *loss)?;
-                push(*step, *epoch, "train/lr".into(), *lr)?;
-                for (name, value) in measures.iter().flat_map(|measures| &measures.parts) {
-                    push(*step, *epoch, format!("train/{name}"), *value)?;
-                }
-                scalars.flush()?;
-            }
-            Event::Step { .. } => {}
-            Event::Epoch { epoch, step, loss, .. } => {
-                push(*step, *epoch, "epoch/loss".into(), *loss)?;
-                scalars.flush()?;
-                stretch.line(&format!("epoch {}/{}: loss {loss:.4}", epoch + 1, train.epochs));
-            }
-        }
-        Ok(if interrupted.load(Ordering::Relaxed) { Flow::Interrupt } else { Flow::Continue })
-    });
+    let mut watch = Watch::new(training, "pretraining", batches, done);
+    let mut trainer =
+        trainer.with_hook(|event: &Event<'_>| -> Result<Flow, BoxError> { watch.see(event, &mut curves) });
     let steps = |epoch: usize, first: usize| {
         let seed = sub_seed(recipe.seed, "pretrain/steps");
-        loader.epoch_from(epoch, first).take(batches - first).enumerate().map(move |(i, batch)| {
+        let mut steps = loader.epoch_from(epoch, first).take(batches - first).enumerate().map(move |(i, batch)| {
             let key = sub_seed(seed, &format!("{epoch}/{}", first + i));
             Ok::<_, BoxError>((batch?.images, key))
-        })
+        });
+        std::iter::from_fn(move || training.times.of(LOADING, || steps.next()))
     };
     let outcome = trainer.fit(&pair, batches, steps, |_| Ok::<_, BoxError>(None::<Scores>))?;
     drop(trainer);
-    scalars.flush()?;
+    curves.flush()?;
     if !outcome.finished {
         bail!(
             "interrupted; the same command with --resume goes on from the checkpoint in '{}'",
             run.folder().display()
         );
     }
-    write(vars, &run.path("weights.safetensors"))?;
-    let after = neighbours(training, saved, network)?;
+    let after = judge::judge(training, saved, network)?;
     let told = json!({
         "run": run.folder(), "weights": run.path("weights.safetensors"), "loss": outcome.history.last().map(|last| last.loss),
-        "neighbours_before": before, "neighbours": after,
+        "probe_before": before.probe, "probe": after.probe,
+        "neighbours_before": before.neighbours, "neighbours": after.neighbours,
     });
-    run.write("pretrain.json", &serde_json::to_vec_pretty(&told)?)?;
+    write(vars, &run.path("weights.safetensors"))?;
+    run.write(TOLD, &serde_json::to_vec_pretty(&told)?)?;
+    // The checkpoint is of no use any more.
+    std::fs::remove_dir_all(run.path("training")).ok();
     Ok(told)
 }
 
@@ -248,47 +258,4 @@ fn write(vars: &VarMap, path: &Path) -> Result<()> {
     let kept = train::variables(vars).into_iter().filter(|(name, _)| is_kept(name));
     let tensors = kept.map(|(name, var)| (name, var.as_detached_tensor())).collect();
     Ok(Checkpoint { tensors, state: None }.write(path)?)
-}
-
-/// Accuracy on the rows that judge the first fold when the classes of their nearest training pictures are counted, each by its
-/// cosine (Wu et al. 2018): what embeddings know of classes without a head. Labels are read here alone.
-fn neighbours(training: &Training<'_>, saved: &Saved, network: &Network) -> Result<f64> {
-    let embed = |rows: &[usize]| -> Result<(Tensor, Vec<u32>)> {
-        let subset: Arc<dyn Dataset> = Arc::new(Subset::new(training.pictures.clone(), rows.to_vec()));
-        let classes = subset.rows().iter().map(|row| row.class().unwrap_or(u32::MAX)).collect();
-        let loader = predict::loader(saved, subset, training.recipe.train.batch_size, training.device)?;
-        let mut all = vec![];
-        for batch in loader.epoch(0) {
-            let mut pass = Pass::eval();
-            let rows = network.embed(&network.features(&batch?.images, &mut pass)?, &mut pass)?.to_dtype(DType::F32)?;
-            let length = rows.sqr()?.sum_keepdim(D::Minus1)?.sqrt()?;
-            all.push(rows.broadcast_div(&(length + 1e-12)?)?);
-        }
-        Ok((Tensor::cat(&all, 0)?, classes))
-    };
-    let labelled = |rows: Vec<usize>| -> Vec<usize> {
-        let all = training.prepared.dataset.rows();
-        rows.into_iter().filter(|&row| all[row].part != Part::Test && all[row].class().is_some()).collect()
-    };
-    let (learn, judge) = training.prepared.split(0);
-    let ((known, classes), (asked, truth)) = (embed(&labelled(learn))?, embed(&labelled(judge))?);
-    let count = training.prepared.classes().len();
-    let mut right = 0;
-    // In pieces: all cosines of a large data set at once need much memory.
-    for start in (0..truth.len()).step_by(256) {
-        let piece = asked.narrow(0, start, 256.min(truth.len() - start))?;
-        let cosines = piece.matmul(&known.t()?)?.to_vec2::<f32>()?;
-        for (cosines, truth) in cosines.iter().zip(&truth[start..]) {
-            let mut order: Vec<usize> = (0..cosines.len()).collect();
-            order.sort_by(|&a, &b| cosines[b].total_cmp(&cosines[a]).then(a.cmp(&b)));
-            let mut votes = vec![0.0; count];
-            order
-                .iter()
-                .take(NEIGHBOURS)
-                .for_each(|&i| votes[classes[i] as usize] += (f64::from(cosines[i]) / 0.1).exp());
-            let best = (0..count).fold(0, |best, k| if votes[k] > votes[best] { k } else { best });
-            right += usize::from(best == *truth as usize);
-        }
-    }
-    Ok(right as f64 / truth.len().max(1) as f64)
 }
