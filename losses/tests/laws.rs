@@ -60,6 +60,7 @@ fn variants() -> Vec<(&'static str, Value)> {
         ("adacos", json!({"dynamic": true})),
         ("arcface", json!({"easy": true})),
         ("asymmetric", json!({"clip": 0.0, "gamma_pos": 0.5})),
+        ("asymmetric", json!({"clip": 1e-12})),
         ("bi_tempered", json!({"t1": 1.0, "t2": 1.0})),
         ("bi_tempered", json!({"t1": 0.0, "t2": 3.0, "smoothing": 0.2})),
         ("cross_entropy", json!({"smoothing": 0.1, "weights": [1.0, 2.0, 0.5, 0.0], "ignore": 3})),
@@ -151,6 +152,21 @@ fn every_loss_and_its_gradient_are_finite_at_huge_outputs() {
                 let gradient = loss.backward().unwrap().get(&z).unwrap().flatten_all().unwrap();
                 let gradient = gradient.to_vec1::<f32>().unwrap();
                 assert!(gradient.iter().all(|g| g.is_finite()), "{about}: {gradient:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn what_is_not_a_number_stays_so() {
+    every(|case| {
+        for (target, dtype) in case.targets.iter().flat_map(|t| [DType::F64, DType::F32].map(|dtype| (t, dtype))) {
+            for i in 0..case.shape.0 * case.shape.1 {
+                let mut numbers = case.numbers();
+                numbers[i] = f64::NAN;
+                let loss = case.loss.forward(&case.output(&numbers).to_dtype(dtype).unwrap(), target).unwrap();
+                let loss = loss.to_dtype(DType::F64).unwrap().to_scalar::<f64>().unwrap();
+                assert!(loss.is_nan(), "{} {} {target} {dtype:?}: output {i}: {loss}", case.name, case.params);
             }
         }
     });
@@ -327,6 +343,70 @@ fn samples_of_no_interest_do_not_count() {
     let rest = z.narrow(0, 1, 2).unwrap();
     assert_eq!(loss(&[9, 0, 1], &z, json!({"ignore": 9})), loss(&[0, 1], &rest, json!({})));
     assert_eq!(loss(&[9, 9, 9], &z, json!({"ignore": 9})), 0.0);
+}
+
+/// A row loses the share of the class that does not count, as if it had less of a sample.
+#[test]
+fn shares_of_no_interest_do_not_count() {
+    let z = Tensor::new(&[[2.0f64, 1.0, 0.3], [0.5, 0.1, -1.0], [0.0, 3.0, 0.7]], &Device::Cpu).unwrap();
+    let of = |params: &Value, target: &Tensor, z: &Tensor| {
+        build("cross_entropy", params.clone()).unwrap().forward(z, target).unwrap().to_scalar::<f64>().unwrap()
+    };
+    for params in [json!({"ignore": 2}), json!({"ignore": 2, "smoothing": 0.1})] {
+        let ids = Tensor::new(&[2u32, 0, 1], &Device::Cpu).unwrap();
+        let hot = rows(&ids, 3, DType::F64).unwrap();
+        assert_eq!(of(&params, &ids, &z), of(&params, &hot, &z), "{params}");
+        assert_eq!(of(&params, &hot, &z), of(&params, &hot.narrow(0, 1, 2).unwrap(), &z.narrow(0, 1, 2).unwrap()));
+        assert_eq!(of(&params, &hot.narrow(0, 0, 1).unwrap(), &z.narrow(0, 0, 1).unwrap()), 0.0);
+        // Half of the first sample counts, so two and a half do.
+        let mixed = Tensor::new(&[[0.5f64, 0.0, 0.5], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], &Device::Cpu).unwrap();
+        let alone =
+            |i: usize, id: u32| of(&params, &Tensor::new(&[id], &Device::Cpu).unwrap(), &z.narrow(0, i, 1).unwrap());
+        let known = (0.5 * alone(0, 0) + alone(1, 0) + alone(2, 1)) / 2.5;
+        assert!((of(&params, &mixed, &z) - known).abs() < 1e-12, "{params}");
+    }
+    // Rows have no share of a class that is none of theirs.
+    let mixed = Tensor::new(&[[0.5f64, 0.0, 0.5], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], &Device::Cpu).unwrap();
+    assert_eq!(of(&json!({"ignore": 9}), &mixed, &z), of(&json!({}), &mixed, &z));
+}
+
+/// Probabilities of exactly 0 and 1, right and wrong: losses of at most 100, gradients as PyTorch's.
+#[test]
+fn sure_probabilities_have_gradients() {
+    let p = Var::new(&[[0f32, 1.0, 1.0, 0.0, 0.5]], &Device::Cpu).unwrap();
+    let target = Tensor::new(&[[0f32, 1.0, 0.0, 1.0, 1.0]], &Device::Cpu).unwrap();
+    let loss = build("bce", json!({"sigmoid": false})).unwrap().forward(&p, &target).unwrap();
+    assert!((loss.to_scalar::<f32>().unwrap() - (200.0 + 2f32.ln()) / 5.0).abs() < 1e-5, "{loss}");
+    let gradient = loss.backward().unwrap().get(&p).unwrap().to_vec2::<f32>().unwrap().remove(0);
+    for (ours, known) in gradient.iter().zip([0.0, 0.0, 1e12 / 5.0, -1e12 / 5.0, -0.4]) {
+        assert!((ours - known).abs() <= 1e-6 * known.abs(), "{gradient:?}");
+    }
+}
+
+/// A class with half a label is no pair with itself.
+#[test]
+fn a_class_is_not_before_itself() {
+    let z = Tensor::new(&[[3.0f64, -1.0]], &Device::Cpu).unwrap();
+    let half = Tensor::new(&[[0.0f64, 0.5]], &Device::Cpu).unwrap();
+    // One pair: class 1, half a label, before class 0.
+    let hinge = build("ranking", json!({})).unwrap().forward(&z, &half).unwrap().to_scalar::<f64>().unwrap();
+    assert!((hinge - 5.0).abs() < 1e-12, "{hinge}");
+    let lsep = build("lsep", json!({})).unwrap().forward(&z, &half).unwrap().to_scalar::<f64>().unwrap();
+    assert!((lsep - (0.5 * 4f64.exp()).ln_1p()).abs() < 1e-12, "{lsep}");
+    // Thousands of halves are numbers too.
+    let many = Tensor::full(0.5f32, (1, 4096), &Device::Cpu).unwrap();
+    let lsep = build("lsep", json!({})).unwrap().forward(&many.zeros_like().unwrap(), &many).unwrap();
+    assert!((f64::from(lsep.to_scalar::<f32>().unwrap()) - (4096.0 * 4095.0 / 4.0f64).ln_1p()).abs() < 1e-4, "{lsep}");
+}
+
+/// Where all other cosines are low the fitting scale would be negative, and what is right would be driven away.
+#[test]
+fn a_scale_that_fits_is_above_zero() {
+    let z = Var::new(&[[27f64, -29.0, -29.0], [-29.0, 27.0, -29.0]], &Device::Cpu).unwrap();
+    let target = Tensor::new(&[0u32, 1], &Device::Cpu).unwrap();
+    let loss = build("adacos", json!({"dynamic": true})).unwrap().forward(&z, &target).unwrap();
+    let gradient = loss.backward().unwrap().get(&z).unwrap().to_vec2::<f64>().unwrap();
+    assert!(gradient[0][0] < 0.0 && gradient[0][1] > 0.0, "{gradient:?}");
 }
 
 #[test]
