@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor, Var};
-use sconce_losses::{LOSSES, Loss, build, resolve, rows};
+use sconce_losses::{Jsd, LOSSES, Loss, TrajectoryNll, build, resolve, rows};
 use serde_json::{Map, Value, json};
 use std::fs;
 use std::path::Path;
@@ -515,10 +515,47 @@ fn wrong_names_and_values_are_clear_errors() {
         ("taylor", json!({"order": 0})),
         ("huber", json!({"delta": 0.0})),
         ("bce", json!({"threshold": 1.0})),
+        // Contradictions.
+        ("focal", json!({"sum": true})),
+        ("ranking", json!({"kind": "logistic", "margin": 0.5})),
+        ("contrastive", json!({"pos_margin": 1.0})),
+        ("contrastive", json!({"neg_margin": 2.5})),
+        ("cross_entropy", json!({"weights": [0.0, 0.0]})),
+        ("focal", json!({"weights": [0.0, 0.0]})),
+        ("ldam", json!({"weights": [0.0, 0.0], "counts": [1, 2]})),
+        // Nothing in single precision.
+        ("huber", json!({"delta": 1e-50})),
+        ("smooth_l1", json!({"beta": 1e-50})),
+        ("gce", json!({"q": 1e-50})),
+        ("soft_f1", json!({"epsilon": 1e-50})),
+        ("asymmetric", json!({"clip": 1e-50})),
     ] {
-        assert!(error(name, params).starts_with(&format!("loss '{name}': ")));
+        let built = build(name, params.clone());
+        let why = built.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(why.starts_with(&format!("loss '{name}': ")), "{name} {params}: {why}");
     }
     build("adacos", json!({})).unwrap().check(2).unwrap_err();
+}
+
+/// Each sum within a sum was built three times by the one around it.
+#[test]
+fn sums_do_not_nest() {
+    let nested = (0..9).fold(json!({"name": "gce"}), |inner, _| json!({"name": "sum", "of": [inner]}));
+    let why = build("sum", json!({"of": [nested]})).err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(why.contains("of cannot have a sum in it"), "{why}");
+}
+
+/// Fields are public, so that numbers need not have been checked.
+#[test]
+fn numbers_that_nobody_checked_are_errors() {
+    let output = Tensor::zeros((6, 4), DType::F32, &Device::Cpu).unwrap();
+    let jsd = Jsd { views: 0, ..Default::default() };
+    let why = jsd.per_sample(&output, &Tensor::new(&[1u32, 0], &Device::Cpu).unwrap()).unwrap_err().to_string();
+    assert!(why.contains("views must be at least 2"), "{why}");
+    let trajectory = TrajectoryNll { modes: 0 };
+    let why = trajectory.per_sample(&output, &output).unwrap_err().to_string();
+    assert!(why.contains("modes must be at least 1"), "{why}");
+    trajectory.probabilities(&output).unwrap_err();
 }
 
 #[test]
