@@ -139,3 +139,16 @@ impl Loss for Entmax {
         check_alpha(self.alpha)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_a_number_has_no_projection() {
+        for alpha in [1.5, 2.0] {
+            let p = project(&[0.5, f64::NAN, 1.0], alpha);
+            assert!(p.iter().all(|p| p.is_nan()), "{p:?}");
+        }
+    }
+}
