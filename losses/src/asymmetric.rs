@@ -1,7 +1,7 @@
 //! Asymmetric loss: the many easy negatives of multi-label data count for less.
 
 use crate::error::Result;
-use crate::logits::{hinge, log_rest, safe_log, softplus};
+use crate::logits::{hinge, log_rest, mask, safe_log, softplus};
 use crate::loss::{Loss, check_factor, check_smoothing, logits, paired, require, smoothed};
 use candle_core::Tensor;
 use candle_nn::ops::{log_softmax, sigmoid};
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 /// |---|---|---|
 /// | `gamma_neg` | 4 | at least 0, γ₋ |
 /// | `gamma_pos` | 1 | at least 0, γ₊ |
-/// | `clip` | 0.05 | 0..1, what is taken from the probability of negatives |
+/// | `clip` | 0.05 | 0, or at least 1e-12 and below 1; what is taken from the probability of negatives |
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Asymmetric {
@@ -44,9 +44,10 @@ impl Loss for Asymmetric {
         let (risen, false_alarm) = match self.clip {
             0.0 => (p, softplus(&logits)?),
             clip => {
-                let risen = hinge(&(p - clip)?)?;
-                let false_alarm = risen.affine(-1.0, 1.0)?.log()?.neg()?;
-                (risen, false_alarm)
+                // 1 − p⁻ = 1 − p + clip has digits where p is next to 1.
+                let above = mask(&p.gt(clip)?, p.dtype())?;
+                let false_alarm = ((&rest + clip)?.log()?.neg()? * above)?;
+                (hinge(&(p - clip)?)?, false_alarm)
             }
         };
         let wrong = ((&rows * rest)? + (&unwanted * risen)?)?;
@@ -60,7 +61,8 @@ impl Loss for Asymmetric {
     fn validate(&self) -> Result<()> {
         check_factor("asymmetric", "gamma_neg", self.gamma_neg)?;
         check_factor("asymmetric", "gamma_pos", self.gamma_pos)?;
-        require("asymmetric", (0.0..1.0).contains(&self.clip), "clip must be at least 0 and below 1")
+        let within = self.clip == 0.0 || (1e-12..1.0).contains(&self.clip);
+        require("asymmetric", within, "clip must be 0, or at least 1e-12 and below 1")
     }
 }
 

@@ -1,7 +1,7 @@
 //! Binary cross-entropy: every class is a question of its own.
 
 use crate::error::Result;
-use crate::logits::softplus_both;
+use crate::logits::{softplus_both, with_slope};
 use crate::loss::{Loss, check_factors, check_length, check_smoothing, logits, paired, per_class, require, smoothed};
 use candle_core::{Error, Tensor};
 use candle_nn::ops::sigmoid;
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 /// | `smoothing` | 0 | 0..=1, ε |
 /// | `pos_weight` | none | p, one number of at least 0 per class for its positives; none: all 1 |
 /// | `threshold` | none | 0..1; targets above it, after smoothing, are 1 and all others 0 |
-/// | `sigmoid` | true | false: outputs are probabilities already, their logarithms at least −100 |
+/// | `sigmoid` | true | false: outputs are probabilities already; logarithms of at least −100, slopes of at most 1e12 |
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Bce {
@@ -39,9 +39,14 @@ impl Default for Bce {
     }
 }
 
-/// `−log p` as far as PyTorch's `BCELoss` goes, which is 100.
-fn surprise(p: &Tensor) -> candle_core::Result<Tensor> {
-    p.maximum((-100f64).exp())?.log()?.neg()
+/// `−log(1 − p)` and `−log p` as far as PyTorch's `BCELoss` goes, which is 100, with its gradients, which are those of
+/// `p (1 − p)` of at least 1e-12.
+fn surprises(p: &Tensor) -> candle_core::Result<(Tensor, Tensor)> {
+    let rest = p.affine(-1.0, 1.0)?;
+    // PyTorch's number is in single precision for doubles too.
+    let spread = (p * &rest)?.maximum(f64::from(1e-12f32))?;
+    let of = |p: &Tensor| p.log()?.maximum(-100.0)?.neg();
+    Ok((with_slope(&of(&rest)?, p, &(p / &spread)?)?, with_slope(&of(p)?, p, &(&rest / &spread)?.neg()?)?))
 }
 
 impl Loss for Bce {
@@ -59,7 +64,7 @@ impl Loss for Bce {
         };
         let (false_alarm, miss) = match self.sigmoid {
             true => softplus_both(&logits)?,
-            false => (surprise(&logits.affine(-1.0, 1.0)?)?, surprise(&logits)?),
+            false => surprises(&logits)?,
         };
         ((wanted * miss)? + (unwanted * false_alarm)?)?.mean(1)
     }

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 ///
 /// Amid et al. 2019, "Robust bi-tempered logistic loss based on Bregman divergences" (arXiv 1906.03361). Reference
 /// implementation: google/bi-tempered-loss, which stops after 5 steps towards λ and adds 1e-10 to q in `log q`; here λ
-/// is exact, and `0 log 0` is 0. Both temperatures at 1 give cross-entropy less the entropy of q. Computed in F64 on
-/// the CPU; on another device that is waited for.
+/// is exact, and `0 log 0` is 0. Theirs spreads ε over the K − 1 other classes, ours over all K, as every loss here
+/// does: for their ε give ε·K/(K − 1). Both temperatures at 1 give cross-entropy less the entropy of q. Computed in F64
+/// on the CPU; on another device that is waited for.
 ///
 /// | field | default | range |
 /// |---|---|---|

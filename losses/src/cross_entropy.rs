@@ -1,7 +1,7 @@
 //! Softmax cross-entropy with label smoothing and class weights.
 
 use crate::error::Result;
-use crate::loss::{Loss, check_factors, check_length, check_smoothing, paired, per_class, smoothed};
+use crate::loss::{Loss, check_length, check_smoothing, check_weights, paired, per_class, smoothed};
 use candle_core::{DType, Error, Tensor};
 use candle_nn::ops::log_softmax;
 use serde::{Deserialize, Serialize};
@@ -11,13 +11,15 @@ use serde::{Deserialize, Serialize};
 /// Label smoothing: Szegedy et al. 2016, "Rethinking the Inception architecture"; where ε is to be shared by the K − 1
 /// other classes, give ε·K/(K − 1). Reference implementation: `torch.nn.functional.cross_entropy`. The batch's loss is
 /// `Σℓ / Σw_y` over the samples that count for class ids, where `w_y` is the weight of the true class, and `Σℓ / B` for
-/// rows, both as PyTorch; if no sample of the batch has any weight it is `Σℓ`, where PyTorch's is NaN.
+/// rows, both as PyTorch; if no sample of the batch has any weight it is `Σℓ`, where PyTorch's is NaN. A row loses its
+/// share s of the ignored class and counts as 1 − s of a sample, so that one-hot rows count as their class ids do;
+/// PyTorch ignores no part of a row.
 ///
 /// | field | default | range |
 /// |---|---|---|
 /// | `smoothing` | 0 | 0..=1, ε, the share of every target that is spread over all classes |
-/// | `weights` | none | w, one number of at least 0 per class; none: all 1 |
-/// | `ignore` | none | a class id whose samples do not count; it need not be below K |
+/// | `weights` | none | w, one number of at least 0 per class, not all 0; none: all 1 |
+/// | `ignore` | none | a class id whose samples, or shares of rows, do not count; it need not be below K |
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CrossEntropy {
@@ -25,38 +27,55 @@ pub struct CrossEntropy {
     pub smoothing: f64,
     /// w, one weight ≥ 0 per class; none: all 1.
     pub weights: Option<Vec<f64>>,
-    /// Samples of this class id do not count.
+    /// Samples of this class id, and shares of rows, do not count.
     pub ignore: Option<u32>,
 }
 
 impl CrossEntropy {
-    /// The loss of every sample, and the weight of each that has a class id and may count otherwise than as one.
+    /// Logits and rows without what is ignored, and how much of each sample is left then, `[B, 1]`.
+    fn counted(&self, output: &Tensor, target: &Tensor) -> candle_core::Result<(Tensor, Tensor, Option<Tensor>)> {
+        match (self.ignore, target.rank(), target.dtype()) {
+            (Some(ignored), 1, DType::U32) => {
+                // Its id need not be one of a class.
+                let kept = target.ne(ignored)?;
+                let (logits, rows) = paired(output, &kept.where_cond(target, &target.zeros_like()?)?)?;
+                let kept = kept.to_dtype(rows.dtype())?.unsqueeze(1)?;
+                Ok((logits, rows.broadcast_mul(&kept)?, Some(kept)))
+            }
+            (Some(ignored), ..) => {
+                let (logits, rows) = paired(output, target)?;
+                if ignored as usize >= rows.dim(1)? {
+                    return Ok((logits, rows, None));
+                }
+                let others: Vec<f64> = (0..rows.dim(1)?).map(|k| f64::from(k != ignored as usize)).collect();
+                let others = rows.broadcast_mul(&per_class(&others, &rows)?)?;
+                let kept = (rows - &others)?.sum_keepdim(1)?.affine(-1.0, 1.0)?;
+                Ok((logits, others, Some(kept)))
+            }
+            (None, ..) => {
+                let (logits, rows) = paired(output, target)?;
+                Ok((logits, rows, None))
+            }
+        }
+    }
+
+    /// The loss of every sample, and the weight of each that may count otherwise than as one.
     fn terms(&self, output: &Tensor, target: &Tensor) -> candle_core::Result<(Tensor, Option<Tensor>)> {
-        let kept = match (self.ignore, target.rank(), target.dtype()) {
-            (Some(ignored), 1, DType::U32) => Some(target.ne(ignored)?),
-            _ => None,
-        };
-        let target = match &kept {
-            Some(kept) => &kept.where_cond(target, &target.zeros_like()?)?,
-            None => target,
-        };
-        let (logits, rows) = paired(output, target)?;
+        let (logits, rows, kept) = self.counted(output, target)?;
         let classes = logits.dim(1)?;
         self.check(classes).map_err(Error::wrap)?;
-        let mut wanted = smoothed(rows.clone(), self.smoothing, 1.0 / classes as f64)?;
-        let mut counted = None;
+        let share = self.smoothing / classes as f64;
+        let mut wanted = match &kept {
+            Some(kept) => (&rows * (1.0 - self.smoothing))?.broadcast_add(&(kept * share)?)?,
+            None => smoothed(rows.clone(), self.smoothing, 1.0 / classes as f64)?,
+        };
+        let mut counted = kept.map(|kept| kept.squeeze(1)).transpose()?;
         if let Some(weights) = &self.weights {
             let weights = per_class(weights, &wanted)?;
             wanted = wanted.broadcast_mul(&weights)?;
-            counted = (target.rank() == 1).then(|| rows.broadcast_mul(&weights)?.sum(1)).transpose()?;
-        }
-        if let Some(kept) = kept {
-            let kept = kept.to_dtype(wanted.dtype())?;
-            wanted = wanted.broadcast_mul(&kept.unsqueeze(1)?)?;
-            counted = Some(match counted {
-                Some(weight) => (weight * kept)?,
-                None => kept,
-            });
+            if target.rank() == 1 {
+                counted = Some(rows.broadcast_mul(&weights)?.sum(1)?);
+            }
         }
         Ok(((wanted * log_softmax(&logits, 1)?)?.sum(1)?.neg()?, counted))
     }
@@ -83,7 +102,7 @@ impl Loss for CrossEntropy {
     }
     fn validate(&self) -> Result<()> {
         check_smoothing("cross_entropy", self.smoothing)?;
-        check_factors("cross_entropy", "weights", self.weights.as_ref())
+        check_weights("cross_entropy", self.weights.as_ref())
     }
     fn check(&self, classes: usize) -> Result<()> {
         check_length("cross_entropy", "weights", self.weights.as_ref(), classes)

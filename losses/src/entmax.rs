@@ -6,6 +6,11 @@ use crate::loss::{Loss, logits, paired, require};
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+/// `max(x, 0)`, of what is not a number that: `f64::max` would make it 0.
+fn positive(x: f64) -> f64 {
+    if x < 0.0 { 0.0 } else { x }
+}
+
 /// `p` of a row: `[(α − 1)z − τ]₊^{1/(α − 1)}` with the τ that makes it sum to 1.
 ///
 /// The sum is convex in τ for α of at most 2, so Newton's steps from the left never go too far; for α = 2 they end
@@ -25,7 +30,7 @@ fn project(z: &[f64], alpha: f64) -> Vec<f64> {
         }
         tau += step;
     }
-    let p: Vec<f64> = x.iter().map(|x| (x - tau).max(0.0).powf(power)).collect();
+    let p: Vec<f64> = x.iter().map(|x| positive(x - tau).powf(power)).collect();
     let total: f64 = p.iter().sum();
     p.into_iter().map(|p| p / total).collect()
 }
@@ -75,7 +80,7 @@ fn fenchel_young(output: &Tensor, target: &Tensor, alpha: f64) -> candle_core::R
             *gradient = p - q;
             value += (p - q) * (z - top) + (q.powf(alpha) - p.powf(alpha)) / (alpha * (alpha - 1.0));
         }
-        value.max(0.0)
+        positive(value)
     })
 }
 
@@ -132,5 +137,18 @@ impl Loss for Entmax {
     }
     fn validate(&self) -> Result<()> {
         check_alpha(self.alpha)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_a_number_has_no_projection() {
+        for alpha in [1.5, 2.0] {
+            let p = project(&[0.5, f64::NAN, 1.0], alpha);
+            assert!(p.iter().all(|p| p.is_nan()), "{p:?}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::logits::{log_rest, safe_log, softplus_both};
-use crate::loss::{Loss, check_factor, check_factors, check_length, logits, paired, per_class, require};
+use crate::loss::{Loss, check_factor, check_length, check_weights, logits, paired, per_class, require};
 use candle_core::{Error, Tensor};
 use candle_nn::ops::{log_softmax, sigmoid, softmax};
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 /// |---|---|---|
 /// | `gamma` | 2 | at least 0, γ |
 /// | `alpha` | none | 0..=1; none: no factor |
-/// | `weights` | none | w, one number of at least 0 per class; none: all 1 |
+/// | `weights` | none | w, one number of at least 0 per class, not all 0; none: all 1 |
 /// | `sigmoid` | false | every class is a question of its own |
 /// | `sum` | false | with the sigmoid: the sum over classes in place of their mean |
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -79,8 +79,9 @@ impl Loss for Focal {
     }
     fn validate(&self) -> Result<()> {
         check_factor("focal", "gamma", self.gamma)?;
+        require("focal", self.sigmoid || !self.sum, "sum needs sigmoid, a softmax has one class per sample")?;
         require("focal", self.alpha.is_none_or(|a| (0.0..=1.0).contains(&a)), "alpha must be in 0..=1")?;
-        check_factors("focal", "weights", self.weights.as_ref())
+        check_weights("focal", self.weights.as_ref())
     }
     fn check(&self, classes: usize) -> Result<()> {
         check_length("focal", "weights", self.weights.as_ref(), classes)

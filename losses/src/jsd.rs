@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::loss::{Loss, beside, check_factor, check_smoothing, logits, require, rows, smoothed};
-use candle_core::{Tensor, bail};
+use candle_core::{Error, Tensor, bail};
 use candle_nn::ops::log_softmax;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +37,7 @@ impl Default for Jsd {
 
 impl Loss for Jsd {
     fn per_sample(&self, output: &Tensor, target: &Tensor) -> candle_core::Result<Tensor> {
+        self.validate().map_err(Error::wrap)?;
         let (all, classes) = logits(output)?.dims2()?;
         let batch = all / self.views;
         if batch * self.views != all {

@@ -2,7 +2,7 @@
 
 use crate::cross_entropy::weighted_mean;
 use crate::error::Result;
-use crate::loss::{Loss, check_factors, check_length, check_positive, needed, paired, per_class};
+use crate::loss::{Loss, check_length, check_positive, check_weights, needed, paired, per_class};
 use crate::margins::with_margin;
 use candle_core::{Error, Tensor};
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 /// |---|---|---|
 /// | `scale` | 30 | above 0, s; the head's |
 /// | `margin` | 0.5 | above 0, M, that of the rarest class |
-/// | `weights` | none | w, one number of at least 0 per class; none: all 1 |
+/// | `weights` | none | w, one number of at least 0 per class, not all 0; none: all 1 |
 /// | `counts` | none | n, samples per class; recipes fill it in |
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -72,7 +72,7 @@ impl Loss for Ldam {
     fn validate(&self) -> Result<()> {
         check_positive("ldam", "scale", self.scale)?;
         check_positive("ldam", "margin", self.margin)?;
-        check_factors("ldam", "weights", self.weights.as_ref())
+        check_weights("ldam", self.weights.as_ref())
     }
     fn check(&self, classes: usize) -> Result<()> {
         self.margins(classes).map(drop)

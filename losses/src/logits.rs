@@ -50,7 +50,8 @@ fn floored(x: &Tensor) -> candle_core::Result<Tensor> {
     // Above the square root of the least normal number, for gradients divide by squares.
     let least = if x.dtype() == DType::F64 { 1e-150 } else { 1e-18 };
     let floor = x.zeros_like()?.affine(0.0, least)?;
-    x.gt(least)?.where_cond(x, &floor)
+    // What is not a number is not below either.
+    x.le(least)?.where_cond(&floor, x)
 }
 
 /// `log(1 − pₖ)` for every class, `[B, K]`, from `log p`.
@@ -84,6 +85,11 @@ pub(crate) fn matrix(
     Tensor::from_vec(values, (rows, columns), &Device::Cpu)?.to_dtype(like.dtype())?.to_device(like.device())
 }
 
+/// `value` with the `gradient` of each of its numbers towards that of `input`, whatever either was computed from.
+pub(crate) fn with_slope(value: &Tensor, input: &Tensor, slope: &Tensor) -> candle_core::Result<Tensor> {
+    value.detach() + ((input - input.detach())? * slope.detach())?
+}
+
 /// `value` `[B]` with `gradient` `[B, K]` towards `input`, whatever either was computed from.
 pub(crate) fn with_gradient(value: &Tensor, input: &Tensor, gradient: &Tensor) -> candle_core::Result<Tensor> {
     let nothing = (input - input.detach())?;
@@ -112,6 +118,17 @@ pub(crate) fn row_by_row(
 mod tests {
     use super::*;
     use candle_core::Var;
+
+    #[test]
+    fn what_is_not_a_number_has_no_logarithm() {
+        for dtype in [DType::F64, DType::F32] {
+            let x = Tensor::new(&[f64::NAN, 0.0], &Device::Cpu).unwrap().to_dtype(dtype).unwrap();
+            for y in [safe_log(&x), safe_sqrt(&x)] {
+                let y = y.unwrap().to_dtype(DType::F64).unwrap().to_vec1::<f64>().unwrap();
+                assert!(y[0].is_nan() && y[1].is_finite(), "{y:?}");
+            }
+        }
+    }
 
     #[test]
     fn the_rest_of_a_sure_class_has_digits() {

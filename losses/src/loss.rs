@@ -131,13 +131,21 @@ pub(crate) fn check_factor(name: &'static str, field: &str, factor: f64) -> Resu
     require(name, factor >= 0.0 && factor.is_finite(), rule)
 }
 
-/// Whether a number is finite and above 0.
+/// Whether a number is finite and above 0, in single precision too, which is what is computed with.
 pub(crate) fn check_positive(name: &'static str, field: &str, number: f64) -> Result<()> {
-    require(name, number > 0.0 && number.is_finite(), format!("{field} must be finite and above 0, got {number}"))
+    let holds = number as f32 > 0.0 && (number as f32).is_finite();
+    require(name, holds, format!("{field} must be finite and above 0 in single precision, got {number}"))
 }
 
 pub(crate) fn check_factors(name: &'static str, field: &str, factors: Option<&Vec<f64>>) -> Result<()> {
     factors.into_iter().flatten().try_for_each(|w| check_factor(name, field, *w))
+}
+
+/// Whether one weight per class makes some class count.
+pub(crate) fn check_weights(name: &'static str, weights: Option<&Vec<f64>>) -> Result<()> {
+    check_factors(name, "weights", weights)?;
+    let some = weights.is_none_or(|weights| weights.iter().any(|w| *w > 0.0));
+    require(name, some, "weights must not all be 0, no sample would count")
 }
 
 pub(crate) fn check_length<T>(name: &'static str, field: &str, factors: Option<&Vec<T>>, classes: usize) -> Result<()> {

@@ -247,8 +247,9 @@ impl Loss for SphereFace {
 }
 
 /// Cross-entropy of `s·cos θ` with an s that fits the number of classes: `√2 ln(K − 1)`, or with `dynamic` one step
-/// from it, `s = ln B / cos(min(π/4, θ_med))`, B being the batch's mean of `Σ_{k≠y} e^{s₀ cos θₖ}` and θ_med its
-/// median angle to the true class.
+/// from it, `s = ln B / cos(min(π/4, θ_med))`, B being the batch's mean of `Σ_{k≠y} e^{s₀ cos θₖ}` and θ_med its median
+/// angle to the true class; at least a tenth of the fixed one, for where all other cosines are low the step ends below
+/// 0.
 ///
 /// Zhang et al. 2019, "AdaCos" (arXiv 1905.00292), fixed and dynamic; there each step starts from the scale of the
 /// step before, here all start from the fixed one, so that a loss has no memory. Reference implementation:
@@ -257,7 +258,7 @@ impl Loss for SphereFace {
 /// | field | default | range |
 /// |---|---|---|
 /// | `scale` | 30 | above 0; the head's, it is taken away |
-/// | `dynamic` | false | s depends on the batch |
+/// | `dynamic` | false | s depends on the batch, each time from the fixed one anew |
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdaCos {
@@ -289,7 +290,9 @@ fn fitting_scale(cosines: &Tensor, rows: &Tensor) -> candle_core::Result<f64> {
         angles.push(cosines[truth].clamp(-1.0 + 1e-7, 1.0 - 1e-7).acos());
     }
     angles.sort_by(f64::total_cmp);
-    Ok((others / rows.len() as f64).ln() / angles[(angles.len() - 1) / 2].min(FRAC_PI_4).cos())
+    let scale = (others / rows.len() as f64).ln() / angles[(angles.len() - 1) / 2].min(FRAC_PI_4).cos();
+    // What is not a number stays so.
+    Ok(if scale < 0.1 * start { 0.1 * start } else { scale })
 }
 
 impl Loss for AdaCos {

@@ -4,7 +4,7 @@
 //! with one output.
 
 use crate::error::Result;
-use crate::logits::{distributions, matrix, softplus_both};
+use crate::logits::{distributions, hinge, matrix, softplus_both};
 use crate::loss::{Loss, beside, check_positive, logits, paired, rows};
 use candle_core::{D, Tensor};
 use candle_nn::ops::{log_softmax, sigmoid};
@@ -22,7 +22,7 @@ fn levels(output: &Tensor, target: &Tensor) -> candle_core::Result<(Tensor, Tens
 /// Classes `[B, K]` from the probabilities `[B, K − 1]` of "above class k": differences of neighbours, none below 0.
 fn differences(above: &Tensor) -> candle_core::Result<Tensor> {
     let edge = above.narrow(1, 0, 1)?.zeros_like()?;
-    let each = (Tensor::cat(&[&(&edge + 1.0)?, above], 1)? - Tensor::cat(&[above, &edge], 1)?)?.relu()?;
+    let each = hinge(&(Tensor::cat(&[&(&edge + 1.0)?, above], 1)? - Tensor::cat(&[above, &edge], 1)?)?)?;
     each.broadcast_div(&each.sum_keepdim(D::Minus1)?)
 }
 

@@ -6,7 +6,7 @@
 
 use crate::error::Result;
 use crate::logits::{NEVER, hinge, mask, matrix, safe_sqrt, softplus};
-use crate::loss::{Loss, beside, check_factor, check_positive};
+use crate::loss::{Loss, beside, check_factor, check_positive, require};
 use candle_core::{D, DType, Tensor, bail};
 use serde::{Deserialize, Serialize};
 
@@ -154,7 +154,7 @@ impl Loss for Triplet {
 /// | field | default | range |
 /// |---|---|---|
 /// | `pos_margin` | 0 | at least 0, m₊ |
-/// | `neg_margin` | 1 | at least 0, m₋ |
+/// | `neg_margin` | 1 | above `pos_margin`, m₋; with `normalize` at most 2, which is as far as it gets |
 /// | `normalize` | true | distances between embeddings of length 1 |
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -197,7 +197,10 @@ impl Loss for Contrastive {
     }
     fn validate(&self) -> Result<()> {
         check_factor("contrastive", "pos_margin", self.pos_margin)?;
-        check_factor("contrastive", "neg_margin", self.neg_margin)
+        check_positive("contrastive", "neg_margin", self.neg_margin)?;
+        require("contrastive", self.pos_margin < self.neg_margin, "neg_margin must be above pos_margin")?;
+        let within = !self.normalize || self.neg_margin <= 2.0;
+        require("contrastive", within, "neg_margin must be at most 2 with normalize, no distance is above")
     }
 }
 
@@ -253,8 +256,9 @@ impl Loss for SupervisedContrastive {
 
 /// The mean of `(1 − s·cos)²` over all pairs, `s = 1` for two samples of a class and −1 for others.
 ///
-/// From the siamese notebooks of the recursion cellular image classification competition, which add three times it to
-/// a focal loss. Reference: the formula in PyTorch. No parameters.
+/// Bromley et al. 1993, "Signature verification using a 'Siamese' time delay neural network", learns a cosine that says
+/// who is alike; this form is that of the siamese notebooks of the recursion cellular image classification
+/// competition, which add three times it to a focal loss. Reference: the formula in PyTorch. No parameters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PairwiseCosine {}

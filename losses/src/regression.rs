@@ -7,7 +7,7 @@
 
 use crate::error::Result;
 use crate::logits::{magnitude, mask};
-use crate::loss::{Loss, beside, check_factor, check_positive, logits, rows};
+use crate::loss::{Loss, beside, check_positive, logits, rows};
 use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -110,6 +110,6 @@ impl Loss for SmoothL1 {
         logits(output)
     }
     fn validate(&self) -> Result<()> {
-        check_factor("smooth_l1", "beta", self.beta)
+        if self.beta == 0.0 { Ok(()) } else { check_positive("smooth_l1", "beta", self.beta) }
     }
 }

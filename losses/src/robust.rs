@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::logits::log_rest;
-use crate::loss::{Loss, check_factor, check_smoothing, paired, require, smoothed};
+use crate::loss::{Loss, check_factor, check_positive, check_smoothing, paired, require, smoothed};
 use candle_core::Tensor;
 use candle_nn::ops::log_softmax;
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,8 @@ impl Loss for Gce {
         (rows * power.affine(-1.0 / self.q, 1.0 / self.q)?)?.sum(1)
     }
     fn validate(&self) -> Result<()> {
-        require("gce", self.q > 0.0 && self.q <= 1.0, format!("q must be above 0 and at most 1, got {}", self.q))
+        check_positive("gce", "q", self.q)?;
+        require("gce", self.q <= 1.0, format!("q must be above 0 and at most 1, got {}", self.q))
     }
 }
 

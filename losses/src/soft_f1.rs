@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 /// `1 − 1/K Σₖ 2 TPₖ / (Σp + Σy + ε)`, `TPₖ = Σ_b p y`, sums over the batch: one less the macro F1 of soft counts.
 /// Only a batch has it.
 ///
+/// Maiza 2019, "The unknown benefits of using a soft-F1 loss in classification systems" (Towards Data Science).
 /// Reference: the formula in PyTorch, on sure outputs scikit-learn's `f1_score`. A class that the batch lacks adds
 /// 1/K, whatever is said of it, and has no gradient.
 ///

@@ -11,8 +11,8 @@ use std::mem::take;
 /// `ℓ = Σᵢ wᵢ ℓᵢ` of losses that read the same output and target; probabilities are the first one's.
 ///
 /// In recipes `{name = "sum", of = [{name = "bce"}, {name = "soft_f1", weight = 0.5}]}`: each has its own parameters
-/// beside `name` and `weight`. A batch's loss is the sum of those that the losses say, so that each keeps its own kind
-/// of mean.
+/// beside `name` and `weight`; none is a sum again. A batch's loss is the sum of those that the losses say, so that
+/// each keeps its own kind of mean.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -48,6 +48,9 @@ impl TryFrom<Spec> for Sum {
     type Error = Error;
     fn try_from(Spec { mut of }: Spec) -> Result<Self> {
         let mut losses = vec![];
+        // Each would be built three times, for its parameters too, and those in it nine times.
+        let flat = of.iter().all(|term| term.name != "sum");
+        require("sum", flat, "of cannot have a sum in it, put that one's losses here")?;
         for term in &mut of {
             let params = Value::Object(take(&mut term.params));
             losses.push(build(&term.name, params.clone())?);

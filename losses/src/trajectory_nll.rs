@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::logits::mask;
 use crate::loss::{Loss, beside, logits, require};
-use candle_core::{Tensor, bail};
+use candle_core::{Error, Tensor, bail};
 use candle_nn::ops::{log_softmax, softmax};
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,7 @@ impl Default for TrajectoryNll {
 impl TrajectoryNll {
     /// Positions `[B, M, 2·T]` and confidences `[B, M]`, of which one mode has none.
     fn split(&self, outputs: &Tensor) -> candle_core::Result<(Tensor, Option<Tensor>)> {
+        self.validate().map_err(Error::wrap)?;
         let (batch, width) = outputs.dims2()?;
         let confidences = if self.modes > 1 { self.modes } else { 0 };
         let positions = width.saturating_sub(confidences);

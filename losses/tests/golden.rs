@@ -1,7 +1,7 @@
 //! Values and gradients against the references (`xtask/fixtures/losses.py`).
 #![allow(clippy::unwrap_used)]
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use sconce_losses::{LOSSES, build};
 use serde_json::{Value, json};
 
@@ -22,30 +22,39 @@ fn tensor(v: &Value) -> Tensor {
     .unwrap()
 }
 
-fn close(ours: &[f64], theirs: &[f64], what: &str) {
+fn within(ours: &[f64], theirs: &[f64], tolerance: f64, what: &str) {
     assert_eq!(ours.len(), theirs.len(), "{what}");
     for (ours, theirs) in ours.iter().zip(theirs) {
-        assert!((ours - theirs).abs() <= 1e-10 * theirs.abs().max(1.0), "{what}: {ours}, reference {theirs}");
+        assert!((ours - theirs).abs() <= tolerance * theirs.abs().max(1.0), "{what}: {ours}, reference {theirs}");
     }
+}
+
+fn close(ours: &[f64], theirs: &[f64], what: &str) {
+    within(ours, theirs, 1e-10, what);
+}
+
+fn flat(t: &Tensor) -> Vec<f64> {
+    t.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap()
 }
 
 #[test]
 fn losses_and_gradients_follow_the_references() {
     let golden: Value = serde_json::from_str(include_str!("golden/losses.json")).unwrap();
     let cases = golden["cases"].as_array().unwrap();
-    for case in cases {
-        let about = format!("{} {} {} {}", case["name"], case["params"], case["input"], case["target"]);
+    for (case, dtype) in cases.iter().flat_map(|case| [DType::F64, DType::F32].map(|dtype| (case, dtype))) {
+        let about = format!("{} {} {} {} {dtype:?}", case["name"], case["params"], case["input"], case["target"]);
+        let tolerance = if dtype == DType::F64 { 1e-10 } else { 1e-5 };
+        let close = |ours: &Tensor, theirs: &Value| within(&flat(ours), &numbers(theirs), tolerance, &about);
         let loss = build(case["name"].as_str().unwrap(), case["params"].clone()).unwrap();
-        let z = Var::from_tensor(&tensor(&golden["inputs"][case["input"].as_str().unwrap()])).unwrap();
+        let input = tensor(&golden["inputs"][case["input"].as_str().unwrap()]).to_dtype(dtype).unwrap();
+        let z = Var::from_tensor(&input).unwrap();
         let target = tensor(&golden["targets"][case["target"].as_str().unwrap()]);
         if !case["per_sample"].is_null() {
-            let losses = loss.per_sample(&z, &target).unwrap().to_vec1::<f64>().unwrap();
-            close(&losses, &numbers(&case["per_sample"]), &about);
+            close(&loss.per_sample(&z, &target).unwrap(), &case["per_sample"]);
         }
         let mean = loss.forward(&z, &target).unwrap();
-        close(&[mean.to_scalar().unwrap()], &[case["mean"].as_f64().unwrap()], &about);
-        let gradient = mean.backward().unwrap().get(&z).unwrap().flatten_all().unwrap();
-        close(&gradient.to_vec1().unwrap(), &numbers(&case["gradient"]), &about);
+        close(&mean, &case["mean"]);
+        close(mean.backward().unwrap().get(&z).unwrap(), &case["gradient"]);
     }
     for entry in LOSSES {
         assert!(cases.iter().any(|case| case["name"] == entry.name), "{} has no reference", entry.name);
@@ -158,6 +167,27 @@ fn losses_have_their_known_values() {
         for (ours, known) in ours.iter().zip(numbers(&losses)) {
             let error = (ours - known).abs();
             assert!(error <= 6e-7 && error <= 1e-3 * known.max(1e-3), "{name} {params}: {ours}, known {known}");
+        }
+    }
+}
+
+/// Where `log σ(z)` and `log softmax(z)` are all of z, or nothing.
+#[test]
+fn sure_outputs_lose_their_distance_or_nothing() {
+    let one = json!([[1.0]]);
+    for (name, output, target, known) in [
+        ("bce", json!([[200.0]]), one.clone(), 0.0),
+        ("bce", json!([[-200.0]]), one, 200.0),
+        ("bce", json!([[200.0]]), json!([[0.0]]), 200.0),
+        ("bce", json!([[-200.0]]), json!([[0.0]]), 0.0),
+        ("cross_entropy", json!([[200.0, 0.0, -200.0]]), json!([0]), 0.0),
+        ("cross_entropy", json!([[200.0, 0.0, -200.0]]), json!([1]), 200.0),
+        ("cross_entropy", json!([[200.0, 0.0, -200.0]]), json!([2]), 400.0),
+    ] {
+        for dtype in [DType::F64, DType::F32] {
+            let output = tensor(&output).to_dtype(dtype).unwrap();
+            let ours = build(name, json!({})).unwrap().forward(&output, &tensor(&target)).unwrap();
+            assert!((flat(&ours)[0] - known).abs() < 1e-80, "{name} {output} {target}: {ours}, known {known}");
         }
     }
 }

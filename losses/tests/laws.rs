@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor, Var};
-use sconce_losses::{LOSSES, Loss, build, resolve, rows};
+use sconce_losses::{Jsd, LOSSES, Loss, TrajectoryNll, build, resolve, rows};
 use serde_json::{Map, Value, json};
 use std::fs;
 use std::path::Path;
@@ -60,6 +60,7 @@ fn variants() -> Vec<(&'static str, Value)> {
         ("adacos", json!({"dynamic": true})),
         ("arcface", json!({"easy": true})),
         ("asymmetric", json!({"clip": 0.0, "gamma_pos": 0.5})),
+        ("asymmetric", json!({"clip": 1e-12})),
         ("bi_tempered", json!({"t1": 1.0, "t2": 1.0})),
         ("bi_tempered", json!({"t1": 0.0, "t2": 3.0, "smoothing": 0.2})),
         ("cross_entropy", json!({"smoothing": 0.1, "weights": [1.0, 2.0, 0.5, 0.0], "ignore": 3})),
@@ -151,6 +152,21 @@ fn every_loss_and_its_gradient_are_finite_at_huge_outputs() {
                 let gradient = loss.backward().unwrap().get(&z).unwrap().flatten_all().unwrap();
                 let gradient = gradient.to_vec1::<f32>().unwrap();
                 assert!(gradient.iter().all(|g| g.is_finite()), "{about}: {gradient:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn what_is_not_a_number_stays_so() {
+    every(|case| {
+        for (target, dtype) in case.targets.iter().flat_map(|t| [DType::F64, DType::F32].map(|dtype| (t, dtype))) {
+            for i in 0..case.shape.0 * case.shape.1 {
+                let mut numbers = case.numbers();
+                numbers[i] = f64::NAN;
+                let loss = case.loss.forward(&case.output(&numbers).to_dtype(dtype).unwrap(), target).unwrap();
+                let loss = loss.to_dtype(DType::F64).unwrap().to_scalar::<f64>().unwrap();
+                assert!(loss.is_nan(), "{} {} {target} {dtype:?}: output {i}: {loss}", case.name, case.params);
             }
         }
     });
@@ -329,6 +345,70 @@ fn samples_of_no_interest_do_not_count() {
     assert_eq!(loss(&[9, 9, 9], &z, json!({"ignore": 9})), 0.0);
 }
 
+/// A row loses the share of the class that does not count, as if it had less of a sample.
+#[test]
+fn shares_of_no_interest_do_not_count() {
+    let z = Tensor::new(&[[2.0f64, 1.0, 0.3], [0.5, 0.1, -1.0], [0.0, 3.0, 0.7]], &Device::Cpu).unwrap();
+    let of = |params: &Value, target: &Tensor, z: &Tensor| {
+        build("cross_entropy", params.clone()).unwrap().forward(z, target).unwrap().to_scalar::<f64>().unwrap()
+    };
+    for params in [json!({"ignore": 2}), json!({"ignore": 2, "smoothing": 0.1})] {
+        let ids = Tensor::new(&[2u32, 0, 1], &Device::Cpu).unwrap();
+        let hot = rows(&ids, 3, DType::F64).unwrap();
+        assert_eq!(of(&params, &ids, &z), of(&params, &hot, &z), "{params}");
+        assert_eq!(of(&params, &hot, &z), of(&params, &hot.narrow(0, 1, 2).unwrap(), &z.narrow(0, 1, 2).unwrap()));
+        assert_eq!(of(&params, &hot.narrow(0, 0, 1).unwrap(), &z.narrow(0, 0, 1).unwrap()), 0.0);
+        // Half of the first sample counts, so two and a half do.
+        let mixed = Tensor::new(&[[0.5f64, 0.0, 0.5], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], &Device::Cpu).unwrap();
+        let alone =
+            |i: usize, id: u32| of(&params, &Tensor::new(&[id], &Device::Cpu).unwrap(), &z.narrow(0, i, 1).unwrap());
+        let known = (0.5 * alone(0, 0) + alone(1, 0) + alone(2, 1)) / 2.5;
+        assert!((of(&params, &mixed, &z) - known).abs() < 1e-12, "{params}");
+    }
+    // Rows have no share of a class that is none of theirs.
+    let mixed = Tensor::new(&[[0.5f64, 0.0, 0.5], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], &Device::Cpu).unwrap();
+    assert_eq!(of(&json!({"ignore": 9}), &mixed, &z), of(&json!({}), &mixed, &z));
+}
+
+/// Probabilities of exactly 0 and 1, right and wrong: losses of at most 100, gradients as PyTorch's.
+#[test]
+fn sure_probabilities_have_gradients() {
+    let p = Var::new(&[[0f32, 1.0, 1.0, 0.0, 0.5]], &Device::Cpu).unwrap();
+    let target = Tensor::new(&[[0f32, 1.0, 0.0, 1.0, 1.0]], &Device::Cpu).unwrap();
+    let loss = build("bce", json!({"sigmoid": false})).unwrap().forward(&p, &target).unwrap();
+    assert!((loss.to_scalar::<f32>().unwrap() - (200.0 + 2f32.ln()) / 5.0).abs() < 1e-5, "{loss}");
+    let gradient = loss.backward().unwrap().get(&p).unwrap().to_vec2::<f32>().unwrap().remove(0);
+    for (ours, known) in gradient.iter().zip([0.0, 0.0, 1e12 / 5.0, -1e12 / 5.0, -0.4]) {
+        assert!((ours - known).abs() <= 1e-6 * known.abs(), "{gradient:?}");
+    }
+}
+
+/// A class with half a label is no pair with itself.
+#[test]
+fn a_class_is_not_before_itself() {
+    let z = Tensor::new(&[[3.0f64, -1.0]], &Device::Cpu).unwrap();
+    let half = Tensor::new(&[[0.0f64, 0.5]], &Device::Cpu).unwrap();
+    // One pair: class 1, half a label, before class 0.
+    let hinge = build("ranking", json!({})).unwrap().forward(&z, &half).unwrap().to_scalar::<f64>().unwrap();
+    assert!((hinge - 5.0).abs() < 1e-12, "{hinge}");
+    let lsep = build("lsep", json!({})).unwrap().forward(&z, &half).unwrap().to_scalar::<f64>().unwrap();
+    assert!((lsep - (0.5 * 4f64.exp()).ln_1p()).abs() < 1e-12, "{lsep}");
+    // Thousands of halves are numbers too.
+    let many = Tensor::full(0.5f32, (1, 4096), &Device::Cpu).unwrap();
+    let lsep = build("lsep", json!({})).unwrap().forward(&many.zeros_like().unwrap(), &many).unwrap();
+    assert!((f64::from(lsep.to_scalar::<f32>().unwrap()) - (4096.0 * 4095.0 / 4.0f64).ln_1p()).abs() < 1e-4, "{lsep}");
+}
+
+/// Where all other cosines are low the fitting scale would be negative, and what is right would be driven away.
+#[test]
+fn a_scale_that_fits_is_above_zero() {
+    let z = Var::new(&[[27f64, -29.0, -29.0], [-29.0, 27.0, -29.0]], &Device::Cpu).unwrap();
+    let target = Tensor::new(&[0u32, 1], &Device::Cpu).unwrap();
+    let loss = build("adacos", json!({"dynamic": true})).unwrap().forward(&z, &target).unwrap();
+    let gradient = loss.backward().unwrap().get(&z).unwrap().to_vec2::<f64>().unwrap();
+    assert!(gradient[0][0] < 0.0 && gradient[0][1] > 0.0, "{gradient:?}");
+}
+
 #[test]
 fn numbers_may_be_class_ids_and_may_be_missing() {
     let loss = build("mse", json!({})).unwrap();
@@ -435,10 +515,47 @@ fn wrong_names_and_values_are_clear_errors() {
         ("taylor", json!({"order": 0})),
         ("huber", json!({"delta": 0.0})),
         ("bce", json!({"threshold": 1.0})),
+        // Contradictions.
+        ("focal", json!({"sum": true})),
+        ("ranking", json!({"kind": "logistic", "margin": 0.5})),
+        ("contrastive", json!({"pos_margin": 1.0})),
+        ("contrastive", json!({"neg_margin": 2.5})),
+        ("cross_entropy", json!({"weights": [0.0, 0.0]})),
+        ("focal", json!({"weights": [0.0, 0.0]})),
+        ("ldam", json!({"weights": [0.0, 0.0], "counts": [1, 2]})),
+        // Nothing in single precision.
+        ("huber", json!({"delta": 1e-50})),
+        ("smooth_l1", json!({"beta": 1e-50})),
+        ("gce", json!({"q": 1e-50})),
+        ("soft_f1", json!({"epsilon": 1e-50})),
+        ("asymmetric", json!({"clip": 1e-50})),
     ] {
-        assert!(error(name, params).starts_with(&format!("loss '{name}': ")));
+        let built = build(name, params.clone());
+        let why = built.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(why.starts_with(&format!("loss '{name}': ")), "{name} {params}: {why}");
     }
     build("adacos", json!({})).unwrap().check(2).unwrap_err();
+}
+
+/// Each sum within a sum was built three times by the one around it.
+#[test]
+fn sums_do_not_nest() {
+    let nested = (0..9).fold(json!({"name": "gce"}), |inner, _| json!({"name": "sum", "of": [inner]}));
+    let why = build("sum", json!({"of": [nested]})).err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(why.contains("of cannot have a sum in it"), "{why}");
+}
+
+/// Fields are public, so that numbers need not have been checked.
+#[test]
+fn numbers_that_nobody_checked_are_errors() {
+    let output = Tensor::zeros((6, 4), DType::F32, &Device::Cpu).unwrap();
+    let jsd = Jsd { views: 0, ..Default::default() };
+    let why = jsd.per_sample(&output, &Tensor::new(&[1u32, 0], &Device::Cpu).unwrap()).unwrap_err().to_string();
+    assert!(why.contains("views must be at least 2"), "{why}");
+    let trajectory = TrajectoryNll { modes: 0 };
+    let why = trajectory.per_sample(&output, &output).unwrap_err().to_string();
+    assert!(why.contains("modes must be at least 1"), "{why}");
+    trajectory.probabilities(&output).unwrap_err();
 }
 
 #[test]

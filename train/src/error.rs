@@ -152,9 +152,10 @@ impl Check {
         self.that((0.0..=1.0).contains(&value), || format!("{key} must be in 0..=1, got {value}"))
     }
 
-    /// value > 0 and finite.
+    /// value > 0 and finite, in single precision too, which is what is computed with.
     pub(crate) fn positive(&self, key: &str, value: f64) -> Result<()> {
-        self.that(value > 0.0 && value.is_finite(), || format!("{key} must be positive, got {value}"))
+        let holds = value as f32 > 0.0 && (value as f32).is_finite();
+        self.that(holds, || format!("{key} must be positive in single precision, got {value}"))
     }
 
     /// value ≥ 0 and finite.

@@ -218,6 +218,19 @@ fn every_schedule_is_finite_and_positive_and_starts_at_most_at_one() {
     }
 }
 
+/// Any number of epochs may be asked for, any number of steps done.
+#[test]
+fn huge_numbers_of_epochs_overflow_nothing() {
+    let many = usize::MAX;
+    let ramp = schedule::build("kaggle_ramp", json!({"ramp": many, "sustain": many})).unwrap();
+    let at = Progress { epoch: 3, step: 12, steps_per_epoch: 4, epochs: 10 };
+    assert!(ramp.factor(at, &[]) > 0.0);
+    let short = schedule::build("kaggle_ramp", json!({"ramp": 0, "decay": 0.5})).unwrap();
+    assert_eq!(short.factor(Progress { step: many, steps_per_epoch: 1, ..at }, &[]), 0.003125);
+    let cycles = schedule::build("warm_restarts", json!({"first": 1e-3, "mult": 1e300})).unwrap();
+    assert!((0.0..=1.0).contains(&cycles.factor(Progress { step: many, steps_per_epoch: 1, ..at }, &[])));
+}
+
 #[test]
 fn warm_up_rises_to_the_schedule() {
     let warm = Warmup { epochs: 1.5, from: None, then: schedule::build("constant", json!({})).unwrap() };
@@ -276,6 +289,106 @@ fn paces_multiply_momentum_and_decay() {
     }
 }
 
+/// A parameter beside a gradient with one number that is none.
+#[test]
+fn what_is_not_a_number_stays_so() {
+    for (name, params) in variants() {
+        for dtype in [DType::F64, DType::F32] {
+            let vars = VarMap::new();
+            vars.get((2, 2), "w", Init::Const(2.0), dtype, &Device::Cpu).unwrap();
+            let trained = Params::new(&vars, |_| Some(1.0));
+            let gradient = Tensor::new(&[[1.0, f64::NAN], [1.0, 1.0]], &Device::Cpu).unwrap().to_dtype(dtype).unwrap();
+            let gradients = || Gradients(vec![gradient.clone()]);
+            let mut optimizer = optim::build(name, params.clone()).unwrap();
+            step(&mut *optimizer, &trained, gradients, pace(name));
+            let w = variables(&vars)["w"].to_dtype(DType::F64).unwrap().to_vec2::<f64>().unwrap();
+            assert!(w[0][1].is_nan(), "{name} {params} {dtype:?}: {w:?}");
+        }
+    }
+    for dtype in [DType::F64, DType::F32] {
+        let vars = VarMap::new();
+        vars.get(1, "w", Init::Const(f64::NAN), dtype, &Device::Cpu).unwrap();
+        sconce_train::regularize::l1(&Params::new(&vars, |_| Some(1.0)), 0.1, 1.0).unwrap();
+        assert!(variables(&vars)["w"].to_dtype(DType::F64).unwrap().to_vec1::<f64>().unwrap()[0].is_nan());
+    }
+}
+
+/// The mean of squares less the square of the mean is 0 here, but for what is rounded.
+#[test]
+fn centered_gradients_that_do_not_change_are_no_root_of_less_than_nothing() {
+    for dtype in [DType::F64, DType::F32] {
+        for g in [0.1, 0.3, 0.7, 1.1, 3.3] {
+            let vars = VarMap::new();
+            vars.get(1, "w", Init::Const(1.0), dtype, &Device::Cpu).unwrap();
+            let trained = Params::new(&vars, |_| Some(1.0));
+            let gradient = Tensor::new(&[g], &Device::Cpu).unwrap().to_dtype(dtype).unwrap();
+            let mut optimizer = optim::build("rmsprop", json!({"centered": true, "alpha": 0.5})).unwrap();
+            for _ in 0..200 {
+                optimizer.step(&trained, &Gradients(vec![gradient.clone()]), Pace::new(1e-9)).unwrap();
+            }
+            let w = variables(&vars)["w"].to_dtype(DType::F64).unwrap().to_vec1::<f64>().unwrap()[0];
+            assert!(w.is_finite(), "{dtype:?} {g}: {w}");
+        }
+    }
+}
+
+/// A schedule that takes the decay to 0 says nothing about trust.
+#[test]
+fn trust_does_not_follow_the_decay_schedule() {
+    let moved = |name: &str, decay: f64| {
+        let (vars, trained) = large(DType::F32);
+        let before = variables(&vars)["m.weight"].copy().unwrap();
+        let g = trained.0.iter().map(|p| p.var.as_detached_tensor().affine(0.5, 0.1).unwrap());
+        let gradients = Gradients(g.collect());
+        let mut optimizer = optim::build(name, json!({"weight_decay": 1e-6})).unwrap();
+        optimizer.step(&trained, &gradients, Pace { lr: 0.01, momentum: 1.0, decay }).unwrap();
+        let apart = (variables(&vars)["m.weight"].as_tensor() - before).unwrap();
+        f64::from(apart.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap()).sqrt()
+    };
+    for name in ["lars", "lamb"] {
+        let (with, without) = (moved(name, 1.0), moved(name, 0.0));
+        assert!((with / without - 1.0).abs() < 1e-3, "{name}: {with} {without}");
+    }
+}
+
+#[test]
+fn a_momentum_of_one_is_an_error() {
+    for (name, key) in [
+        ("sgd", "momentum"),
+        ("adam", "beta1"),
+        ("adamw", "beta1"),
+        ("nadam", "beta1"),
+        ("radam", "beta1"),
+        ("rmsprop", "momentum"),
+        ("lamb", "beta1"),
+        ("lars", "momentum"),
+        ("lion", "beta1"),
+        ("adafactor", "beta1"),
+        ("muon", "momentum"),
+    ] {
+        let step = |own: f64, factor: f64| {
+            let (_, trained) = large(DType::F32);
+            let g = trained.0.iter().map(|p| p.var.as_detached_tensor().affine(0.5, 0.1).unwrap());
+            let gradients = Gradients(g.collect());
+            let mut optimizer = optim::build(name, json!({key: own})).unwrap();
+            optimizer.step(&trained, &gradients, Pace { lr: 0.01, momentum: factor, decay: 1.0 })
+        };
+        for factor in [1.25, 2.0, -0.5, f64::NAN] {
+            let why = step(0.8, factor).err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(why.contains("momentum schedule") && why.contains("must stay in 0..1"), "{name} {factor}: {why}");
+        }
+        step(0.8, 1.1).unwrap();
+    }
+}
+
+#[test]
+fn optimizers_lie_only_so_deep() {
+    let nested = |n: usize| (1..n).fold(json!({"name": "sgd"}), |of, _| json!({"name": "lookahead", "of": of}));
+    optim::build("sam", json!({"of": nested(4)})).unwrap();
+    let why = optim::build("sam", json!({"of": nested(8)})).err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(why.contains("8 optimizers lie one within another, at most 4 may"), "{why}");
+}
+
 #[test]
 fn wrong_names_and_values_are_clear_errors() {
     let optimizer = |name: &str, params| optim::build(name, params).err().map(|e| e.to_string()).unwrap_or_default();
@@ -294,6 +407,9 @@ fn wrong_names_and_values_are_clear_errors() {
     let schedule = |name: &str, params| schedule::build(name, params).err().map(|e| e.to_string()).unwrap_or_default();
     assert!(schedule("cosin", json!({})).contains("unknown schedule 'cosin'"));
     assert!(schedule("cosine", json!({"floor": 2.0})).contains("floor must be in 0..=1"));
+    assert!(optimizer("adamw", json!({"eps": 1e-50})).contains("eps must be positive in single precision, got"));
+    assert!(schedule("cyclic", json!({"gamma": 0.5})).contains("gamma is that of the shape exp_range"));
+    assert!(schedule("warm_restarts", json!({"first": 1e-300})).contains("first must be at least 1e-3"));
     // Every number of every technique has a range, and leaving it names the key.
     let build = |folder: &str, name: &str, params| match folder {
         "optim" => optimizer(name, params),

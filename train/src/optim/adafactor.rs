@@ -137,7 +137,7 @@ impl Adafactor {
         let [row, column] = self.means(param, [row?, column?], keep)?;
         let flat = |t: Tensor| t.flatten_all()?.to_vec1::<f32>();
         let factors = matrices.factors(&Factors { rows: flat(row)?, columns: flat(column)? });
-        let update = self.update(param, matrices.squares(g, &factors)?, pace);
+        let update = self.update(param, matrices.squares(g, &factors)?, pace)?;
         let mut written = vec![param.var.as_detached_tensor()];
         if self.beta1 != 0.0 {
             written.push(self.memory.slot(param, "m")?.as_detached_tensor());
@@ -147,14 +147,14 @@ impl Adafactor {
     }
 
     /// What becomes of a parameter whose step has so large a sum of squares.
-    fn update(&self, param: &Param, squares: f64, pace: Pace) -> Update {
+    fn update(&self, param: &Param, squares: f64, pace: Pace) -> candle_core::Result<Update> {
         let spread = (squares / param.var.elem_count().max(1) as f64).sqrt();
         let lr = pace.lr(param);
-        Update {
+        Ok(Update {
             keep: 1.0 - lr * pace.decay(param, self.weight_decay),
             rate: lr / (spread / self.clip).max(1.0),
-            beta1: self.beta1 * pace.momentum,
-        }
+            beta1: pace.momentum(self.beta1)?,
+        })
     }
 }
 
@@ -178,7 +178,7 @@ impl Optimizer for Adafactor {
                     (v.as_detached_tensor(), sum)
                 }
             };
-            let update = self.update(param, sum, pace);
+            let update = self.update(param, sum, pace)?;
             if self.beta1 == 0.0 {
                 apply(&update, [&param.var], [g, &v])?;
             } else {

@@ -41,7 +41,7 @@ impl Default for AdamW {
 
 impl Optimizer for AdamW {
     fn step(&mut self, params: &Params, gradients: &Gradients, pace: Pace) -> candle_core::Result<()> {
-        let (t, beta1, beta2, eps) = (self.memory.begin(), self.beta1 * pace.momentum, self.beta2, self.eps);
+        let (t, beta1, beta2, eps) = (self.memory.begin(), pace.momentum(self.beta1)?, self.beta2, self.eps);
         for (param, g) in params.0.iter().zip(&gradients.0) {
             let (rate, correct2) = (pace.lr(param) / (1.0 - beta1.powi(t)), (1.0 - beta2.powi(t)).sqrt().recip());
             let keep = 1.0 - pace.lr(param) * pace.decay(param, self.weight_decay);

@@ -1,6 +1,7 @@
 //! An optimizer within another one.
 
 use super::{Optimizer, State, build, resolve};
+use crate::error::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -12,12 +13,25 @@ pub struct Inner {
     pub optimizer: Box<dyn Optimizer>,
 }
 
+/// Each optimizer is built three times, for its parameters too, and those in it nine times.
+const DEEPEST: usize = 4;
+
+/// How many tables lie one within another.
+fn depth(params: &Map<String, Value>) -> usize {
+    1 + params.values().filter_map(Value::as_object).map(depth).max().unwrap_or(0)
+}
+
 impl Inner {
     /// The optimizer `name` with its parameters, an object.
     ///
     /// # Errors
-    /// As [`build`].
+    /// As [`build`]; more than four optimizers one within another, this one included.
     pub fn new(name: &str, params: Map<String, Value>) -> crate::Result<Self> {
+        let depth = depth(&params);
+        if depth > DEEPEST {
+            let why = format!("{depth} optimizers lie one within another, at most {DEEPEST} may");
+            return Err(Error::Invalid(format!("optimizer '{name}': {why}")));
+        }
         let optimizer = build(name, Value::Object(params.clone()))?;
         let mut spec = Map::from_iter([("name".to_string(), Value::from(name))]);
         if let Value::Object(resolved) = resolve(name, Value::Object(params))? {

@@ -83,7 +83,7 @@ impl Rule<1, 2> for Update {
 
 impl Optimizer for Lamb {
     fn step(&mut self, params: &Params, gradients: &Gradients, pace: Pace) -> candle_core::Result<()> {
-        let (t, beta1, beta2, eps) = (self.memory.begin(), self.beta1 * pace.momentum, self.beta2, self.eps);
+        let (t, beta1, beta2, eps) = (self.memory.begin(), pace.momentum(self.beta1)?, self.beta2, self.eps);
         let (correct1, correct2) = ((1.0 - beta1.powi(t)).recip(), (1.0 - beta2.powi(t)).sqrt().recip());
         let norm = match self.max_norm > 0.0 {
             true => gradients.0.iter().map(squares).sum::<candle_core::Result<f64>>()?.sqrt() / self.max_norm,
@@ -96,7 +96,9 @@ impl Optimizer for Lamb {
             let (m, v) = (self.memory.slot(param, "m")?, self.memory.slot(param, "v")?);
             let (p, m_now, v_now) = (param.var.as_detached_tensor(), m.as_detached_tensor(), v.as_detached_tensor());
             let [p, direction] = apply::<2, 2, 2>(&update, [&m, &v], [&p, g])?.map(f64::sqrt);
-            if decay != 0.0 && p > 0.0 && direction > 0.0 {
+            // Not by `decay`: a schedule may take that to 0.
+            let trusted = param.decay && self.weight_decay != 0.0;
+            if trusted && p > 0.0 && direction > 0.0 {
                 let ratio = p / direction;
                 update.rate *= if self.clip { ratio.min(1.0) } else { ratio };
             }

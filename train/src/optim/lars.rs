@@ -8,7 +8,8 @@ use crate::params::{Gradients, Params};
 use serde::{Deserialize, Serialize};
 
 /// `r = η‖p‖ / (‖g‖ + λ‖p‖ + ε)`, `v ← μ·v + r·(g + λp)`, `p ← p − lr·v`, with Nesterov `p ← p − lr·(r·(g + λp) + μ·v)`. `r`
-/// is 1 without weight decay (biases, norms) and where a norm is 0. Clipped (LARC), `r` is at most 1 over the learning rate.
+/// is 1 without weight decay (biases, norms) and where a norm is 0; a schedule that takes λ to 0 leaves `r` as it is.
+/// Clipped (LARC), `r` is at most 1 over the learning rate.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -68,7 +69,7 @@ impl Optimizer for Lars {
         for (param, g) in params.0.iter().zip(&gradients.0) {
             let (lr, l2) = (pace.lr(param), pace.decay(param, self.weight_decay));
             let mut ratio = 1.0;
-            if l2 != 0.0 {
+            if param.decay && self.weight_decay != 0.0 {
                 let (p, g) = (squares(&param.var.as_detached_tensor())?.sqrt(), squares(g)?.sqrt());
                 if p > 0.0 && g > 0.0 {
                     ratio = self.trust * p / (g + p * l2 + self.eps);
@@ -77,7 +78,7 @@ impl Optimizer for Lars {
                     ratio = (ratio / lr).min(1.0);
                 }
             }
-            let update = Update { lr, ratio, l2, mu: self.momentum * pace.momentum, nesterov: self.nesterov };
+            let update = Update { lr, ratio, l2, mu: pace.momentum(self.momentum)?, nesterov: self.nesterov };
             apply(&update, [&param.var, &self.memory.slot(param, "v")?], [g])?;
         }
         Ok(())

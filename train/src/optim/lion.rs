@@ -55,7 +55,7 @@ impl Optimizer for Lion {
         for (param, g) in params.0.iter().zip(&gradients.0) {
             let lr = pace.lr(param);
             let keep = 1.0 - lr * pace.decay(param, self.weight_decay);
-            let update = Update { lr, keep, beta1: self.beta1 * pace.momentum, beta2: self.beta2 };
+            let update = Update { lr, keep, beta1: pace.momentum(self.beta1)?, beta2: self.beta2 };
             apply(&update, [&param.var, &self.memory.slot(param, "m")?], [g])?;
         }
         Ok(())

@@ -40,7 +40,7 @@ pub use sgd::Sgd;
 
 use crate::error::{Error, Result};
 use crate::params::{Gradients, Param, Params};
-use candle_core::Tensor;
+use candle_core::{Tensor, bail};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -53,7 +53,8 @@ pub type State = BTreeMap<String, Tensor>;
 pub struct Pace {
     /// Learning rate; each parameter multiplies it by its own `lr_scale`.
     pub lr: f64,
-    /// Multiplies the optimizer's momentum: μ, or β₁ of Adam and its relatives.
+    /// Multiplies the optimizer's momentum: μ, or β₁ of Adam and its relatives. What comes of it must be below 1, or a step is
+    /// an error.
     pub momentum: f64,
     /// Multiplies the optimizer's weight decay.
     pub decay: f64,
@@ -67,6 +68,19 @@ impl Pace {
 
     fn lr(&self, param: &Param) -> f64 {
         self.lr * param.lr_scale
+    }
+
+    /// What becomes of an optimizer's own `momentum`. From 1 on nothing would be forgotten, and corrections divide by 0.
+    fn momentum(&self, momentum: f64) -> candle_core::Result<f64> {
+        let now = momentum * self.momentum;
+        if !(0.0..1.0).contains(&now) {
+            bail!(
+                "the momentum schedule's factor {} makes {now} of the optimizer's momentum {momentum}, it must stay in 0..1: \
+                 lower the factor, or the optimizer's momentum (of Adam and its relatives beta1)",
+                self.momentum
+            );
+        }
+        Ok(now)
     }
 
     fn decay(&self, param: &Param, weight_decay: f64) -> f64 {

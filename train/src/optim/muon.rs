@@ -114,7 +114,7 @@ fn orthogonal(x: &Tensor, iterations: usize) -> candle_core::Result<Tensor> {
 
 impl Muon {
     fn matrix(&mut self, param: &Param, g: &Tensor, pace: Pace) -> candle_core::Result<()> {
-        let (p, mu) = (param.var.as_detached_tensor(), self.momentum * pace.momentum);
+        let (p, mu) = (param.var.as_detached_tensor(), pace.momentum(self.momentum)?);
         let v = self.memory.slot(param, "v")?;
         apply(&Average(mu), [&v], [g])?;
         let v = v.as_detached_tensor();

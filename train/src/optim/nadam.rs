@@ -71,7 +71,7 @@ const PRODUCT: &str = "mu_product";
 
 impl Optimizer for Nadam {
     fn step(&mut self, params: &Params, gradients: &Gradients, pace: Pace) -> candle_core::Result<()> {
-        let (t, beta1, beta2, eps) = (self.memory.begin(), self.beta1 * pace.momentum, self.beta2, self.eps);
+        let (t, beta1, beta2, eps) = (self.memory.begin(), pace.momentum(self.beta1)?, self.beta2, self.eps);
         let mu = |t: i32| beta1 * (1.0 - 0.5 * 0.96f64.powf(f64::from(t) * self.momentum_decay));
         let product = self.memory.scalar(PRODUCT, 1.0)? * mu(t);
         let shares = [(1.0 - mu(t)) / (1.0 - product), mu(t + 1) / (1.0 - product * mu(t + 1))];

@@ -57,7 +57,7 @@ impl Rule<3, 1> for Average {
 
 impl Optimizer for Radam {
     fn step(&mut self, params: &Params, gradients: &Gradients, pace: Pace) -> candle_core::Result<()> {
-        let (t, beta1, beta2, eps) = (self.memory.begin(), self.beta1 * pace.momentum, self.beta2, self.eps);
+        let (t, beta1, beta2, eps) = (self.memory.begin(), pace.momentum(self.beta1)?, self.beta2, self.eps);
         let (longest, past) = (2.0 / (1.0 - beta2) - 1.0, beta2.powi(t));
         let length = longest - 2.0 * f64::from(t) * past / (1.0 - past);
         let trusted = length > 5.0;

@@ -89,7 +89,8 @@ impl Rule<4, 1> for Update {
     fn at<N: Number>(&self, [p, s, b, a]: [N; 4], [g]: [N; 1]) -> ([N; 4], [N; 0]) {
         let g = self.gradient(&p, g);
         let (s, a) = (s.blend(g.clone().square(), self.alpha), a.blend(g.clone(), self.alpha));
-        let b = b * self.mu + self.scaled(g, s.clone() - a.clone().square());
+        // Of gradients that do not change the difference may be rounded below 0.
+        let b = b * self.mu + self.scaled(g, (s.clone() - a.clone().square()).positive());
         ([p - b.clone() * self.rates[1], s, b, a], [])
     }
 }
@@ -100,7 +101,7 @@ impl Optimizer for RmsProp {
             let (lr, l2) = (pace.lr(param), pace.decay(param, self.weight_decay));
             let (eps, rates) =
                 if self.tensorflow { ([self.eps, 0.0], [lr, 1.0]) } else { ([0.0, self.eps], [1.0, lr]) };
-            let update = Update { alpha: self.alpha, l2, mu: self.momentum * pace.momentum, eps, rates };
+            let update = Update { alpha: self.alpha, l2, mu: pace.momentum(self.momentum)?, eps, rates };
             let (p, tensorflow) = (&param.var, self.tensorflow);
             let first =
                 || if tensorflow { p.as_detached_tensor().ones_like() } else { p.as_detached_tensor().zeros_like() };

@@ -17,9 +17,9 @@ pub(crate) trait Number:
 {
     fn sqrt(self) -> Self;
     fn abs(self) -> Self;
-    /// −1, 0 or 1.
+    /// −1, 0 or 1; of what is not a number that.
     fn sign(self) -> Self;
-    /// Not less than 0.
+    /// Not less than 0; of what is not a number that.
     fn positive(self) -> Self;
     fn square(self) -> Self {
         self.clone() * self
@@ -124,11 +124,12 @@ impl Number for Lane {
     }
     #[inline(always)]
     fn sign(self) -> Self {
-        Self(f32::from(i8::from(self.0 > 0.0) - i8::from(self.0 < 0.0)))
+        let sign = f32::from(i8::from(self.0 > 0.0) - i8::from(self.0 < 0.0));
+        Self(if self.0.is_nan() { self.0 } else { sign })
     }
     #[inline(always)]
     fn positive(self) -> Self {
-        Self(self.0.max(0.0))
+        Self(if self.0 < 0.0 { 0.0 } else { self.0 })
     }
 }
 
@@ -149,9 +150,9 @@ impl Number for Whole {
         Self(self.0.and_then(|t| t.abs()))
     }
     fn sign(self) -> Self {
-        Self(self.0.and_then(|t| t.sign()))
+        Self(self.0.and_then(|t| t.eq(&t)?.where_cond(&t.sign()?, &t)))
     }
     fn positive(self) -> Self {
-        Self(self.0.and_then(|t| t.relu()))
+        Self(self.0.and_then(|t| t.lt(0.0)?.where_cond(&t.zeros_like()?, &t)))
     }
 }

@@ -69,7 +69,7 @@ impl Optimizer for Sgd {
         for (param, g) in params.0.iter().zip(&gradients.0) {
             let (lr, decay) = (pace.lr(param), pace.decay(param, self.weight_decay));
             let (l2, keep) = if self.decoupled { (0.0, 1.0 - lr * decay) } else { (decay, 1.0) };
-            let update = Update { lr, l2, keep, mu: self.momentum * pace.momentum, nesterov: self.nesterov };
+            let update = Update { lr, l2, keep, mu: pace.momentum(self.momentum)?, nesterov: self.nesterov };
             if self.momentum == 0.0 {
                 apply(&update, [&param.var], [g])?;
             } else {

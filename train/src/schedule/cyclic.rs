@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// | `up` | 2 | epochs > 0; fractions are fine |
 /// | `down` | none | as `up` |
 /// | `shape` | "triangular" | "triangular2": half as high each time; "exp_range": times `gamma` each step |
-/// | `gamma` | 1 | > 0, at most 1 |
+/// | `gamma` | 1 | > 0, at most 1; of "exp_range" only |
 /// | `momentum_low` | 1 | 0..=1, factor of the momentum where the rate is 1; 1: constant, torch's 0.8/0.9 |
 ///
 /// Smith, "Cyclical learning rates for training neural networks", 2017.
@@ -90,6 +90,9 @@ impl Schedule for Cyclic {
         check.positive("down", self.down.unwrap_or(self.up))?;
         check.positive("gamma", self.gamma)?;
         check.closed("gamma", self.gamma)?;
+        check.that(self.shape == Shape::ExpRange || self.gamma == 1.0, || {
+            "gamma is that of the shape exp_range, leave it out beside another one".into()
+        })?;
         check.closed("momentum_low", self.momentum_low)
     }
 }

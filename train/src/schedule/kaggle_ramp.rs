@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// Epoch by epoch: in a line from `start` to 1, `sustain` epochs of 1, then `floor + (1 − floor)·decay^e`.
 ///
+/// Deotte 2020, "Triple stratified KFold with TFRecords" (Kaggle, SIIM-ISIC melanoma classification), `get_lr_callback`.
+///
 /// | field | default | range |
 /// |---|---|---|
 /// | `start` | 0.015625 | 0..=1, factor of the first epoch: 5e-6 of 3.2e-4 |
@@ -38,13 +40,13 @@ impl Default for KaggleRamp {
 
 impl Schedule for KaggleRamp {
     fn factor(&self, at: Progress, _: &[Record]) -> f64 {
-        let (epoch, top) = (at.step / at.steps_per_epoch.max(1), self.ramp + self.sustain);
+        let (epoch, top) = (at.step / at.steps_per_epoch.max(1), self.ramp.saturating_add(self.sustain));
         if epoch < self.ramp {
             self.start + (1.0 - self.start) / self.ramp as f64 * epoch as f64
         } else if epoch < top {
             1.0
         } else {
-            self.floor + (1.0 - self.floor) * self.decay.powi((epoch - top) as i32)
+            self.floor + (1.0 - self.floor) * self.decay.powf((epoch - top) as f64)
         }
     }
     fn validate(&self) -> Result<()> {

@@ -31,7 +31,8 @@ impl Schedule for MultiStep {
     fn factor(&self, at: Progress, _: &[Record]) -> f64 {
         let passed = self.milestones.iter().filter(|&&m| {
             let epoch = if m < 1.0 { m * at.epochs as f64 } else { m };
-            at.epochs_done() >= epoch
+            // A product that should be whole may have been rounded up.
+            at.epochs_done() + 1e-9 >= epoch
         });
         self.gamma.powi(passed.count() as i32)
     }

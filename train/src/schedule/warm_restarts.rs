@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// | field | default | range |
 /// |---|---|---|
-/// | `first` | 10 | > 0, epochs of the first one |
+/// | `first` | 10 | at least 1e-3, epochs of the first one |
 /// | `mult` | 1 | ≥ 1 |
 /// | `floor` | 0 | 0..=1 |
 /// | `decay` | 1 | > 0, at most 1; factor of each later beginning |
@@ -38,10 +38,10 @@ impl Default for WarmRestarts {
 impl WarmRestarts {
     /// Which cosine a step is in, and how far it is, 0..1.
     fn place(&self, at: Progress) -> (i32, f64) {
-        let (done, mut start, mut length, mut cycle) = (at.epochs_done(), 0.0, self.first, 0);
+        let (done, mut start, mut length, mut cycle) = (at.epochs_done(), 0.0, self.first, 0i32);
         // Sums of fractions may miss a whole number.
         while done > start + length - 1e-9 {
-            (start, length, cycle) = (start + length, length * self.mult, cycle + 1);
+            (start, length, cycle) = (start + length, length * self.mult, cycle.saturating_add(1));
         }
         (cycle, ((done - start) / length).max(0.0))
     }
@@ -57,7 +57,9 @@ impl Schedule for WarmRestarts {
     }
     fn validate(&self) -> Result<()> {
         let check = Check::schedule("warm_restarts");
-        check.positive("first", self.first)?;
+        check.that(self.first >= 1e-3 && self.first.is_finite(), || {
+            format!("first must be at least 1e-3, got {}", self.first)
+        })?;
         check.that(self.mult >= 1.0 && self.mult.is_finite(), || {
             format!("mult must be at least 1, got {}", self.mult)
         })?;
