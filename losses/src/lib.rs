@@ -24,7 +24,7 @@
 //! | one class, cosines | [`ArcFace`], [`CosFace`], [`SphereFace`], [`AdaCos`] |
 //! | several labels | [`Bce`], [`Focal`], [`Asymmetric`], [`SoftF1`], [`Hamming`], [`ModifiedHuber`] |
 //! | several labels, in order | [`Ranking`], [`Lsep`] |
-//! | a class of an order | [`Coral`], [`Corn`], [`SoftOrdinal`], [`Kappa`], or numbers |
+//! | a class of an order | [`Coral`], [`Corn`], [`SoftOrdinal`], [`OrdinalRegression`], [`Kappa`] |
 //! | a distribution over bins | [`Emd`], [`CrossEntropy`] |
 //! | numbers | [`Mse`], [`Huber`], [`SmoothL1`], positions [`TrajectoryNll`] |
 //! | who is alike, embeddings | [`Triplet`], [`Contrastive`], [`SupervisedContrastive`], [`PairwiseCosine`] |
@@ -52,6 +52,7 @@ mod loss;
 mod margins;
 mod modified_huber;
 mod ordinal;
+mod ordinal_regression;
 mod pairs;
 mod ranking;
 mod regression;
@@ -79,6 +80,7 @@ pub use loss::{Loss, rows};
 pub use margins::{AdaCos, ArcFace, CosFace, DynamicArcFace, SphereFace};
 pub use modified_huber::ModifiedHuber;
 pub use ordinal::{Coral, Corn, SoftOrdinal};
+pub use ordinal_regression::{Distance, OrdinalRegression};
 pub use pairs::{Contrastive, PairwiseCosine, SupervisedContrastive, Triplet};
 pub use ranking::{Lsep, Pairwise, Ranking};
 pub use regression::{Huber, Mse, SmoothL1};
@@ -156,6 +158,7 @@ pub const LOSSES: &[Entry] = &[
     Entry::of::<Lsep>("lsep", "Log-sum-exp over all pairs of label and non-label (Li et al. 2017)."),
     Entry::of::<ModifiedHuber>("modified_huber", "Squared hinge of every class that goes on as a line (Zhang 2004)."),
     Entry::of::<Mse>("mse", "Mean squared error, of known targets."),
+    Entry::of::<OrdinalRegression>("ordinal_regression", "Ordered classes as a number, cut into classes again."),
     Entry::of::<PairwiseCosine>(
         "pairwise_cosine",
         "Cosines of embeddings near 1 within a class and -1 between classes.",

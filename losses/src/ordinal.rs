@@ -1,7 +1,7 @@
 //! Ordered classes: CORAL, CORN, and soft labels that know the order.
 //!
-//! The way by regression and thresholds needs no loss of its own: any of `mse`, `huber`, `smooth_l1` beside a head
-//! with one output.
+//! Probabilities are of classes, and what is said in the end is the likeliest one. The rank of the papers, how many
+//! probabilities of "above class k" are over ½, is the median of the same distribution, which can be another class.
 
 use crate::error::Result;
 use crate::logits::{distributions, hinge, matrix, softplus_both};

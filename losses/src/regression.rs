@@ -1,9 +1,9 @@
 //! Distances between numbers: mean squared error, Huber, smooth L1.
 //!
 //! Outputs and targets are `[B, K]` numbers. A target that is NaN is not known: its distance is 0, and the mean is
-//! over all K, as the Lyft baseline's. Class ids beside a single output are numbers, which makes ordered classes a
-//! regression whose thresholds are found afterwards; beside several outputs they are one-hot rows. An output is not a
-//! probability: `probabilities` says it as it is.
+//! over all K, as the Lyft baseline's. Class ids beside a single output are numbers (with thresholds that make classes of
+//! them: [`OrdinalRegression`](crate::OrdinalRegression)); beside several outputs they are one-hot rows. An output is not
+//! a probability: `probabilities` says it as it is.
 
 use crate::error::Result;
 use crate::logits::{magnitude, mask};

@@ -16,6 +16,7 @@ enum Reads {
     Logits,
     Numbers,
     Thresholds,
+    Number,
     Embeddings,
     Positions,
     Student,
@@ -36,6 +37,7 @@ fn reads(name: &str) -> Reads {
     match name {
         "mse" | "huber" | "smooth_l1" => Reads::Numbers,
         "coral" | "corn" => Reads::Thresholds,
+        "ordinal_regression" => Reads::Number,
         "triplet" | "contrastive" | "supervised_contrastive" | "pairwise_cosine" => Reads::Embeddings,
         "trajectory_nll" => Reads::Positions,
         "distillation" => Reads::Student,
@@ -49,6 +51,7 @@ fn reads(name: &str) -> Reads {
 fn required(name: &str) -> Value {
     match name {
         "ldam" | "logit_adjusted" | "dynamic_arcface" => json!({"counts": [50, 10, 200, 1]}),
+        "ordinal_regression" => json!({"classes": CLASSES}),
         "sum" => json!({"of": [{"name": "cross_entropy"}, {"name": "gce", "weight": 0.5}]}),
         _ => json!({}),
     }
@@ -72,6 +75,7 @@ fn variants() -> Vec<(&'static str, Value)> {
         ("gce", json!({"q": 1.0})),
         ("kappa", json!({"log": true, "power": 1.0})),
         ("ldam", json!({"counts": [50, 10, 200, 1], "weights": [1.0, 2.0, 0.5, 3.0]})),
+        ("ordinal_regression", json!({"classes": CLASSES, "of": "huber", "cuts": [0.2, 1.0, 3.0]})),
         ("ranking", json!({"kind": "exponential"})),
         ("ranking", json!({"kind": "logistic"})),
         ("smooth_l1", json!({"beta": 0.0})),
@@ -95,6 +99,7 @@ fn case(name: &'static str, params: Value) -> Case {
     let (targets, shape) = match reads {
         Reads::Logits | Reads::Numbers => (vec![ids, rows], (BATCH, CLASSES)),
         Reads::Thresholds => (vec![ids, (rows / 3.0).unwrap()], (BATCH, CLASSES - 1)),
+        Reads::Number => (vec![ids, (rows / 3.0).unwrap()], (BATCH, 1)),
         Reads::Views => (vec![ids, rows], (3 * BATCH, CLASSES)),
         Reads::Embeddings => (vec![Tensor::new(&[0u32, 1, 0, 1, 2, 0], &Device::Cpu).unwrap()], (6, 5)),
         Reads::Positions => {

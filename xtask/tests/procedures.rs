@@ -281,6 +281,7 @@ fn ordered_classes_and_sigmoids_say_their_own_probabilities() {
     for (name, sets) in [
         ("coral", &["loss.name=coral", "model.head=coral"][..]),
         ("corn", &["loss.name=corn"]),
+        ("number", &["loss={name='ordinal_regression', of='huber', cuts=[0.4, 1.5, 2.5, 3.6]}"]),
         ("bce", &["loss.name=bce"]),
         ("sparsemax", &["loss.name=sparsemax"]),
     ] {
@@ -295,7 +296,7 @@ fn ordered_classes_and_sigmoids_say_their_own_probabilities() {
         let ones = sums.filter(|sum| (sum - 1.0).abs() < 1e-4).count();
         assert_eq!(ones == rows.len(), name != "bce", "{name}: {ones} of {}", rows.len());
         let zeros = rows.iter().flatten().filter(|p| **p == 0.0).count();
-        assert_eq!(zeros > 0, name == "sparsemax", "{name}: {zeros}");
+        assert_eq!(zeros > 0, ["sparsemax", "number"].contains(&name), "{name}: {zeros}");
         assert!(folder.join(name).join("report.html").is_file());
         succeeds(sconce(folder).args(["explain", name, "--out", "seen.html"]));
     }

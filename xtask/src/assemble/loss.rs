@@ -16,6 +16,8 @@ pub enum Reads {
     Logits,
     /// One fewer.
     Thresholds,
+    /// One number.
+    Number,
     /// Embeddings and classes.
     Embeddings,
     /// Logits and those of a teacher.
@@ -36,6 +38,7 @@ pub fn reads(name: &str) -> Reads {
         "cosine" | "similarity" => Reads::Hints,
         "distillation" => Reads::Teacher,
         "jsd" => Reads::Copies,
+        "ordinal_regression" => Reads::Number,
         "trajectory_nll" => Reads::Positions,
         _ => Reads::Logits,
     }
@@ -67,6 +70,8 @@ pub(super) fn check(recipe: &Recipe, params: &Value, head: &Spec) -> Result<()> 
             let head = if name == "coral" { "coral" } else { "linear" };
             bail!("'{name}' reads one threshold fewer than there are classes; set model.head = \"{head}\"")
         }
+        (Reads::Number, "linear") => {}
+        (Reads::Number, _) => bail!("'{name}' reads one number; set model.head = \"linear\""),
         _ if !reads_classes => {
             bail!("head '{}' says other numbers than a logit per class, which '{name}' reads", head.name)
         }
@@ -103,7 +108,8 @@ pub(super) fn check(recipe: &Recipe, params: &Value, head: &Spec) -> Result<()> 
         }
     }
     // A bag says the logarithm of its mean probability, which only a softmax takes back.
-    if (train.bags > 1 || head.name == "bag") && !is_softmax(name, params)? {
+    let is_one = || Ok::<_, anyhow::Error>(reads(name) == Reads::Logits && is_softmax(name, params)?);
+    if (train.bags > 1 || head.name == "bag") && !is_one()? {
         bail!("a bag of heads says probabilities of a softmax, which '{name}' does not; take cross_entropy or its kin");
     }
     let known = |weights: &ClassWeights| *weights != ClassWeights::None && params.get("weights").is_none();
@@ -136,8 +142,12 @@ fn is_softmax(name: &str, params: &Value) -> Result<bool> {
 
 /// How many numbers the head of a network says that is trained with the recipe's loss, as far as the head does not decide it.
 pub fn outputs(recipe: &Recipe, classes: usize) -> usize {
-    // The head `coral` leaves one out by itself.
-    if recipe.loss.name == "corn" { classes.saturating_sub(1).max(1) } else { classes }
+    match reads(&recipe.loss.name) {
+        // The head `coral` leaves one out by itself.
+        Reads::Thresholds if recipe.loss.name == "corn" => classes.saturating_sub(1).max(1),
+        Reads::Number => 1,
+        _ => classes,
+    }
 }
 
 /// Every default of `loss.embedding` written out; `weight` stays beside them.
@@ -161,7 +171,8 @@ fn weighted(spec: &Spec) -> Result<(f64, Value)> {
     }
 }
 
-/// Fills in how many samples every class has, wherever a loss asks for that, inside of a sum as well.
+/// Fills in how many classes there are, and how many samples every class has, wherever a loss asks for that, inside of a sum
+/// as well.
 pub fn count_in(params: &mut Value, counts: &[usize]) {
     match params {
         Value::Array(all) => all.iter_mut().for_each(|each| count_in(each, counts)),
@@ -169,6 +180,7 @@ pub fn count_in(params: &mut Value, counts: &[usize]) {
             for (key, value) in params {
                 match key.as_str() {
                     "counts" if value.is_null() => *value = json!(counts),
+                    "classes" if value.is_null() => *value = json!(counts.len()),
                     _ => count_in(value, counts),
                 }
             }
@@ -210,6 +222,7 @@ fn takes_soft(recipe: &Recipe, name: &str, loss: &dyn Loss, classes: usize) -> R
     let width = match reads(name) {
         Reads::Logits => classes,
         Reads::Thresholds => classes.saturating_sub(1).max(1),
+        Reads::Number => 1,
         Reads::Embeddings => 2,
         _ => return Ok(()),
     };
@@ -292,6 +305,19 @@ mod tests {
         let why = format!("{:#}", criterion(&mixed, &[7, 300]).err().unwrap());
         assert!(why.contains("'triplet' does not take; set augment.batch = []"), "{why}");
         criterion(&built(&["loss.name=corn"]).unwrap(), &[7, 300, 4]).unwrap();
+        let number = built(&["loss.name=ordinal_regression"]).unwrap();
+        assert_eq!(
+            (outputs(&number, 5), criterion(&number, &[1; 5]).unwrap().spec.params["classes"].as_u64()),
+            (1, Some(5))
+        );
+        let cuts = built(&["loss={name='ordinal_regression', cuts=[0.5]}"]).unwrap();
+        assert!(
+            format!("{:#}", criterion(&cuts, &[1; 5]).err().unwrap())
+                .contains("cuts needs 4 numbers for 5 classes, got 1")
+        );
+        assert!(
+            refused(&["loss.name=ordinal_regression", "model.head=cosine"]).contains("set model.head = \"linear\"")
+        );
         let recipe = built(&["loss.name=ldam", "model.head=cosine"]).unwrap();
         assert!(format!("{:?}", criterion(&recipe, &[7, 300]).unwrap().loss).contains("[7, 300]"));
         let sum = "loss={name='sum', of=[{name='logit_adjusted'}, {name='poly', weight=0.5}]}";

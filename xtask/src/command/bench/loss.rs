@@ -66,6 +66,7 @@ fn inputs(name: &str, params: &Value, batch: usize, classes: usize) -> Result<(T
     let ids = Tensor::from_vec(ids, batch, &Device::Cpu)?;
     Ok(match reads(name) {
         Reads::Logits | Reads::Embeddings => (numbers(batch, classes)?, ids),
+        Reads::Number => (numbers(batch, 1)?, ids),
         Reads::Thresholds => (numbers(batch, classes - 1)?, ids),
         Reads::Copies => (numbers(of("views").unwrap_or(1.0) as usize * batch, classes)?, ids),
         Reads::Hints => (numbers(batch, classes)?, numbers(batch, classes)?),
