@@ -4,7 +4,9 @@
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{Init, VarMap};
 use sconce_train::checkpoint::{Checkpoint, Record};
-use sconce_train::{BoxError, Error, Event, Flow, Measures, Params, Progress, Scores, Task, TrainConfig, Trainer};
+use sconce_train::{
+    BoxError, Error, Event, Flow, Measures, Params, Progress, Rise, Scores, Task, TrainConfig, Trainer,
+};
 use sconce_train::{optim, schedule, variables};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
@@ -39,13 +41,18 @@ impl Task for Bowl {
 
 impl Bowl {
     fn new(spoil: Option<(usize, f64)>) -> Self {
+        let start = Tensor::new(&[4f32, 4.0, 4.0], &Device::Cpu).unwrap();
+        Self { spoil, ..Self::at("w", &start) }
+    }
+
+    /// With a weight of this name that begins at `start`.
+    fn at(name: &str, start: &Tensor) -> Self {
         let vars = VarMap::new();
-        for name in ["w", "bn.running_mean"] {
-            vars.get(3, name, Init::Const(4.0), DType::F32, &Device::Cpu).unwrap();
-        }
+        vars.data().lock().unwrap().insert(name.into(), Var::from_tensor(start).unwrap());
+        vars.get(3, "bn.running_mean", Init::Const(4.0), DType::F32, &Device::Cpu).unwrap();
         let all = variables(&vars);
-        let (w, mean) = (all["w"].clone(), all["bn.running_mean"].clone());
-        Self { vars, w, mean, calls: Cell::new(0), spoil }
+        let (w, mean) = (all[name].clone(), all["bn.running_mean"].clone());
+        Self { vars, w, mean, calls: Cell::new(0), spoil: None }
     }
 
     fn trainer<'a>(&self, config: TrainConfig, optimizer: (&str, Value), plan: (&str, Value)) -> Trainer<'a> {
@@ -57,12 +64,12 @@ impl Bowl {
     fn fit(&self, trainer: &mut Trainer<'_>) -> Result<Vec<Record>, Error> {
         let batch = |epoch: usize, i: usize| Ok::<_, Error>(((epoch * 5 + i * 3) % 7) as f64 / 7.0);
         let batches = |epoch, first| (first..BATCHES).map(move |i| batch(epoch, i));
-        let score = |_| -> Result<_, Error> { Ok(Some(Scores::of("w", f64::from(self.w.to_vec1::<f32>()?[0])))) };
+        let score = |_| -> Result<_, Error> { Ok(Some(Scores::of("w", f64::from(self.read(&self.w))))) };
         trainer.fit(self, BATCHES, batches, score).map(|outcome| outcome.history)
     }
 
     fn read(&self, var: &Var) -> f32 {
-        var.to_vec1::<f32>().unwrap()[0]
+        var.flatten_all().unwrap().to_vec1::<f32>().unwrap()[0]
     }
 }
 
@@ -190,6 +197,109 @@ fn a_loss_that_is_no_number_leads_back_to_a_good_state() {
     let error =
         bowl.fit(&mut bowl.trainer(TrainConfig { guard: 1, epochs: 12, ..config() }, ("sgd", plain()), constant()));
     assert!(error.unwrap_err().to_string().contains("the loss became NaN"));
+}
+
+/// Where one step of length 1 from `[1, 2, 3]` leads, as a matrix with one row, and the same with numbers: `g` is the gradient
+/// before anything is done to it.
+fn one_step(name: &str, config: TrainConfig, wants: impl Fn([f64; 3]) -> [f64; 3]) {
+    let start = [1f32, 2.0, 3.0];
+    let bowl = Bowl::at(name, &Tensor::new(&[start], &Device::Cpu).unwrap());
+    let config = TrainConfig { epochs: 1, lr: 1.0, accumulate: BATCHES, ..config };
+    bowl.fit(&mut bowl.trainer(config.clone(), ("sgd", plain()), constant())).unwrap();
+    // The mean of the batches 0, 3, 6, 2, 5 and 1, in sevenths.
+    let mean = 17.0 / 6.0 / 7.0;
+    let wants = wants(start.map(|w| 2.0 / 3.0 * (f64::from(w) - mean)));
+    let ours = bowl.w.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let near = ours.iter().zip(wants).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-5);
+    assert!(near, "{name} {config:?}: {ours:?}, not {wants:?}");
+}
+
+/// A step along `−g` from `[1, 2, 3]`.
+fn stepped(g: [f64; 3]) -> [f64; 3] {
+    [1.0 - g[0], 2.0 - g[1], 3.0 - g[2]]
+}
+
+fn length(v: [f64; 3]) -> f64 {
+    v.iter().map(|v| v * v).sum::<f64>().sqrt()
+}
+
+#[test]
+fn gradients_are_changed_as_the_settings_say() {
+    let none = TrainConfig::default;
+    let least = |a: f64, b: f64| if a < b { a } else { b };
+    one_step("w", none(), stepped);
+    one_step("w", TrainConfig { clip_norm: Some(0.5), ..none() }, |g| stepped(g.map(|v| v * 0.5 / length(g))));
+    one_step("w", TrainConfig { clip_norm: Some(50.0), ..none() }, stepped);
+    one_step("w", TrainConfig { clip_value: Some(0.9), ..none() }, |g| stepped(g.map(|v| least(v, 0.9))));
+    let unit = TrainConfig { clip_unit: Some(0.1), ..none() };
+    one_step("w", unit.clone(), |g| stepped(g.map(|v| v * 0.1 * 14f64.sqrt() / length(g))));
+    one_step("head.w", unit.clone(), stepped);
+    one_step("w", TrainConfig { clip_unit_except: vec!["w".into()], ..unit.clone() }, stepped);
+    one_step("head.w", TrainConfig { clip_unit_except: vec![], ..unit }, |g| {
+        stepped(g.map(|v| v * 0.1 * 14f64.sqrt() / length(g)))
+    });
+    one_step("w", TrainConfig { centralize: true, ..none() }, |g| stepped(g.map(|v| v - g[1])));
+    // First the mean goes out, ∓2/3 remain; then rows, numbers and the whole are made smaller.
+    let all = TrainConfig { centralize: true, clip_unit: Some(0.2), clip_value: Some(0.4), ..none() };
+    one_step("w", all.clone(), |_| stepped([-0.4, 0.0, 0.4]));
+    one_step("w", TrainConfig { clip_unit: Some(0.1), ..all.clone() }, |_| {
+        let side = 0.1 * 7f64.sqrt();
+        stepped([-side, 0.0, side])
+    });
+    one_step("w", TrainConfig { clip_norm: Some(0.2), ..all }, |_| {
+        let side = 0.2 / 2f64.sqrt();
+        stepped([-side, 0.0, side])
+    });
+}
+
+#[test]
+fn weights_are_pulled_to_zero_after_a_step() {
+    for l1 in [0.3, 1.2] {
+        one_step("w", TrainConfig { l1: Some(l1), ..TrainConfig::default() }, |g| {
+            stepped(g).map(|w| w.signum() * (w.abs() - l1).max(0.0))
+        });
+    }
+}
+
+/// Validation and the result have the averages, training goes on from the weights.
+#[test]
+fn averages_are_validated_and_kept() {
+    let config = || TrainConfig { epochs: 3, accumulate: BATCHES, ..config() };
+    let (alone, bowl) = (Bowl::new(None), Bowl::new(None));
+    let score = |record: &Record| record.scores.as_ref().unwrap().decisive;
+    let weights = alone.fit(&mut alone.trainer(config(), ("sgd", plain()), constant())).unwrap();
+    let averaged = TrainConfig { ema: Some(0.75), ema_rise: Rise::None, ..config() };
+    let history = bowl.fit(&mut bowl.trainer(averaged, ("sgd", plain()), constant())).unwrap();
+    let mut average = 4.0;
+    for (epoch, (weights, ours)) in weights.iter().zip(&history).enumerate() {
+        average = 0.75 * average + 0.25 * score(weights);
+        assert!((score(ours) - average).abs() < 1e-5, "epoch {epoch}: {} {average}", score(ours));
+        assert!((score(ours) - score(weights)).abs() > 1e-3);
+    }
+    // The first epoch is the best.
+    assert_eq!(f64::from(bowl.read(&bowl.w)), score(&history[0]));
+}
+
+/// How many epochs of ten are trained that have these scores.
+fn epochs(config: TrainConfig, scores: [f64; 10]) -> usize {
+    let bowl = Bowl::new(None);
+    let config = TrainConfig { epochs: 10, ..config };
+    let mut trainer = bowl.trainer(config, ("sgd", plain()), constant());
+    let score = |epoch: usize| Ok::<_, Error>(Some(Scores::of("score", scores[epoch])));
+    let outcome = trainer.fit(&bowl, 1, |_, _| [Ok::<_, Error>(0.5)], score).unwrap();
+    assert!(outcome.finished && trainer.state().finished);
+    outcome.history.len()
+}
+
+#[test]
+fn training_ends_when_nothing_gets_better() {
+    let scores = [1.0, 3.0, 2.0, 3.0, 4.0, 3.0, 3.9, 4.0, 5.0, 6.0];
+    for (patience, wants) in [(None, 10), (Some(0), 3), (Some(1), 3), (Some(2), 4), (Some(3), 8), (Some(4), 10)] {
+        assert_eq!(epochs(TrainConfig { patience, ..config() }, scores), wants, "{patience:?}");
+    }
+    // What is no number is not better, but anything else is better than that.
+    let scores = [f64::NAN, 1.0, f64::NAN, 2.0, f64::NAN, f64::NAN, 3.0, 4.0, 5.0, 6.0];
+    assert_eq!(epochs(TrainConfig { patience: Some(2), ..config() }, scores), 6);
 }
 
 #[test]
