@@ -124,6 +124,10 @@ pub struct State {
     pub averaged: usize,
     /// How many they had seen in the good state that can be gone back to.
     pub averaged_when_good: usize,
+    /// How many they had seen in the state that waits to be shown good.
+    pub averaged_when_kept: usize,
+    /// Losses seen before that state.
+    pub seen_when_kept: usize,
     /// Snapshots taken.
     pub snapshots: usize,
     /// Losses seen in all epochs.

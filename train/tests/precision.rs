@@ -199,6 +199,22 @@ fn a_step_with_infinite_gradients_is_skipped() {
     }
 }
 
+/// Step 4, after which the state is kept, leads far away. Losses of the next steps are infinite and their steps are skipped,
+/// which shows nothing good; one that is NaN leads back to before.
+#[test]
+fn skipped_steps_do_not_make_a_state_a_good_one() {
+    let (infinite, nan) = (f64::INFINITY, f64::NAN);
+    let spoil = [(4, 1e18, true), (5, infinite, false), (6, infinite, false), (7, nan, false), (9, nan, false)];
+    let task = Sines::new(DType::F32, &spoil);
+    let config = TrainConfig { loss_scale: Some(1024.0), guard: 2, ..config() };
+    let (seen, _) = task.run(&Plan { config, optimizer: "sgd", per_epoch: 5, ..Plan::default() }).unwrap();
+    let last = &seen.last().unwrap().1;
+    assert_eq!((last.skipped, last.rollbacks), (4, 2));
+    // Twice: what was not good is forgotten.
+    assert_eq!([6, 8].map(|step| seen[step].1.weight_norm), [seen[1].1.weight_norm; 2]);
+    assert!(seen[3].1.weight_norm > 1e10 && task.w().iter().all(|w| w.abs() < 10.0));
+}
+
 /// A loss that is NaN is no matter of its scale; neither is one that is infinite without a scale.
 #[test]
 fn a_loss_that_is_nan_is_still_an_error() {

@@ -14,13 +14,14 @@ use std::path::Path;
 
 const BATCHES: usize = 6;
 
-/// Fits `w` to batches with a statistic that every pass moves; at some calls the loss is spoilt.
+/// Fits `w` to batches with a statistic that every pass moves; at some calls the loss is spoilt, or only its gradient.
 struct Bowl {
     vars: VarMap,
     w: Var,
     mean: Var,
     calls: Cell<usize>,
     spoil: Option<(usize, f64)>,
+    cliff: Option<usize>,
 }
 
 impl Task for Bowl {
@@ -28,7 +29,11 @@ impl Task for Bowl {
     fn loss(&self, batch: &f64, _: Progress) -> candle_core::Result<Tensor> {
         self.calls.set(self.calls.get() + 1);
         self.mean.set(&((self.mean.as_detached_tensor() * 0.9)? + 0.1 * batch)?)?;
-        let loss = (&*self.w - *batch)?.sqr()?.mean_all()?;
+        let mut loss = (&*self.w - *batch)?.sqr()?.mean_all()?;
+        if self.cliff == Some(self.calls.get()) {
+            // A root's slope at 0 is no number.
+            loss = (loss + (&*self.w - self.w.detach())?.sqr()?.sum_all()?.sqrt()?)?;
+        }
         match self.spoil {
             Some((call, factor)) if call == self.calls.get() => loss * factor,
             _ => Ok(loss),
@@ -52,7 +57,7 @@ impl Bowl {
         vars.get(3, "bn.running_mean", Init::Const(4.0), DType::F32, &Device::Cpu).unwrap();
         let all = variables(&vars);
         let (w, mean) = (all[name].clone(), all["bn.running_mean"].clone());
-        Self { vars, w, mean, calls: Cell::new(0), spoil: None }
+        Self { vars, w, mean, calls: Cell::new(0), spoil: None, cliff: None }
     }
 
     fn trainer<'a>(&self, config: TrainConfig, optimizer: (&str, Value), plan: (&str, Value)) -> Trainer<'a> {
@@ -300,6 +305,35 @@ fn training_ends_when_nothing_gets_better() {
     // What is no number is not better, but anything else is better than that.
     let scores = [f64::NAN, 1.0, f64::NAN, 2.0, f64::NAN, f64::NAN, 3.0, 4.0, 5.0, 6.0];
     assert_eq!(epochs(TrainConfig { patience: Some(2), ..config() }, scores), 6);
+}
+
+/// The gradients of one step are no numbers under a loss that is one: the state after it is none to go back to, also where it
+/// is the one that was to be kept.
+#[test]
+fn a_bad_step_is_not_kept_as_a_good_state() {
+    for (bad, back) in [(22, 20), (23, 20), (24, 22)] {
+        for log_every in [1, 7] {
+            let bowl = Bowl { cliff: Some(2 * bad), ..Bowl::new(None) };
+            let norms = RefCell::new(vec![]);
+            let config = TrainConfig { guard: 2, epochs: 12, lr: 0.01, log_every, ..config() };
+            let mut trainer = bowl.trainer(config, ("adamw", json!({})), constant()).with_hook(|event: &Event<'_>| {
+                if let Event::Step { measures: Some(measures), .. } = event {
+                    norms.borrow_mut().push(measures.weight_norm);
+                }
+                Ok::<_, BoxError>(Flow::Continue)
+            });
+            let history = bowl.fit(&mut trainer).unwrap();
+            assert_eq!(trainer.state().rollbacks, 1, "{bad} {log_every}");
+            drop(trainer);
+            assert!(bowl.read(&bowl.w).is_finite() && history.iter().all(|r| r.loss.is_finite()), "{bad}: {history:?}");
+            if log_every == 1 {
+                // The next step's loss is the first that is no number.
+                let norms = norms.borrow();
+                assert_eq!(norms[bad], norms[back - 1], "{bad}");
+                assert!(norms[bad + 1] < norms[bad]);
+            }
+        }
+    }
 }
 
 #[test]

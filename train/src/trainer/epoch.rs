@@ -4,7 +4,7 @@ use super::Trainer;
 use crate::checkpoint::{Checkpoint, Record, State, copies};
 use crate::error::{Error, Result};
 use crate::event::{Event, Flow, Scores};
-use crate::optim;
+use crate::{optim, precision};
 
 impl Trainer<'_> {
     /// Sets what learns in this epoch. Where that is more than before, the optimizer begins anew: its averages are those of
@@ -14,9 +14,13 @@ impl Trainer<'_> {
         self.params = self.all.learning(epoch);
         self.read = self.copies.as_ref().map_or_else(|| self.params.clone(), |copies| copies.of(&self.params));
         if epoch > 0 && batch == 0 && self.all.0.iter().any(|param| param.from == epoch) {
+            // No loss has shown yet what the last step did.
+            if self.config.guard > 0 && !precision::finite(&self.weights())? {
+                self.roll_back(f64::NAN)?;
+            }
             self.optimizer.restore(optim::State::new())?;
             // A return to before would bring the old averages back.
-            self.keep_good(true)?;
+            self.keep_good()?;
         }
         Ok(())
     }

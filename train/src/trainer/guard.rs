@@ -52,16 +52,34 @@ impl Trainer<'_> {
             return Err(Error::NotFinite { epoch, step, loss });
         }
         self.state.rollbacks += 1;
+        self.candidate.clear();
         let tensors = self.good.clone();
         self.put(Checkpoint { tensors, state: None }, averaged_when_good, Path::new("memory"))
     }
 
-    /// Keeps the current state as a good one where one is wanted.
-    pub(super) fn keep_good(&mut self, now: bool) -> Result<()> {
-        if now && self.config.guard > 0 {
+    /// Takes the current state for a good one, where one is wanted.
+    pub(super) fn keep_good(&mut self) -> Result<()> {
+        if self.config.guard > 0 {
+            self.candidate.clear();
             self.good = self.tensors()?;
             self.state.averaged_when_good = self.state.averaged;
         }
+        Ok(())
+    }
+
+    /// Keeps the current state until the next time: the losses so far are from before its last step, which may have been a bad
+    /// one. The one that was kept before is good then, because a bad loss would have led back.
+    pub(super) fn keep_candidate(&mut self) -> Result<()> {
+        if !self.candidate.is_empty() {
+            if self.state.seen == self.state.seen_when_kept {
+                // All steps were skipped: nothing is known about it yet.
+                return Ok(());
+            }
+            self.good = std::mem::take(&mut self.candidate);
+            self.state.averaged_when_good = self.state.averaged_when_kept;
+        }
+        self.candidate = self.tensors()?;
+        (self.state.averaged_when_kept, self.state.seen_when_kept) = (self.state.averaged, self.state.seen);
         Ok(())
     }
 }

@@ -56,6 +56,8 @@ pub struct Trainer<'a> {
     best: BTreeMap<String, Tensor>,
     /// Everything that a step changes, as it was when all was well.
     good: BTreeMap<String, Tensor>,
+    /// The same of a later step, until losses have shown that all was well.
+    candidate: BTreeMap<String, Tensor>,
     unread: Vec<Unread>,
     /// Of the last gradients, where it was asked for.
     gradient_norm: f64,
@@ -101,6 +103,7 @@ impl<'a> Trainer<'a> {
             state,
             best: BTreeMap::new(),
             good: BTreeMap::new(),
+            candidate: BTreeMap::new(),
             unread: vec![],
             gradient_norm: 0.0,
         })
@@ -158,7 +161,9 @@ impl<'a> Trainer<'a> {
     {
         let steps_per_epoch = batches_per_epoch.div_ceil(self.config.accumulate);
         self.set_copies(None)?;
-        self.keep_good(self.good.is_empty())?;
+        if self.good.is_empty() {
+            self.keep_good()?;
+        }
         while !self.state.finished {
             self.begin_epoch()?;
             let (mut pending, mut flow) = (Pending::default(), Flow::Continue);

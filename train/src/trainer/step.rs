@@ -121,7 +121,9 @@ impl Trainer<'_> {
         let due = |every: usize| every > 0 && step.is_multiple_of(every);
         let (save, log, keep) = (due(self.config.save_every), due(self.config.log_every), due(self.config.guard));
         let loss = if log || save || keep { self.read_losses()? } else { None };
-        self.keep_good(keep)?;
+        if keep {
+            self.keep_candidate()?;
+        }
         if self.config.snapshots && self.schedule.ends_cycle(at) {
             self.state.snapshots += 1;
             if let Some(folder) = &self.config.folder {
@@ -138,10 +140,14 @@ impl Trainer<'_> {
         Ok(flow)
     }
 
+    /// What learns, as it is.
+    pub(super) fn weights(&self) -> Gradients {
+        Gradients(self.params.0.iter().map(|p| p.var.as_detached_tensor()).collect())
+    }
+
     fn measures(&self, parts: Vec<(String, f64)>, lr: f64) -> Result<Measures> {
         let rates = self.params.groups().into_iter().map(|(name, scale)| (name, lr * scale)).collect();
-        let weights = Gradients(self.params.0.iter().map(|p| p.var.as_detached_tensor()).collect());
-        let (gradient_norm, weight_norm) = (self.gradient_norm, clip::global_norm(&weights)?);
+        let (gradient_norm, weight_norm) = (self.gradient_norm, clip::global_norm(&self.weights())?);
         let State { rollbacks, loss_scale, skipped, pieces, .. } = self.state;
         let loss_scale = loss_scale.map(|loss| loss.scale);
         Ok(Measures { parts, rates, gradient_norm, weight_norm, rollbacks, loss_scale, skipped, pieces })
