@@ -118,6 +118,8 @@ pub struct State {
     pub loss_sum: f64,
     /// How many losses that is.
     pub loss_count: usize,
+    /// Steps of the current epoch that were not skipped.
+    pub taken: usize,
     /// Epochs since the best one.
     pub stale: usize,
     /// How many weights the averaged ones have seen.

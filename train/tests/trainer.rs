@@ -10,6 +10,7 @@ use sconce_train::{
 use sconce_train::{optim, schedule, variables};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
+use std::ops::Range;
 use std::path::Path;
 
 const BATCHES: usize = 6;
@@ -21,7 +22,7 @@ struct Bowl {
     mean: Var,
     calls: Cell<usize>,
     spoil: Option<(usize, f64)>,
-    cliff: Option<usize>,
+    cliff: Range<usize>,
 }
 
 impl Task for Bowl {
@@ -30,7 +31,7 @@ impl Task for Bowl {
         self.calls.set(self.calls.get() + 1);
         self.mean.set(&((self.mean.as_detached_tensor() * 0.9)? + 0.1 * batch)?)?;
         let mut loss = (&*self.w - *batch)?.sqr()?.mean_all()?;
-        if self.cliff == Some(self.calls.get()) {
+        if self.cliff.contains(&self.calls.get()) {
             // A root's slope at 0 is no number.
             loss = (loss + (&*self.w - self.w.detach())?.sqr()?.sum_all()?.sqrt()?)?;
         }
@@ -57,7 +58,7 @@ impl Bowl {
         vars.get(3, "bn.running_mean", Init::Const(4.0), DType::F32, &Device::Cpu).unwrap();
         let all = variables(&vars);
         let (w, mean) = (all[name].clone(), all["bn.running_mean"].clone());
-        Self { vars, w, mean, calls: Cell::new(0), spoil: None, cliff: None }
+        Self { vars, w, mean, calls: Cell::new(0), spoil: None, cliff: 0..0 }
     }
 
     fn trainer<'a>(&self, config: TrainConfig, optimizer: (&str, Value), plan: (&str, Value)) -> Trainer<'a> {
@@ -313,7 +314,7 @@ fn training_ends_when_nothing_gets_better() {
 fn a_bad_step_is_not_kept_as_a_good_state() {
     for (bad, back) in [(22, 20), (23, 20), (24, 22)] {
         for log_every in [1, 7] {
-            let bowl = Bowl { cliff: Some(2 * bad), ..Bowl::new(None) };
+            let bowl = Bowl { cliff: 2 * bad..2 * bad + 1, ..Bowl::new(None) };
             let norms = RefCell::new(vec![]);
             let config = TrainConfig { guard: 2, epochs: 12, lr: 0.01, log_every, ..config() };
             let mut trainer = bowl.trainer(config, ("adamw", json!({})), constant()).with_hook(|event: &Event<'_>| {
@@ -334,6 +335,78 @@ fn a_bad_step_is_not_kept_as_a_good_state() {
             }
         }
     }
+}
+
+fn scaled() -> TrainConfig {
+    TrainConfig { loss_scale: Some(65536.0), ..config() }
+}
+
+/// Batches 5 and 6 are of a step that is skipped, because one of them is infinite.
+#[test]
+fn skipped_steps_leave_running_statistics_alone() {
+    for (optimizer, options) in [("sgd", plain()), ("sam", json!({}))] {
+        let bowl = Bowl::new(None);
+        let config = TrainConfig { epochs: 1, ..scaled() };
+        let mut trainer = bowl.trainer(config, (optimizer, options), constant());
+        let batch = |i: usize| if i == 5 { f64::INFINITY } else { i as f64 };
+        let batches = |_, first| (first..8).map(move |i| Ok::<_, Error>(batch(i)));
+        trainer.fit(&bowl, 8, batches, |_| Ok::<_, Error>(None)).unwrap();
+        assert_eq!(trainer.state().skipped, 1);
+        let want = [0, 1, 2, 3, 6, 7].into_iter().fold(4.0, |mean, i| 0.9 * mean + 0.1 * batch(i));
+        assert!(
+            (f64::from(bowl.read(&bowl.mean)) - want).abs() < 1e-5,
+            "{optimizer}: {} {want}",
+            bowl.read(&bowl.mean)
+        );
+    }
+}
+
+/// Gradients that are never numbers are an error that says what to do: within a long epoch, after short ones, at the end.
+#[test]
+fn steps_that_are_all_skipped_are_an_error() {
+    for (batches, epochs, wants) in [
+        (1000, 1, "epoch 0: 41 of 41 steps were skipped"),
+        (6, 100, "epoch 5: 18 of 18 steps were skipped"),
+        (6, 3, "epoch 2: 9 of 9 steps were skipped"),
+    ] {
+        let bowl = Bowl { cliff: 0..usize::MAX, ..Bowl::new(None) };
+        let mut trainer = bowl.trainer(TrainConfig { epochs, ..scaled() }, ("sgd", plain()), constant());
+        let ones = |_, first| (first..batches).map(|_| Ok::<_, Error>(1.0));
+        let error = trainer.fit(&bowl, batches, ones, |_| Ok::<_, Error>(None)).unwrap_err().to_string();
+        assert!(error.contains(wants), "{error}");
+        assert!(["bf16", "clip", "lower learning rate"].iter().all(|what| error.contains(what)), "{error}");
+    }
+    // Two epochs are not enough to find the scale, but the third is.
+    let bowl = Bowl { cliff: 0..13, ..Bowl::new(None) };
+    let history = bowl.fit(&mut bowl.trainer(scaled(), ("sgd", plain()), constant())).unwrap();
+    assert!(history.len() == 4 && history.iter().all(|r| r.loss > 0.1), "{history:?}");
+}
+
+#[test]
+fn an_epoch_without_a_loss_that_is_a_number_is_an_error() {
+    let bowl = Bowl::new(None);
+    let mut trainer = bowl.trainer(scaled(), ("sgd", plain()), constant());
+    let batch = |epoch: usize| if epoch == 1 { f64::INFINITY } else { 1.0 };
+    let batches = |epoch, first| (first..BATCHES).map(move |_| Ok::<_, Error>(batch(epoch)));
+    let error = trainer.fit(&bowl, BATCHES, batches, |_| Ok::<_, Error>(None)).unwrap_err();
+    assert!(matches!(error, Error::NotFinite { epoch: 1, step: 6, loss: f64::INFINITY }), "{error}");
+    assert!(bowl.read(&bowl.w).is_finite() && bowl.read(&bowl.mean).is_finite());
+}
+
+/// An epoch whose one loss led back has none to report: the usual one stands for it.
+#[test]
+fn an_epoch_that_led_back_has_the_usual_loss() {
+    let bowl = Bowl::new(Some((4, f64::NAN)));
+    let mut trainer = bowl.trainer(TrainConfig { guard: 1, ..config() }, ("sgd", plain()), constant());
+    let history = trainer.fit(&bowl, 1, |_, _| [Ok::<_, Error>(1.0)], |_| Ok::<_, Error>(None)).unwrap().history;
+    let [a, b, c] = [0, 1, 2].map(|epoch| history[epoch].loss);
+    let usual = 0.95 * (0.95 * a + 0.05 * b) + 0.05 * c;
+    assert!((history[3].loss - usual).abs() < 1e-9, "{history:?}");
+    // Where there is none, there is no result either.
+    let bowl = Bowl::new(Some((1, f64::NAN)));
+    let mut trainer = bowl.trainer(TrainConfig { guard: 1, ..config() }, ("sgd", plain()), constant());
+    let error = trainer.fit(&bowl, 1, |_, _| [Ok::<_, Error>(1.0)], |_| Ok::<_, Error>(None)).unwrap_err();
+    assert!(matches!(error, Error::NotFinite { epoch: 0, step: 1, .. }), "{error}");
 }
 
 #[test]

@@ -63,7 +63,8 @@ impl Trainer<'_> {
             _ => true,
         };
         let state = &mut self.state;
-        let loss = state.loss_sum / state.loss_count.max(1) as f64;
+        // All steps may have led back.
+        let loss = if state.loss_count > 0 { state.loss_sum / state.loss_count as f64 } else { state.usual };
         state.history.push(Record { epoch: state.epoch, loss, scores: scores.clone() });
         state.stale = if best { 0 } else { state.stale + 1 };
         if best {
@@ -80,9 +81,14 @@ impl Trainer<'_> {
         let scores = scores.unwrap_or_default();
         let asked = self.tell(&Event::Epoch { epoch, step, loss, scores: &scores, best })?;
         let state = &mut self.state;
-        (state.epoch, state.batch, state.loss_sum, state.loss_count) = (epoch + 1, 0, 0.0, 0);
+        let idle = state.step > 0 && state.skipped == state.step;
         let tired = self.config.patience.is_some_and(|patience| state.stale >= patience.max(1));
-        state.finished = state.epoch >= self.config.epochs || tired || flow == Flow::Stop || asked == Flow::Stop;
+        state.finished = epoch + 1 >= self.config.epochs || tired || flow == Flow::Stop || asked == Flow::Stop;
+        if state.finished && idle {
+            self.nothing_learned()?;
+        }
+        let state = &mut self.state;
+        (state.epoch, state.batch, state.taken, state.loss_sum, state.loss_count) = (epoch + 1, 0, 0, 0.0, 0);
         self.save()?;
         Ok(asked == Flow::Interrupt && !self.state.finished)
     }

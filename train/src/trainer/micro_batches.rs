@@ -4,7 +4,7 @@ use super::Trainer;
 use crate::error::{Error, Result, is_out_of_memory};
 use crate::params::Gradients;
 use crate::task::{Pieces, Progress, Task};
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Tensor, Var};
 
 impl Trainer<'_> {
     /// Adds the gradients and the loss of a batch to those of the step.
@@ -99,11 +99,13 @@ pub(super) struct Pending<B> {
     loss: Option<Tensor>,
     pub count: usize,
     pub batches: Vec<B>,
+    /// Running statistics before the step, where it may be skipped.
+    pub statistics: Vec<(Tensor, Var)>,
 }
 
 impl<B> Default for Pending<B> {
     fn default() -> Self {
-        Self { gradients: None, loss: None, count: 0, batches: vec![] }
+        Self { gradients: None, loss: None, count: 0, batches: vec![], statistics: vec![] }
     }
 }
 

@@ -171,6 +171,9 @@ impl<'a> Trainer<'a> {
                 let batch = batch.map_err(|error| Error::Batch(error.into()))?;
                 let (epoch, step) = (self.state.epoch, self.state.step);
                 let at = Progress { epoch, step, steps_per_epoch, epochs: self.config.epochs };
+                if pending.count == 0 && self.state.loss_scale.is_some() {
+                    pending.statistics = self.statistics()?;
+                }
                 self.add(task, batch, at, &mut pending)?;
                 self.state.batch += 1;
                 if !self.optimizer.climbs() {
@@ -189,6 +192,7 @@ impl<'a> Trainer<'a> {
                 return self.leave();
             }
             self.read_losses()?;
+            self.check_epoch()?;
             let scores = validate(self.averaged()?).map_err(|error| Error::Validation(error.into()))?;
             if self.after_epoch(flow, scores)? {
                 return self.leave();

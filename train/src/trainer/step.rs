@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::event::{Event, Flow, Measures};
 use crate::optim::Pace;
 use crate::params::{Gradients, is_statistic, variables};
-use crate::precision::Copies;
+use crate::precision::{Copies, LEAST_SCALE};
 use crate::task::{Progress, Task};
 use crate::{clip, precision, regularize};
 use candle_core::{Tensor, Var};
@@ -16,9 +16,10 @@ use candle_core::{Tensor, Var};
 impl Trainer<'_> {
     /// A step from what has been gathered; it is skipped where gradients are no numbers because of the loss scale. Returns the
     /// learning rate.
-    pub(super) fn step<T: Task>(&mut self, task: &T, pending: Pending<T::Batch>, at: Progress) -> Result<f64> {
+    pub(super) fn step<T: Task>(&mut self, task: &T, mut pending: Pending<T::Batch>, at: Progress) -> Result<f64> {
         let pace = self.pace(at);
         self.state.step += 1;
+        let statistics = std::mem::take(&mut pending.statistics);
         let (gradients, loss, seen) = pending.mean(self.loss_scale())?;
         let mut gradients = self.usable(gradients)?;
         if self.optimizer.climbs()
@@ -29,11 +30,19 @@ impl Trainer<'_> {
         let skipped = gradients.is_none();
         match gradients {
             Some(gradients) => self.learn(gradients, pace)?,
-            None => self.gradient_norm = f64::INFINITY,
+            None => {
+                // What was no number may be in them too.
+                statistics.iter().try_for_each(|(value, var)| var.set(value))?;
+                self.gradient_norm = f64::INFINITY;
+            }
         }
+        self.state.taken += usize::from(!skipped);
         self.state.skipped += usize::from(skipped);
         if let Some(scale) = &mut self.state.loss_scale {
             scale.update(!skipped);
+            if skipped && scale.scale < LEAST_SCALE {
+                self.nothing_learned()?;
+            }
         }
         if let Some(copies) = &self.copies {
             copies.take_statistics()?;
