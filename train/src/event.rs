@@ -50,7 +50,7 @@ pub enum Event<'a> {
         epoch: usize,
         /// Optimizer steps done, this one included.
         step: usize,
-        /// Mean of its micro-batches.
+        /// Mean of its micro-batches by their samples.
         loss: Option<f64>,
         /// Learning rate used.
         lr: f64,

@@ -7,7 +7,7 @@ use sconce_train::checkpoint::{Checkpoint, Record};
 use sconce_train::{
     BoxError, Error, Event, Flow, Measures, Params, Progress, Rise, Scores, Task, TrainConfig, Trainer,
 };
-use sconce_train::{optim, schedule, variables};
+use sconce_train::{optim, schedule, supervised, variables};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
@@ -256,6 +256,46 @@ fn gradients_are_changed_as_the_settings_say() {
         let side = 0.2 / 2f64.sqrt();
         stepped([-side, 0.0, side])
     });
+}
+
+/// Batches that say how many samples they have, or do not.
+struct Counted {
+    bowl: Bowl,
+    says: bool,
+}
+
+impl Task for Counted {
+    type Batch = (f64, usize);
+    fn loss(&self, (mean, _): &(f64, usize), at: Progress) -> candle_core::Result<Tensor> {
+        self.bowl.loss(mean, at)
+    }
+    fn samples(&self, (_, samples): &(f64, usize)) -> usize {
+        if self.says { *samples } else { 1 }
+    }
+}
+
+/// Three samples of mean 0 and one of 1, from 4.
+#[test]
+fn micro_batches_weigh_as_much_as_they_have_samples() {
+    let mut spec = plain();
+    spec["name"] = json!("sgd");
+    for (optimizer, options) in [("sgd", plain()), ("sam", json!({"of": spec, "rho": 1e-9}))] {
+        for (says, mean, loss) in [(true, 0.25, (3.0 * 16.0 + 9.0) / 4.0), (false, 0.5, (16.0 + 9.0) / 2.0)] {
+            let task = Counted { bowl: Bowl::new(None), says };
+            let config = TrainConfig { epochs: 1, ..config() };
+            let mut trainer = task.bowl.trainer(config, (optimizer, options.clone()), constant());
+            let batches = |_, first: usize| [(0.0, 3), (1.0, 1)].into_iter().skip(first).map(Ok::<_, Error>);
+            let history = trainer.fit(&task, 2, batches, |_| Ok::<_, Error>(None)).unwrap().history;
+            let w = 4.0 - 0.05 * 2.0 / 3.0 * (4.0 - mean);
+            let ours = f64::from(task.bowl.read(&task.bowl.w));
+            assert!((ours - w).abs() < 1e-5, "{optimizer} {says}: {ours} {w}");
+            assert!((history[0].loss - loss).abs() < 1e-5, "{optimizer} {says}: {history:?}");
+        }
+    }
+    let forward = |_: &Vec<u8>, _: Progress| Tensor::new(0f32, &Device::Cpu);
+    let task = supervised(forward, |y: &Tensor, _: &Vec<u8>| Ok(y.clone()));
+    assert_eq!(task.samples(&vec![0; 3]), 1);
+    assert_eq!(task.with_samples(Vec::len).samples(&vec![0; 3]), 3);
 }
 
 #[test]

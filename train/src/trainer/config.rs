@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// |---|---|---|
 /// | `epochs` | 10 | ≥ 1 |
 /// | `lr` | 0.1 | > 0, multiplied by the schedule |
-/// | `accumulate` | 1 | micro-batches per step, averaged; a last group may be smaller |
+/// | `accumulate` | 1 | micro-batches per step, averaged by their samples; a last group may be smaller |
 /// | `pieces` | 1 | in how many pieces each batch passes at first; they double when memory is not enough |
 /// | `centralize` | false | whether each unit's mean is taken out of its gradient |
 /// | `clip_unit` | none | largest length of a unit's gradient over the unit's own (adaptive clipping) |

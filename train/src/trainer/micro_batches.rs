@@ -16,7 +16,7 @@ impl Trainer<'_> {
         pending: &mut Pending<T::Batch>,
     ) -> Result<()> {
         let (gradients, loss) = self.fitted(task, &batch, at)?;
-        pending.add(gradients, loss)?;
+        pending.add(gradients, loss, task.samples(&batch))?;
         pending.batches.push(batch);
         Ok(())
     }
@@ -97,6 +97,9 @@ fn wide(loss: &Tensor) -> candle_core::Result<Tensor> {
 pub(super) struct Pending<B> {
     gradients: Option<Gradients>,
     loss: Option<Tensor>,
+    /// Samples of the first micro-batch, of which the others' weights are multiples.
+    first: usize,
+    weight: f64,
     pub count: usize,
     pub batches: Vec<B>,
     /// Running statistics before the step, where it may be skipped.
@@ -105,13 +108,20 @@ pub(super) struct Pending<B> {
 
 impl<B> Default for Pending<B> {
     fn default() -> Self {
-        Self { gradients: None, loss: None, count: 0, batches: vec![], statistics: vec![] }
+        Self { gradients: None, loss: None, first: 0, weight: 0.0, count: 0, batches: vec![], statistics: vec![] }
     }
 }
 
 impl<B> Pending<B> {
-    fn add(&mut self, gradients: Gradients, loss: Tensor) -> Result<()> {
+    fn add(&mut self, gradients: Gradients, loss: Tensor, samples: usize) -> Result<()> {
         self.count += 1;
+        if self.first == 0 {
+            self.first = samples.max(1);
+        }
+        // 1 for micro-batches that are as large as the first.
+        let weight = samples.max(1) as f64 / self.first as f64;
+        self.weight += weight;
+        let (gradients, loss) = (gradients.scale(weight)?, if weight == 1.0 { loss } else { (loss * weight)? });
         self.gradients = Some(match self.gradients.take() {
             Some(sum) => sum.plus(gradients)?,
             None => gradients,
@@ -123,9 +133,9 @@ impl<B> Pending<B> {
         Ok(())
     }
 
-    /// Mean gradients, without the factor that they were taken with, and mean loss; the batches.
+    /// Mean gradients by the samples, without the factor that they were taken with, and mean loss; the batches.
     pub fn mean(self, factor: f64) -> Result<(Gradients, Tensor, Vec<B>)> {
-        let share = 1.0 / self.count as f64;
+        let share = 1.0 / self.weight;
         match (self.gradients, self.loss) {
             (Some(gradients), Some(loss)) => Ok((gradients.scale(share / factor)?, (loss * share)?, self.batches)),
             _ => Err(Error::Invalid("an optimizer step without a batch".into())),
