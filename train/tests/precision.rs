@@ -3,7 +3,7 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::VarMap;
-use sconce_train::{BoxError, Error, Event, Flow, LossScale, Measures, Params, Progress, Scores, Task};
+use sconce_train::{BoxError, Error, Event, Flow, LossScale, Measures, Params, Progress, Rise, Scores, Task};
 use sconce_train::{TrainConfig, Trainer, optim, schedule, variables};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
@@ -171,6 +171,28 @@ fn copies_follow_and_statistics_come_back() {
     }
     let mean = own["bn.running_mean"].to_vec1::<f32>().unwrap();
     assert!(mean.iter().any(|v| v.abs() > 0.01), "{mean:?}");
+}
+
+/// Averages take in the statistics of the step that they are made after: 1/8 of `x` where the average began at 0.
+#[test]
+fn averages_have_the_statistics_of_their_step() {
+    let task = Sines::new(DType::F32, &[]);
+    let params = Params::new(&task.own, |_| Some(1.0));
+    let sgd = optim::build("sgd", json!({})).unwrap();
+    let constant = schedule::build("constant", json!({})).unwrap();
+    let config = TrainConfig { epochs: 1, ema: Some(0.75), ema_rise: Rise::None, ..config() };
+    let mut trainer =
+        Trainer::new(config, &task.own, params, sgd, constant).unwrap().with_copies(&task.copies).unwrap();
+    let batches = |_, first| (first..2).map(Ok::<_, Error>);
+    trainer.fit(&task, 2, batches, |_| Ok::<_, Error>(None)).unwrap();
+    let ours = variables(&task.own)["bn.running_mean"].to_vec1::<f32>().unwrap();
+    for (i, ours) in ours.into_iter().enumerate() {
+        let x = |step: f64| (1.7 * i as f64 + 0.3 * step).sin();
+        let first = x(0.0) / 8.0;
+        let second = first * 7.0 / 8.0 + x(1.0) / 8.0;
+        let want = 0.75 * 0.25 * first + 0.25 * second;
+        assert!((f64::from(ours) - want).abs() < 1e-6, "{ours} {want}");
+    }
 }
 
 /// Gradients become infinite in step 3, first with the loss and then on the way back only.

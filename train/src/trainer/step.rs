@@ -29,7 +29,11 @@ impl Trainer<'_> {
         }
         let skipped = gradients.is_none();
         match gradients {
-            Some(gradients) => self.learn(gradients, pace)?,
+            Some(gradients) => {
+                // First, because averages take them in.
+                self.copies.iter().try_for_each(Copies::take_statistics)?;
+                self.learn(gradients, pace)?;
+            }
             None => {
                 // What was no number may be in them too.
                 statistics.iter().try_for_each(|(value, var)| var.set(value))?;
@@ -44,10 +48,7 @@ impl Trainer<'_> {
                 self.nothing_learned()?;
             }
         }
-        if let Some(copies) = &self.copies {
-            copies.take_statistics()?;
-            copies.set(Some(&self.params))?;
-        }
+        self.set_copies(Some(&self.params))?;
         self.unread.push(Unread { loss, skipped });
         Ok(pace.lr)
     }
