@@ -120,7 +120,7 @@ pub struct State {
     pub loss_count: usize,
     /// Steps of the current epoch that were not skipped.
     pub taken: usize,
-    /// Epochs since the best one.
+    /// Epochs since one that was enough better.
     pub stale: usize,
     /// How many weights the averaged ones have seen.
     pub averaged: usize,

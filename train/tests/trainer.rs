@@ -334,6 +334,9 @@ fn epochs(config: TrainConfig, scores: [f64; 10]) -> usize {
     let score = |epoch: usize| Ok::<_, Error>(Some(Scores::of("score", scores[epoch])));
     let outcome = trainer.fit(&bowl, 1, |_, _| [Ok::<_, Error>(0.5)], score).unwrap();
     assert!(outcome.finished && trainer.state().finished);
+    // The best weights are the best ones, by however little.
+    let best = scores[..outcome.history.len()].iter().copied().fold(f64::NAN, f64::max);
+    assert_eq!(outcome.best.map(|epoch| scores[epoch]), Some(best));
     outcome.history.len()
 }
 
@@ -342,6 +345,11 @@ fn training_ends_when_nothing_gets_better() {
     let scores = [1.0, 3.0, 2.0, 3.0, 4.0, 3.0, 3.9, 4.0, 5.0, 6.0];
     for (patience, wants) in [(None, 10), (Some(0), 3), (Some(1), 3), (Some(2), 4), (Some(3), 8), (Some(4), 10)] {
         assert_eq!(epochs(TrainConfig { patience, ..config() }, scores), wants, "{patience:?}");
+    }
+    // As Keras: what is compared with is the last score that was so much better, so that small steps add up.
+    let slow = [1.0, 3.0, 4.0, 4.5, 5.0, 5.5, 6.0, 6.5, 6.75, 7.0];
+    for (min_delta, wants) in [(0.0, 10), (0.25, 10), (0.5, 10), (1.0, 6), (1.5, 4), (2.0, 5), (9.0, 3)] {
+        assert_eq!(epochs(TrainConfig { patience: Some(2), min_delta, ..config() }, slow), wants, "{min_delta}");
     }
     // What is no number is not better, but anything else is better than that.
     let scores = [f64::NAN, 1.0, f64::NAN, 2.0, f64::NAN, f64::NAN, 3.0, 4.0, 5.0, 6.0];
@@ -466,6 +474,8 @@ fn impossible_settings_are_refused() {
         (TrainConfig { swa: Some(0.5), ema: Some(0.9), ..config() }, "exclude"),
         (TrainConfig { snapshots: true, ..config() }, "folder"),
         (TrainConfig { spike: Some(3.0), ..config() }, "guard"),
+        (TrainConfig { patience: Some(3), min_delta: -0.1, ..config() }, "min_delta"),
+        (TrainConfig { patience: Some(3), min_delta: f64::NAN, ..config() }, "min_delta"),
         (TrainConfig { spike: Some(1.0), guard: 2, ..config() }, "spike"),
     ] {
         assert!(refused(config).contains(key), "{key}");

@@ -27,6 +27,7 @@ use std::path::PathBuf;
 /// | `guard` | 0 | steps between states in memory, two at most, to which a loss that is no number leads back; 0: it is an error |
 /// | `spike` | none | > 1, a loss of so many times the usual one leads back as well |
 /// | `patience` | none | epochs without a better score after which training ends |
+/// | `min_delta` | 0 | ≥ 0, in units of the score: for `patience` only what is more than so much better is, as Keras |
 /// | `folder` | none | where `last.safetensors`, `state.json` and `weights.safetensors` go |
 /// | `save_every` | 0 | steps between checkpoints inside an epoch; 0: after each epoch only |
 /// | `log_every` | 10 | steps between losses that hooks see |
@@ -70,6 +71,8 @@ pub struct TrainConfig {
     pub spike: Option<f64>,
     /// Early stopping.
     pub patience: Option<usize>,
+    /// What must be exceeded for early stopping.
+    pub min_delta: f64,
     /// Where checkpoints go.
     pub folder: Option<PathBuf>,
     /// Steps between checkpoints.
@@ -101,6 +104,7 @@ impl Default for TrainConfig {
             guard: 0,
             spike: None,
             patience: None,
+            min_delta: 0.0,
             folder: None,
             save_every: 0,
             log_every: 10,
@@ -128,6 +132,7 @@ impl TrainConfig {
             c if c.swa.is_some() && c.ema.is_some() => invalid("ema and swa exclude each other"),
             c if c.snapshots && c.folder.is_none() => invalid("snapshots need a folder"),
             c if c.spike.is_some_and(|s| s.is_nan() || s <= 1.0) => invalid("spike must be more than 1"),
+            c if !(c.min_delta >= 0.0 && c.min_delta.is_finite()) => invalid("min_delta must be at least 0"),
             c if c.spike.is_some() && c.guard == 0 => invalid("spike needs guard"),
             _ => Ok(()),
         }

@@ -66,7 +66,7 @@ impl Trainer<'_> {
         // All steps may have led back.
         let loss = if state.loss_count > 0 { state.loss_sum / state.loss_count as f64 } else { state.usual };
         state.history.push(Record { epoch: state.epoch, loss, scores: scores.clone() });
-        state.stale = if best { 0 } else { state.stale + 1 };
+        state.stale = stale(&state.history, self.config.min_delta);
         if best {
             state.best = Some(state.history.len() - 1);
             self.best = copies(&self.vars)?;
@@ -92,4 +92,18 @@ impl Trainer<'_> {
         self.save()?;
         Ok(asked == Flow::Interrupt && !self.state.finished)
     }
+}
+
+/// How many of the last records are not more than `min_delta` better than the last one that was.
+fn stale(history: &[Record], min_delta: f64) -> usize {
+    let (mut best, mut stale) = (None, 0);
+    for record in history {
+        let now = record.scores.as_ref().map(|scores| scores.decisive);
+        let better = match (now, best) {
+            (Some(now), Some(best)) => now - min_delta > best || f64::is_nan(best) && !now.is_nan(),
+            _ => true,
+        };
+        (best, stale) = if better { (now, 0) } else { (best, stale + 1) };
+    }
+    stale
 }
