@@ -23,7 +23,7 @@ impl Scores {
 /// What a step looked like.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Measures {
-    /// What the loss is made of, if the task says.
+    /// What the loss is made of, if the task says: means over the step's micro-batches, as the loss.
     pub parts: Vec<(String, f64)>,
     /// The learning rates of all groups with their names, from the highest on, as [`Params::groups`](crate::Params::groups).
     pub rates: Vec<(String, f64)>,

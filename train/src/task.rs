@@ -50,7 +50,8 @@ pub trait Task {
     fn split(&self, _batch: &Self::Batch, _pieces: usize) -> Result<Option<Pieces<Self::Batch>>> {
         Ok(None)
     }
-    /// What the last loss was made of, by name; asked only for steps that are logged.
+    /// What the last loss was made of, by name; asked after each loss of the steps that are logged, whose pieces and
+    /// micro-batches are averaged by their samples.
     fn parts(&self) -> Vec<(String, f64)> {
         vec![]
     }

@@ -135,7 +135,7 @@ fn what_is_logged_is_complete() {
     assert!((seen[0].weight_norm - (4.0 - step * norm) * 3f64.sqrt()).abs() < 1e-5, "{:?}", seen[0]);
     assert_eq!(
         (&seen[0].rates[..], &seen[0].parts[..]),
-        (&[("w".to_string(), 0.05)][..], &[("calls".to_string(), 2.0)][..])
+        (&[("w".to_string(), 0.05)][..], &[("calls".to_string(), 1.5)][..])
     );
 }
 

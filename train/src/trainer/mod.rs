@@ -61,6 +61,8 @@ pub struct Trainer<'a> {
     unread: Vec<Unread>,
     /// Of the last gradients, where it was asked for.
     gradient_norm: f64,
+    /// What the last loss that was logged was made of.
+    parts: Vec<(String, f64)>,
 }
 
 type Refresh<'a> = Box<dyn FnMut(usize) -> Result<(), BoxError> + 'a>;
@@ -106,6 +108,7 @@ impl<'a> Trainer<'a> {
             candidate: BTreeMap::new(),
             unread: vec![],
             gradient_norm: 0.0,
+            parts: vec![],
         })
     }
 
@@ -183,7 +186,7 @@ impl<'a> Trainer<'a> {
                     continue;
                 }
                 let lr = self.step(task, std::mem::take(&mut pending), at)?;
-                flow = self.after_step(task, at, lr)?;
+                flow = self.after_step(at, lr)?;
                 if flow != Flow::Continue {
                     break;
                 }

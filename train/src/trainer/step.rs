@@ -2,7 +2,7 @@
 
 use super::Trainer;
 use super::guard::Unread;
-use super::micro_batches::Pending;
+use super::micro_batches::{Learned, Pending};
 use crate::checkpoint::{Checkpoint, State, copies};
 use crate::error::Result;
 use crate::event::{Event, Flow, Measures};
@@ -20,7 +20,8 @@ impl Trainer<'_> {
         let pace = self.pace(at);
         self.state.step += 1;
         let statistics = std::mem::take(&mut pending.statistics);
-        let (gradients, loss, seen) = pending.mean(self.loss_scale())?;
+        let (Learned { gradients, loss, parts }, seen) = pending.mean(self.loss_scale())?;
+        self.parts = parts;
         let mut gradients = self.usable(gradients)?;
         if self.optimizer.climbs()
             && let Some(first) = gradients.take()
@@ -77,8 +78,8 @@ impl Trainer<'_> {
         for (value, var) in &statistics {
             var.set(value)?;
         }
-        let (gradients, ..) = pending.mean(self.loss_scale())?;
-        let gradients = self.usable(gradients)?;
+        let (learned, _) = pending.mean(self.loss_scale())?;
+        let gradients = self.usable(learned.gradients)?;
         if gradients.is_none() {
             self.optimizer.descend(&self.params)?;
         }
@@ -126,7 +127,7 @@ impl Trainer<'_> {
     }
 
     /// Tells hooks about a step and saves where it is time to.
-    pub(super) fn after_step<T: Task>(&mut self, task: &T, at: Progress, lr: f64) -> Result<Flow> {
+    pub(super) fn after_step(&mut self, at: Progress, lr: f64) -> Result<Flow> {
         let (epoch, step) = (self.state.epoch, self.state.step);
         let due = |every: usize| every > 0 && step.is_multiple_of(every);
         let (save, log, keep) = (due(self.config.save_every), due(self.config.log_every), due(self.config.guard));
@@ -141,7 +142,7 @@ impl Trainer<'_> {
                 weights.write(&folder.join(format!("snapshot{}.safetensors", self.state.snapshots)))?;
             }
         }
-        let measures = if log { Some(self.measures(task.parts(), lr)?) } else { None };
+        let measures = if log { Some(self.measures(lr)?) } else { None };
         let (loss, measures) = (loss.filter(|_| log), measures.as_ref());
         let flow = self.tell(&Event::Step { epoch, step, loss, lr, measures })?;
         if save && flow == Flow::Continue {
@@ -155,7 +156,8 @@ impl Trainer<'_> {
         Gradients(self.params.0.iter().map(|p| p.var.as_detached_tensor()).collect())
     }
 
-    fn measures(&self, parts: Vec<(String, f64)>, lr: f64) -> Result<Measures> {
+    fn measures(&self, lr: f64) -> Result<Measures> {
+        let parts = self.parts.clone();
         let rates = self.params.groups().into_iter().map(|(name, scale)| (name, lr * scale)).collect();
         let (gradient_norm, weight_norm) = (self.gradient_norm, clip::global_norm(&self.weights())?);
         let State { rollbacks, loss_scale, skipped, pieces, .. } = self.state;
