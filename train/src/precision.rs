@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A factor of the loss that keeps small gradients of small types from vanishing; it finds its size itself, as
-/// `torch.amp.GradScaler`: a step with gradients that are no numbers is skipped and halves it, 2000 good steps in a row double it. Training ends
-/// with an error when it is less than 2⁻²⁴, when an epoch takes no step although it is less than 1, and when there was no step
-/// at all: the gradients are no numbers then for another reason.
+/// `torch.amp.GradScaler`: a step with gradients that are no numbers is skipped and halves it, 2000 good steps in a row double it.
+/// Training ends with an error when it is less than 2⁻²⁴, when an epoch takes no step although it is less than 1, and when there
+/// was no step at all: the gradients are no numbers then for another reason.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LossScale {
     /// The factor.

@@ -24,7 +24,7 @@ use std::path::PathBuf;
 /// | `ema_rise` | "tensorflow" | how the decay rises: "tensorflow", "timm", "none" |
 /// | `swa` | none | 0..1, share of the epochs after which their weights are averaged equally; used as with `ema` |
 /// | `snapshots` | false | whether weights at the ends of the schedule's cycles are kept, as `snapshot<k>.safetensors` |
-/// | `guard` | 0 | steps between states in memory, two at most, to which a loss that is no number leads back; 0: it is an error |
+/// | `guard` | 0 | steps between states in memory, at most two, that a loss that is no number leads back to; 0: an error |
 /// | `spike` | none | > 1, a loss of so many times the usual one leads back as well |
 /// | `patience` | none | epochs without a better score after which training ends |
 /// | `min_delta` | 0 | ≥ 0, in units of the score: for `patience` only what is more than so much better is, as Keras |

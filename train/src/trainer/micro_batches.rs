@@ -131,6 +131,7 @@ pub(super) struct Pending<B> {
     sum: Option<Learned>,
     /// Samples of the first micro-batch, of which the others' weights are multiples.
     first: usize,
+    /// Sum of the weights.
     weight: f64,
     pub count: usize,
     pub batches: Vec<B>,

@@ -149,7 +149,8 @@ impl<'a> Trainer<'a> {
     /// variables hold the weights of the best epoch, or of the last one without validation.
     ///
     /// # Errors
-    /// Whatever data, tensors, validation, hooks and disk have to say; a parameter without a gradient; a loss that is no number.
+    /// Whatever data, tensors, validation, hooks and disk have to say; a parameter without a gradient; a loss that is no
+    /// number; steps that are all skipped because of their gradients.
     pub fn fit<T: Task, I, E, V>(
         &mut self,
         task: &T,
