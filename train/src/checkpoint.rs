@@ -118,12 +118,18 @@ pub struct State {
     pub loss_sum: f64,
     /// How many losses that is.
     pub loss_count: usize,
-    /// Epochs since the best one.
+    /// Steps of the current epoch that were not skipped.
+    pub taken: usize,
+    /// Epochs since one that was enough better.
     pub stale: usize,
     /// How many weights the averaged ones have seen.
     pub averaged: usize,
     /// How many they had seen in the good state that can be gone back to.
     pub averaged_when_good: usize,
+    /// How many they had seen in the state that waits to be shown good.
+    pub averaged_when_kept: usize,
+    /// Losses seen before that state.
+    pub seen_when_kept: usize,
     /// Snapshots taken.
     pub snapshots: usize,
     /// Losses seen in all epochs.

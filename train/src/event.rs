@@ -23,7 +23,7 @@ impl Scores {
 /// What a step looked like.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Measures {
-    /// What the loss is made of, if the task says.
+    /// What the loss is made of, if the task says: means over the step's micro-batches, as the loss.
     pub parts: Vec<(String, f64)>,
     /// The learning rates of all groups with their names, from the highest on, as [`Params::groups`](crate::Params::groups).
     pub rates: Vec<(String, f64)>,
@@ -50,7 +50,7 @@ pub enum Event<'a> {
         epoch: usize,
         /// Optimizer steps done, this one included.
         step: usize,
-        /// Mean of its micro-batches.
+        /// Mean of its micro-batches by their samples.
         loss: Option<f64>,
         /// Learning rate used.
         lr: f64,

@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 
 /// A factor of the loss that keeps small gradients of small types from vanishing; it finds its size itself, as
 /// `torch.amp.GradScaler`: a step with gradients that are no numbers is skipped and halves it, 2000 good steps in a row double it.
+/// Training ends with an error when it is less than 2⁻²⁴, when an epoch takes no step although it is less than 1, and when there
+/// was no step at all: the gradients are no numbers then for another reason.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LossScale {
     /// The factor.
@@ -18,6 +20,9 @@ pub struct LossScale {
     /// Good steps in a row since it last changed.
     pub good: usize,
 }
+
+/// Gradients that are no numbers with a smaller scale than the least number of F16 are not so because of it.
+pub(crate) const LEAST_SCALE: f64 = 1.0 / (1u32 << 24) as f64;
 
 /// Good steps in a row after which the scale doubles.
 const GROWTH_INTERVAL: usize = 2000;

@@ -39,13 +39,19 @@ pub trait Task {
     type Batch;
     /// Scalar mean loss of `batch`.
     fn loss(&self, batch: &Self::Batch, at: Progress) -> Result<Tensor>;
+    /// How many samples `batch` has: that is how much it weighs among the micro-batches of a step. All weigh the same where it
+    /// is not said.
+    fn samples(&self, _batch: &Self::Batch) -> usize {
+        1
+    }
     /// `batch` in at most `pieces` pieces, fewer where it has fewer samples, each with its share of the samples; the shares' sum
     /// is 1. `None` where it cannot be split. It is asked when memory is not enough for a whole batch: the loss of a batch is
     /// then the mean of its pieces' by their shares. What is random in a loss should not be the same for all pieces.
     fn split(&self, _batch: &Self::Batch, _pieces: usize) -> Result<Option<Pieces<Self::Batch>>> {
         Ok(None)
     }
-    /// What the last loss was made of, by name; asked only for steps that are logged.
+    /// What the last loss was made of, by name; asked after each loss of the steps that are logged, whose pieces and
+    /// micro-batches are averaged by their samples.
     fn parts(&self) -> Vec<(String, f64)> {
         vec![]
     }
@@ -55,7 +61,7 @@ pub trait Task {
 pub struct Supervised<F, L, B> {
     forward: F,
     criterion: L,
-    batch: std::marker::PhantomData<fn(&B)>,
+    samples: fn(&B) -> usize,
 }
 
 /// A task from two closures, so that neither models nor losses need to be known here.
@@ -64,7 +70,15 @@ where
     F: Fn(&B, Progress) -> Result<Tensor>,
     L: Fn(&Tensor, &B) -> Result<Tensor>,
 {
-    Supervised { forward, criterion, batch: std::marker::PhantomData }
+    Supervised { forward, criterion, samples: |_| 1 }
+}
+
+impl<F, L, B> Supervised<F, L, B> {
+    /// With a way to say how many samples a batch has, where micro-batches of a step may differ in that.
+    pub fn with_samples(mut self, samples: fn(&B) -> usize) -> Self {
+        self.samples = samples;
+        self
+    }
 }
 
 impl<B, F, L> Task for Supervised<F, L, B>
@@ -75,5 +89,8 @@ where
     type Batch = B;
     fn loss(&self, batch: &B, at: Progress) -> Result<Tensor> {
         (self.criterion)(&(self.forward)(batch, at)?, batch)
+    }
+    fn samples(&self, batch: &B) -> usize {
+        (self.samples)(batch)
     }
 }

@@ -22,6 +22,8 @@ struct Narrow {
     /// Sizes of all passes that were tried.
     sizes: RefCell<Vec<usize>>,
     moved: Cell<usize>,
+    /// The last loss.
+    last: Cell<f64>,
 }
 
 impl Narrow {
@@ -33,7 +35,7 @@ impl Narrow {
         let mean = Var::zeros(3, DType::F32, &Device::Cpu).unwrap();
         vars.data().lock().unwrap().insert("bn.running_mean".into(), mean);
         let later = (usize::MAX, room);
-        Self { vars, room, later, splits: true, sizes: RefCell::default(), moved: Cell::new(0) }
+        Self { vars, room, later, splits: true, sizes: RefCell::default(), moved: Cell::new(0), last: Cell::new(0.0) }
     }
 
     fn w(&self) -> Vec<f32> {
@@ -55,7 +57,17 @@ impl Task for Narrow {
         if n > if at.step < self.later.0 { self.room } else { self.later.1 } {
             candle_core::bail!("DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")");
         }
-        x.matmul(all["w"].as_tensor())?.tanh()?.sub(&x.narrow(1, 0, 2)?)?.sqr()?.mean_all()
+        let loss = x.matmul(all["w"].as_tensor())?.tanh()?.sub(&x.narrow(1, 0, 2)?)?.sqr()?.mean_all()?;
+        self.last.set(loss.to_scalar::<f32>()?.into());
+        Ok(loss)
+    }
+
+    fn samples(&self, x: &Tensor) -> usize {
+        x.dims()[0]
+    }
+
+    fn parts(&self) -> Vec<(String, f64)> {
+        vec![("half".into(), self.last.get() / 2.0)]
     }
 
     fn split(&self, x: &Tensor, pieces: usize) -> candle_core::Result<Option<Pieces<Tensor>>> {
@@ -91,7 +103,12 @@ fn run(task: &Narrow, config: TrainConfig, optimizer: &str, interrupt: Option<us
     let seen = RefCell::new(vec![]);
     let mut trainer = Trainer::new(config, &task.vars, params, optimizer, constant).unwrap().with_hook(
         |event: &Event<'_>| -> Result<Flow, BoxError> {
-            let Event::Step { step, measures: Some(measures), .. } = event else { return Ok(Flow::Continue) };
+            let Event::Step { step, loss: Some(loss), measures: Some(measures), .. } = event else {
+                return Ok(Flow::Continue);
+            };
+            // What is logged of a step is of all its pieces and micro-batches.
+            let [(name, half)] = &measures.parts[..] else { panic!("{measures:?}") };
+            assert!(name == "half" && (half - loss / 2.0).abs() < 1e-6, "{half} {loss}");
             seen.borrow_mut().push((*measures).clone());
             Ok(if Some(*step) == interrupt { Flow::Interrupt } else { Flow::Continue })
         },

@@ -3,7 +3,7 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::VarMap;
-use sconce_train::{BoxError, Error, Event, Flow, LossScale, Measures, Params, Progress, Scores, Task};
+use sconce_train::{BoxError, Error, Event, Flow, LossScale, Measures, Params, Progress, Rise, Scores, Task};
 use sconce_train::{TrainConfig, Trainer, optim, schedule, variables};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
@@ -173,6 +173,28 @@ fn copies_follow_and_statistics_come_back() {
     assert!(mean.iter().any(|v| v.abs() > 0.01), "{mean:?}");
 }
 
+/// Averages take in the statistics of the step that they are made after: 1/8 of `x` where the average began at 0.
+#[test]
+fn averages_have_the_statistics_of_their_step() {
+    let task = Sines::new(DType::F32, &[]);
+    let params = Params::new(&task.own, |_| Some(1.0));
+    let sgd = optim::build("sgd", json!({})).unwrap();
+    let constant = schedule::build("constant", json!({})).unwrap();
+    let config = TrainConfig { epochs: 1, ema: Some(0.75), ema_rise: Rise::None, ..config() };
+    let mut trainer =
+        Trainer::new(config, &task.own, params, sgd, constant).unwrap().with_copies(&task.copies).unwrap();
+    let batches = |_, first| (first..2).map(Ok::<_, Error>);
+    trainer.fit(&task, 2, batches, |_| Ok::<_, Error>(None)).unwrap();
+    let ours = variables(&task.own)["bn.running_mean"].to_vec1::<f32>().unwrap();
+    for (i, ours) in ours.into_iter().enumerate() {
+        let x = |step: f64| (1.7 * i as f64 + 0.3 * step).sin();
+        let first = x(0.0) / 8.0;
+        let second = first * 7.0 / 8.0 + x(1.0) / 8.0;
+        let want = 0.75 * 0.25 * first + 0.25 * second;
+        assert!((f64::from(ours) - want).abs() < 1e-6, "{ours} {want}");
+    }
+}
+
 /// Gradients become infinite in step 3, first with the loss and then on the way back only.
 #[test]
 fn a_step_with_infinite_gradients_is_skipped() {
@@ -182,21 +204,44 @@ fn a_step_with_infinite_gradients_is_skipped() {
             // With one that climbs the second of its passes is spoilt in one run, the first in the other.
             for late in 0..calls {
                 let task = Sines::new(DType::F32, &[(2 * calls + 1 + late, factor, back)]);
-                let config = TrainConfig { loss_scale: Some(65536.0), ema, epochs: 6, guard: 2, ..config() };
-                let plan = Plan { config, optimizer, per_epoch: 1, ..Plan::default() };
+                // An epoch whose only loss is infinite would be an error.
+                let (epochs, per_epoch) = if back { (6, 1) } else { (1, 6) };
+                let config = TrainConfig { loss_scale: Some(65536.0), ema, epochs, guard: 2, ..config() };
+                let plan = Plan { config, optimizer, per_epoch, ..Plan::default() };
                 let (seen, weights) = task.run(&plan).unwrap();
                 let skipped: Vec<usize> = seen.iter().map(|(_, m)| m.skipped).collect();
                 assert_eq!(skipped, [0, 0, 1, 1, 1, 1], "{optimizer} {factor:e} {late}");
                 let scales: Vec<f64> = seen.iter().map(|(_, m)| m.loss_scale.unwrap()).collect();
                 assert_eq!(scales, [65536.0, 65536.0, 32768.0, 32768.0, 32768.0, 32768.0]);
                 // Neither weights nor their averages move, and the schedule goes on.
-                assert_eq!(weights[2], weights[1], "{optimizer} {factor:e} {late}");
-                assert!(weights[3] != weights[2] && weights[1] != weights[0]);
+                let norm = |step: usize| seen[step].1.weight_norm;
+                assert_eq!(norm(2), norm(1), "{optimizer} {factor:e} {late}");
+                assert!(norm(3) != norm(2) && norm(1) != norm(0));
+                if back {
+                    assert_eq!(weights[2], weights[1], "{optimizer} {factor:e} {late}");
+                    assert!(weights[3] != weights[2] && weights[1] != weights[0]);
+                }
                 assert!(seen.windows(2).all(|pair| pair[1].0 < pair[0].0));
                 assert_eq!(seen[5].1.rollbacks, 0);
             }
         }
     }
+}
+
+/// Step 4, after which the state is kept, leads far away. Losses of the next steps are infinite and their steps are skipped,
+/// which shows nothing good; one that is NaN leads back to before.
+#[test]
+fn skipped_steps_do_not_make_a_state_a_good_one() {
+    let (infinite, nan) = (f64::INFINITY, f64::NAN);
+    let spoil = [(4, 1e18, true), (5, infinite, false), (6, infinite, false), (7, nan, false), (9, nan, false)];
+    let task = Sines::new(DType::F32, &spoil);
+    let config = TrainConfig { loss_scale: Some(1024.0), guard: 2, ..config() };
+    let (seen, _) = task.run(&Plan { config, optimizer: "sgd", per_epoch: 5, ..Plan::default() }).unwrap();
+    let last = &seen.last().unwrap().1;
+    assert_eq!((last.skipped, last.rollbacks), (4, 2));
+    // Twice: what was not good is forgotten.
+    assert_eq!([6, 8].map(|step| seen[step].1.weight_norm), [seen[1].1.weight_norm; 2]);
+    assert!(seen[3].1.weight_norm > 1e10 && task.w().iter().all(|w| w.abs() < 10.0));
 }
 
 /// A loss that is NaN is no matter of its scale; neither is one that is infinite without a scale.

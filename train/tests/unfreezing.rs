@@ -21,6 +21,8 @@ struct Net {
     vars: VarMap,
     /// A step whose loss is no number.
     spoilt: Option<usize>,
+    /// A step whose gradients are no numbers under a loss that is one.
+    cliff: Option<usize>,
 }
 
 impl Net {
@@ -29,7 +31,7 @@ impl Net {
         for (name, phase) in [("body.weight", 0.0), ("head.weight", 1.0)] {
             vars.data().lock().unwrap().insert(name.into(), Var::from_tensor(&sines(phase, 0.6)).unwrap());
         }
-        Self { vars, spoilt: None }
+        Self { vars, spoilt: None, cliff: None }
     }
 
     fn flat(&self) -> Vec<f64> {
@@ -59,7 +61,11 @@ impl Net {
         };
         let target = |step: usize| sines(0.5 * step as f64 + 1.0, 0.8);
         let criterion = |y: &Tensor, step: &usize| {
-            let loss = (y - target(*step))?.sqr()?.mean_all()?;
+            let mut loss = (y - target(*step))?.sqr()?.mean_all()?;
+            if Some(*step) == self.cliff {
+                // A root's slope at 0 is no number.
+                loss = (loss + (y - y.detach())?.sqr()?.sum_all()?.sqrt()?)?;
+            }
             if Some(*step) == self.spoilt { loss * f64::NAN } else { Ok(loss) }
         };
         let task = supervised(forward, criterion);
@@ -129,6 +135,16 @@ fn runs_resume_across_unfreezing() {
 fn a_return_does_not_cross_unfreezing() {
     let net = Net { spoilt: Some(2 * BATCHES), ..Net::new() };
     assert_eq!(net.run(None, 1000, None).len(), 4);
+}
+
+/// The last step before more begins to learn has spoilt the weights; no loss of theirs has been seen.
+#[test]
+fn a_spoilt_state_is_not_the_one_where_more_begins_to_learn() {
+    for guard in [1, 1000] {
+        let net = Net { cliff: Some(2 * BATCHES - 1), ..Net::new() };
+        net.run(None, guard, None);
+        assert!(net.flat().iter().all(|v| v.is_finite()), "{guard}");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// |---|---|---|
 /// | `epochs` | 10 | ≥ 1 |
 /// | `lr` | 0.1 | > 0, multiplied by the schedule |
-/// | `accumulate` | 1 | micro-batches per step, averaged; a last group may be smaller |
+/// | `accumulate` | 1 | micro-batches per step, averaged by their samples; a last group may be smaller |
 /// | `pieces` | 1 | in how many pieces each batch passes at first; they double when memory is not enough |
 /// | `centralize` | false | whether each unit's mean is taken out of its gradient |
 /// | `clip_unit` | none | largest length of a unit's gradient over the unit's own (adaptive clipping) |
@@ -24,9 +24,10 @@ use std::path::PathBuf;
 /// | `ema_rise` | "tensorflow" | how the decay rises: "tensorflow", "timm", "none" |
 /// | `swa` | none | 0..1, share of the epochs after which their weights are averaged equally; used as with `ema` |
 /// | `snapshots` | false | whether weights at the ends of the schedule's cycles are kept, as `snapshot<k>.safetensors` |
-/// | `guard` | 0 | steps between states in memory to which a loss that is no number leads back; 0: it is an error |
+/// | `guard` | 0 | steps between states in memory, at most two, that a loss that is no number leads back to; 0: an error |
 /// | `spike` | none | > 1, a loss of so many times the usual one leads back as well |
 /// | `patience` | none | epochs without a better score after which training ends |
+/// | `min_delta` | 0 | ≥ 0, in units of the score: for `patience` only what is more than so much better is, as Keras |
 /// | `folder` | none | where `last.safetensors`, `state.json` and `weights.safetensors` go |
 /// | `save_every` | 0 | steps between checkpoints inside an epoch; 0: after each epoch only |
 /// | `log_every` | 10 | steps between losses that hooks see |
@@ -70,6 +71,8 @@ pub struct TrainConfig {
     pub spike: Option<f64>,
     /// Early stopping.
     pub patience: Option<usize>,
+    /// What must be exceeded for early stopping.
+    pub min_delta: f64,
     /// Where checkpoints go.
     pub folder: Option<PathBuf>,
     /// Steps between checkpoints.
@@ -101,6 +104,7 @@ impl Default for TrainConfig {
             guard: 0,
             spike: None,
             patience: None,
+            min_delta: 0.0,
             folder: None,
             save_every: 0,
             log_every: 10,
@@ -128,6 +132,7 @@ impl TrainConfig {
             c if c.swa.is_some() && c.ema.is_some() => invalid("ema and swa exclude each other"),
             c if c.snapshots && c.folder.is_none() => invalid("snapshots need a folder"),
             c if c.spike.is_some_and(|s| s.is_nan() || s <= 1.0) => invalid("spike must be more than 1"),
+            c if !(c.min_delta >= 0.0 && c.min_delta.is_finite()) => invalid("min_delta must be at least 0"),
             c if c.spike.is_some() && c.guard == 0 => invalid("spike needs guard"),
             _ => Ok(()),
         }

@@ -4,7 +4,7 @@ use super::Trainer;
 use crate::checkpoint::{Checkpoint, Record, State, copies};
 use crate::error::{Error, Result};
 use crate::event::{Event, Flow, Scores};
-use crate::optim;
+use crate::{optim, precision};
 
 impl Trainer<'_> {
     /// Sets what learns in this epoch. Where that is more than before, the optimizer begins anew: its averages are those of
@@ -14,9 +14,13 @@ impl Trainer<'_> {
         self.params = self.all.learning(epoch);
         self.read = self.copies.as_ref().map_or_else(|| self.params.clone(), |copies| copies.of(&self.params));
         if epoch > 0 && batch == 0 && self.all.0.iter().any(|param| param.from == epoch) {
+            // No loss has shown yet what the last step did.
+            if self.config.guard > 0 && !precision::finite(&self.weights())? {
+                self.roll_back(f64::NAN)?;
+            }
             self.optimizer.restore(optim::State::new())?;
             // A return to before would bring the old averages back.
-            self.keep_good(true)?;
+            self.keep_good()?;
         }
         Ok(())
     }
@@ -59,9 +63,10 @@ impl Trainer<'_> {
             _ => true,
         };
         let state = &mut self.state;
-        let loss = state.loss_sum / state.loss_count.max(1) as f64;
+        // All steps may have led back.
+        let loss = if state.loss_count > 0 { state.loss_sum / state.loss_count as f64 } else { state.usual };
         state.history.push(Record { epoch: state.epoch, loss, scores: scores.clone() });
-        state.stale = if best { 0 } else { state.stale + 1 };
+        state.stale = stale(&state.history, self.config.min_delta);
         if best {
             state.best = Some(state.history.len() - 1);
             self.best = copies(&self.vars)?;
@@ -76,10 +81,29 @@ impl Trainer<'_> {
         let scores = scores.unwrap_or_default();
         let asked = self.tell(&Event::Epoch { epoch, step, loss, scores: &scores, best })?;
         let state = &mut self.state;
-        (state.epoch, state.batch, state.loss_sum, state.loss_count) = (epoch + 1, 0, 0.0, 0);
+        let idle = state.step > 0 && state.skipped == state.step;
         let tired = self.config.patience.is_some_and(|patience| state.stale >= patience.max(1));
-        state.finished = state.epoch >= self.config.epochs || tired || flow == Flow::Stop || asked == Flow::Stop;
+        state.finished = epoch + 1 >= self.config.epochs || tired || flow == Flow::Stop || asked == Flow::Stop;
+        if state.finished && idle {
+            self.nothing_learned()?;
+        }
+        let state = &mut self.state;
+        (state.epoch, state.batch, state.taken, state.loss_sum, state.loss_count) = (epoch + 1, 0, 0, 0.0, 0);
         self.save()?;
         Ok(asked == Flow::Interrupt && !self.state.finished)
     }
+}
+
+/// How many of the last records are not more than `min_delta` better than the last one that was.
+fn stale(history: &[Record], min_delta: f64) -> usize {
+    let (mut best, mut stale) = (None, 0);
+    for record in history {
+        let now = record.scores.as_ref().map(|scores| scores.decisive);
+        let better = match (now, best) {
+            (Some(now), Some(best)) => now - min_delta > best || f64::is_nan(best) && !now.is_nan(),
+            _ => true,
+        };
+        (best, stale) = if better { (now, 0) } else { (best, stale + 1) };
+    }
+    stale
 }

@@ -45,6 +45,28 @@ impl Trainer<'_> {
         Ok(last)
     }
 
+    /// An error when an epoch has been none: all its steps were skipped with a loss scale that is not too large, or none of its
+    /// losses was a number and there is no usual one either. Short epochs may well be skipped until the scale is found.
+    pub(super) fn check_epoch(&self) -> Result<()> {
+        let State { epoch, step, batch, loss_count, seen, taken, loss_scale, .. } = self.state;
+        let idle = loss_scale.filter(|_| taken == 0 && batch > 0);
+        if batch > 0 && loss_count == 0 && (idle.is_some() || seen == 0) {
+            let loss = if idle.is_some() { f64::INFINITY } else { f64::NAN };
+            return Err(Error::NotFinite { epoch, step, loss });
+        }
+        if idle.is_some_and(|loss| loss.scale < 1.0) { self.nothing_learned() } else { Ok(()) }
+    }
+
+    /// The error when all steps are skipped.
+    pub(super) fn nothing_learned(&self) -> Result<()> {
+        let State { epoch, step, skipped, .. } = self.state;
+        let scale = self.loss_scale();
+        Err(Error::Invalid(format!(
+            "epoch {epoch}: {skipped} of {step} steps were skipped, because gradients are no numbers even with a loss scale of \
+             {scale:e}; try bf16 instead of f16, gradient clipping or a lower learning rate"
+        )))
+    }
+
     /// Goes back to the last good state, or gives up.
     pub(super) fn roll_back(&mut self, loss: f64) -> Result<()> {
         let State { epoch, step, rollbacks, averaged_when_good, .. } = self.state;
@@ -52,16 +74,34 @@ impl Trainer<'_> {
             return Err(Error::NotFinite { epoch, step, loss });
         }
         self.state.rollbacks += 1;
+        self.candidate.clear();
         let tensors = self.good.clone();
         self.put(Checkpoint { tensors, state: None }, averaged_when_good, Path::new("memory"))
     }
 
-    /// Keeps the current state as a good one where one is wanted.
-    pub(super) fn keep_good(&mut self, now: bool) -> Result<()> {
-        if now && self.config.guard > 0 {
+    /// Takes the current state for a good one, where one is wanted.
+    pub(super) fn keep_good(&mut self) -> Result<()> {
+        if self.config.guard > 0 {
+            self.candidate.clear();
             self.good = self.tensors()?;
             self.state.averaged_when_good = self.state.averaged;
         }
+        Ok(())
+    }
+
+    /// Keeps the current state until the next time: the losses so far are from before its last step, which may have been a bad
+    /// one. The one that was kept before is good then, because a bad loss would have led back.
+    pub(super) fn keep_candidate(&mut self) -> Result<()> {
+        if !self.candidate.is_empty() {
+            if self.state.seen == self.state.seen_when_kept {
+                // All steps were skipped: nothing is known about it yet.
+                return Ok(());
+            }
+            self.good = std::mem::take(&mut self.candidate);
+            self.state.averaged_when_good = self.state.averaged_when_kept;
+        }
+        self.candidate = self.tensors()?;
+        (self.state.averaged_when_kept, self.state.seen_when_kept) = (self.state.averaged, self.state.seen);
         Ok(())
     }
 }

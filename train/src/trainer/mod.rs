@@ -56,9 +56,13 @@ pub struct Trainer<'a> {
     best: BTreeMap<String, Tensor>,
     /// Everything that a step changes, as it was when all was well.
     good: BTreeMap<String, Tensor>,
+    /// The same of a later step, until losses have shown that all was well.
+    candidate: BTreeMap<String, Tensor>,
     unread: Vec<Unread>,
     /// Of the last gradients, where it was asked for.
     gradient_norm: f64,
+    /// What the last loss that was logged was made of.
+    parts: Vec<(String, f64)>,
 }
 
 type Refresh<'a> = Box<dyn FnMut(usize) -> Result<(), BoxError> + 'a>;
@@ -101,8 +105,10 @@ impl<'a> Trainer<'a> {
             state,
             best: BTreeMap::new(),
             good: BTreeMap::new(),
+            candidate: BTreeMap::new(),
             unread: vec![],
             gradient_norm: 0.0,
+            parts: vec![],
         })
     }
 
@@ -143,7 +149,8 @@ impl<'a> Trainer<'a> {
     /// variables hold the weights of the best epoch, or of the last one without validation.
     ///
     /// # Errors
-    /// Whatever data, tensors, validation, hooks and disk have to say; a parameter without a gradient; a loss that is no number.
+    /// Whatever data, tensors, validation, hooks and disk have to say; a parameter without a gradient; a loss that is no
+    /// number; steps that are all skipped because of their gradients.
     pub fn fit<T: Task, I, E, V>(
         &mut self,
         task: &T,
@@ -158,7 +165,9 @@ impl<'a> Trainer<'a> {
     {
         let steps_per_epoch = batches_per_epoch.div_ceil(self.config.accumulate);
         self.set_copies(None)?;
-        self.keep_good(self.good.is_empty())?;
+        if self.good.is_empty() {
+            self.keep_good()?;
+        }
         while !self.state.finished {
             self.begin_epoch()?;
             let (mut pending, mut flow) = (Pending::default(), Flow::Continue);
@@ -166,6 +175,9 @@ impl<'a> Trainer<'a> {
                 let batch = batch.map_err(|error| Error::Batch(error.into()))?;
                 let (epoch, step) = (self.state.epoch, self.state.step);
                 let at = Progress { epoch, step, steps_per_epoch, epochs: self.config.epochs };
+                if pending.count == 0 && self.state.loss_scale.is_some() {
+                    pending.statistics = self.statistics()?;
+                }
                 self.add(task, batch, at, &mut pending)?;
                 self.state.batch += 1;
                 if !self.optimizer.climbs() {
@@ -175,7 +187,7 @@ impl<'a> Trainer<'a> {
                     continue;
                 }
                 let lr = self.step(task, std::mem::take(&mut pending), at)?;
-                flow = self.after_step(task, at, lr)?;
+                flow = self.after_step(at, lr)?;
                 if flow != Flow::Continue {
                     break;
                 }
@@ -184,6 +196,7 @@ impl<'a> Trainer<'a> {
                 return self.leave();
             }
             self.read_losses()?;
+            self.check_epoch()?;
             let scores = validate(self.averaged()?).map_err(|error| Error::Validation(error.into()))?;
             if self.after_epoch(flow, scores)? {
                 return self.leave();

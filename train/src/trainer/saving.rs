@@ -30,6 +30,7 @@ impl Trainer<'_> {
         state.loss_scale = self.config.loss_scale.map(|first| state.loss_scale.unwrap_or(LossScale::new(first)));
         state.pieces = state.pieces.max(1);
         self.good = checkpoint.take("good/");
+        self.candidate = checkpoint.take("candidate/");
         self.put(checkpoint, state.averaged, &path)?;
         if state.best.is_some() {
             let mut best = Checkpoint::read(&folder.join("weights.safetensors"))?.tensors;
@@ -75,7 +76,9 @@ impl Trainer<'_> {
     pub(super) fn save(&mut self) -> Result<()> {
         let Some(folder) = self.config.folder.clone() else { return Ok(()) };
         let mut tensors = self.tensors()?;
-        tensors.extend(self.good.iter().map(|(name, t)| (format!("good/{name}"), t.clone())));
+        for (kept, prefix) in [(&self.good, "good"), (&self.candidate, "candidate")] {
+            tensors.extend(kept.iter().map(|(name, t)| (format!("{prefix}/{name}"), t.clone())));
+        }
         let text = |state: &State| serde_json::to_string_pretty(state).unwrap_or_default();
         let state = text(&self.state);
         Checkpoint { tensors, state: Some(state.clone()) }.write(&folder.join("last.safetensors"))?;

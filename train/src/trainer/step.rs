@@ -2,13 +2,13 @@
 
 use super::Trainer;
 use super::guard::Unread;
-use super::micro_batches::Pending;
+use super::micro_batches::{Learned, Pending};
 use crate::checkpoint::{Checkpoint, State, copies};
 use crate::error::Result;
 use crate::event::{Event, Flow, Measures};
 use crate::optim::Pace;
 use crate::params::{Gradients, is_statistic, variables};
-use crate::precision::Copies;
+use crate::precision::{Copies, LEAST_SCALE};
 use crate::task::{Progress, Task};
 use crate::{clip, precision, regularize};
 use candle_core::{Tensor, Var};
@@ -16,10 +16,12 @@ use candle_core::{Tensor, Var};
 impl Trainer<'_> {
     /// A step from what has been gathered; it is skipped where gradients are no numbers because of the loss scale. Returns the
     /// learning rate.
-    pub(super) fn step<T: Task>(&mut self, task: &T, pending: Pending<T::Batch>, at: Progress) -> Result<f64> {
+    pub(super) fn step<T: Task>(&mut self, task: &T, mut pending: Pending<T::Batch>, at: Progress) -> Result<f64> {
         let pace = self.pace(at);
         self.state.step += 1;
-        let (gradients, loss, seen) = pending.mean(self.loss_scale())?;
+        let statistics = std::mem::take(&mut pending.statistics);
+        let (Learned { gradients, loss, parts }, seen) = pending.mean(self.loss_scale())?;
+        self.parts = parts;
         let mut gradients = self.usable(gradients)?;
         if self.optimizer.climbs()
             && let Some(first) = gradients.take()
@@ -28,17 +30,26 @@ impl Trainer<'_> {
         }
         let skipped = gradients.is_none();
         match gradients {
-            Some(gradients) => self.learn(gradients, pace)?,
-            None => self.gradient_norm = f64::INFINITY,
+            Some(gradients) => {
+                // First, because averages take them in.
+                self.copies.iter().try_for_each(Copies::take_statistics)?;
+                self.learn(gradients, pace)?;
+            }
+            None => {
+                // What was no number may be in them too.
+                statistics.iter().try_for_each(|(value, var)| var.set(value))?;
+                self.gradient_norm = f64::INFINITY;
+            }
         }
+        self.state.taken += usize::from(!skipped);
         self.state.skipped += usize::from(skipped);
         if let Some(scale) = &mut self.state.loss_scale {
             scale.update(!skipped);
+            if skipped && scale.scale < LEAST_SCALE {
+                self.nothing_learned()?;
+            }
         }
-        if let Some(copies) = &self.copies {
-            copies.take_statistics()?;
-            copies.set(Some(&self.params))?;
-        }
+        self.set_copies(Some(&self.params))?;
         self.unread.push(Unread { loss, skipped });
         Ok(pace.lr)
     }
@@ -67,8 +78,8 @@ impl Trainer<'_> {
         for (value, var) in &statistics {
             var.set(value)?;
         }
-        let (gradients, ..) = pending.mean(self.loss_scale())?;
-        let gradients = self.usable(gradients)?;
+        let (learned, _) = pending.mean(self.loss_scale())?;
+        let gradients = self.usable(learned.gradients)?;
         if gradients.is_none() {
             self.optimizer.descend(&self.params)?;
         }
@@ -116,12 +127,14 @@ impl Trainer<'_> {
     }
 
     /// Tells hooks about a step and saves where it is time to.
-    pub(super) fn after_step<T: Task>(&mut self, task: &T, at: Progress, lr: f64) -> Result<Flow> {
+    pub(super) fn after_step(&mut self, at: Progress, lr: f64) -> Result<Flow> {
         let (epoch, step) = (self.state.epoch, self.state.step);
         let due = |every: usize| every > 0 && step.is_multiple_of(every);
         let (save, log, keep) = (due(self.config.save_every), due(self.config.log_every), due(self.config.guard));
         let loss = if log || save || keep { self.read_losses()? } else { None };
-        self.keep_good(keep)?;
+        if keep {
+            self.keep_candidate()?;
+        }
         if self.config.snapshots && self.schedule.ends_cycle(at) {
             self.state.snapshots += 1;
             if let Some(folder) = &self.config.folder {
@@ -129,7 +142,7 @@ impl Trainer<'_> {
                 weights.write(&folder.join(format!("snapshot{}.safetensors", self.state.snapshots)))?;
             }
         }
-        let measures = if log { Some(self.measures(task.parts(), lr)?) } else { None };
+        let measures = if log { Some(self.measures(lr)?) } else { None };
         let (loss, measures) = (loss.filter(|_| log), measures.as_ref());
         let flow = self.tell(&Event::Step { epoch, step, loss, lr, measures })?;
         if save && flow == Flow::Continue {
@@ -138,10 +151,15 @@ impl Trainer<'_> {
         Ok(flow)
     }
 
-    fn measures(&self, parts: Vec<(String, f64)>, lr: f64) -> Result<Measures> {
+    /// What learns, as it is.
+    pub(super) fn weights(&self) -> Gradients {
+        Gradients(self.params.0.iter().map(|p| p.var.as_detached_tensor()).collect())
+    }
+
+    fn measures(&self, lr: f64) -> Result<Measures> {
+        let parts = self.parts.clone();
         let rates = self.params.groups().into_iter().map(|(name, scale)| (name, lr * scale)).collect();
-        let weights = Gradients(self.params.0.iter().map(|p| p.var.as_detached_tensor()).collect());
-        let (gradient_norm, weight_norm) = (self.gradient_norm, clip::global_norm(&weights)?);
+        let (gradient_norm, weight_norm) = (self.gradient_norm, clip::global_norm(&self.weights())?);
         let State { rollbacks, loss_scale, skipped, pieces, .. } = self.state;
         let loss_scale = loss_scale.map(|loss| loss.scale);
         Ok(Measures { parts, rates, gradient_norm, weight_norm, rollbacks, loss_scale, skipped, pieces })
