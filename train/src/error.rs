@@ -52,6 +52,20 @@ pub enum Error {
         /// NaN or infinite.
         loss: f64,
     },
+    /// Every step was skipped, because gradients were no numbers under a loss scale.
+    #[error(
+        "epoch {epoch}: {skipped} of {step} steps were skipped, because gradients are no numbers even with a loss scale of {scale:e}; try bf16 instead of f16, gradient clipping or a lower learning rate"
+    )]
+    NothingLearned {
+        /// 0-based.
+        epoch: usize,
+        /// Optimizer steps so far.
+        step: usize,
+        /// How many of them were skipped.
+        skipped: usize,
+        /// The loss scale in the end.
+        scale: f64,
+    },
     /// Memory is not enough for a batch, not even in pieces.
     #[error(
         "not enough memory for a batch{}; try smaller batches or pictures, a smaller network, or recomputation in its backward pass",

@@ -61,10 +61,7 @@ impl Trainer<'_> {
     pub(super) fn nothing_learned(&self) -> Result<()> {
         let State { epoch, step, skipped, .. } = self.state;
         let scale = self.loss_scale();
-        Err(Error::Invalid(format!(
-            "epoch {epoch}: {skipped} of {step} steps were skipped, because gradients are no numbers even with a loss scale of \
-             {scale:e}; try bf16 instead of f16, gradient clipping or a lower learning rate"
-        )))
+        Err(Error::NothingLearned { epoch, step, skipped, scale })
     }
 
     /// Goes back to the last good state, or gives up.

@@ -77,6 +77,7 @@ pub(super) fn check(recipe: &Recipe) -> Result<()> {
         }
         _ if !(0.0..=1.0).contains(&train.warmup_from) => wrong("train.warmup_from must be in 0..=1"),
         _ if !finite(train.warmup()) => wrong("train.warmup must be at least 0 epochs"),
+        _ if !finite(train.min_delta) => wrong("train.min_delta must be at least 0"),
         _ if train.spike != 0.0 && !(train.spike > 1.0 && train.spike.is_finite()) => {
             wrong("train.spike must be above 1, or 0")
         }

@@ -278,6 +278,7 @@ pub fn train_config(recipe: &Recipe) -> TrainConfig {
         snapshots: train.snapshots != Snapshots::None,
         guard,
         spike: some(train.spike),
+        min_delta: train.min_delta,
         patience: (train.patience > 0).then_some(train.patience),
         loss_scale: (train.precision == Precision::F16).then_some(train.loss_scale),
         save_every,
@@ -354,6 +355,7 @@ mod tests {
             "train.guard=50",
             "train.spike=3",
             "train.patience=4",
+            "train.min_delta=0.01",
             "train.precision=f16",
             "train.loss_scale=1024",
             "train.save_every=9",
@@ -389,6 +391,7 @@ mod tests {
             guard,
             spike,
             patience,
+            min_delta,
             loss_scale,
             save_every,
             log_every,
@@ -396,7 +399,7 @@ mod tests {
         } = train_config(&recipe);
         assert_eq!((ema, ema_rise, swa, snapshots), (Some(0.99), train::Rise::None, None, false));
         assert_eq!((guard, spike, patience, loss_scale), (50, Some(3.0), Some(4), Some(1024.0)));
-        assert_eq!((save_every, log_every), (9, 8));
+        assert_eq!((save_every, log_every, min_delta), (9, 8, 0.01));
         let schedule = schedule(&recipe).unwrap();
         let at = |step| train::Progress { epoch: step / 10, step, steps_per_epoch: 10, epochs: 7 };
         assert_eq!(

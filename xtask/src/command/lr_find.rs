@@ -79,7 +79,7 @@ fn measure(training: &Training<'_>, fold: &Fold, test: &RangeTest) -> Result<Cur
     let outcome = trainer.fit(fold, fold.batches(), batches, |_| Ok::<_, Error>(None::<Scores>));
     drop(trainer);
     match outcome {
-        Ok(_) | Err(Error::NotFinite { .. }) => Ok(curve),
+        Ok(_) | Err(Error::NotFinite { .. } | Error::NothingLearned { .. }) => Ok(curve),
         Err(error) => Err(error.into()),
     }
 }

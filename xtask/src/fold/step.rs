@@ -75,6 +75,10 @@ impl Fold {
 impl Task for Fold {
     type Batch = Step;
 
+    fn samples(&self, step: &Step) -> usize {
+        step.batch.ids.len()
+    }
+
     /// The sum of the criterion's terms.
     fn loss(&self, step: &Step, at: Progress) -> candle_core::Result<Tensor> {
         let network = &self.trained.network;

@@ -109,6 +109,8 @@ pub struct Train {
     pub spike: f64,
     /// Epochs without a better score after which a fold ends; 0: never.
     pub patience: usize,
+    /// How much better a score must be to count, in its own units.
+    pub min_delta: f64,
     /// Checkpoints between epochs, every so many steps; 0: none.
     pub save_every: usize,
     /// Steps between logged losses.
@@ -170,6 +172,7 @@ impl Default for Train {
             guard: 0,
             spike: 0.0,
             patience: 0,
+            min_delta: 0.0,
             save_every: 0,
             log_every: 10,
             prefetch: 4,

@@ -126,6 +126,10 @@ impl Task for Pair<'_> {
     /// Pictures `[2·B, C, H, W]`, the copies of each side by side, and the key of random numbers.
     type Batch = (Tensor, u64);
 
+    fn samples(&self, (images, _): &Self::Batch) -> usize {
+        images.dims()[0]
+    }
+
     fn loss(&self, (images, key): &Self::Batch, at: At) -> candle_core::Result<Tensor> {
         let mut pass = self.fold.pass(*key, at);
         let rows = self.fold.embed(images, &mut pass)?.to_dtype(DType::F32)?;
