@@ -1,7 +1,7 @@
 //! Ordered classes as numbers: regression, and thresholds that make classes of it again.
 
 use crate::error::{Error, Result};
-use crate::logits::{magnitude, matrix};
+use crate::logits::{hinge, magnitude, matrix};
 use crate::loss::{Loss, beside, logits, per_class, require, rows};
 use candle_core::{DType, Tensor, bail};
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 /// |---|---|---|
 /// | `of` | "mse" | d: "mse" `e²`; "huber" `½e²` up to 1, then `\|e\| − ½` |
 /// | `classes` | none | at least 1, K; recipes fill it in |
-/// | `cuts` | k + ½ | K − 1 numbers, each larger than the one before |
+/// | `cuts` | none | K − 1 numbers, each larger than the one before; none: k + ½ |
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OrdinalRegression {
@@ -66,12 +66,14 @@ impl Loss for OrdinalRegression {
             bail!("an output is [B, 1] numbers, got {:?}", output.dims());
         }
         let numbers = match (target.dims(), target.dtype()) {
-            ([_], DType::U32) => target.to_dtype(x.dtype())?.unsqueeze(1)?,
-            (&[_, classes], _) => {
+            ([_], DType::U32) if self.classes.is_none() => target.to_dtype(x.dtype())?.unsqueeze(1)?,
+            (dims, kind) => {
+                let Some(classes) = self.classes.or(dims.get(1).copied()) else {
+                    bail!("a target is [B] U32 class ids or [B, K] rows of floats, got {dims:?} {kind:?}")
+                };
                 let each = matrix((classes, 1), &x, |class, _| class as f64)?;
                 rows(target, classes, x.dtype())?.matmul(&each)?
             }
-            (dims, kind) => bail!("a target is [B] U32 class ids or [B, K] rows of floats, got {dims:?} {kind:?}"),
         };
         let apart = (x - numbers)?;
         match self.of {
@@ -92,7 +94,7 @@ impl Loss for OrdinalRegression {
         }
         let each: Vec<f64> = (0..classes).map(|class| class as f64).collect();
         let at = self.moved(&x)?.clamp(0.0, classes.saturating_sub(1) as f64)?;
-        at.broadcast_sub(&per_class(&each, &x)?)?.abs()?.affine(-1.0, 1.0)?.relu()
+        at.broadcast_sub(&per_class(&each, &x)?)?.abs()?.affine(-1.0, 1.0).and_then(|near| hinge(&near))
     }
     fn validate(&self) -> Result<()> {
         require(NAME, self.classes != Some(0), "classes must be at least 1")?;
@@ -128,6 +130,7 @@ mod tests {
             loss.probabilities(&Tensor::new(&[[x]], &Device::Cpu).unwrap()).unwrap().to_vec2::<f64>().unwrap()[0]
                 .clone()
         };
+        assert!(said(None, f64::NAN).iter().all(|p| p.is_nan()));
         let close = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12);
         assert!(close(&said(None, 1.25), &[0.0, 0.75, 0.25, 0.0]));
         assert!(close(&said(None, -7.0), &[1.0, 0.0, 0.0, 0.0]));

@@ -54,7 +54,9 @@ pub enum Error {
     },
     /// Every step was skipped, because gradients were no numbers under a loss scale.
     #[error(
-        "epoch {epoch}: {skipped} of {step} steps were skipped, because gradients are no numbers even with a loss scale of {scale:e}; try bf16 instead of f16, gradient clipping or a lower learning rate"
+        "epoch {epoch}: {skipped} of {step} steps were skipped, because gradients are no numbers with a loss scale of {scale:e}; {}",
+        if *scale >= 1.0 { "begin with a smaller one, or take more steps" }
+        else { "try bf16 instead of f16, gradient clipping or a lower learning rate" }
     )]
     NothingLearned {
         /// 0-based.

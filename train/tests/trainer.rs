@@ -422,7 +422,9 @@ fn steps_that_are_all_skipped_are_an_error() {
         let ones = |_, first| (first..batches).map(|_| Ok::<_, Error>(1.0));
         let error = trainer.fit(&bowl, batches, ones, |_| Ok::<_, Error>(None)).unwrap_err().to_string();
         assert!(error.contains(wants), "{error}");
-        assert!(["bf16", "clip", "lower learning rate"].iter().all(|what| error.contains(what)), "{error}");
+        let helps: &[&str] =
+            if error.contains("e-") { &["bf16", "clip", "lower learning rate"] } else { &["begin with a smaller one"] };
+        assert!(helps.iter().all(|what| error.contains(what)), "{error}");
     }
     // Two epochs are not enough to find the scale, but the third is.
     let bowl = Bowl { cliff: 0..13, ..Bowl::new(None) };

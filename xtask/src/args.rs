@@ -331,7 +331,7 @@ pub enum Bench {
 /// Arguments of `bench loss`.
 #[derive(Debug, Args)]
 pub struct LossArgs {
-    /// A name of `list losses`
+    /// A name of `list losses`, but `sum`
     #[arg(long)]
     pub loss: String,
     /// Samples per step

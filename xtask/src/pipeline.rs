@@ -154,7 +154,9 @@ impl Session {
             (self.recipe.train.epochs, self.recipe.train.steps_per_epoch) = fitting;
             let fits = assemble::parts(&mut self.recipe.clone()).map(drop);
             // By then data have been read: it is no mistake of the command line alone.
-            fits.map_err(|error| anyhow!("--max-minutes leaves time for {} epochs: {error:#}", fitting.0))?;
+            fits.map_err(|error| {
+                anyhow!("--max-minutes leaves time for {} epochs; allow more minutes, or: {error:#}", fitting.0)
+            })?;
         }
         let environment = machine::environment(&self.device, self.recipe.seed, &prepared.fingerprint);
         run.write("eda.json", &serde_json::to_vec_pretty(&prepared.report)?)?;
@@ -263,7 +265,7 @@ impl Session {
         let text = self.recipe.text().unwrap_or_default();
         let mut weights = self.start.as_ref().map(|start| format!("\0{}", start.digest)).unwrap_or_default();
         let runs = self.recipe.loss.teacher.iter().chain(self.recipe.pseudo.as_ref().map(|pseudo| &pseudo.run));
-        runs.for_each(|run| weights.extend(["\0", &saved::digest(Path::new(run))]));
+        runs.for_each(|run| weights.extend(["\0", &saved::digest(Path::new(run)).unwrap_or_default()]));
         let fingerprint =
             blake3::hash(format!("{text}\0{}{weights}", prepared.fingerprint).as_bytes()).to_hex()[..16].to_string();
         Training {
@@ -283,7 +285,6 @@ impl Session {
 
     /// Does `work` with a training of which nothing stays on disk.
     pub fn aside<T>(mut self, work: impl FnOnce(&Training<'_>) -> Result<T>) -> Result<T> {
-        assemble::check_runs(&self.recipe)?;
         let temporary = tempfile::tempdir()?;
         let prepared = aside(&mut self.recipe, &temporary.path().join("run"), &self.progress)?;
         // A look at some batches does not pay for the features of all.
@@ -314,6 +315,7 @@ impl Session {
 
 /// Rows and folds of a recipe that is only looked at; demo data are drawn into `folder`, which nobody keeps.
 pub fn aside(recipe: &mut Recipe, folder: &Path, progress: &Progress) -> Result<Prepared> {
+    assemble::check_runs(recipe)?;
     let demo = if recipe.data.demo { Some(draw(recipe, folder, progress)?.path("demo-data")) } else { None };
     let collection = prepare::open(recipe, demo.as_deref())?;
     let report = prepare::look(&collection, &recipe.data.drop_labels, progress)?;

@@ -100,18 +100,20 @@ pub struct Start {
     weights: Weights,
     row: Option<&'static Pretrained>,
     input: pretrained::Input,
-    /// Whose fold they are, where they are one's of a run.
-    run: Option<PathBuf>,
-    /// Digest of the file, or of the run that it is of.
+    /// The run and the name of the file, where they are those of a fold.
+    run: Option<(PathBuf, String)>,
+    /// Digest of the file, and of the run that it is of.
     pub digest: String,
 }
 
-/// The run whose fold wrote `weights`.
-fn run_of(weights: &Path) -> Option<PathBuf> {
+/// The run whose fold wrote `weights`, and the name of the file there.
+fn run_of(weights: &Path) -> Option<(PathBuf, String)> {
+    let weights = weights.canonicalize().ok()?;
     let fold = weights.parent()?;
     let number = fold.file_name()?.to_str()?.strip_prefix("fold")?;
     let run = fold.parent().filter(|_| number.parse::<usize>().is_ok())?;
-    run.join("folds.csv").is_file().then(|| run.to_path_buf())
+    let name = weights.file_name()?.to_str()?.to_string();
+    run.join("folds.csv").is_file().then(|| (run.to_path_buf(), name))
 }
 
 impl Start {
@@ -129,9 +131,10 @@ impl Start {
         };
         let weights = Weights::open(&path)?;
         let run = run_of(&path);
+        let own = blake3::hash(weights.bytes()).to_hex()[..16].to_string();
         let digest = match &run {
-            Some(run) => saved::digest(run),
-            None => blake3::hash(weights.bytes()).to_hex()[..16].to_string(),
+            Some((run, _)) => format!("{own} of {}", saved::digest(run)?),
+            None => own,
         };
         let config = NetworkConfig {
             model: model.name.clone(),
@@ -146,29 +149,36 @@ impl Start {
     /// Sets the variables `vars` of the network `config` of fold `fold`. Where the weights are of a run with the same rows, each
     /// fold begins with the same one of that run: another one has learned the rows that judge it.
     pub fn of_fold(&self, fold: usize, prepared: &Prepared, config: &NetworkConfig, vars: &VarMap) -> Result<Report> {
-        let own = match &self.run {
-            Some(run) if prepared.shares_rows(run)? => {
-                let run = Run::open(run)?;
-                prepared.has_folds_of(&run).with_context(|| {
-                    format!(
-                        "model.pretrained: '{}' knows rows of these data; copy it elsewhere if it has learned other pictures \
-                         of the same names",
-                        self.weights.file()
-                    )
-                })?;
-                Some(Weights::open(&run.path(&format!("fold{fold}/weights.safetensors")))?)
-            }
-            _ => None,
+        let Some((run, name)) = self.knows(prepared)? else { return self.load(config, vars) };
+        let run = Run::open(run)?;
+        let known = || {
+            format!(
+                "model.pretrained: '{}' knows rows of these data; copy it elsewhere if it has learned other pictures of the same \
+                 names",
+                self.weights.file()
+            )
         };
-        match own {
-            Some(own) => Ok(pretrained::load(&own, config, vars, self.input)?),
-            None => self.load(config, vars),
+        prepared.has_folds_of(&run).with_context(known)?;
+        let own = Weights::open(&run.path(&format!("fold{fold}/{name}"))).with_context(known)?;
+        Ok(pretrained::load(&own, config, vars, self.input)?)
+    }
+
+    /// The run that they are of, and the name of their file, where it knows rows of `prepared`.
+    pub fn knows(&self, prepared: &Prepared) -> Result<Option<&(PathBuf, String)>> {
+        match &self.run {
+            Some(run) if prepared.shares_rows(&run.0)? => Ok(Some(run)),
+            _ => Ok(None),
         }
     }
 
     /// Sets the variables `vars` of the network `config`.
     fn load(&self, config: &NetworkConfig, vars: &VarMap) -> Result<Report> {
         Ok(pretrained::load(&self.weights, config, vars, self.input)?)
+    }
+
+    /// The file.
+    pub fn file(&self) -> &str {
+        self.weights.file()
     }
 
     /// What `pretrained.json` of a run holds.

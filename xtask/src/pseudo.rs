@@ -31,6 +31,9 @@ pub struct Pseudo {
     pub soft: bool,
 }
 
+/// Classes that a note names.
+const MOST_NAMED: usize = 12;
+
 /// What was believed.
 pub struct Told {
     /// Rows of the test part.
@@ -46,8 +49,12 @@ impl fmt::Display for Told {
         let rows: usize = self.by_class.iter().map(|(_, count)| count).sum();
         write!(f, "{} pseudo-labels from {rows} of the {} rows of the test part", self.believed, self.asked)?;
         let named: Vec<String> =
-            self.by_class.iter().filter(|(_, n)| *n > 0).take(12).map(|(class, n)| format!("{class} {n}")).collect();
-        if named.is_empty() { Ok(()) } else { write!(f, ": {}", named.join(", ")) }
+            self.by_class.iter().filter(|(_, n)| *n > 0).map(|(class, n)| format!("{class} {n}")).collect();
+        match named.len() {
+            0 => Ok(()),
+            1..=MOST_NAMED => write!(f, ": {}", named.join(", ")),
+            all => write!(f, ": {}, and {} classes more", named[..MOST_NAMED].join(", "), all - MOST_NAMED),
+        }
     }
 }
 

@@ -37,19 +37,18 @@ pub struct Saved {
     pub ensemble: bool,
 }
 
-/// Digest of what the folds of the run in `folder` know and said; what is not there counts as empty.
-pub fn digest(folder: &Path) -> String {
+/// Digest of what the folds of the run in `folder` know and said.
+pub fn digest(folder: &Path) -> Result<String> {
     let mut hash = blake3::Hasher::new();
     for fold in (0..).map(|fold| folder.join(format!("fold{fold}"))).take_while(|fold| fold.is_dir()) {
-        let mut files: Vec<PathBuf> =
-            (1..).map(|i| fold.join(format!("snapshot{i}.safetensors"))).take_while(|path| path.is_file()).collect();
-        files.extend(["weights.safetensors", "test.csv"].map(|name| fold.join(name)));
-        for file in files {
-            let bytes = std::fs::read(file).unwrap_or_default();
+        let snapshots = (1..).map(|i| fold.join(format!("snapshot{i}.safetensors"))).take_while(|path| path.is_file());
+        let others = ["weights.safetensors", "test.csv"].map(|name| fold.join(name)).into_iter();
+        for file in snapshots.chain(others.filter(|path| path.is_file())) {
+            let bytes = std::fs::read(&file).with_context(|| format!("cannot read '{}'", file.display()))?;
             hash.update(&(bytes.len() as u64).to_le_bytes()).update(&bytes);
         }
     }
-    hash.finalize().to_hex()[..16].to_string()
+    Ok(hash.finalize().to_hex()[..16].to_string())
 }
 
 /// Weights that a fold kept at the ends of cycles, in order.

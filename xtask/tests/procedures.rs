@@ -175,6 +175,14 @@ fn folds_learn_from_the_same_fold_alone() {
     // Other folds would know rows that judge; a file elsewhere is nobody's fold.
     let other = fails(&mut small(folder, "other", &[beginning, &["seed=5"]].concat()), 1);
     assert!(other.contains("knows rows of these data") && other.contains("copy it elsewhere"), "{other}");
+    let mut inside = sconce(&folder.join("teacher/fold0"));
+    inside.args(["pipeline", "demo", "--out", "../../other"]);
+    let short = ["model.pretrained=weights.safetensors", "train.epochs=1", "seed=5"];
+    assert!(fails(&mut with(with(inside, SMALL), &short), 1).contains("knows rows of these data"));
+    let mut pretrain = sconce(folder);
+    pretrain.args(["pretrain", "demo", "--out", "other"]);
+    let unlabelled = fails(&mut with(with(pretrain, SMALL), beginning), 1);
+    assert!(unlabelled.contains("knows labels of these rows"), "{unlabelled}");
     fs::copy(folder.join("teacher/fold0/weights.safetensors"), folder.join("some.safetensors")).unwrap();
     succeeds(&mut small(folder, "free", &["model.pretrained=some.safetensors", "train.epochs=1", "seed=5"]));
 }
@@ -226,6 +234,7 @@ fn self_training_goes_from_teacher_to_students() {
         ("pseudo.confidence=7", "pseudo.confidence must be in 0..=1"),
         ("loss.embedding=['triplet']", "set pseudo.soft = false"),
         ("self_train.student.train.batch_size=0", "train.batch_size must be"),
+        ("self_train.student.loss={name='distillation', teacher='nowhere'}", "'nowhere' is no finished run"),
     ] {
         let said = fails(&mut rounds("wrong", &[sets]), 2);
         assert!(said.contains(why) && !folder.join("wrong").exists(), "{said}");

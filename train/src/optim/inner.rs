@@ -29,7 +29,7 @@ impl Inner {
     pub fn new(name: &str, params: Map<String, Value>) -> crate::Result<Self> {
         let depth = depth(&params);
         if depth > DEEPEST {
-            let why = format!("{depth} optimizers lie one within another, at most {DEEPEST} may");
+            let why = format!("{depth} optimizers lie one within another inside of it, at most {DEEPEST} may");
             return Err(Error::Invalid(format!("optimizer '{name}': {why}")));
         }
         let optimizer = build(name, Value::Object(params.clone()))?;

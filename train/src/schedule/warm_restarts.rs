@@ -38,6 +38,10 @@ impl Default for WarmRestarts {
 impl WarmRestarts {
     /// Which cosine a step is in, and how far it is, 0..1.
     fn place(&self, at: Progress) -> (i32, f64) {
+        if self.mult == 1.0 {
+            let cycle = ((at.epochs_done() + 1e-9) / self.first).floor();
+            return (cycle as i32, ((at.epochs_done() - cycle * self.first) / self.first).max(0.0));
+        }
         let (done, mut start, mut length, mut cycle) = (at.epochs_done(), 0.0, self.first, 0i32);
         // Sums of fractions may miss a whole number.
         while done > start + length - 1e-9 {

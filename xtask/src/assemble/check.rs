@@ -78,6 +78,9 @@ pub(super) fn check(recipe: &Recipe) -> Result<()> {
         _ if !(0.0..=1.0).contains(&train.warmup_from) => wrong("train.warmup_from must be in 0..=1"),
         _ if !finite(train.warmup()) => wrong("train.warmup must be at least 0 epochs"),
         _ if !finite(train.min_delta) => wrong("train.min_delta must be at least 0"),
+        _ if train.min_delta > 0.0 && train.patience == 0 => {
+            wrong("train.min_delta is what a better score means to train.patience; set train.patience")
+        }
         _ if train.spike != 0.0 && !(train.spike > 1.0 && train.spike.is_finite()) => {
             wrong("train.spike must be above 1, or 0")
         }
@@ -150,7 +153,6 @@ pub(super) fn check_input(recipe: &Recipe, model: &Value) -> Result<()> {
     let backbone = models::build(&recipe.model.name, model, presumed, models::init::outline()).at(recipe, "model")?;
     crate::features::check(recipe, backbone.frozen()).context(Usage::recipe(&recipe.name))?;
     let (freeze, stages) = (recipe.train.freeze, backbone.stages().len());
-    let head = Value::Object(recipe.model.head.params.clone());
     if freeze > stages {
         let why = anyhow!("train.freeze must be at most {stages}, the stages of the backbone, got {freeze}");
         return Err(why).context(Usage::recipe(&recipe.name));
@@ -165,15 +167,21 @@ pub(super) fn check_input(recipe: &Recipe, model: &Value) -> Result<()> {
         );
         return Err(why).context(Usage::recipe(&recipe.name));
     }
-    if recipe.train.dropout_schedule.is_some() && recipe.model.dropout == 0.0 && !drops(model) && !drops(&head) {
-        let why = anyhow!("train.dropout_schedule has nothing to drop; set model.dropout, or the model's drop_path");
-        return Err(why).context(Usage::recipe(&recipe.name));
-    }
     for &size in &recipe.train.sizes {
         backbone.layers((size, size)).at(recipe, "train.sizes do not suit the model")?;
     }
     let size = recipe.preprocess.size;
     backbone.layers((size, size)).at(recipe, "preprocess.size does not suit the model").map(drop)
+}
+
+/// Whether there is something that a schedule of dropout multiplies: in the resolved model, its pool or its head.
+pub(super) fn check_drops(recipe: &Recipe, model: &Value, parts: &[&Spec]) -> Result<()> {
+    let within = parts.iter().any(|part| drops(&part.value()));
+    if recipe.train.dropout_schedule.is_none() || recipe.model.dropout > 0.0 || drops(model) || within {
+        return Ok(());
+    }
+    let why = anyhow!("train.dropout_schedule has nothing to drop; set model.dropout, or the model's drop_path");
+    Err(why).context(Usage::recipe(&recipe.name))
 }
 
 /// Whether a parameter with such a name is above 0.
@@ -259,6 +267,7 @@ mod tests {
             (&["train.snapshots=ensemble", "train.ema=0.9"], "set train.ema = 0"),
             (&["train.dropout_schedule=plateau", "model.dropout=0.1"], "another schedule than plateau"),
             (&["train.dropout_schedule=linear", "model.dropout=0"], "nothing to drop"),
+            (&["train.min_delta=0.1"], "set train.patience"),
             (&["pseudo.run=runs/a", "pseudo.per_class=1152921504606846976"], "per_class must be at most"),
         ] {
             let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
@@ -267,5 +276,8 @@ mod tests {
             assert!(error.is::<Usage>(), "{error:#}");
             assert!(format!("{error:#}").contains(said), "{error:#}");
         }
+        // The head drops by itself.
+        let sets = ["train.dropout_schedule=linear", "model.head=mlp"].map(String::from);
+        crate::assemble::parts(&mut Recipe::load("default", &sets).unwrap()).unwrap();
     }
 }

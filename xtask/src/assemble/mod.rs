@@ -92,6 +92,7 @@ pub fn parts(recipe: &mut Recipe) -> Result<Parts> {
     let model = models::resolve(&recipe.model.name, &Value::Object(recipe.model.params.clone())).at(recipe, "model")?;
     check::check_input(recipe, &model)?;
     let [pool, join, head] = check::network_parts(recipe)?;
+    check::check_drops(recipe, &model, &[&pool, &join, &head])?;
     let embedding = loss::embedding(recipe)?;
     loss::check(recipe, &loss, &head).at(recipe, "loss")?;
 

@@ -78,6 +78,7 @@ fn check(recipe: &Recipe) -> Result<()> {
     let rules = recipe.pseudo.clone().unwrap_or_default();
     let mut recipe = Recipe { pseudo: Some(Pseudo { run: "the round before".into(), ..rules }), ..recipe.clone() };
     let checked = assemble::parts(&mut recipe).and_then(|_| assemble::check_soft(&recipe));
+    let checked = checked.and_then(|()| assemble::check_runs(&Recipe { pseudo: None, ..recipe.clone() }));
     checked.map_err(|error| error.context("self_train.student"))
 }
 

@@ -14,6 +14,7 @@ use crate::predict;
 use crate::prepare::Prepared;
 use crate::pretrained::Start;
 use crate::progress::Progress;
+use crate::pseudo::Told;
 use crate::recipe::{Recipe, Snapshots, Train};
 use crate::saved::{self, Saved, Trained};
 use crate::teacher::Teacher;
@@ -64,6 +65,8 @@ pub struct Fold {
     pub trained: Trained,
     /// What the pretrained weights set.
     pub begun: Option<Report>,
+    /// What was believed of pseudo-labels.
+    told: Option<Told>,
     /// Stages of the backbone that stay as they are.
     freeze: usize,
     /// Heads that learn from resamples.
@@ -134,7 +137,7 @@ impl Training<'_> {
             ensemble: recipe.train.snapshots == Snapshots::Ensemble,
         };
         let seed = sub_seed(recipe.seed, &format!("fold{number}"));
-        // Features are of the same network in all folds, so that they are computed once.
+        // Features are of the same network in all folds unless each begins with its own weights, so that they are computed once.
         let weights = sub_seed(if recipe.train.features { recipe.seed } else { seed }, "weights");
         let trained = saved.build(weights, self.device)?;
         if recipe.train.recompute && (!self.device.is_cpu() || trained.network.rank() == 5) {
@@ -151,14 +154,12 @@ impl Training<'_> {
 
         let subset =
             |rows: &[usize]| -> Arc<dyn Dataset> { Arc::new(Subset::new(self.pictures.clone(), rows.to_vec())) };
+        let mut told = None;
         let pictures: Arc<dyn Dataset> = match &recipe.pseudo {
             None => subset(&learn),
             Some(pseudo) => {
-                let (pictures, told) = pseudo.join(self.pictures.clone(), &learn, number, prepared)?;
-                match told.believed {
-                    0 => self.progress.warning(&format!("fold {}: {told}; lower pseudo.confidence", number + 1)),
-                    _ => self.progress.note(&format!("fold {}: {told}", number + 1)),
-                }
+                let (pictures, said) = pseudo.join(self.pictures.clone(), &learn, number, prepared)?;
+                told = Some(said);
                 Arc::new(pictures)
             }
         };
@@ -210,6 +211,7 @@ impl Training<'_> {
             saved,
             trained,
             begun,
+            told,
             freeze,
             unfreeze,
             bags,
@@ -264,6 +266,13 @@ impl Training<'_> {
     pub fn run(&self, run: &Run, fold: Fold) -> Result<Option<Answer>> {
         let number = fold.number;
         fold.saved.write(run, number)?;
+        match &fold.told {
+            Some(told) if told.believed == 0 => {
+                self.progress.warning(&format!("fold {}: {told}; lower pseudo.confidence", number + 1));
+            }
+            Some(told) => self.progress.note(&format!("fold {}: {told}", number + 1)),
+            None => {}
+        }
         let mut clock = Clock::start(self.times);
         let finished = self.train(run, &fold, run.path(&format!("fold{number}")), &mut clock);
         clock.mark();

@@ -48,6 +48,7 @@ impl Curves {
         Ok(Self { scalars, speed: Scalars::resume(run.path("speed.jsonl"), &keep)? })
     }
 
+    /// Brings all lines to disk.
     pub fn flush(&mut self) -> eval::Result<()> {
         self.scalars.flush()?;
         self.speed.flush()
@@ -91,6 +92,7 @@ impl<'a> Watch<'a> {
         Self { fold, ..self }
     }
 
+    /// Writes what an event says into `curves` and shows it; says that training is to be interrupted once a person asks for that.
     pub fn see(&mut self, event: &Event<'_>, curves: &mut Curves) -> Result<Flow, BoxError> {
         match event {
             Event::Step { epoch, step, loss, lr, measures } => {

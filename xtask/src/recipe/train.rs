@@ -109,7 +109,8 @@ pub struct Train {
     pub spike: f64,
     /// Epochs without a better score after which a fold ends; 0: never.
     pub patience: usize,
-    /// How much better a score must be to count, in its own units.
+    /// How much better than the last better one a score must be for `patience`, in its own units, at least 0. The best epoch is
+    /// kept without it.
     pub min_delta: f64,
     /// Checkpoints between epochs, every so many steps; 0: none.
     pub save_every: usize,

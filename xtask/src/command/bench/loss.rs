@@ -13,6 +13,10 @@ use std::time::Instant;
 
 /// Passes before the clock runs.
 const WARM: u16 = 2;
+/// Losses that compare all pairs of classes, as many numbers as there are.
+const PAIRS: &[&str] = &["ranking"];
+/// Most numbers of a batch.
+const MOST: usize = 1 << 26;
 /// Samples of each class, for losses that ask.
 const COUNT: usize = 100;
 
@@ -20,6 +24,12 @@ const COUNT: usize = 100;
 pub fn run(args: &LossArgs) -> Result<()> {
     machine::start("cpu", args.threads)?;
     let (batch, classes) = (usize::from(args.batch), usize::from(args.classes));
+    // Some losses compare all pairs of classes.
+    let numbers = if PAIRS.contains(&args.loss.as_str()) { batch * classes * classes } else { batch * classes };
+    if numbers > MOST {
+        let message = format!("{numbers} numbers are too many for a bench; take a smaller --batch or fewer --classes");
+        return Err(Usage::new(message).into());
+    }
     let mut params = losses::resolve(&args.loss, json!({})).context(Usage::command_line())?;
     count_in(&mut params, &vec![COUNT; classes]);
     let loss = losses::build(&args.loss, params.clone())?;

@@ -163,6 +163,12 @@ fn learn(training: &Training<'_>, run: &Run) -> Result<Value> {
     if prepared.views > 1 {
         bail!("pretrain compares views of one picture, but a sample has {} pictures", prepared.views);
     }
+    if let Some(start) = training.start.filter(|start| start.knows(prepared).is_ok_and(|run| run.is_some())) {
+        bail!(
+            "model.pretrained: '{}' knows labels of these rows, which pretrain is not to read; take other weights",
+            start.file()
+        );
+    }
     // A fold's network, as it begins, fed with all rows.
     let fold = training.fold(0)?;
     let (saved, train) = (&fold.saved, &recipe.train);
