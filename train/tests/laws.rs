@@ -386,7 +386,7 @@ fn optimizers_lie_only_so_deep() {
     let nested = |n: usize| (1..n).fold(json!({"name": "sgd"}), |of, _| json!({"name": "lookahead", "of": of}));
     optim::build("sam", json!({"of": nested(4)})).unwrap();
     let why = optim::build("sam", json!({"of": nested(8)})).err().map(|error| error.to_string()).unwrap_or_default();
-    assert!(why.contains("8 optimizers lie one within another, at most 4 may"), "{why}");
+    assert!(why.contains("8 optimizers lie one within another inside of it, at most 4 may"), "{why}");
 }
 
 #[test]

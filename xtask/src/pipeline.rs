@@ -215,6 +215,12 @@ impl Session {
         let report = self.times.of("looking at the data", look)?;
         self.progress.note(&prepare::headline(&report));
         let prepared = prepare::prepare(&self.recipe, collection, report, &self.progress)?;
+        let Recipe { loss, pseudo, .. } = &self.recipe;
+        let runs = [("loss.teacher", loss.teacher.as_ref()), ("pseudo.run", pseudo.as_ref().map(|pseudo| &pseudo.run))];
+        for (key, run) in runs.into_iter().filter_map(|(key, run)| Some((key, run?))) {
+            prepared.has_folds_of(&Run::open(run)?).context(key)?;
+        }
+        self.start.as_ref().map_or(Ok(()), |start| start.check(&prepared))?;
         if self.needs_test && prepared.test().is_empty() {
             bail!("there is no test part, whose rows students learn from; self-train needs one");
         }

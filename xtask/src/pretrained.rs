@@ -150,17 +150,20 @@ impl Start {
     /// fold begins with the same one of that run: another one has learned the rows that judge it.
     pub fn of_fold(&self, fold: usize, prepared: &Prepared, config: &NetworkConfig, vars: &VarMap) -> Result<Report> {
         let Some((run, name)) = self.knows(prepared)? else { return self.load(config, vars) };
-        let run = Run::open(run)?;
-        let known = || {
+        let own = Weights::open(&run.join(format!("fold{fold}/{name}"))).context("model.pretrained")?;
+        Ok(pretrained::load(&own, config, vars, self.input)?)
+    }
+
+    /// Refuses weights of a run that knows rows of `prepared` in other folds.
+    pub fn check(&self, prepared: &Prepared) -> Result<()> {
+        let Some((run, _)) = self.knows(prepared)? else { return Ok(()) };
+        prepared.has_folds_of(&Run::open(run)?).with_context(|| {
             format!(
                 "model.pretrained: '{}' knows rows of these data; copy it elsewhere if it has learned other pictures of the same \
                  names",
                 self.weights.file()
             )
-        };
-        prepared.has_folds_of(&run).with_context(known)?;
-        let own = Weights::open(&run.path(&format!("fold{fold}/{name}"))).with_context(known)?;
-        Ok(pretrained::load(&own, config, vars, self.input)?)
+        })
     }
 
     /// The run that they are of, and the name of their file, where it knows rows of `prepared`.

@@ -139,7 +139,9 @@ fn students_listen_to_the_teacher_of_their_fold() {
     assert!(fails(&mut small(folder, "none", &student), 2).contains("'teacher' is no finished run"));
     fs::rename(folder.join("away"), folder.join("teacher")).unwrap();
     let other = [&student[..], &["data.folds=3"]].concat();
-    assert!(fails(&mut small(folder, "other", &other), 1).contains("2 of the 3 folds"));
+    assert!(
+        fails(&mut small(folder, "other", &other), 1).contains("2 of the 3 folds") && !folder.join("other").exists()
+    );
     let colors = [&student[..], &["preprocess.steps=[{name='resize', size=20}]"]].concat();
     assert!(fails(&mut small(folder, "colors", &colors), 1).contains("take its data.color and preprocess.steps"));
     let silent = fails(&mut small(folder, "silent", &["loss.teacher=teacher"]), 2);
@@ -175,6 +177,7 @@ fn folds_learn_from_the_same_fold_alone() {
     // Other folds would know rows that judge; a file elsewhere is nobody's fold.
     let other = fails(&mut small(folder, "other", &[beginning, &["seed=5"]].concat()), 1);
     assert!(other.contains("knows rows of these data") && other.contains("copy it elsewhere"), "{other}");
+    assert!(!folder.join("other").exists(), "it was begun");
     let mut inside = sconce(&folder.join("teacher/fold0"));
     inside.args(["pipeline", "demo", "--out", "../../other"]);
     let short = ["model.pretrained=weights.safetensors", "train.epochs=1", "seed=5"];
