@@ -54,7 +54,7 @@ pub fn measure(training: &Training<'_>, fold: &Fold) -> Result<(Measured, Pictur
         tested: fold.test.as_ref().map_or(0, data::Loader::batches),
         epochs: recipe.train.epochs,
         folds: prepared.trained_folds,
-        views: recipe.eval.views.symmetries().len(),
+        views: recipe.eval.views.count(),
         kept: (limit / (rows * pictures.bytes).max(1.0)).min(1.0),
         overlaps: !training.device.is_cpu(),
     };

@@ -351,7 +351,7 @@ pub struct Eval {
     pub metric: Spec,
     /// Further scores.
     pub also: Vec<Spec>,
-    /// Test-time views: `none`, `flip`, `dihedral`.
+    /// Test-time views: `none`, `flip`, `dihedral`, `shift`.
     pub views: augment::Views,
     /// Resamples of the bootstrap interval.
     pub bootstrap: usize,
