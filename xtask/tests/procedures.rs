@@ -140,7 +140,8 @@ fn students_listen_to_the_teacher_of_their_fold() {
     fs::rename(folder.join("away"), folder.join("teacher")).unwrap();
     let other = [&student[..], &["data.folds=3"]].concat();
     assert!(
-        fails(&mut small(folder, "other", &other), 1).contains("2 of the 3 folds") && !folder.join("other").exists()
+        fails(&mut small(folder, "other", &other), 1).contains("2 of the 3 folds")
+            && !folder.join("other/recipe.toml").exists()
     );
     let colors = [&student[..], &["preprocess.steps=[{name='resize', size=20}]"]].concat();
     assert!(fails(&mut small(folder, "colors", &colors), 1).contains("take its data.color and preprocess.steps"));
@@ -177,13 +178,13 @@ fn folds_learn_from_the_same_fold_alone() {
     // Other folds would know rows that judge; a file elsewhere is nobody's fold.
     let other = fails(&mut small(folder, "other", &[beginning, &["seed=5"]].concat()), 1);
     assert!(other.contains("knows rows of these data") && other.contains("copy it elsewhere"), "{other}");
-    assert!(!folder.join("other").exists(), "it was begun");
+    assert!(!folder.join("other/recipe.toml").exists(), "it was begun");
     let mut inside = sconce(&folder.join("teacher/fold0"));
     inside.args(["pipeline", "demo", "--out", "../../other"]);
     let short = ["model.pretrained=weights.safetensors", "train.epochs=1", "seed=5"];
     assert!(fails(&mut with(with(inside, SMALL), &short), 1).contains("knows rows of these data"));
     let mut pretrain = sconce(folder);
-    pretrain.args(["pretrain", "demo", "--out", "other"]);
+    pretrain.args(["pretrain", "demo", "--out", "unlabelled"]);
     let unlabelled = fails(&mut with(with(pretrain, SMALL), beginning), 1);
     assert!(unlabelled.contains("knows labels of these rows"), "{unlabelled}");
     fs::copy(folder.join("teacher/fold0/weights.safetensors"), folder.join("some.safetensors")).unwrap();
