@@ -101,6 +101,10 @@ impl Session {
         let parts = assemble::parts(&mut recipe)?;
         prepare::check(&recipe)?;
         let (device, progress) = (device()?, Progress::new(common.quiet));
+        if recipe.train.recompute && !device.is_cpu() {
+            let message = "train.recompute is for the CPU; set train.recompute = false, or a smaller train.batch_size";
+            return Err(Usage::new(message.to_string()).into());
+        }
         let start = Start::open(&recipe, common.offline, &progress)?;
         let (times, extent, deadline) = (Times::default(), Extent::Whole, None);
         Ok(Self { recipe, parts, device, progress, start, times, extent, deadline, needs_test: false })

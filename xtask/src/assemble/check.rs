@@ -157,6 +157,10 @@ pub(super) fn check_input(recipe: &Recipe, model: &Value) -> Result<()> {
         let why = anyhow!("train.freeze must be at most {stages}, the stages of the backbone, got {freeze}");
         return Err(why).context(Usage::recipe(&recipe.name));
     }
+    if recipe.train.recompute && backbone.rank() == 5 {
+        let why = anyhow!("train.recompute is for networks of pictures; set train.recompute = false");
+        return Err(why).context(Usage::recipe(&recipe.name));
+    }
     let thawed = recipe.train.unfreeze * (stages - freeze);
     if recipe.train.unfreeze > 0 && thawed >= recipe.train.epochs {
         let why = anyhow!(
@@ -267,6 +271,7 @@ mod tests {
             (&["train.snapshots=ensemble", "train.ema=0.9"], "set train.ema = 0"),
             (&["train.dropout_schedule=plateau", "model.dropout=0.1"], "another schedule than plateau"),
             (&["train.dropout_schedule=linear", "model.dropout=0"], "nothing to drop"),
+            (&["train.recompute=true", "model.name=r3d_18"], "set train.recompute = false"),
             (&["train.min_delta=0.1"], "set train.patience"),
             (&["pseudo.run=runs/a", "pseudo.per_class=1152921504606846976"], "per_class must be at most"),
         ] {

@@ -112,8 +112,7 @@ pub(super) fn check(recipe: &Recipe, params: &Value, head: &Spec) -> Result<()> 
     if (train.bags > 1 || head.name == "bag") && !is_one()? {
         bail!("a bag of heads says probabilities of a softmax, which '{name}' does not; take cross_entropy or its kin");
     }
-    let known = |weights: &ClassWeights| *weights != ClassWeights::None && params.get("weights").is_none();
-    if known(&recipe.loss.class_weights) {
+    if recipe.loss.class_weights != ClassWeights::None && params.get("weights").is_none() {
         bail!(
             "'{name}' has no weights of classes; set loss.class_weights = \"none\", or take cross_entropy or its kin"
         );

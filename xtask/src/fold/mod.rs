@@ -23,7 +23,7 @@ use anyhow::{Context, Result, bail};
 use candle_core::{DType, Device, Tensor};
 use data::rng::sub_seed;
 use data::{Dataset, Loader, LoaderConfig, Part, Subset};
-use eval::{Goal, Predictions, Run, Scalar};
+use eval::{Goal, Predictions, Run};
 use models::parts::Choice;
 use models::pretrained::Report;
 use models::{Network, NetworkConfig, init};
@@ -140,11 +140,6 @@ impl Training<'_> {
         // Features are of the same network in all folds unless each begins with its own weights, so that they are computed once.
         let weights = sub_seed(if recipe.train.features { recipe.seed } else { seed }, "weights");
         let trained = saved.build(weights, self.device)?;
-        if recipe.train.recompute && (!self.device.is_cpu() || trained.network.rank() == 5) {
-            bail!(
-                "train.recompute is for networks of pictures on the CPU; set train.recompute = false, or a smaller train.batch_size"
-            );
-        }
         let folder = recipe.loss.teacher.as_ref().map(Path::new);
         let open = |folder: &Path| Teacher::open(folder, number, &saved, prepared, self.device);
         let teacher = folder.map(open).transpose()?;
@@ -315,12 +310,7 @@ impl Training<'_> {
             .with_refresh(|epoch| Ok(refresh::refresh(fold, self.parts, epoch)?));
         trainer.resume()?;
         let (done, epochs) = (trainer.state().step, trainer.state().epoch);
-        // A checkpoint inside an epoch may have the step of its end, whose lines are written again.
-        let is_before = |s: &Scalar| {
-            s.step <= done && (s.epoch < epochs || ["train/", "speed/"].iter().any(|kind| s.name.starts_with(kind)))
-        };
-        let keep = |s: &Scalar| s.fold < fold.number || s.fold == fold.number && is_before(s);
-        let mut curves = Curves::resume(run, keep)?;
+        let mut curves = Curves::resume(run, fold.number, (done, epochs))?;
         let title = format!("fold {}/{}", fold.number + 1, self.prepared.trained_folds);
         let mut watch = Watch::new(self, &title, fold.batches, done).of_fold(fold.number);
         let is_saved = |event: &Event<'_>| match event {

@@ -42,10 +42,14 @@ pub struct Curves {
 }
 
 impl Curves {
-    /// Those of `run`; of earlier lines those stay that `keep` keeps.
-    pub fn resume(run: &Run, keep: impl Fn(&Scalar) -> bool) -> Result<Self> {
-        let scalars = Scalars::resume(run.path("scalars.jsonl"), &keep)?;
-        Ok(Self { scalars, speed: Scalars::resume(run.path("speed.jsonl"), &keep)? })
+    /// Those of `run`, cut back to what fold `fold` had done: so many steps and whole epochs. A checkpoint inside an epoch may have
+    /// the step of its end, whose lines are written again.
+    pub fn resume(run: &Run, fold: usize, (steps, epochs): (usize, usize)) -> Result<Self> {
+        let of_steps = |s: &Scalar| ["train/", "speed/"].iter().any(|kind| s.name.starts_with(kind));
+        let is_before = |s: &Scalar| s.step <= steps && (s.epoch < epochs || of_steps(s));
+        let keep = |s: &Scalar| s.fold < fold || s.fold == fold && is_before(s);
+        let scalars = Scalars::resume(run.path("scalars.jsonl"), keep)?;
+        Ok(Self { scalars, speed: Scalars::resume(run.path("speed.jsonl"), keep)? })
     }
 
     /// Brings all lines to disk.

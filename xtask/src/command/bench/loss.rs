@@ -24,7 +24,6 @@ const COUNT: usize = 100;
 pub fn run(args: &LossArgs) -> Result<()> {
     machine::start("cpu", args.threads)?;
     let (batch, classes) = (usize::from(args.batch), usize::from(args.classes));
-    // Some losses compare all pairs of classes.
     let numbers = if PAIRS.contains(&args.loss.as_str()) { batch * classes * classes } else { batch * classes };
     if numbers > MOST {
         let message = format!("{numbers} numbers are too many for a bench; take a smaller --batch or fewer --classes");

@@ -17,7 +17,7 @@ use candle_core::{D, DType, Tensor};
 use candle_nn::VarMap;
 use data::rng::sub_seed;
 use data::{Dataset, Loader, LoaderConfig, Subset};
-use eval::{Run, Scalar};
+use eval::Run;
 use losses::{Cosine, Loss};
 use models::{Pass, Siamese, init};
 use serde_json::{Value, json};
@@ -156,14 +156,16 @@ fn learn(training: &Training<'_>, run: &Run) -> Result<Value> {
     let training = &Training {
         interrupted: pipeline::listen()?,
         pictures: Arc::clone(&training.pictures),
-        fingerprint: String::new(),
+        fingerprint: training.fingerprint.clone(),
         ..*training
     };
     let (recipe, prepared) = (training.recipe, training.prepared);
     if prepared.views > 1 {
         bail!("pretrain compares views of one picture, but a sample has {} pictures", prepared.views);
     }
-    if let Some(start) = training.start.filter(|start| start.knows(prepared).is_ok_and(|run| run.is_some())) {
+    if let Some(start) = training.start
+        && start.knows(prepared)?.is_some()
+    {
         bail!(
             "model.pretrained: '{}' knows labels of these rows, which pretrain is not to read; take other weights",
             start.file()
@@ -207,20 +209,17 @@ fn learn(training: &Training<'_>, run: &Run) -> Result<Value> {
     params.0.extend(Params::new(vars, own).with_decay(|_, shape| train.decay_norms || shape.len() > 1).0);
     let pair = Pair { fold: &fold, siamese, spread: Mutex::default() };
 
-    let text = format!("{}\0{}", recipe.text()?, prepared.fingerprint);
     let config = TrainConfig {
         // Its weights are another file than those that are kept in the end.
         folder: Some(run.path("training")),
-        fingerprint: blake3::hash(text.as_bytes()).to_hex()[..16].to_string(),
+        fingerprint: training.fingerprint.clone(),
         patience: None,
         ..assemble::train_config(recipe)
     };
     let mut trainer = Trainer::new(config, vars, params, assemble::optimizer(recipe)?, assemble::schedule(recipe)?)?;
     trainer.resume()?;
     let (done, epochs) = (trainer.state().step, trainer.state().epoch);
-    let is_of_steps = |name: &str| ["train/", "speed/"].iter().any(|kind| name.starts_with(kind));
-    let keep = |s: &Scalar| s.step <= done && (s.epoch < epochs || is_of_steps(&s.name));
-    let mut curves = Curves::resume(run, keep)?;
+    let mut curves = Curves::resume(run, 0, (done, epochs))?;
     let batches = match train.steps_per_epoch {
         0 => loader.batches(),
         most => loader.batches().min(most * train.accumulate),
