@@ -1,10 +1,10 @@
 //! Transforms of transforms.
 
+use crate::check;
+use crate::draw::Draw;
 use crate::error::Result;
 use crate::transform::Transform;
-use crate::{check, draw};
 use data::Image;
-use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
 /// Transforms one after the other, all from one random stream.
@@ -52,28 +52,37 @@ fn one() -> usize {
 }
 
 impl Transform for Pipeline {
-    fn apply(&self, image: Image, rng: &mut dyn RngCore) -> Image {
-        self.0.iter().fold(image, |image, transform| transform.apply(image, rng))
+    fn apply(&self, image: Image, draw: &mut Draw) -> Image {
+        self.0.iter().fold(image, |image, transform| transform.apply(image, draw))
     }
     fn validate(&self) -> Result<()> {
         self.0.iter().try_for_each(|transform| transform.validate())
     }
+    fn check_channels(&self, channels: usize) -> Result<()> {
+        self.0.iter().try_for_each(|transform| transform.check_channels(channels))
+    }
+    fn is_random(&self) -> bool {
+        self.0.iter().any(|transform| transform.is_random())
+    }
 }
 
 impl<T: Transform> Transform for Maybe<T> {
-    fn apply(&self, image: Image, rng: &mut dyn RngCore) -> Image {
-        if draw::chance(rng, self.p) { self.of.apply(image, rng) } else { image }
+    fn apply(&self, image: Image, draw: &mut Draw) -> Image {
+        if draw.chance("happens", self.p) { self.of.apply(image, draw) } else { image }
     }
     fn validate(&self) -> Result<()> {
         check::probability("transform 'maybe'", self.p)?;
         self.of.validate()
     }
+    fn check_channels(&self, channels: usize) -> Result<()> {
+        self.of.check_channels(channels)
+    }
 }
 
 impl<T: Transform> Transform for OneOf<T> {
-    fn apply(&self, image: Image, rng: &mut dyn RngCore) -> Image {
-        match self.of.get(draw::below(rng, self.of.len())) {
-            Some(transform) => transform.apply(image, rng),
+    fn apply(&self, image: Image, draw: &mut Draw) -> Image {
+        match self.of.get(draw.below("choice", self.of.len())) {
+            Some(transform) => transform.apply(image, draw),
             None => image,
         }
     }
@@ -81,20 +90,26 @@ impl<T: Transform> Transform for OneOf<T> {
         check::that(!self.of.is_empty(), "transform 'one_of'", || "of needs at least one transform".into())?;
         self.of.iter().try_for_each(|transform| transform.validate())
     }
+    fn check_channels(&self, channels: usize) -> Result<()> {
+        self.of.iter().try_for_each(|transform| transform.check_channels(channels))
+    }
 }
 
 impl<T: Transform> Transform for SomeOf<T> {
-    fn apply(&self, image: Image, rng: &mut dyn RngCore) -> Image {
-        let mut chosen = draw::order(rng, self.of.len());
+    fn apply(&self, image: Image, draw: &mut Draw) -> Image {
+        let mut chosen = draw.order("choice", self.of.len());
         chosen.truncate(self.n);
         chosen.sort_unstable();
-        chosen.iter().fold(image, |image, i| self.of[*i as usize].apply(image, rng))
+        chosen.iter().fold(image, |image, i| self.of[*i as usize].apply(image, draw))
     }
     fn validate(&self) -> Result<()> {
         check::that(self.n <= self.of.len(), "transform 'some_of'", || {
             format!("n must be at most the {} transforms of `of`, got {}", self.of.len(), self.n)
         })?;
         self.of.iter().try_for_each(|transform| transform.validate())
+    }
+    fn check_channels(&self, channels: usize) -> Result<()> {
+        self.of.iter().try_for_each(|transform| transform.check_channels(channels))
     }
 }
 
@@ -109,7 +124,7 @@ mod tests {
     struct Mark(u8);
 
     impl Transform for Mark {
-        fn apply(&self, mut image: Image, _: &mut dyn RngCore) -> Image {
+        fn apply(&self, mut image: Image, _: &mut Draw) -> Image {
             image.pixels_mut()[0] += self.0;
             image
         }
@@ -123,7 +138,7 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(0);
         let mut counts = [0; 256];
         for _ in 0..6000 {
-            counts[usize::from(transform.apply(Image::filled(1, 1, &[0]), &mut rng).pixels()[0])] += 1;
+            counts[usize::from(transform.apply(Image::filled(1, 1, &[0]), &mut Draw::new(&mut rng)).pixels()[0])] += 1;
         }
         counts
     }

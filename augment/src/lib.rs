@@ -2,13 +2,13 @@
 //!
 //! ```
 //! use rand::SeedableRng;
-//! use sconce_augment::{Image, Pipeline, Transform};
+//! use sconce_augment::{Draw, Image, Pipeline, Transform};
 //! let pipeline: Pipeline = serde_json::from_str(
 //!     r#"["dihedral", {"name": "maybe", "p": 0.5, "of": {"name": "rotate", "degrees": 30}}]"#,
 //! )?;
 //! let image = Image::filled(4, 4, &[200, 100, 50]);
 //! let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(7);
-//! let seen = pipeline.apply(image.clone(), &mut rng);
+//! let seen = pipeline.apply(image.clone(), &mut Draw::new(&mut rng));
 //! assert_eq!(seen, image); // one color stays one color
 //! # Ok::<(), serde_json::Error>(())
 //! ```
@@ -42,6 +42,7 @@ mod views;
 pub use batch::BatchTransform;
 pub use combine::{Maybe, OneOf, Pipeline, SomeOf};
 pub use data::Image;
+pub use draw::{Draw, Step};
 pub use error::{Error, Result};
 pub use registry::{BATCH_TRANSFORMS, Entry, TRANSFORMS, build, build_batch, resolve, resolve_batch};
 pub use transform::Transform;

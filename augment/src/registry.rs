@@ -1,12 +1,15 @@
 //! The tables of techniques: from names and parameters to transforms.
 
 use crate::batch::{BatchTransform, CutMix, Mixup};
+use crate::check;
 use crate::color::ColorJitter;
 use crate::combine::{Maybe, OneOf, SomeOf};
+use crate::draw::Draw;
 use crate::erase::RandomErasing;
 use crate::error::{Error, Result};
-use crate::geometry::{Dihedral, Flip, PadCrop, RandomResizedCrop, Resize, Rotate};
+use crate::geometry::{AlternatingFlip, Dihedral, Flip, PadCrop, RandomResizedCrop, Resize, Rotate};
 use crate::transform::{Resolved, Transform};
+use data::Image;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -16,6 +19,8 @@ pub struct Entry<T: ?Sized> {
     pub name: &'static str,
     /// One sentence.
     pub doc: &'static str,
+    /// Whether the type has a parameter `p` itself; to the others the table gives one.
+    own_p: bool,
     build: fn(Value) -> Result<Box<T>, serde_json::Error>,
     resolve: fn(Value) -> Result<Value, serde_json::Error>,
 }
@@ -33,9 +38,14 @@ impl Entry<dyn Transform> {
         Self {
             name,
             doc,
+            own_p: false,
             build: |params| Ok(Box::new(serde_json::from_value::<T>(params)?)),
             resolve: |params| serde_json::to_value(serde_json::from_value::<R>(params)?),
         }
+    }
+    /// The type has a probability itself.
+    const fn with_its_own_p(self) -> Self {
+        Self { own_p: true, ..self }
     }
 }
 
@@ -47,6 +57,7 @@ impl Entry<dyn BatchTransform> {
         Self {
             name,
             doc,
+            own_p: true,
             build: |params| Ok(Box::new(serde_json::from_value::<T>(params)?)),
             resolve: |params| serde_json::to_value(serde_json::from_value::<T>(params)?),
         }
@@ -58,13 +69,14 @@ type Batch = Entry<dyn BatchTransform>;
 
 /// All transforms.
 pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
+    Picture::of::<AlternatingFlip>("alternating_flip", "Left and right exchanged in every other epoch (Jordan 2024)."),
     Picture::of::<ColorJitter>("color_jitter", "Brightness, contrast, saturation, hue in random order."),
     Picture::of::<Dihedral>("dihedral", "One of the eight symmetries of the square."),
-    Picture::of::<Flip>("flip", "Left and right exchanged, or top and bottom."),
-    Picture::nested::<Maybe, Maybe<Resolved>>("maybe", "Another transform with a probability."),
+    Picture::of::<Flip>("flip", "Left and right exchanged, or top and bottom.").with_its_own_p(),
+    Picture::nested::<Maybe, Maybe<Resolved>>("maybe", "Another transform with a probability.").with_its_own_p(),
     Picture::nested::<OneOf, OneOf<Resolved>>("one_of", "One of several transforms."),
     Picture::of::<PadCrop>("pad_crop", "A border around, then a crop anywhere (He et al. 2016)."),
-    Picture::of::<RandomErasing>("random_erasing", "A rectangle erased (Zhong et al. 2020)."),
+    Picture::of::<RandomErasing>("random_erasing", "A rectangle erased (Zhong et al. 2020).").with_its_own_p(),
     Picture::of::<RandomResizedCrop>(
         "random_resized_crop",
         "A crop of random area and aspect, resized to a square (Szegedy et al. 2015).",
@@ -82,13 +94,50 @@ pub const BATCH_TRANSFORMS: &[Entry<dyn BatchTransform>] = &[
 
 /// The transform `name` with `params`, an object.
 ///
+/// Each takes a probability `p`, by default 1 where its own documentation says nothing else.
+///
 /// # Errors
 /// Unknown names and parameters, impossible values.
 pub fn build(name: &str, params: Value) -> Result<Box<dyn Transform>> {
+    Ok(Box::new(named(name, params)?))
+}
+
+fn named(name: &str, mut params: Value) -> Result<Named> {
     let entry = find(TRANSFORMS, "transform", name)?;
+    let p = if entry.own_p { None } else { params.as_object_mut().and_then(|params| params.remove("p")) };
+    let p = p.map_or(Ok(1.0), serde_json::from_value).map_err(|source| wrong("transform", name, source))?;
     let transform = (entry.build)(params).map_err(|source| wrong("transform", name, source))?;
-    transform.validate()?;
-    Ok(transform)
+    let named = Named { name: entry.name, p, transform };
+    named.validate()?;
+    Ok(named)
+}
+
+/// A transform of the table: how often, and what it is called in a record.
+#[derive(Debug)]
+struct Named {
+    name: &'static str,
+    p: f64,
+    transform: Box<dyn Transform>,
+}
+
+impl Transform for Named {
+    fn apply(&self, image: Image, draw: &mut Draw) -> Image {
+        draw.step(self.name, image, |image, draw| {
+            // What happens always needs no number to say so.
+            let happens = self.p >= 1.0 || draw.chance("happens", self.p);
+            if happens { self.transform.apply(image, draw) } else { image }
+        })
+    }
+    fn validate(&self) -> Result<()> {
+        check::probability(&format!("transform '{}'", self.name), self.p)?;
+        self.transform.validate()
+    }
+    fn check_channels(&self, channels: usize) -> Result<()> {
+        self.transform.check_channels(channels)
+    }
+    fn is_random(&self) -> bool {
+        self.p < 1.0 || self.transform.is_random()
+    }
 }
 
 /// `params` of the transform `name` with every default written out, also of transforms inside it.
@@ -96,9 +145,22 @@ pub fn build(name: &str, params: Value) -> Result<Box<dyn Transform>> {
 /// # Errors
 /// As [`build`].
 pub fn resolve(name: &str, params: Value) -> Result<Value> {
-    build(name, params.clone())?;
+    let built = named(name, params.clone())?;
     let entry = find(TRANSFORMS, "transform", name)?;
-    (entry.resolve)(params).map_err(|source| wrong("transform", name, source))
+    let mut params = params;
+    if !entry.own_p
+        && let Some(params) = params.as_object_mut()
+    {
+        params.remove("p");
+    }
+    let mut resolved = (entry.resolve)(params).map_err(|source| wrong("transform", name, source))?;
+    if !entry.own_p
+        && built.is_random()
+        && let Some(resolved) = resolved.as_object_mut()
+    {
+        resolved.insert("p".into(), built.p.into());
+    }
+    Ok(resolved)
 }
 
 /// The batch transform `name` with `params`, an object.

@@ -1,10 +1,10 @@
 //! What a transform is, and how one is written inside another.
 
 use crate::combine::Pipeline;
+use crate::draw::Draw;
 use crate::error::Result;
 use crate::registry;
 use data::Image;
-use rand::RngCore;
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::ser::{Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -14,8 +14,9 @@ use std::fmt::Debug;
 ///
 /// Draw the random numbers first, then call a pure function of [`pixel`](crate::pixel).
 pub trait Transform: Debug + Send + Sync {
-    /// Gives the same picture for the same state of `rng`. Takes any size and any number of channels, and never fails.
-    fn apply(&self, image: Image, rng: &mut dyn RngCore) -> Image;
+    /// Gives the same picture for the same draws. Takes any size and any number of channels, and never fails: a picture with a
+    /// number of channels that [`check_channels`](Transform::check_channels) refuses comes back as it is.
+    fn apply(&self, image: Image, draw: &mut Draw) -> Image;
     /// Rejects impossible parameters when built.
     ///
     /// # Errors
@@ -23,14 +24,32 @@ pub trait Transform: Debug + Send + Sync {
     fn validate(&self) -> Result<()> {
         Ok(())
     }
+    /// Refuses numbers of channels that it has no meaning for, as colors have for satellite pictures.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) with the technique's name and the numbers that it takes.
+    fn check_channels(&self, channels: usize) -> Result<()> {
+        let _ = channels;
+        Ok(())
+    }
+    /// Whether it draws anything: a transform that does not may prepare pictures once for all epochs.
+    fn is_random(&self) -> bool {
+        true
+    }
 }
 
 impl<T: Transform + ?Sized> Transform for Box<T> {
-    fn apply(&self, image: Image, rng: &mut dyn RngCore) -> Image {
-        self.as_ref().apply(image, rng)
+    fn apply(&self, image: Image, draw: &mut Draw) -> Image {
+        self.as_ref().apply(image, draw)
     }
     fn validate(&self) -> Result<()> {
         self.as_ref().validate()
+    }
+    fn check_channels(&self, channels: usize) -> Result<()> {
+        self.as_ref().check_channels(channels)
+    }
+    fn is_random(&self) -> bool {
+        self.as_ref().is_random()
     }
 }
 

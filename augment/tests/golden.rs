@@ -4,9 +4,9 @@
 use candle_core::{Device, Tensor};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use sconce_augment::Image;
 use sconce_augment::batch::{blend, cut, paste};
 use sconce_augment::pixel::{Border, Interpolation, Region, Sampling, Symmetry, color, orient, resize, rotation, warp};
+use sconce_augment::{Draw, Image};
 use serde_json::{Value, json};
 
 fn cases(text: &str) -> Vec<Value> {
@@ -62,8 +62,10 @@ fn resizing_follows_pillow() {
     for case in cases(include_str!("golden/resize.json")) {
         if let Some(size) = case["crop"].as_u64() {
             let resize = sconce_augment::build("resize", json!({"size": size, "mode": "crop"})).unwrap();
-            let (most, share) =
-                difference(&resize.apply(picture(&case["input"]), &mut ChaCha8Rng::seed_from_u64(0)), &case["output"]);
+            let (most, share) = difference(
+                &resize.apply(picture(&case["input"]), &mut Draw::new(&mut ChaCha8Rng::seed_from_u64(0))),
+                &case["output"],
+            );
             assert!(most <= 1 && share < 0.3, "crop {size}: {most}, {share}");
             continue;
         }
@@ -81,7 +83,7 @@ fn resizing_follows_pillow() {
 fn evaluation_follows_timm() {
     for case in cases(include_str!("golden/evaluation.json")) {
         let resize = sconce_augment::build("resize", case["params"].clone()).unwrap();
-        let ours = resize.apply(picture(&case["input"]), &mut ChaCha8Rng::seed_from_u64(0));
+        let ours = resize.apply(picture(&case["input"]), &mut Draw::new(&mut ChaCha8Rng::seed_from_u64(0)));
         let (most, share) = difference(&ours, &case["output"]);
         println!("{}: largest difference {most}, of {share:.3}", case["params"]);
         assert!(most <= 1 && share < 0.3, "{}: {most}, {share}", case["params"]);

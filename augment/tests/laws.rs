@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sconce_augment::{
-    BATCH_TRANSFORMS, Image, Pipeline, TRANSFORMS, Transform, build, build_batch, resolve, resolve_batch,
+    BATCH_TRANSFORMS, Draw, Image, Pipeline, TRANSFORMS, Transform, build, build_batch, resolve, resolve_batch,
 };
 use serde_json::{Value, json};
 
@@ -62,7 +62,7 @@ fn textured(dims: [usize; 4]) -> Image {
 fn check(name: &str, params: &Value, transform: &dyn Transform, dims: [usize; 4], seed: u64) {
     let apply = || {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        transform.apply(textured(dims), &mut rng)
+        transform.apply(textured(dims), &mut Draw::new(&mut rng))
     };
     let seen = apply();
     assert_eq!(seen, apply(), "{name} {params}: not a function of the seed");
@@ -103,7 +103,7 @@ fn slices_of_a_volume_change_alike() {
     }) {
         let picture = textured([1, 9, 8, 3]);
         let volume = Image::volume([2, 9, 8, 3], picture.pixels().repeat(2)).unwrap();
-        let apply = |image| transform.apply(image, &mut ChaCha8Rng::seed_from_u64(3));
+        let apply = |image| transform.apply(image, &mut Draw::new(&mut ChaCha8Rng::seed_from_u64(3)));
         let seen = apply(picture);
         assert_eq!(apply(volume).pixels(), seen.pixels().repeat(2), "{name} {params}");
     }
@@ -119,7 +119,7 @@ fn probability_zero_changes_nothing() {
             let picture = textured([1, 9, 8, 3]);
             let transform = build(name, resolved).unwrap();
             for seed in 0..20 {
-                let seen = transform.apply(picture.clone(), &mut ChaCha8Rng::seed_from_u64(seed));
+                let seen = transform.apply(picture.clone(), &mut Draw::new(&mut ChaCha8Rng::seed_from_u64(seed)));
                 assert_eq!(seen, picture, "{name}");
             }
             with_p += 1;
@@ -138,7 +138,8 @@ fn one_color_stays_one_color() {
             || (name == "pad_crop" && params.get("border").is_none());
         for seed in 0..20 {
             let color = [200, 100, 50];
-            let seen = transform.apply(Image::filled(20, 15, &color), &mut ChaCha8Rng::seed_from_u64(seed));
+            let seen =
+                transform.apply(Image::filled(20, 15, &color), &mut Draw::new(&mut ChaCha8Rng::seed_from_u64(seed)));
             let same = seen.pixels().chunks_exact(3).all(|pixel| pixel == color);
             assert!(same || foreign, "{name} {params}");
         }
@@ -156,7 +157,7 @@ fn resolving_writes_every_default_once() {
     }
     assert_eq!(resolve("flip", json!({})).unwrap(), json!({"p": 0.5, "vertical": false}));
     let nested = resolve("maybe", json!({"of": ["flip", {"name": "one_of", "of": ["dihedral"]}]})).unwrap();
-    let one_of = json!({"name": "one_of", "of": [{"name": "dihedral"}]});
+    let one_of = json!({"name": "one_of", "of": [{"name": "dihedral", "p": 1.0}], "p": 1.0});
     let flip = json!({"name": "flip", "p": 0.5, "vertical": false});
     assert_eq!(nested, json!({"p": 0.5, "of": [flip, one_of]}));
     for entry in BATCH_TRANSFORMS {
@@ -185,7 +186,7 @@ fn batch_transforms_keep_shapes_and_the_sum_of_targets() {
             for seed in 0..30 {
                 let apply = |params| {
                     let transform = build_batch(entry.name, params).unwrap();
-                    transform.apply(&images, &targets, &mut ChaCha8Rng::seed_from_u64(seed)).unwrap()
+                    transform.apply(&images, &targets, &mut Draw::new(&mut ChaCha8Rng::seed_from_u64(seed))).unwrap()
                 };
                 let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
                 let (mixed, labels) = apply(json!({"alpha": 1}));
@@ -213,7 +214,7 @@ fn labels_are_mixed_as_pictures_are() {
         for seed in 0..50 {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let transform = build_batch(entry.name, json!({"alpha": 1})).unwrap();
-            let (mixed, labels) = transform.apply(&images, &targets, &mut rng).unwrap();
+            let (mixed, labels) = transform.apply(&images, &targets, &mut Draw::new(&mut rng)).unwrap();
             let mean = mixed.mean((2, 3)).unwrap();
             let gap = (mean - labels).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
             assert!(gap < 1e-5, "{}: {gap}", entry.name);
@@ -232,7 +233,7 @@ fn recipes_build() {
         {"name": "resize", "size": 48, "mode": "letterbox"},
     ]);
     let pipeline: Pipeline = serde_json::from_value(recipe).unwrap();
-    let seen = pipeline.apply(textured([1, 50, 70, 3]), &mut ChaCha8Rng::seed_from_u64(0));
+    let seen = pipeline.apply(textured([1, 50, 70, 3]), &mut Draw::new(&mut ChaCha8Rng::seed_from_u64(0)));
     assert_eq!(seen.dims(), [1, 48, 48, 3]);
 }
 
@@ -242,9 +243,11 @@ fn wrong_names_and_values_are_clear_errors() {
         let error = build(name, params).err().unwrap().to_string();
         assert!(error.contains(message), "{error}");
     };
-    wrong("flp", json!({}), "unknown transform 'flp', expected one of color_jitter, dihedral, flip");
+    wrong("flp", json!({}), "unknown transform 'flp', expected one of ");
     wrong("flip", json!({"q": 1}), "transform 'flip': unknown field `q`, expected `p` or `vertical`");
     wrong("flip", json!({"p": 1.5}), "transform 'flip': p must be in 0..=1, got 1.5");
+    wrong("dihedral", json!({"p": -0.5}), "transform 'dihedral': p must be in 0..=1, got -0.5");
+    wrong("dihedral", json!({"p": "often"}), "transform 'dihedral': invalid type: string");
     wrong("maybe", json!({"of": "flp"}), "transform 'maybe': unknown transform 'flp'");
     wrong("maybe", json!({"of": {"name": "flip", "p": 2}}), "transform 'maybe': transform 'flip': p must be in 0..=1");
     wrong("maybe", json!({"of": 3}), "expected a transform, its name or a list of them, got 3");

@@ -52,6 +52,7 @@ pub use dataset::{Cached, Dataset, Subset};
 pub use error::{Error, Result};
 pub use image::Image;
 pub use loader::{Epoch, Loader, LoaderConfig};
+pub use rng::Stream;
 pub use row::{Column, Part, Row, Target};
 pub use sampler::{Balanced, Sampler, Sequential, Shuffled};
 pub use samples::{Samples, spread};

@@ -4,14 +4,13 @@ use crate::batch::{Batch, Stats, cast, stack, targets};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::image::Image;
-use crate::rng::{name_hash, stream, sub_seed};
+use crate::rng::{Stream, name_hash, stream, sub_seed};
 use crate::row::Row;
 use crate::sampler::Sampler;
 use crate::samples::spread;
 use crate::tabular::Encoder;
 use candle_core::{DType, Device, Tensor};
 use crossbeam_channel::{Receiver, bounded};
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -56,7 +55,7 @@ impl Default for LoaderConfig {
     }
 }
 
-type Transform = Arc<dyn Fn(Image, &mut ChaCha8Rng) -> Image + Send + Sync>;
+type Transform = Arc<dyn Fn(Image, &mut Stream) -> Image + Send + Sync>;
 
 /// Makes the batches of an epoch. Clones share everything.
 #[derive(Clone)]
@@ -91,13 +90,13 @@ impl Loader {
 
     /// With a change of every picture; its random stream is a function of seed, epoch, the row's id and which of its pictures it
     /// is. The slices of a volume change together.
-    pub fn with_transform(mut self, f: impl Fn(Image, &mut ChaCha8Rng) -> Image + Send + Sync + 'static) -> Self {
+    pub fn with_transform(mut self, f: impl Fn(Image, &mut Stream) -> Image + Send + Sync + 'static) -> Self {
         self.transform = Arc::new(f);
         self
     }
 
     /// With another change of the copies that `repeat` makes of a sample: all but its first.
-    pub fn with_copies(mut self, f: impl Fn(Image, &mut ChaCha8Rng) -> Image + Send + Sync + 'static) -> Self {
+    pub fn with_copies(mut self, f: impl Fn(Image, &mut Stream) -> Image + Send + Sync + 'static) -> Self {
         self.copies = Some(Arc::new(f));
         self
     }
@@ -171,6 +170,17 @@ impl Loader {
         self.views(epoch, row, 0)
     }
 
+    /// The first picture of row `row` before its transform, and the random stream that epoch `epoch` changes it with.
+    ///
+    /// # Errors
+    /// As [`Loader::sample`].
+    ///
+    /// # Panics
+    /// When `row` is out of range.
+    pub fn unchanged(&self, epoch: usize, row: usize) -> Result<(Image, Stream)> {
+        Ok((self.dataset.picture(row, 0)?, self.stream(epoch, row, 0, 0)))
+    }
+
     /// The same for a row that came `before` times in this epoch.
     fn views(&self, epoch: usize, row: usize, before: u64) -> Result<Vec<Image>> {
         let (count, views) = (self.dataset.pictures(row), self.config.views.max(1));
@@ -191,15 +201,19 @@ impl Loader {
         Ok(seen)
     }
 
-    /// Picture `nth` of a row that came `before` times in this epoch.
-    fn picture(&self, epoch: usize, row: usize, nth: usize, before: u64) -> Result<Image> {
+    /// The random stream of picture `nth` of a row that came `before` times in this epoch.
+    fn stream(&self, epoch: usize, row: usize, nth: usize, before: u64) -> Stream {
         let id = name_hash(&self.dataset.rows()[row].id);
         let sample = id.wrapping_add(before.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let picture = sample.wrapping_add((nth as u64).wrapping_mul(0xD1B5_4A32_D192_ED03));
-        let seed = sub_seed(self.config.seed, "transform");
+        Stream::new(sub_seed(self.config.seed, "transform"), epoch, picture)
+    }
+
+    /// Picture `nth` of a row that came `before` times in this epoch.
+    fn picture(&self, epoch: usize, row: usize, nth: usize, before: u64) -> Result<Image> {
         let first = before.is_multiple_of(self.config.repeat.max(1) as u64);
         let transform = self.copies.as_ref().filter(|_| !first).unwrap_or(&self.transform);
-        Ok(transform(self.dataset.picture(row, nth)?, &mut stream(seed, epoch, picture)))
+        Ok(transform(self.dataset.picture(row, nth)?, &mut self.stream(epoch, row, nth, before)))
     }
 
     /// One batch of row indices, each with how often the row came before in this epoch.

@@ -1,6 +1,6 @@
 //! Randomness as a function: of a seed and of what it is for.
 
-use rand::SeedableRng;
+use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// The random stream of one sample in one epoch. Streams of different arguments have nothing to do with each other.
@@ -10,6 +10,43 @@ pub fn stream(seed: u64, epoch: usize, sample: u64) -> ChaCha8Rng {
         part.copy_from_slice(&value.to_le_bytes());
     }
     ChaCha8Rng::from_seed(key)
+}
+
+/// The random stream of a sample in an epoch, which also knows what stays from epoch to epoch.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    rng: ChaCha8Rng,
+    epoch: usize,
+    sample: u64,
+}
+
+impl Stream {
+    /// The numbers of [`stream`].
+    pub fn new(seed: u64, epoch: usize, sample: u64) -> Self {
+        Self { rng: stream(seed, epoch, sample), epoch, sample: sub_seed(seed ^ sample, "sample") }
+    }
+
+    /// The epoch, from 0 on.
+    pub fn epoch(&self) -> usize {
+        self.epoch
+    }
+
+    /// A random number of seed and sample, the same in all epochs.
+    pub fn of_sample(&self) -> u64 {
+        self.sample
+    }
+}
+
+impl RngCore for Stream {
+    fn next_u32(&mut self) -> u32 {
+        self.rng.next_u32()
+    }
+    fn next_u64(&mut self) -> u64 {
+        self.rng.next_u64()
+    }
+    fn fill_bytes(&mut self, bytes: &mut [u8]) {
+        self.rng.fill_bytes(bytes);
+    }
 }
 
 /// A seed of its own for `purpose`: stable between runs, versions and machines.
@@ -29,7 +66,6 @@ pub(crate) fn name_hash(name: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::RngCore;
 
     #[test]
     fn streams_depend_on_every_argument() {

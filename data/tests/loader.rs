@@ -255,12 +255,12 @@ fn features_stand_in_for_pictures() {
 #[test]
 fn copies_stand_one_behind_the_other_and_differ() {
     let config = LoaderConfig { batch_size: 6, seed: 5, repeat: 3, ..LoaderConfig::default() };
-    let shift = |mut image: Image, rng: &mut rand_chacha::ChaCha8Rng| {
+    let shift = |mut image: Image, rng: &mut Stream| {
         let shift: u8 = rng.random();
         image.pixels_mut().iter_mut().for_each(|v| *v = v.wrapping_add(shift));
         image
     };
-    let blank = |mut image: Image, rng: &mut rand_chacha::ChaCha8Rng| {
+    let blank = |mut image: Image, rng: &mut Stream| {
         let level: u8 = rng.random();
         image.pixels_mut().fill(level);
         image

@@ -165,6 +165,9 @@ pub struct AugmentArgs {
     /// Epochs beside the picture as evaluation sees it
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub columns: u16,
+    /// Only this sample, step by step: what each transform drew and made of it, a row for each epoch
+    #[arg(long, value_name = "ID", conflicts_with = "rows")]
+    pub sample: Option<String>,
 }
 
 /// Arguments of `batch-find`.
@@ -326,6 +329,22 @@ pub enum Bench {
     Loader(LoaderArgs),
     /// Value and gradient of a loss on one fixed batch, on the CPU
     Loss(LossArgs),
+    /// Transforms of one picture, on one thread
+    Augment(AugmentBenchArgs),
+}
+
+/// Arguments of `bench augment`.
+#[derive(Debug, Args)]
+pub struct AugmentBenchArgs {
+    /// A name of `list augment`, or JSON as in recipes [default: all, each with its defaults]
+    #[arg(long, value_name = "NAME|JSON")]
+    pub transform: Option<String>,
+    /// Side of the picture, pixels
+    #[arg(long, default_value_t = 224, value_parser = clap::value_parser!(u16).range(1..=8192))]
+    pub size: u16,
+    /// Time for each
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u16).range(1..))]
+    pub milliseconds: u16,
 }
 
 /// Arguments of `bench loss`.

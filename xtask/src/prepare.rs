@@ -164,7 +164,7 @@ pub fn open(recipe: &mut Recipe, demo: Option<&Path>) -> Result<Collection> {
         recipe.data.params = resolved;
     }
     if let Some(channels) = assemble::channels(recipe)? {
-        assemble::check_stats(recipe, channels)?;
+        assemble::check_pictures(recipe, channels)?;
     }
     Ok(collection)
 }

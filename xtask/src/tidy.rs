@@ -113,7 +113,8 @@ fn unsafe_code_stays_where_it_is_explained() {
         offenders(&all, &["allow(unsafe_code)", "unsafe {"], &[&allowed[..], &["xtask/src/tidy.rs"]].concat()),
         Vec::<String>::new()
     );
-    for (path, code) in sources(&root().join("models/src/ops")) {
+    let kernels = ["models/src/ops", "augment/src/pixel"].map(|folder| sources(&root().join(folder)));
+    for (path, code) in kernels.into_iter().flatten() {
         let blocks = code.matches("unsafe {").count();
         assert!(code.matches("// SAFETY:").count() >= blocks, "{}: an unsafe block without // SAFETY:", path.display());
     }

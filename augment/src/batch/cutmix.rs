@@ -1,11 +1,11 @@
 //! Rectangles of other pictures.
 
-use super::{BatchTransform, beta, blend};
+use super::{BatchTransform, blend};
+use crate::check;
+use crate::draw::Draw;
 use crate::error::Result;
 use crate::pixel::Region;
-use crate::{check, draw};
 use candle_core::{Result as TensorResult, Tensor};
-use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
 /// Pastes a rectangle of another picture, and mixes the targets by the areas that are seen (Yun et al. 2019).
@@ -29,16 +29,16 @@ impl Default for CutMix {
 }
 
 impl BatchTransform for CutMix {
-    fn apply(&self, images: &Tensor, targets: &Tensor, rng: &mut dyn RngCore) -> TensorResult<(Tensor, Tensor)> {
+    fn apply(&self, images: &Tensor, targets: &Tensor, draw: &mut Draw) -> TensorResult<(Tensor, Tensor)> {
         let [batch, _, .., height, width] = *images.dims() else {
             candle_core::bail!("cutmix needs images [B, C, H, W] or [B, C, D, H, W], got {:?}", images.shape());
         };
-        if !draw::chance(rng, self.p) {
+        if !draw.chance("mixes", self.p) {
             return Ok((images.clone(), targets.clone()));
         }
-        let lambda = beta(rng, self.alpha)?;
-        let center = [draw::below(rng, width), draw::below(rng, height)];
-        let order = Tensor::from_vec(draw::order(rng, batch), batch, images.device())?;
+        let lambda = draw.beta("lambda", [self.alpha; 2]);
+        let center = [draw.below("x", width), draw.below("y", height)];
+        let order = Tensor::from_vec(draw.order("order", batch), batch, images.device())?;
         let (region, kept) = cut([width, height], lambda, center);
         Ok((paste(images, &order, region)?, blend(targets, &order, kept)?))
     }

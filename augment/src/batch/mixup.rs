@@ -1,10 +1,10 @@
 //! Averages of pairs.
 
-use super::{BatchTransform, beta};
+use super::BatchTransform;
+use crate::check;
+use crate::draw::Draw;
 use crate::error::Result;
-use crate::{check, draw};
 use candle_core::{Result as TensorResult, Tensor};
-use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
 /// `x̃ = λ·x + (1 − λ)·x′`, `ỹ = λ·y + (1 − λ)·y′` with λ ~ Beta(α, α) and the batch in another order as x′, y′
@@ -27,12 +27,12 @@ impl Default for Mixup {
 }
 
 impl BatchTransform for Mixup {
-    fn apply(&self, images: &Tensor, targets: &Tensor, rng: &mut dyn RngCore) -> TensorResult<(Tensor, Tensor)> {
-        if !draw::chance(rng, self.p) {
+    fn apply(&self, images: &Tensor, targets: &Tensor, draw: &mut Draw) -> TensorResult<(Tensor, Tensor)> {
+        if !draw.chance("mixes", self.p) {
             return Ok((images.clone(), targets.clone()));
         }
-        let lambda = beta(rng, self.alpha)?;
-        let order = draw::order(rng, images.dim(0)?);
+        let lambda = draw.beta("lambda", [self.alpha; 2]);
+        let order = draw.order("order", images.dim(0)?);
         let order = Tensor::from_vec(order, images.dim(0)?, images.device())?;
         Ok((blend(images, &order, lambda)?, blend(targets, &order, lambda)?))
     }

@@ -1,11 +1,11 @@
 //! Brightness, contrast, saturation and hue.
 
+use crate::check;
+use crate::draw::Draw;
 use crate::error::Result;
 use crate::pixel::color;
 use crate::transform::Transform;
-use crate::{check, draw};
 use data::Image;
-use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
 /// Changes brightness, contrast, saturation and hue in random order (`torchvision` `ColorJitter`).
@@ -33,11 +33,15 @@ pub struct ColorJitter {
 }
 
 impl Transform for ColorJitter {
-    fn apply(&self, mut image: Image, rng: &mut dyn RngCore) -> Image {
-        let order = draw::order(rng, 4);
-        let mut factor = |strength: f64| draw::uniform(rng, [(1.0 - strength).max(0.0), 1.0 + strength]);
-        let factors = [factor(self.brightness), factor(self.contrast), factor(self.saturation)];
-        let turns = draw::uniform(rng, [-self.hue, self.hue]);
+    fn apply(&self, mut image: Image, draw: &mut Draw) -> Image {
+        let order = draw.order("order", 4);
+        let mut factor = |name, strength: f64| draw.uniform(name, [(1.0 - strength).max(0.0), 1.0 + strength]);
+        let factors = [
+            factor("brightness", self.brightness),
+            factor("contrast", self.contrast),
+            factor("saturation", self.saturation),
+        ];
+        let turns = draw.uniform("turns", [-self.hue, self.hue]);
         for step in order {
             match step {
                 0 if self.brightness > 0.0 => color::brightness(&mut image, factors[0]),

@@ -1,11 +1,11 @@
 //! Rectangles that hide a part.
 
+use crate::check;
+use crate::draw::Draw;
 use crate::error::Result;
 use crate::pixel::{Region, fill};
 use crate::transform::Transform;
-use crate::{check, draw};
 use data::Image;
-use rand::RngCore;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -72,12 +72,12 @@ impl Default for RandomErasing {
 }
 
 impl RandomErasing {
-    fn region(&self, image: &Image, rng: &mut dyn RngCore) -> Option<Region> {
+    fn region(&self, image: &Image, draw: &mut Draw) -> Option<Region> {
         let (width, height) = (image.width(), image.height());
         for _ in 0..10 {
-            let [h, w] = draw::sides(rng, (width * height) as f64, self.scale, self.ratio);
+            let [h, w] = draw.sides((width * height) as f64, self.scale, self.ratio);
             if h < height && w < width {
-                let (top, left) = (draw::below(rng, height - h + 1), draw::below(rng, width - w + 1));
+                let (top, left) = (draw.below("top", height - h + 1), draw.below("left", width - w + 1));
                 return Some(Region { left: left as isize, top: top as isize, width: w, height: h });
             }
         }
@@ -86,14 +86,14 @@ impl RandomErasing {
 }
 
 impl Transform for RandomErasing {
-    fn apply(&self, mut image: Image, rng: &mut dyn RngCore) -> Image {
-        if !draw::chance(rng, self.p) {
+    fn apply(&self, mut image: Image, draw: &mut Draw) -> Image {
+        if !draw.chance("erases", self.p) {
             return image;
         }
-        if let Some(region) = self.region(&image, rng) {
+        if let Some(region) = self.region(&image, draw) {
             match self.value {
                 Fill::Constant(byte) => fill(&mut image, region, |row| row.fill(byte)),
-                Fill::Random => fill(&mut image, region, |row| rng.fill_bytes(row)),
+                Fill::Random => fill(&mut image, region, |row| draw.bytes(row)),
             }
         }
         image
@@ -117,12 +117,12 @@ mod tests {
         let erasing = RandomErasing { p: 1.0, scale: [0.1, 0.2], ratio: [0.5, 2.0], value: Fill::Constant(0) };
         let mut rng = ChaCha8Rng::seed_from_u64(0);
         for _ in 0..100 {
-            let seen = erasing.apply(Image::filled(200, 100, &[1, 1]), &mut rng);
+            let seen = erasing.apply(Image::filled(200, 100, &[1, 1]), &mut Draw::new(&mut rng));
             let erased = seen.pixels().iter().filter(|v| **v == 0).count() as f64 / 40_000.0;
             assert!((0.095..0.205).contains(&erased), "{erased}");
         }
         let noise = RandomErasing { value: Fill::Random, ..erasing };
-        let seen = noise.apply(Image::filled(200, 100, &[0]), &mut rng);
+        let seen = noise.apply(Image::filled(200, 100, &[0]), &mut Draw::new(&mut rng));
         let (count, sum) =
             seen.pixels().iter().filter(|v| **v > 0).fold((0, 0), |(n, s), v| (n + 1, s + u32::from(*v)));
         assert!((110..146).contains(&(sum / count)), "{}", sum / count);

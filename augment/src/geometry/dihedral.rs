@@ -1,10 +1,9 @@
 //! The symmetries of the square.
 
-use crate::draw;
+use crate::draw::Draw;
 use crate::pixel::{Symmetry, orient};
 use crate::transform::Transform;
 use data::Image;
-use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
 /// One of the eight symmetries of the square, all equally likely: for pictures from above or through a microscope.
@@ -15,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub struct Dihedral {}
 
 impl Transform for Dihedral {
-    fn apply(&self, image: Image, rng: &mut dyn RngCore) -> Image {
-        orient(image, Symmetry::ALL[draw::below(rng, 8)])
+    fn apply(&self, image: Image, draw: &mut Draw) -> Image {
+        orient(image, Symmetry::ALL[draw.below("symmetry", 8)])
     }
 }

@@ -1,11 +1,11 @@
 //! Mirror images.
 
+use crate::check;
+use crate::draw::Draw;
 use crate::error::Result;
 use crate::pixel::{Symmetry, orient};
 use crate::transform::Transform;
-use crate::{check, draw};
 use data::Image;
-use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
 /// Exchanges left and right with probability `p`: the augmentation of Krizhevsky et al. 2012.
@@ -25,8 +25,8 @@ impl Default for Flip {
 }
 
 impl Transform for Flip {
-    fn apply(&self, image: Image, rng: &mut dyn RngCore) -> Image {
-        let symmetry = match (draw::chance(rng, self.p), self.vertical) {
+    fn apply(&self, image: Image, draw: &mut Draw) -> Image {
+        let symmetry = match (draw.chance("flips", self.p), self.vertical) {
             (false, _) => Symmetry::IDENTITY,
             (true, false) => Symmetry::MIRROR,
             (true, true) => Symmetry::UPSIDE_DOWN,

@@ -1,5 +1,6 @@
 //! Where things are: mirrored, turned, cropped, resized.
 
+mod alternating_flip;
 mod dihedral;
 mod flip;
 mod pad_crop;
@@ -7,6 +8,7 @@ mod random_resized_crop;
 mod resize;
 mod rotate;
 
+pub use alternating_flip::AlternatingFlip;
 pub use dihedral::Dihedral;
 pub use flip::Flip;
 pub use pad_crop::PadCrop;

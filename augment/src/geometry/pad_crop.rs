@@ -1,11 +1,11 @@
 //! The crop of CIFAR.
 
+use crate::check;
+use crate::draw::Draw;
 use crate::error::Result;
 use crate::pixel::{Border, Region, window};
 use crate::transform::Transform;
-use crate::{check, draw};
 use data::Image;
-use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
 /// Pads every side and crops anywhere: a shift by up to `padding` pixels (He et al. 2016, on CIFAR).
@@ -39,14 +39,14 @@ impl Default for PadCrop {
 }
 
 impl Transform for PadCrop {
-    fn apply(&self, image: Image, rng: &mut dyn RngCore) -> Image {
-        let mut start = |outer: usize, inner: usize| {
+    fn apply(&self, image: Image, draw: &mut Draw) -> Image {
+        let mut start = |name, outer: usize, inner: usize| {
             let first = -(self.padding as isize);
             let last = (outer + self.padding) as isize - inner as isize;
-            first.min(last) + draw::below(rng, first.abs_diff(last) + 1) as isize
+            first.min(last) + draw.below(name, first.abs_diff(last) + 1) as isize
         };
         let (width, height) = (self.size.unwrap_or(image.width()), self.size.unwrap_or(image.height()));
-        let (top, left) = (start(image.height(), height), start(image.width(), width));
+        let (top, left) = (start("top", image.height(), height), start("left", image.width(), width));
         window(image, Region { left, top, width, height }, self.border, self.fill)
     }
     fn validate(&self) -> Result<()> {
@@ -67,11 +67,12 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(0);
         let picture = Image::new(3, 1, 1, vec![1, 2, 3]).unwrap();
         let crop = PadCrop { padding: 1, ..Default::default() };
-        let mut seen: Vec<Vec<u8>> = (0..200).map(|_| crop.apply(picture.clone(), &mut rng).into_pixels()).collect();
+        let mut seen: Vec<Vec<u8>> =
+            (0..200).map(|_| crop.apply(picture.clone(), &mut Draw::new(&mut rng)).into_pixels()).collect();
         seen.sort();
         seen.dedup();
         assert_eq!(seen, [[0, 0, 0], [0, 1, 2], [1, 2, 3], [2, 3, 0]]);
         let larger = PadCrop { padding: 0, size: Some(5), ..Default::default() };
-        assert_eq!(larger.apply(picture, &mut rng).pixels().iter().filter(|v| **v > 0).count(), 3);
+        assert_eq!(larger.apply(picture, &mut Draw::new(&mut rng)).pixels().iter().filter(|v| **v > 0).count(), 3);
     }
 }

@@ -1,11 +1,11 @@
 //! The crop of Inception.
 
+use crate::check;
+use crate::draw::Draw;
 use crate::error::Result;
 use crate::pixel::{Interpolation, Region, resize};
 use crate::transform::Transform;
-use crate::{check, draw};
 use data::Image;
-use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
 /// Crops a random share of the picture's area with a random aspect and resizes it to a square, antialiased.
@@ -41,12 +41,12 @@ impl Default for RandomResizedCrop {
 }
 
 impl RandomResizedCrop {
-    fn region(&self, image: &Image, rng: &mut dyn RngCore) -> Region {
+    fn region(&self, image: &Image, draw: &mut Draw) -> Region {
         let (width, height) = (image.width(), image.height());
         for _ in 0..10 {
-            let [w, h] = draw::sides(rng, (width * height) as f64, self.scale, self.ratio);
+            let [w, h] = draw.sides((width * height) as f64, self.scale, self.ratio);
             if (1..=width).contains(&w) && (1..=height).contains(&h) {
-                let (top, left) = (draw::below(rng, height - h + 1), draw::below(rng, width - w + 1));
+                let (top, left) = (draw.below("top", height - h + 1), draw.below("left", width - w + 1));
                 return Region { left: left as isize, top: top as isize, width: w, height: h };
             }
         }
@@ -60,8 +60,8 @@ impl RandomResizedCrop {
 }
 
 impl Transform for RandomResizedCrop {
-    fn apply(&self, image: Image, rng: &mut dyn RngCore) -> Image {
-        let region = self.region(&image, rng);
+    fn apply(&self, image: Image, draw: &mut Draw) -> Image {
+        let region = self.region(&image, draw);
         resize(image, region, [self.size; 2], self.interpolation)
     }
     fn validate(&self) -> Result<()> {
@@ -82,7 +82,7 @@ mod tests {
     fn areas_and_aspects_are_uniform() {
         let crop = RandomResizedCrop { scale: [0.2, 0.6], ..Default::default() };
         let (image, mut rng) = (Image::filled(1000, 1000, &[0]), ChaCha8Rng::seed_from_u64(1));
-        let regions: Vec<Region> = (0..4000).map(|_| crop.region(&image, &mut rng)).collect();
+        let regions: Vec<Region> = (0..4000).map(|_| crop.region(&image, &mut Draw::new(&mut rng))).collect();
         let moments = |values: Vec<f64>| {
             let mean = values.iter().sum::<f64>() / values.len() as f64;
             (mean, values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / values.len() as f64)
@@ -100,9 +100,9 @@ mod tests {
     fn pictures_that_fit_no_crop_give_their_middle() {
         let crop = RandomResizedCrop { scale: [1.0, 1.0], ..Default::default() };
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let wide = crop.region(&Image::filled(100, 9, &[0]), &mut rng);
+        let wide = crop.region(&Image::filled(100, 9, &[0]), &mut Draw::new(&mut rng));
         assert_eq!(wide, Region { left: 44, top: 0, width: 12, height: 9 });
-        let high = crop.region(&Image::filled(9, 100, &[0]), &mut rng);
+        let high = crop.region(&Image::filled(9, 100, &[0]), &mut Draw::new(&mut rng));
         assert_eq!(high, Region { left: 0, top: 44, width: 9, height: 12 });
     }
 }

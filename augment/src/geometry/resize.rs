@@ -1,11 +1,11 @@
 //! To one size.
 
 use crate::check;
+use crate::draw::Draw;
 use crate::error::Result;
 use crate::pixel::{Border, Interpolation, Region, resize, resize_middle, window};
 use crate::transform::Transform;
 use data::Image;
-use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
 /// Makes the picture a square, antialiased; nothing random.
@@ -52,7 +52,7 @@ impl Default for Resize {
 }
 
 impl Transform for Resize {
-    fn apply(&self, image: Image, _: &mut dyn RngCore) -> Image {
+    fn apply(&self, image: Image, _: &mut Draw) -> Image {
         let &Self { size, mode, crop, interpolation } = self;
         let sides = [image.width(), image.height()];
         let [short, long] = [sides[0].min(sides[1]), sides[0].max(sides[1])];
@@ -75,6 +75,9 @@ impl Transform for Resize {
         check::side("transform 'resize'", "size", self.size)?;
         check::within("transform 'resize'", "crop", self.crop, [0.1, 1.0])
     }
+    fn is_random(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]
@@ -84,7 +87,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     fn resize(image: Image, size: usize, mode: Fit) -> Image {
-        Resize { size, mode, ..Resize::default() }.apply(image, &mut ChaCha8Rng::seed_from_u64(0))
+        Resize { size, mode, ..Resize::default() }.apply(image, &mut Draw::new(&mut ChaCha8Rng::seed_from_u64(0)))
     }
 
     #[test]
@@ -104,7 +107,7 @@ mod tests {
         let steps = Image::new(4, 4, 1, (0..16).collect()).unwrap();
         for mode in [Fit::Squash, Fit::Crop, Fit::Letterbox] {
             let crop = Resize { size: 2, mode, crop: 0.5, ..Resize::default() };
-            let seen = crop.apply(steps.clone(), &mut ChaCha8Rng::seed_from_u64(0));
+            let seen = crop.apply(steps.clone(), &mut Draw::new(&mut ChaCha8Rng::seed_from_u64(0)));
             assert_eq!(seen.pixels(), [5, 6, 9, 10], "{mode:?}");
         }
         assert!(Resize { crop: 1.1, ..Resize::default() }.validate().unwrap_err().to_string().contains("crop must be"));

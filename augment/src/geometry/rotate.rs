@@ -1,11 +1,11 @@
 //! Turns by any angle.
 
+use crate::check;
+use crate::draw::Draw;
 use crate::error::Result;
 use crate::pixel::{Border, Sampling, rotation, warp};
 use crate::transform::Transform;
-use crate::{check, draw};
 use data::Image;
-use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
 /// Turns about the center by an angle uniform in ±`degrees`, bilinearly; the size stays.
@@ -33,8 +33,8 @@ impl Default for Rotate {
 }
 
 impl Transform for Rotate {
-    fn apply(&self, image: Image, rng: &mut dyn RngCore) -> Image {
-        let degrees = draw::uniform(rng, [-self.degrees, self.degrees]);
+    fn apply(&self, image: Image, draw: &mut Draw) -> Image {
+        let degrees = draw.uniform("degrees", [-self.degrees, self.degrees]);
         if degrees == 0.0 {
             return image;
         }

@@ -2,6 +2,7 @@
 //!
 //! Brightness and contrast take any number of channels; saturation and hue change pictures of three and leave others.
 
+use super::simd;
 use data::Image;
 
 /// `factor · v`: 0 black, 1 the picture.
@@ -33,10 +34,12 @@ pub fn saturation(image: &mut Image, factor: f64) {
         return;
     }
     let factor = (factor.clamp(0.0, 64.0) * 65536.0).round() as i32;
-    for pixel in image.pixels_mut().as_chunks_mut::<3>().0 {
-        let gray = i32::from(gray(*pixel));
-        *pixel = pixel.map(|v| (gray + ((factor * (i32::from(v) - gray)) >> 16)).clamp(0, 255) as u8);
-    }
+    simd::wide(|| {
+        for pixel in image.pixels_mut().as_chunks_mut::<3>().0 {
+            let gray = i32::from(gray(*pixel));
+            *pixel = pixel.map(|v| (gray + ((factor * (i32::from(v) - gray)) >> 16)).clamp(0, 255) as u8);
+        }
+    });
 }
 
 /// Moves the hue by `turns` of the color circle (HSV): lightest and darkest channel stay, the third follows.
@@ -85,6 +88,7 @@ fn turned([r, g, b]: [f32; 3], shift: f32) -> [f32; 3] {
 /// `⌊0.2989 R + 0.587 G + 0.114 B⌋`, exactly.
 ///
 /// The weights add up to 0.9999, as in `torchvision`: white is 254.
+#[inline(always)]
 pub fn gray([r, g, b]: [u8; 3]) -> u8 {
     // The weights times 2²⁴, rounded up: the error stays below the smallest step, 10⁻⁴, and the sum below 2³².
     ((u32::from(r) * 5_014_710 + u32::from(g) * 9_848_226 + u32::from(b) * 1_912_603) >> 24) as u8
@@ -96,9 +100,7 @@ fn look_up(image: &mut Image, f: impl Fn(f32) -> f32) {
     for (value, entry) in (0u8..=255).zip(&mut table) {
         *entry = f(f32::from(value)) as u8;
     }
-    for value in image.pixels_mut() {
-        *value = table[usize::from(*value)];
-    }
+    simd::look_up(image.pixels_mut(), &table);
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ pub mod color;
 mod fill;
 mod region;
 mod resize;
+mod simd;
 mod symmetry;
 mod warp;
 mod window;

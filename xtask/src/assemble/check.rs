@@ -1,9 +1,10 @@
 //! Recipes that cannot be, found before anything is read.
 
-use super::{At, stats};
+use super::{At, in_order, stats};
 use crate::recipe::{Data, LrScaling, Recipe, Snapshots, Spec, StatsChoice};
 use crate::usage::Usage;
 use anyhow::{Context, Result, anyhow};
+use augment::Transform;
 use data::Dataset;
 use data::decode::Color;
 use data::explore::Report;
@@ -148,7 +149,7 @@ pub(super) fn check_input(recipe: &Recipe, model: &Value) -> Result<()> {
         StatsChoice::Given { mean, .. } => mean.len().max(1),
         StatsChoice::Named(_) => Color::Rgb.channels(),
     });
-    check_stats(recipe, presumed)?;
+    check_pictures(recipe, presumed)?;
     // Built once without weights, so that a wrong parameter is found before any picture is read.
     let backbone = models::build(&recipe.model.name, model, presumed, models::init::outline()).at(recipe, "model")?;
     crate::features::check(recipe, backbone.frozen()).context(Usage::recipe(&recipe.name))?;
@@ -212,16 +213,25 @@ pub fn channels(recipe: &Recipe) -> Result<Option<usize>> {
     color.map(channels).transpose()
 }
 
-/// Whether the statistics are those of pictures of so many channels.
-pub fn check_stats(recipe: &Recipe, channels: usize) -> Result<()> {
+/// Whether the statistics are those of pictures of so many channels, and the transforms have a meaning for them.
+pub fn check_pictures(recipe: &Recipe, channels: usize) -> Result<()> {
     let measured = vec![0.5; channels];
-    stats(recipe, (&measured, &measured))?.check(channels).at(recipe, "preprocess.stats")
+    stats(recipe, (&measured, &measured))?.check(channels).at(recipe, "preprocess.stats")?;
+    let augment = &recipe.augment;
+    for (specs, at) in [
+        (&recipe.preprocess.steps, "preprocess.steps"),
+        (&augment.transforms, "augment.transforms"),
+        (&augment.copies, "augment.copies"),
+    ] {
+        in_order(specs)?.check_channels(channels).at(recipe, at)?;
+    }
+    Ok(())
 }
 
 /// How many pictures of a sample, or slices of its volume, the network sees. Refuses statistics and a network that do not fit
 /// the samples: `report` is of their pictures.
 pub fn views(recipe: &Recipe, report: &Report, samples: &dyn Dataset) -> Result<usize> {
-    check_stats(recipe, report.mean.len())?;
+    check_pictures(recipe, report.mean.len())?;
     let model = &recipe.model;
     let params = Value::Object(model.params.clone());
     let reads =

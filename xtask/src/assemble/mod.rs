@@ -3,14 +3,14 @@
 mod check;
 pub mod loss;
 
-pub use check::{channels, check_auxiliary, check_stats, cycles, views};
+pub use check::{channels, check_auxiliary, check_pictures, cycles, views};
 pub use loss::{check_soft, criterion, outputs};
 
 use crate::pretrained;
 use crate::recipe::{NamedStats, Precision, Preprocess, Recipe, Snapshots, Spec, StatsChoice, Train, table};
 use crate::usage::Usage;
 use anyhow::{Context, Result, anyhow};
-use augment::{BatchTransform, Transform};
+use augment::{BatchTransform, Draw, Pipeline, Transform};
 use eval::Metric;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use train::TrainConfig;
 use train::schedule::{Schedule, Together, Warmup};
 
 /// A picture transform that many threads share.
-pub type Shared = Arc<dyn Fn(data::Image, &mut rand_chacha::ChaCha8Rng) -> data::Image + Send + Sync>;
+pub type Shared = Arc<dyn Fn(data::Image, &mut data::Stream) -> data::Image + Send + Sync>;
 
 /// Everything of a recipe that needs no data.
 pub struct Parts {
@@ -38,6 +38,8 @@ pub struct Parts {
 pub struct Training {
     /// Of a picture.
     pub first: Shared,
+    /// The same, to be looked at step by step.
+    pub steps: Pipeline,
     /// Of its further copies.
     pub copies: Shared,
 }
@@ -73,6 +75,12 @@ pub fn parts(recipe: &mut Recipe) -> Result<Parts> {
         specs.iter().map(|spec| resolve(spec, f, at)).collect()
     };
     let steps = all(&recipe.preprocess.steps, &transform, "preprocess.steps")?;
+    for step in &steps {
+        if augment::build(&step.name, step.value())?.is_random() {
+            let why = anyhow!("'{}' changes pictures at random; it belongs into augment.transforms", step.name);
+            return Err(why).at(recipe, "preprocess.steps");
+        }
+    }
     resolve(&fit(&recipe.preprocess), &transform, "preprocess")?;
     let given: Vec<Spec> = recipe.augment.transforms.iter().map(|t| sized(t, &recipe.preprocess)).collect();
     let transforms = all(&given, &transform, "augment.transforms")?;
@@ -170,10 +178,10 @@ fn training(recipe: &Recipe, transforms: &[Spec], copies: &[Spec], side: usize) 
     let all: Vec<Spec> = transforms.iter().chain(copies).map(of_side).collect();
     let chain = |count: usize| {
         let fit = training_fit(&preprocess, &all[..count]);
-        let chain: Vec<Spec> = preprocess.steps.iter().chain(&all[..count]).chain([&fit]).cloned().collect();
-        shared(&chain)
+        preprocess.steps.iter().chain(&all[..count]).chain([&fit]).cloned().collect::<Vec<Spec>>()
     };
-    Ok(Training { first: chain(transforms.len())?, copies: chain(all.len())? })
+    let (first, copies) = (chain(transforms.len()), chain(all.len()));
+    Ok(Training { first: shared(&first)?, steps: in_order(&first)?, copies: shared(&copies)? })
 }
 
 /// What brings training pictures to the input size: all of a picture where a random crop has chosen that before.
@@ -185,11 +193,16 @@ pub fn training_fit(preprocess: &Preprocess, transforms: &[Spec]) -> Spec {
     fit
 }
 
+/// Transforms one after the other.
+fn in_order(specs: &[Spec]) -> Result<Pipeline> {
+    let built = specs.iter().map(|s| augment::build(&s.name, s.value())).collect::<Result<Vec<_>, _>>();
+    Ok(Pipeline(built?))
+}
+
 /// Transforms as one function.
 pub fn shared(specs: &[Spec]) -> Result<Shared> {
-    let built = specs.iter().map(|s| augment::build(&s.name, s.value())).collect::<Result<Vec<_>, _>>();
-    let pipeline = augment::Pipeline(built?);
-    Ok(Arc::new(move |image, rng| pipeline.apply(image, rng)))
+    let pipeline = in_order(specs)?;
+    Ok(Arc::new(move |image, rng| pipeline.apply(image, &mut Draw::of(rng))))
 }
 
 /// Gives every `random_resized_crop` without a size or an interpolation those of the network's input.

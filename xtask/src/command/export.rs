@@ -12,8 +12,6 @@ use models::heads::HEADS;
 use models::joins::JOINS;
 use models::pools::POOLS;
 use models::{NetworkConfig, reference};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -96,7 +94,7 @@ fn otherwise(network: &NetworkConfig) -> Result<Map<String, Value>> {
 /// Height and width of the pictures that the network reads: what the deterministic steps make of one.
 fn size(saved: &Saved) -> Result<(usize, usize)> {
     let picture = Image::filled(64, 64, &vec![0; saved.color.channels()]);
-    let picture = saved.transform()?(picture, &mut ChaCha8Rng::seed_from_u64(0));
+    let picture = saved.transform()?(picture, &mut data::Stream::new(0, 0, 0));
     let [_, height, width, _] = picture.dims();
     Ok((height, width))
 }

@@ -5,11 +5,10 @@ use crate::fold::{Fold, Step, Training};
 use crate::recipe::{Recipe, Spec};
 use crate::{assemble, predict};
 use anyhow::{Context, Result, anyhow};
-use augment::{Transform, Views};
+use augment::{Draw, Transform, Views};
 use data::rng::{stream, sub_seed};
-use data::{Batch, Image};
+use data::{Batch, Image, Stream};
 use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use std::time::{Duration, Instant};
 use train::optim::Pace;
@@ -96,7 +95,7 @@ impl Station {
     fn pass(&mut self, seen: Vec<Seen>) -> Vec<Seen> {
         self.pixels = mean(seen.iter().map(|seen| pixels(&seen.image)));
         let (count, transform, start) = (seen.len(), &self.transform, Instant::now());
-        let change = |Seen { image, mut rng }| Seen { image: transform.apply(image, &mut rng), rng };
+        let change = |Seen { image, mut rng }| Seen { image: transform.apply(image, &mut Draw::of(&mut rng)), rng };
         let seen = seen.into_par_iter().map(change).collect();
         self.seconds.push(start.elapsed().as_secs_f64() / count as f64);
         seen
@@ -107,7 +106,7 @@ impl Station {
 #[derive(Clone)]
 struct Seen {
     image: Image,
-    rng: ChaCha8Rng,
+    rng: Stream,
 }
 
 /// The stages of single pictures in the order of training. Pictures that judge leave the line after the deterministic steps.
@@ -153,7 +152,8 @@ fn loader_stages(training: &Training<'_>, fold: &Fold) -> Result<(Vec<Stage>, Pi
         let images: Vec<Image> = images.collect::<data::Result<Vec<_>>>()?.into_iter().flatten().collect();
         decode.push(clock.elapsed().as_secs_f64() / images.len() as f64);
         sizes.extend(images.iter().map(|image| (image.pixels().len() as f64, pixels(image))));
-        let seen = images.into_iter().enumerate().map(|(i, image)| Seen { image, rng: stream(seed, pass, i as u64) });
+        let seen =
+            images.into_iter().enumerate().map(|(i, image)| Seen { image, rng: Stream::new(seed, pass, i as u64) });
         stack.push(through(&mut stations, seen.collect(), &fold.saved.stats, training)?);
         if pass == 0 {
             // The first pass fills caches and says how many pictures a pass can take.
@@ -276,7 +276,7 @@ fn mix(training: &Training<'_>, step: &Step, pass: usize) -> Result<f64> {
     let mut rng = stream(sub_seed(training.recipe.seed, "doctor"), pass, 0);
     let pair = (step.batch.images.clone(), step.targets.clone());
     let start = Instant::now();
-    training.parts.mixing.iter().try_fold(pair, |(x, y), mix| mix.apply(&x, &y, &mut rng))?;
+    training.parts.mixing.iter().try_fold(pair, |(x, y), mix| mix.apply(&x, &y, &mut Draw::new(&mut rng)))?;
     training.device.synchronize()?;
     Ok(start.elapsed().as_secs_f64())
 }

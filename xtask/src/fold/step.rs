@@ -5,6 +5,7 @@ use crate::assemble::Parts;
 use crate::bootstrap::Drawn;
 use crate::criterion::Said;
 use crate::predict;
+use augment::Draw;
 use candle_core::{DType, Tensor};
 use data::rng::{stream, sub_seed};
 use data::{Batch, Loader};
@@ -48,8 +49,12 @@ impl Fold {
                 (batch.images.clone(), targets)
             } else {
                 let mut rng = stream(sub_seed(self.seed, "mixing"), epoch, index);
+                let mut draw = Draw::new(&mut rng);
                 let soft = losses::rows(&targets, classes, DType::F32)?;
-                parts.mixing.iter().try_fold((batch.images.clone(), soft), |(x, y), mix| mix.apply(&x, &y, &mut rng))?
+                parts
+                    .mixing
+                    .iter()
+                    .try_fold((batch.images.clone(), soft), |(x, y), mix| mix.apply(&x, &y, &mut draw))?
             };
             batch.images = images;
             let key = sub_seed(self.seed, &format!("network/{epoch}/{index}"));

@@ -1,6 +1,7 @@
 //! `augment`: a contact sheet of what training will see, made by the loader that training uses.
 
 mod contents;
+mod replay;
 mod shown;
 
 use crate::args::AugmentArgs;
@@ -15,6 +16,7 @@ use anyhow::{Context, Result};
 use contents::{Contents, MIXED_ROWS};
 use data::Cached;
 use eval::Run;
+use replay::Replay;
 use std::sync::Arc;
 
 /// The name of the sheet.
@@ -28,7 +30,9 @@ pub fn run(args: &AugmentArgs) -> Result<()> {
     prepare::check(&recipe)?;
     let (rows, epochs) = (usize::from(args.rows), usize::from(args.columns));
     let more = if parts.mixing.is_empty() { 0 } else { MIXED_ROWS };
-    Layout::new(recipe.preprocess.size, 1 + epochs, rows, more).context(Usage::command_line())?;
+    if args.sample.is_none() {
+        Layout::new(recipe.preprocess.size, 1 + epochs, rows, more).context(Usage::command_line())?;
+    }
     let out = folder(common, &format!("{}-augment", recipe.name));
     if out.join("recipe.toml").is_file() {
         let message = format!("'{}' holds a run; choose another folder with --out", out.display());
@@ -51,17 +55,28 @@ pub fn run(args: &AugmentArgs) -> Result<()> {
         start: None,
         features: false,
     };
-    let contents = Contents::gather(&training, rows, epochs)?;
-    let (sheet, [width, height]) = contents.sheet(recipe.preprocess.size)?;
+    let file = out.join(FILE);
+    let (sheet, size, json, lines) = match &args.sample {
+        Some(id) => {
+            let replay = Replay::of(&training, id, epochs)?;
+            let (sheet, size) = replay.sheet(recipe.preprocess.size).context(Usage::command_line())?;
+            (sheet, size, replay.json(recipe.seed, &file, size), replay.lines(recipe.seed))
+        }
+        None => {
+            let contents = Contents::gather(&training, rows, epochs)?;
+            let (sheet, size) = contents.sheet(recipe.preprocess.size)?;
+            (sheet, size, contents.json(&file, size), contents.lines(&recipe))
+        }
+    };
 
     std::fs::create_dir_all(&out).with_context(|| format!("cannot create '{}'", out.display()))?;
-    let run = Run::open(&out)?;
-    run.write(FILE, &sheet.png()?)?;
+    Run::open(&out)?.write(FILE, &sheet.png()?)?;
     match common.json {
-        true => output::result(&contents.json(&run.path(FILE), [width, height]).to_string()),
+        true => output::result(&json.to_string()),
         false => {
-            contents.lines(&recipe).iter().for_each(|line| output::result(line));
-            output::result(&format!("the sheet is {} ({width}×{height} pixels)", run.path(FILE).display()));
+            let [width, height] = size;
+            lines.iter().for_each(|line| output::result(line));
+            output::result(&format!("the sheet is {} ({width}×{height} pixels)", file.display()));
         }
     }
     Ok(())

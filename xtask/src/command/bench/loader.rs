@@ -4,7 +4,7 @@ use crate::args::LoaderArgs;
 use crate::pictures::{Pictures, below};
 use crate::{machine, output};
 use anyhow::{Result, bail};
-use augment::{Pipeline, Transform};
+use augment::{Draw, Pipeline, Transform};
 use data::decode::Color;
 use data::{Loader, LoaderConfig, Shuffled};
 use serde_json::json;
@@ -30,7 +30,7 @@ pub fn run(args: &LoaderArgs) -> Result<()> {
     let pipeline: Pipeline = serde_json::from_value(transforms)?;
     let config = LoaderConfig { batch_size: BATCH, ..LoaderConfig::default() };
     let loader = Loader::new(Arc::new(Pictures::new(files, vec![], Color::Rgb)), Shuffled, config)
-        .with_transform(move |image, rng| pipeline.apply(image, rng));
+        .with_transform(move |image, rng| pipeline.apply(image, &mut Draw::of(rng)));
     let mut speeds = vec![];
     for epoch in 0..EPOCHS {
         let start = Instant::now();

@@ -1,5 +1,6 @@
 //! `bench`: speed of the parts, comparable from outside.
 
+mod augment;
 mod loader;
 mod loss;
 mod step;
@@ -13,5 +14,6 @@ pub fn run(part: &Bench) -> Result<()> {
         Bench::Step(args) => step::run(args),
         Bench::Loader(args) => loader::run(args),
         Bench::Loss(args) => loss::run(args),
+        Bench::Augment(args) => augment::run(args),
     }
 }

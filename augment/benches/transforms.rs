@@ -1,4 +1,4 @@
-//! Each kernel on a 224² picture of three channels, and the transforms that read a photograph of 500 × 375.
+//! Each kernel on a 224² picture of three channels, and each transform with its defaults at 224² and 512².
 #![allow(clippy::unwrap_used)]
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use sconce_augment::pixel::{
     Border, Interpolation, Region, Sampling, Symmetry, color, orient, resize, rotation, warp, window,
 };
-use sconce_augment::{TRANSFORMS, build};
+use sconce_augment::{Draw, TRANSFORMS, build};
 use serde_json::json;
 
 fn picture(width: usize, height: usize) -> Image {
@@ -53,13 +53,16 @@ fn kernels(c: &mut Criterion) {
 }
 
 fn transforms(c: &mut Criterion) {
-    let image = picture(500, 375);
-    for entry in TRANSFORMS {
-        let Ok(transform) = build(entry.name, json!({})) else { continue };
-        let mut rng = ChaCha8Rng::seed_from_u64(0);
-        c.bench_function(&format!("transform/{}/500x375", entry.name), |b| {
-            b.iter_batched(|| image.clone(), |image| transform.apply(image, &mut rng), BatchSize::SmallInput);
-        });
+    for size in [224, 512] {
+        let image = picture(size, size);
+        for entry in TRANSFORMS {
+            let Ok(transform) = build(entry.name, json!({})) else { continue };
+            let mut rng = ChaCha8Rng::seed_from_u64(0);
+            let mut apply = |image| transform.apply(image, &mut Draw::new(&mut rng));
+            c.bench_function(&format!("{}/{size}", entry.name), |b| {
+                b.iter_batched(|| image.clone(), &mut apply, BatchSize::SmallInput);
+            });
+        }
     }
 }
 
