@@ -173,7 +173,7 @@ impl Training<'_> {
             .with_meta(saved.encoder.clone())
             .on(self.device, DType::F32);
         let of_side = |side: usize| -> Result<Loader> {
-            let assemble::Training { first, copies } = self.parts.training.get(&side).context("no such side")?;
+            let assemble::Training { first, copies, .. } = self.parts.training.get(&side).context("no such side")?;
             let (first, copies) = (first.clone(), copies.clone());
             let train = train.clone().with_transform(move |image, rng| first(image, rng));
             Ok(train.with_copies(move |image, rng| copies(image, rng)))

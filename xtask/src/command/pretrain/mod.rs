@@ -177,7 +177,7 @@ fn learn(training: &Training<'_>, run: &Run) -> Result<Value> {
     let (network, vars) = (&fold.trained.network, &fold.trained.vars);
     let all: Vec<usize> = (0..prepared.dataset.rows().len()).collect();
     let side = recipe.preprocess.size;
-    let assemble::Training { first, copies } = training.parts.training.get(&side).context("no such side")?;
+    let assemble::Training { first, copies, .. } = training.parts.training.get(&side).context("no such side")?;
     let (first, copies) = (first.clone(), copies.clone());
     let config = LoaderConfig {
         batch_size: train.batch_size,
