@@ -14,8 +14,14 @@ use serde_json::{Value, json};
 fn parameters(name: &str) -> Vec<Value> {
     match name {
         "maybe" => vec![json!({"of": "flip"}), json!({"p": 0, "of": ["dihedral", {"name": "flip", "p": 1}]})],
-        "one_of" => vec![json!({"of": ["flip", {"name": "maybe", "of": "rotate"}]})],
-        "some_of" => vec![json!({"of": ["flip", "rotate"]}), json!({"n": 2, "of": ["random_erasing", ["flip"]]})],
+        "one_of" => vec![
+            json!({"of": ["flip", {"name": "maybe", "of": "rotate"}]}),
+            json!({"of": ["flip", "dihedral"], "weights": [1, 2.5]}),
+        ],
+        "some_of" => vec![
+            json!({"of": ["flip", "rotate"]}),
+            json!({"n": 2, "shuffle": true, "of": ["random_erasing", ["flip"]]}),
+        ],
         "flip" => vec![json!({}), json!({"vertical": true})],
         "color_jitter" => {
             vec![json!({}), json!({"brightness": 0.4, "contrast": 2.0, "saturation": 0.4, "hue": 0.5})]
@@ -254,6 +260,12 @@ fn wrong_names_and_values_are_clear_errors() {
     wrong("maybe", json!({"of": {"p": 1}}), "a table of a transform needs a `name`");
     wrong("maybe", json!({"p": 1}), "missing field `of`");
     wrong("one_of", json!({"of": []}), "of needs at least one transform");
+    wrong(
+        "one_of",
+        json!({"of": ["flip"], "weights": [1, 2]}),
+        "weights must be as many as the 1 transforms of `of`, got 2",
+    );
+    wrong("one_of", json!({"of": ["flip"], "weights": [0]}), "weights must be at least 0 and not all 0, got [0.0]");
     wrong("some_of", json!({"n": 2, "of": ["flip"]}), "n must be at most the 1 transforms of `of`, got 2");
     wrong("rotate", json!({"degrees": -1}), "degrees must be in 0..=180, got -1");
     wrong("rotate", json!({"border": "wrap"}), "unknown variant `wrap`, expected one of `constant`, `reflect_101`");

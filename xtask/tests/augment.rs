@@ -35,10 +35,11 @@ fn a_sheet_shows_what_each_epoch_sees_and_is_the_same_for_any_number_of_threads(
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path();
     let described = said(&succeeds(augment(folder, "one", &[]).args(["--threads", "1"])));
-    succeeds(augment(folder, "three", &[]).args(["--threads", "3"]));
+    succeeds(augment(folder, "two", &[]).args(["--threads", "2"]));
+    succeeds(augment(folder, "eight", &[]).args(["--threads", "8"]));
     succeeds(augment(folder, "other", &[]).args(["--seed", "1"]));
     let file = |out: &str| read(&folder.join(out).join("augment.png"));
-    assert!(file("one") == file("three") && file("one") != file("other"));
+    assert!(file("one") == file("two") && file("one") == file("eight") && file("one") != file("other"));
     assert_eq!(fs::read_dir(folder.join("one")).unwrap().count(), 1, "demo data were left behind");
 
     let classes: Vec<&str> =
@@ -57,7 +58,7 @@ fn a_sheet_shows_what_each_epoch_sees_and_is_the_same_for_any_number_of_threads(
         }
     }
     succeeds(&mut augment(folder, "one", &[]));
-    assert!(file("one") == file("three"), "another sheet may take the place of the first");
+    assert!(file("one") == file("two"), "another sheet may take the place of the first");
 }
 
 #[test]
@@ -103,6 +104,65 @@ fn without_json(command: Command) -> Command {
     let mut plain = Command::new(command.get_program());
     plain.args(command.get_args().filter(|arg| *arg != "--json")).current_dir(command.get_current_dir().unwrap());
     plain
+}
+
+#[test]
+fn a_sample_is_replayed_step_by_step() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    let sets =
+        ["augment.transforms=[{name='rotate', p=0.5}, {name='one_of', of=['dihedral', 'flip']}, 'color_jitter']"];
+    let shown = said(&succeeds(&mut augment(folder, "sheet", &sets)));
+    let id = shown["rows"][0]["id"].as_str().unwrap().to_string();
+    let replay = |out: &str, more: &[&str]| {
+        let mut command = program::sconce(folder);
+        command.args(["augment", "demo", "--quiet", "--json", "--out", out, "--columns", "4", "--sample", &id]);
+        let mut command = with(with(command, SMALL), &sets);
+        command.args(more);
+        command
+    };
+    let described = said(&succeeds(&mut replay("one", &["--threads", "1"])));
+    assert_eq!(said(&succeeds(&mut replay("one", &["--threads", "3"]))), described);
+    assert_eq!((&described["id"], &described["fold"]), (&Value::from(id.as_str()), &1.into()));
+    let epochs = described["epochs"].as_array().unwrap();
+    assert_eq!(epochs.len(), 4);
+    for epoch in epochs {
+        let steps = epoch["steps"].as_array().unwrap();
+        let top: Vec<&str> =
+            steps.iter().filter(|s| s["depth"] == 0).map(|step| step["name"].as_str().unwrap()).collect();
+        assert_eq!(top, ["rotate", "one_of", "color_jitter", "resize"]);
+        let turned = steps[0]["drawn"]["degrees"].is_f64();
+        assert_eq!(steps[0]["drawn"]["happens"], turned, "{epoch}");
+        assert!(steps.iter().any(|step| step["depth"] == 1), "{epoch}");
+    }
+    // The last picture of each row is the one that the sheet shows of this epoch.
+    let (own, all) = (sheet(folder, "one"), sheet(folder, "sheet"));
+    for epoch in 0..4 {
+        let steps = epochs[epoch as usize]["steps"].as_array().unwrap().len() as u32;
+        assert!(cell(&own, epoch, steps) == cell(&all, 0, 1 + epoch), "epoch {epoch}");
+    }
+    let text = String::from_utf8(succeeds(&mut without_json(replay("one", &[]))).stdout).unwrap();
+    assert!(text.contains(&format!("'{id}' with seed 0 in fold 1")) && text.contains("  rotate  happens "), "{text}");
+    let mut unknown = augment(folder, "out", &[]);
+    unknown = without_rows(unknown);
+    assert!(fails(unknown.args(["--sample", "nobody"]), 2).contains("'nobody' is none of this data set"));
+}
+
+/// The same command without `--rows`.
+fn without_rows(command: Command) -> Command {
+    let mut other = Command::new(command.get_program());
+    let args: Vec<_> = command.get_args().collect();
+    let at = args.iter().position(|arg| *arg == "--rows").unwrap();
+    other.args(args[..at].iter().chain(&args[at + 2..])).current_dir(command.get_current_dir().unwrap());
+    other
+}
+
+#[test]
+fn transforms_must_have_a_meaning_where_they_stand() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    let steps = fails(&mut augment(folder, "out", &["preprocess.steps=['flip']"]), 2);
+    assert!(steps.contains("'flip' changes pictures at random; it belongs into augment.transforms"), "{steps}");
 }
 
 #[test]

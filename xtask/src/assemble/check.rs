@@ -10,6 +10,7 @@ use data::decode::Color;
 use data::explore::Report;
 use serde_json::{Value, json};
 use std::path::Path;
+use train::Rise;
 
 /// Values that no crate checks.
 pub(super) fn check(recipe: &Recipe) -> Result<()> {
@@ -72,6 +73,9 @@ pub(super) fn check(recipe: &Recipe) -> Result<()> {
             wrong("train.unfreeze is of a backbone that is trained; set train.backbone_lr above 0")
         }
         _ if !(0.0..1.0).contains(&train.ema) => wrong("train.ema must be in 0..1"),
+        _ if train.ema == 0.0 && train.ema_rise != Rise::default() => {
+            wrong("train.ema_rise is how train.ema begins; set train.ema above 0")
+        }
         _ if !(0.0..1.0).contains(&train.swa) => wrong("train.swa must be in 0..1"),
         _ if train.swa > 0.0 && train.ema > 0.0 => {
             wrong("train.swa and train.ema both average the weights; set one of them to 0")
@@ -279,6 +283,7 @@ mod tests {
             (&["train.lr_scaling=sqrt"], "set train.lr_batch"),
             (&["train.freeze=1", "train.backbone_lr=0"], "leave train.freeze away"),
             (&["train.snapshots=ensemble", "train.ema=0.9"], "set train.ema = 0"),
+            (&["train.ema_rise=none"], "set train.ema above 0"),
             (&["train.dropout_schedule=plateau", "model.dropout=0.1"], "another schedule than plateau"),
             (&["train.dropout_schedule=linear", "model.dropout=0"], "nothing to drop"),
             (&["train.recompute=true", "model.name=r3d_18"], "set train.recompute = false"),

@@ -341,6 +341,25 @@ mod tests {
     }
 
     #[test]
+    fn every_bundled_recipe_builds() {
+        for (name, _) in crate::recipe::BUNDLED {
+            let mut recipe = Recipe::load(name, &[]).unwrap();
+            parts(&mut recipe).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+        }
+    }
+
+    #[test]
+    fn transforms_must_have_a_meaning_for_the_channels() {
+        let with = |channels: usize, transforms: &str| {
+            let recipe = Recipe::load("default", &[format!("augment.transforms={transforms}")]).unwrap();
+            check_pictures(&recipe, channels).map_err(|error| format!("{error:#}"))
+        };
+        assert!(with(6, "['dihedral', 'rotate']").is_ok() && with(3, "[{name='maybe', of='hue'}]").is_ok());
+        let why = with(6, "['dihedral', {name='maybe', of='hue'}]").unwrap_err();
+        assert!(why.contains("augment.transforms") && why.contains("'hue'") && why.contains('6'), "{why}");
+    }
+
+    #[test]
     fn random_crops_choose_instead_of_the_middle() {
         let (recipe, fit) = fits("[{name='maybe', of='random_resized_crop'}]");
         assert_eq!((&fit.params["crop"], &fit.params["interpolation"]), (&json!(1.0), &json!("bicubic")));

@@ -25,9 +25,21 @@ pub const BUNDLED: &[(&str, &str)] = &[
     ("airbench", include_str!("../../recipes/airbench.toml")),
     ("default", include_str!("../../recipes/default.toml")),
     ("demo", include_str!("../../recipes/demo.toml")),
+    ("dermoscopy", include_str!("../../recipes/dermoscopy.toml")),
+    ("documents", include_str!("../../recipes/documents.toml")),
     ("features", include_str!("../../recipes/features.toml")),
+    ("fundus", include_str!("../../recipes/fundus.toml")),
+    ("handwriting", include_str!("../../recipes/handwriting.toml")),
+    ("histology", include_str!("../../recipes/histology.toml")),
     ("intel", include_str!("../../recipes/intel.toml")),
+    ("microscopy", include_str!("../../recipes/microscopy.toml")),
+    ("photos", include_str!("../../recipes/photos.toml")),
+    ("photos_strong", include_str!("../../recipes/photos_strong.toml")),
+    ("satellite", include_str!("../../recipes/satellite.toml")),
     ("seedlings", include_str!("../../recipes/seedlings.toml")),
+    ("spectrograms", include_str!("../../recipes/spectrograms.toml")),
+    ("volumes", include_str!("../../recipes/volumes.toml")),
+    ("xray", include_str!("../../recipes/xray.toml")),
 ];
 
 /// A technique and its parameters: `"flip"`, or `{ name = "flip", p = 0.5 }`.
