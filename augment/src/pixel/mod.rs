@@ -18,17 +18,24 @@ macro_rules! unrolled {
 mod border;
 pub mod color;
 mod fill;
+mod histogram;
+mod pca;
 mod region;
 mod resize;
+mod sharpen;
 mod simd;
 mod symmetry;
+pub mod tone;
 mod warp;
 mod window;
 
 pub use border::Border;
 pub use fill::fill;
+pub use histogram::{autocontrast, equalize};
+pub use pca::fancy_pca;
 pub use region::Region;
 pub use resize::{Interpolation, resize, resize_middle};
+pub use sharpen::sharpen;
 pub use symmetry::{Symmetry, orient};
 pub use warp::{Sampling, rotation, warp};
 pub use window::window;
