@@ -68,22 +68,25 @@ pub fn saturation(image: &mut Image, factor: f64) {
 #[derive(Clone, Copy)]
 pub(super) struct Factor {
     whole: i16,
-    /// In 2⁻¹⁵: products of two 16-bit numbers have an instruction for their upper half.
-    part: i16,
+    /// In 2⁻¹⁵, rounded down and up: products of two 16-bit numbers have an instruction for their upper half.
+    part: [i16; 2],
 }
 
 impl Factor {
     /// Factors above 64 act as 64.
     pub(super) fn new(factor: f64) -> Self {
-        let factor = (factor.clamp(0.0, 64.0) * 32768.0).round() as i32;
-        Self { whole: (factor >> 15) as i16, part: (factor & 0x7fff) as i16 }
+        let factor = factor.clamp(0.0, 64.0);
+        let part = factor.fract() * 32768.0;
+        Self { whole: factor as i16, part: [part.floor() as i16, part.ceil().min(32767.0) as i16] }
     }
 
     /// `⌊base + factor · (v − base)⌋`.
     #[inline(always)]
     pub(super) fn away(self, base: u8, v: u8) -> u8 {
         let distance = i16::from(v) - i16::from(base);
-        let part = ((i32::from(2 * distance) * i32::from(self.part)) >> 16) as i16;
+        // Rounded so that what is whole does not fall below.
+        let part = if distance < 0 { self.part[0] } else { self.part[1] };
+        let part = ((i32::from(2 * distance) * i32::from(part)) >> 16) as i16;
         (i16::from(base) + distance * self.whole + part).clamp(0, 255) as u8
     }
 }
@@ -212,10 +215,8 @@ pub mod tensorflow {
 
     /// `factor · v + (1 − factor) · mean`, with the mean of each channel.
     pub fn contrast(image: &mut Image, factor: f64) {
-        let tables: Vec<_> = means(image)
-            .into_iter()
-            .map(|mean| tone::rounded(|v| mean + factor * (v - mean)))
-            .collect();
+        let tables: Vec<_> =
+            means(image).into_iter().map(|mean| tone::rounded(|v| mean + factor * (v - mean))).collect();
         tone::look_up_channels(image, &tables);
     }
 

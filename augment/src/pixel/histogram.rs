@@ -49,9 +49,7 @@ fn ranges(values: &[u8], channels: usize) -> Vec<[u8; 2]> {
         }
     });
     let of = |all: &[u8], c, choose: fn(u8, u8) -> u8| all.iter().skip(c).step_by(channels).copied().reduce(choose);
-    (0..channels)
-        .map(|c| [of(&lowest, c, u8::min).unwrap_or(0), of(&highest, c, u8::max).unwrap_or(255)])
-        .collect()
+    (0..channels).map(|c| [of(&lowest, c, u8::min).unwrap_or(0), of(&highest, c, u8::max).unwrap_or(255)]).collect()
 }
 
 /// How often each value occurs in each channel.

@@ -16,9 +16,11 @@ macro_rules! unrolled {
 }
 
 mod border;
+mod clahe;
 pub mod color;
 mod fill;
 mod histogram;
+mod lab;
 mod pca;
 mod region;
 mod resize;
@@ -30,6 +32,7 @@ mod warp;
 mod window;
 
 pub use border::Border;
+pub use clahe::clahe;
 pub use fill::fill;
 pub use histogram::{autocontrast, equalize};
 pub use pca::fancy_pca;

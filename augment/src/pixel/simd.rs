@@ -61,7 +61,7 @@ pub(crate) type Planes = [[u8; 64]; 3];
 ///
 /// The kernel is compiled as by [`wide`].
 #[inline(always)]
-pub(crate) fn change_planes(bytes: &mut [u8], kernel: impl Fn(&mut Planes)) {
+pub(crate) fn change_planes(bytes: &mut [u8], kernel: impl FnMut(&mut Planes)) {
     #[cfg(target_arch = "x86_64")]
     if has_byte_permutes() {
         // SAFETY: the processor has these features.
@@ -96,7 +96,7 @@ fn change_blocks(
     bytes: &mut [u8],
     split: impl Fn(&[u8; 192]) -> Planes,
     join: impl Fn(&Planes, &mut [u8; 192]),
-    kernel: impl Fn(&mut Planes),
+    mut kernel: impl FnMut(&mut Planes),
 ) {
     let (blocks, rest) = bytes.as_chunks_mut::<192>();
     let mut last = [0; 192];
@@ -231,7 +231,7 @@ mod x86 {
     /// The processor has these features.
     #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi")]
     #[inline(never)]
-    pub(super) unsafe fn change_planes(bytes: &mut [u8], kernel: impl Fn(&mut Planes)) {
+    pub(super) unsafe fn change_planes(bytes: &mut [u8], kernel: impl FnMut(&mut Planes)) {
         super::change_blocks(bytes, |block| split(block), |planes, block| join(planes, block), kernel);
     }
 
