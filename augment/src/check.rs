@@ -25,6 +25,16 @@ pub(crate) fn positive(technique: &str, name: &str, value: f64) -> Result<()> {
     that(value > 0.0 && value.is_finite(), technique, || format!("{name} must be positive, got {value}"))
 }
 
+/// A finite value of at least 0.
+pub(crate) fn strength(technique: &str, name: &str, value: f64) -> Result<()> {
+    that(value >= 0.0 && value.is_finite(), technique, || format!("{name} must be at least 0, got {value}"))
+}
+
+/// The channels of a picture with colors, or with one.
+pub(crate) fn colors(technique: &str, channels: usize) -> Result<()> {
+    that(channels == 1 || channels == 3, technique, || format!("pictures must have 1 or 3 channels, got {channels}"))
+}
+
 /// The side of a picture.
 pub(crate) fn side(technique: &str, name: &str, value: usize) -> Result<()> {
     that((1..=MAX_SIDE).contains(&value), technique, || format!("{name} must be in 1..={MAX_SIDE}, got {value}"))

@@ -2,7 +2,10 @@
 
 use crate::batch::{BatchTransform, CutMix, Mixup};
 use crate::check;
-use crate::color::ColorJitter;
+use crate::color::{
+    Autocontrast, Brightness, ChannelAffine, ChannelDrop, ChannelShuffle, Clahe, ColorJitter, Contrast, Equalize,
+    FancyPca, Gamma, Gray, Hue, Invert, Posterize, RgbShift, Saturation, Sharpen, Solarize, ToneCurve,
+};
 use crate::combine::{Maybe, OneOf, SomeOf};
 use crate::draw::Draw;
 use crate::erase::RandomErasing;
@@ -70,20 +73,42 @@ type Batch = Entry<dyn BatchTransform>;
 /// All transforms.
 pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::of::<AlternatingFlip>("alternating_flip", "Left and right exchanged in every other epoch (Jordan 2024)."),
+    Picture::of::<Autocontrast>("autocontrast", "Each channel's values stretched from 0 to 255."),
+    Picture::of::<Brightness>("brightness", "Lighter or darker."),
+    Picture::of::<ChannelAffine>("channel_affine", "Another exposure of each channel (Recursion)."),
+    Picture::of::<ChannelDrop>("channel_drop", "Some channels overwritten."),
+    Picture::of::<ChannelShuffle>("channel_shuffle", "The channels in random order."),
+    Picture::of::<Clahe>("clahe", "Local contrast, limited (Zuiderveld 1994)."),
     Picture::of::<ColorJitter>("color_jitter", "Brightness, contrast, saturation, hue in random order."),
+    Picture::of::<Contrast>("contrast", "More or less contrast."),
     Picture::of::<Dihedral>("dihedral", "One of the eight symmetries of the square."),
+    Picture::of::<Equalize>("equalize", "All values equally frequent."),
+    Picture::of::<FancyPca>(
+        "fancy_pca",
+        "A shift along the principal axes of a picture's colors (Krizhevsky et al. 2012).",
+    ),
     Picture::of::<Flip>("flip", "Left and right exchanged, or top and bottom.").with_its_own_p(),
+    Picture::of::<Gamma>("gamma", "Values raised to a random power."),
+    Picture::of::<Gray>("gray", "Without color."),
+    Picture::of::<Hue>("hue", "The color circle turned."),
+    Picture::of::<Invert>("invert", "The negative."),
     Picture::nested::<Maybe, Maybe<Resolved>>("maybe", "Another transform with a probability.").with_its_own_p(),
     Picture::nested::<OneOf, OneOf<Resolved>>("one_of", "One of several transforms."),
     Picture::of::<PadCrop>("pad_crop", "A border around, then a crop anywhere (He et al. 2016)."),
+    Picture::of::<Posterize>("posterize", "Only the upper bits."),
     Picture::of::<RandomErasing>("random_erasing", "A rectangle erased (Zhong et al. 2020).").with_its_own_p(),
     Picture::of::<RandomResizedCrop>(
         "random_resized_crop",
         "A crop of random area and aspect, resized to a square (Szegedy et al. 2015).",
     ),
     Picture::of::<Resize>("resize", "To a square: squashed, cropped or letterboxed."),
+    Picture::of::<RgbShift>("rgb_shift", "A number added to each channel."),
     Picture::of::<Rotate>("rotate", "About the center by a random angle."),
+    Picture::of::<Saturation>("saturation", "More or less colorful."),
+    Picture::of::<Sharpen>("sharpen", "Sharper or softer."),
+    Picture::of::<Solarize>("solarize", "The negative of light values."),
     Picture::nested::<SomeOf, SomeOf<Resolved>>("some_of", "Some of several transforms."),
+    Picture::of::<ToneCurve>("tone_curve", "The tone curve bent."),
 ];
 
 /// All batch transforms.

@@ -26,6 +26,13 @@ fn parameters(name: &str) -> Vec<Value> {
         "color_jitter" => {
             vec![json!({}), json!({"brightness": 0.4, "contrast": 2.0, "saturation": 0.4, "hue": 0.5})]
         }
+        "brightness" | "contrast" | "saturation" => {
+            vec![json!({"strength": 1.5}), json!({"strength": 0.5, "semantics": "tensorflow"})]
+        }
+        "hue" => vec![json!({}), json!({"semantics": "tensorflow"})],
+        "channel_drop" => vec![json!({}), json!({"channels": [2, 5], "fill": 9})],
+        "clahe" => vec![json!({}), json!({"tiles": 3, "clip": [100, 100]})],
+        "tone_curve" => vec![json!({}), json!({"per_channel": true, "scale": 1})],
         "pad_crop" => vec![json!({}), json!({"size": 9, "border": "reflect_101", "padding": 40})],
         "random_erasing" => vec![json!({"p": 1}), json!({"p": 1, "value": "random", "scale": [0.5, 1.0]})],
         "random_resized_crop" => {
@@ -42,6 +49,30 @@ fn parameters(name: &str) -> Vec<Value> {
         _ => vec![json!({})],
     }
 }
+
+/// Those that change colors wherever they are.
+const COLORS: [&str; 20] = [
+    "autocontrast",
+    "brightness",
+    "channel_affine",
+    "channel_drop",
+    "channel_shuffle",
+    "clahe",
+    "color_jitter",
+    "contrast",
+    "equalize",
+    "fancy_pca",
+    "gamma",
+    "gray",
+    "hue",
+    "invert",
+    "posterize",
+    "rgb_shift",
+    "saturation",
+    "sharpen",
+    "solarize",
+    "tone_curve",
+];
 
 /// All transforms with their parameters.
 fn all() -> impl Iterator<Item = (&'static str, Value, Box<dyn Transform>)> {
@@ -104,8 +135,8 @@ proptest! {
 #[test]
 fn slices_of_a_volume_change_alike() {
     for (name, params, transform) in all().filter(|(name, params, _)| {
-        // The contrast is that of the whole volume; noise differs everywhere.
-        *name != "color_jitter" && params["value"] != "random" && *name != "some_of"
+        // The contrast is that of the whole volume, as are counts of values; noise differs everywhere.
+        !["color_jitter", "equalize", "clahe"].contains(name) && params["value"] != "random" && *name != "some_of"
     }) {
         let picture = textured([1, 9, 8, 3]);
         let volume = Image::volume([2, 9, 8, 3], picture.pixels().repeat(2)).unwrap();
@@ -138,7 +169,7 @@ fn probability_zero_changes_nothing() {
 fn one_color_stays_one_color() {
     for (name, params, transform) in all() {
         // What comes in at the border or is erased is another color.
-        let foreign = ["random_erasing", "some_of", "color_jitter"].contains(&name)
+        let foreign = ["random_erasing", "some_of"].contains(&name)
             || params["border"] == "constant"
             || params["mode"] == "letterbox"
             || (name == "pad_crop" && params.get("border").is_none());
@@ -146,7 +177,9 @@ fn one_color_stays_one_color() {
             let color = [200, 100, 50];
             let seen =
                 transform.apply(Image::filled(20, 15, &color), &mut Draw::new(&mut ChaCha8Rng::seed_from_u64(seed)));
-            let same = seen.pixels().chunks_exact(3).all(|pixel| pixel == color);
+            // A change of color gives one other color.
+            let kept = if COLORS.contains(&name) { &seen.pixels()[..3] } else { &color };
+            let same = seen.pixels().chunks_exact(3).all(|pixel| pixel == kept);
             assert!(same || foreign, "{name} {params}");
         }
     }

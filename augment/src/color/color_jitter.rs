@@ -3,7 +3,7 @@
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::color;
+use crate::pixel::{color, tone};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -42,24 +42,41 @@ impl Transform for ColorJitter {
             factor("saturation", self.saturation),
         ];
         let turns = draw.uniform("turns", [-self.hue, self.hue]);
+        // The table of a step waits, so that brightness after contrast needs no reading of its own.
+        let mut waiting: Option<tone::Table> = None;
+        let flush = |image: &mut Image, waiting: &mut Option<tone::Table>| {
+            if let Some(table) = waiting.take() {
+                tone::look_up(image, &table);
+            }
+        };
         for step in order {
             match step {
-                0 if self.brightness > 0.0 => color::brightness(&mut image, factors[0]),
-                1 if self.contrast > 0.0 => color::contrast(&mut image, factors[1]),
-                2 if self.saturation > 0.0 => color::saturation(&mut image, factors[2]),
-                3 if self.hue > 0.0 => color::hue(&mut image, turns),
+                0 if self.brightness > 0.0 => {
+                    let table = color::brighter(factors[0]);
+                    waiting = Some(waiting.map_or(table, |first| tone::then(&first, &table)));
+                }
+                1 if self.contrast > 0.0 => {
+                    flush(&mut image, &mut waiting);
+                    waiting = Some(color::more_contrast(&image, factors[1]));
+                }
+                2 if self.saturation > 0.0 => {
+                    flush(&mut image, &mut waiting);
+                    color::saturation(&mut image, factors[2]);
+                }
+                3 if self.hue > 0.0 => {
+                    flush(&mut image, &mut waiting);
+                    color::hue(&mut image, turns);
+                }
                 _ => {}
             }
         }
+        flush(&mut image, &mut waiting);
         image
     }
     fn validate(&self) -> Result<()> {
         let technique = "transform 'color_jitter'";
         let strengths = [("brightness", self.brightness), ("contrast", self.contrast), ("saturation", self.saturation)];
-        for (name, strength) in strengths {
-            let valid = strength >= 0.0 && strength.is_finite();
-            check::that(valid, technique, || format!("{name} must be at least 0, got {strength}"))?;
-        }
+        strengths.into_iter().try_for_each(|(name, strength)| check::strength(technique, name, strength))?;
         check::within(technique, "hue", self.hue, [0.0, 0.5])
     }
 }

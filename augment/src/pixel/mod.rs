@@ -16,19 +16,29 @@ macro_rules! unrolled {
 }
 
 mod border;
+mod clahe;
 pub mod color;
 mod fill;
+mod histogram;
+mod lab;
+mod pca;
 mod region;
 mod resize;
+mod sharpen;
 mod simd;
 mod symmetry;
+pub mod tone;
 mod warp;
 mod window;
 
 pub use border::Border;
+pub use clahe::clahe;
 pub use fill::fill;
+pub use histogram::{autocontrast, equalize};
+pub use pca::fancy_pca;
 pub use region::Region;
 pub use resize::{Interpolation, resize, resize_middle};
+pub use sharpen::sharpen;
 pub use symmetry::{Symmetry, orient};
 pub use warp::{Sampling, rotation, warp};
 pub use window::window;

@@ -40,8 +40,118 @@ pub(crate) fn look_up(bytes: &mut [u8], table: &[u8; 256]) {
     }
 }
 
+/// Replaces every byte of a channel by its entry in the channel's table; there is one for each channel.
+pub(crate) fn look_up_channels(bytes: &mut [u8], tables: &[[u8; 256]]) {
+    #[cfg(target_arch = "x86_64")]
+    if tables.len() <= 16 && has_byte_permutes() {
+        // SAFETY: the processor has these features.
+        return unsafe { x86::look_up_channels(bytes, tables) };
+    }
+    for pixel in bytes.chunks_exact_mut(tables.len().max(1)) {
+        for (value, table) in pixel.iter_mut().zip(tables) {
+            *value = table[usize::from(*value)];
+        }
+    }
+}
+
+/// The separate channels of 64 pixels.
+pub(crate) type Planes = [[u8; 64]; 3];
+
+/// Lets `kernel` change pixels of three channels, 64 at a time; zeros follow the last ones.
+///
+/// The kernel is compiled as by [`wide`].
+#[inline(always)]
+pub(crate) fn change_planes(bytes: &mut [u8], kernel: impl FnMut(&mut Planes)) {
+    #[cfg(target_arch = "x86_64")]
+    if has_byte_permutes() {
+        // SAFETY: the processor has these features.
+        return unsafe { x86::change_planes(bytes, kernel) };
+    }
+    wide(|| change_blocks(bytes, split, join, kernel));
+}
+
+/// Shows `kernel` pixels of three channels, 64 at a time; zeros follow the last ones.
+#[inline(always)]
+pub(crate) fn read_planes(bytes: &[u8], kernel: impl FnMut(&Planes)) {
+    #[cfg(target_arch = "x86_64")]
+    if has_byte_permutes() {
+        // SAFETY: the processor has these features.
+        return unsafe { x86::read_planes(bytes, kernel) };
+    }
+    wide(|| read_blocks(bytes, split, kernel));
+}
+
+/// The whole part of a value of 0..=255, the nearest of these to others.
+#[inline(always)]
+pub(crate) fn byte(value: f32) -> u8 {
+    // Comparisons, because `clamp` passes on what is no number.
+    let value = if value > 0.0 { value } else { 0.0 };
+    let value = if value < 255.0 { value } else { 255.0 };
+    // SAFETY: the value is between 0 and 255.
+    unsafe { value.to_int_unchecked::<i32>() as u8 }
+}
+
+#[inline(always)]
+fn change_blocks(
+    bytes: &mut [u8],
+    split: impl Fn(&[u8; 192]) -> Planes,
+    join: impl Fn(&Planes, &mut [u8; 192]),
+    mut kernel: impl FnMut(&mut Planes),
+) {
+    let (blocks, rest) = bytes.as_chunks_mut::<192>();
+    let mut last = [0; 192];
+    last[..rest.len()].copy_from_slice(rest);
+    // One loop, so that the kernel is not called but compiled into it.
+    for block in blocks.iter_mut().chain([&mut last]) {
+        let mut planes = split(block);
+        kernel(&mut planes);
+        join(&planes, block);
+    }
+    rest.copy_from_slice(&last[..rest.len()]);
+}
+
+#[inline(always)]
+fn read_blocks(bytes: &[u8], split: impl Fn(&[u8; 192]) -> Planes, mut kernel: impl FnMut(&Planes)) {
+    let (blocks, rest) = bytes.as_chunks::<192>();
+    let mut last = [0; 192];
+    last[..rest.len()].copy_from_slice(rest);
+    for block in blocks.iter().chain([&last]) {
+        kernel(&split(block));
+    }
+}
+
+#[inline(always)]
+fn split(block: &[u8; 192]) -> Planes {
+    let mut planes = [[0; 64]; 3];
+    for (i, pixel) in block.as_chunks::<3>().0.iter().enumerate() {
+        for (plane, value) in planes.iter_mut().zip(pixel) {
+            plane[i] = *value;
+        }
+    }
+    planes
+}
+
+#[inline(always)]
+fn join(planes: &Planes, block: &mut [u8; 192]) {
+    for (i, pixel) in block.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+        *pixel = [planes[0][i], planes[1][i], planes[2][i]];
+    }
+}
+
+/// Whether bytes can be exchanged freely among vectors of 64.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn has_byte_permutes() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vbmi")
+}
+
 #[cfg(target_arch = "x86_64")]
 mod x86 {
+    use super::Planes;
     use std::arch::x86_64::*;
 
     /// # Safety
@@ -81,6 +191,111 @@ mod x86 {
             *byte = table[usize::from(*byte)];
         }
     }
+
+    /// At most 16 tables.
+    ///
+    /// # Safety
+    /// The processor has these features.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+    pub(super) unsafe fn look_up_channels(bytes: &mut [u8], tables: &[[u8; 256]]) {
+        let count = tables.len().max(1);
+        // Which bytes of a block are those of each channel, for each channel that the block may begin with.
+        let mut masks = [[0u64; 16]; 16];
+        for (first, masks) in masks.iter_mut().enumerate().take(count) {
+            (0..64).for_each(|i| masks[(first + i) % count] |= 1 << i);
+        }
+        let (blocks, rest) = bytes.as_chunks_mut::<64>();
+        let mut last = [0; 64];
+        last[..rest.len()].copy_from_slice(rest);
+        let mut first = 0;
+        for block in blocks.iter_mut().chain([&mut last]) {
+            // SAFETY: a block has 64 bytes.
+            let values = unsafe { _mm512_loadu_si512(block.as_ptr().cast()) };
+            let halves = _mm512_movepi8_mask(values);
+            let mut seen = values;
+            for (table, mask) in tables.iter().zip(masks[first]) {
+                // SAFETY: four loads of 64 of the 256 bytes.
+                let parts = [0, 1, 2, 3].map(|i| unsafe { _mm512_loadu_si512(table.as_ptr().add(64 * i).cast()) });
+                let low = _mm512_permutex2var_epi8(parts[0], values, parts[1]);
+                let high = _mm512_permutex2var_epi8(parts[2], values, parts[3]);
+                seen = _mm512_mask_mov_epi8(_mm512_mask_mov_epi8(seen, mask, low), mask & halves, high);
+            }
+            // SAFETY: a block has 64 bytes.
+            unsafe { _mm512_storeu_si512(block.as_mut_ptr().cast(), seen) };
+            first = (first + 64) % count;
+        }
+        rest.copy_from_slice(&last[..rest.len()]);
+    }
+
+    /// # Safety
+    /// The processor has these features.
+    #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi")]
+    #[inline(never)]
+    pub(super) unsafe fn change_planes(bytes: &mut [u8], kernel: impl FnMut(&mut Planes)) {
+        super::change_blocks(bytes, |block| split(block), |planes, block| join(planes, block), kernel);
+    }
+
+    /// # Safety
+    /// The processor has these features.
+    #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi")]
+    #[inline(never)]
+    pub(super) unsafe fn read_planes(bytes: &[u8], kernel: impl FnMut(&Planes)) {
+        super::read_blocks(bytes, |block| split(block), kernel);
+    }
+
+    /// Where each byte of a plane stands in the block.
+    const SPLIT: Planes = {
+        let mut places = [[0; 64]; 3];
+        let mut i = 0;
+        while i < 192 {
+            places[i % 3][i / 3] = i as u8;
+            i += 1;
+        }
+        places
+    };
+
+    /// Where each byte of a third of the block stands in the planes.
+    const JOIN: Planes = {
+        let mut places = [[0; 64]; 3];
+        let mut i = 0;
+        while i < 192 {
+            places[i / 64][i % 64] = (i % 3 * 64 + i / 3) as u8;
+            i += 1;
+        }
+        places
+    };
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+    #[inline]
+    fn split(block: &[u8; 192]) -> Planes {
+        choose(block, &SPLIT)
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+    #[inline]
+    fn join(planes: &Planes, block: &mut [u8; 192]) {
+        let thirds = choose(planes.as_flattened().as_array().unwrap_or(&[0; 192]), &JOIN);
+        block.copy_from_slice(thirds.as_flattened());
+    }
+
+    /// The bytes at these places of 192.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+    #[inline]
+    fn choose(bytes: &[u8; 192], places: &Planes) -> Planes {
+        // SAFETY: three loads of 64 of the 192 bytes.
+        let parts = [0, 1, 2].map(|i| unsafe { _mm512_loadu_si512(bytes.as_ptr().add(64 * i).cast()) });
+        let mut chosen = [[0; 64]; 3];
+        for (chosen, places) in chosen.iter_mut().zip(places) {
+            // SAFETY: there are 64 places.
+            let places = unsafe { _mm512_loadu_si512(places.as_ptr().cast()) };
+            // The low seven bits choose among the first two parts, the low six within the third.
+            let seen = _mm512_permutex2var_epi8(parts[0], places, parts[1]);
+            let seen = _mm512_mask_permutexvar_epi8(seen, _mm512_movepi8_mask(places), places, parts[2]);
+            // SAFETY: there are 64 bytes.
+            unsafe { _mm512_storeu_si512(chosen.as_mut_ptr().cast(), seen) };
+        }
+        chosen
+    }
 }
 
 #[cfg(test)]
@@ -96,6 +311,47 @@ mod tests {
             look_up(&mut seen, &table);
             assert!(seen.iter().zip(&bytes).all(|(seen, byte)| *seen == table[usize::from(*byte)]));
         }
+    }
+
+    #[test]
+    fn every_channel_has_its_table() {
+        for channels in [1, 2, 3, 4, 5, 16, 17] {
+            let tables: Vec<[u8; 256]> =
+                (0..channels).map(|c| std::array::from_fn(|i| (i * 37 + 11 * c + i * c) as u8)).collect();
+            for pixels in [0, 1, 21, 64, 65, 200] {
+                let bytes: Vec<u8> = (0..pixels * channels).map(|i| (i * 7) as u8).collect();
+                let mut seen = bytes.clone();
+                look_up_channels(&mut seen, &tables);
+                let want = bytes.iter().enumerate().map(|(i, byte)| tables[i % channels][usize::from(*byte)]);
+                assert!(seen.iter().copied().eq(want), "{channels} channels, {pixels} pixels");
+            }
+        }
+    }
+
+    #[test]
+    fn planes_are_the_channels() {
+        for pixels in [0, 1, 63, 64, 65, 200] {
+            let bytes: Vec<u8> = (0..pixels * 3).map(|i| (i * 7 + i / 256) as u8).collect();
+            let mut planes = [vec![], vec![], vec![]];
+            read_planes(&bytes, |block| {
+                planes.iter_mut().zip(block).for_each(|(plane, part)| plane.extend_from_slice(part));
+            });
+            for (c, plane) in planes.iter().enumerate() {
+                let want: Vec<u8> = bytes.iter().skip(c).step_by(3).copied().collect();
+                assert_eq!(plane[..pixels], want);
+                assert!(plane[pixels..].iter().all(|v| *v == 0));
+            }
+            let mut seen = bytes.clone();
+            change_planes(&mut seen, |block| block.swap(0, 2));
+            let want: Vec<u8> = bytes.chunks(3).flat_map(|p| [p[2], p[1], p[0]]).collect();
+            assert_eq!(seen, want);
+        }
+    }
+
+    #[test]
+    fn bytes_are_within_their_bounds() {
+        let values = [-1.0, -0.0, 0.99, 1.0, 254.99, 255.0, 256.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
+        assert_eq!(values.map(byte), [0, 0, 0, 1, 254, 255, 255, 0, 255, 0]);
     }
 
     #[test]
