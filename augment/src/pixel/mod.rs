@@ -15,6 +15,7 @@ macro_rules! unrolled {
     };
 }
 
+mod blur;
 mod border;
 pub mod color;
 mod fill;
@@ -25,6 +26,7 @@ mod symmetry;
 mod warp;
 mod window;
 
+pub use blur::{MAX_BOX, box_blur, gaussian_blur, gaussian_size, gaussian_weights};
 pub use border::Border;
 pub use fill::fill;
 pub use region::Region;
