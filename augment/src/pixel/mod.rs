@@ -20,6 +20,7 @@ mod border;
 pub mod color;
 mod fill;
 mod jpeg;
+mod median;
 mod region;
 mod resize;
 mod simd;
@@ -31,6 +32,7 @@ pub use blur::{MAX_BOX, box_blur, gaussian_blur, gaussian_size, gaussian_weights
 pub use border::Border;
 pub use fill::fill;
 pub use jpeg::jpeg;
+pub use median::median_blur;
 pub use region::Region;
 pub use resize::{Interpolation, resize, resize_middle};
 pub use symmetry::{Symmetry, orient};
