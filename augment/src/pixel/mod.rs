@@ -15,6 +15,7 @@ macro_rules! unrolled {
     };
 }
 
+mod blur;
 mod border;
 mod clahe;
 pub mod color;
@@ -22,6 +23,8 @@ mod fill;
 mod histogram;
 mod lab;
 mod pca;
+mod jpeg;
+mod median;
 mod region;
 mod resize;
 mod sharpen;
@@ -31,11 +34,14 @@ pub mod tone;
 mod warp;
 mod window;
 
+pub use blur::{MAX_BOX, box_blur, gaussian_blur, gaussian_size, gaussian_weights};
 pub use border::Border;
 pub use clahe::clahe;
 pub use fill::fill;
 pub use histogram::{autocontrast, equalize};
 pub use pca::fancy_pca;
+pub use jpeg::jpeg;
+pub use median::median_blur;
 pub use region::Region;
 pub use resize::{Interpolation, resize, resize_middle};
 pub use sharpen::sharpen;
