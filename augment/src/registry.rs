@@ -4,11 +4,14 @@ use crate::batch::{BatchTransform, CutMix, Mixup};
 use crate::check;
 use crate::color::ColorJitter;
 use crate::combine::{Maybe, OneOf, SomeOf};
+use crate::domain::{HairOverlay, MicroscopeCircle, StainJitter};
 use crate::draw::Draw;
-use crate::erase::RandomErasing;
+use crate::erase::{CoarseDropout, Cutout, GridDropout, GridMask, PixelDropout, RandomErasing};
 use crate::error::{Error, Result};
 use crate::geometry::{AlternatingFlip, Dihedral, Flip, PadCrop, RandomResizedCrop, Resize, Rotate};
+use crate::noise::{GaussianNoise, IsoNoise, MultiplicativeNoise, SaltPepper};
 use crate::transform::{Resolved, Transform};
+use crate::weather::{Fog, Rain, Shadow};
 use data::Image;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -70,20 +73,35 @@ type Batch = Entry<dyn BatchTransform>;
 /// All transforms.
 pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::of::<AlternatingFlip>("alternating_flip", "Left and right exchanged in every other epoch (Jordan 2024)."),
+    Picture::of::<CoarseDropout>("coarse_dropout", "Several rectangles hidden."),
     Picture::of::<ColorJitter>("color_jitter", "Brightness, contrast, saturation, hue in random order."),
+    Picture::of::<Cutout>("cutout", "Squares hidden (DeVries & Taylor 2017)."),
     Picture::of::<Dihedral>("dihedral", "One of the eight symmetries of the square."),
     Picture::of::<Flip>("flip", "Left and right exchanged, or top and bottom.").with_its_own_p(),
+    Picture::of::<Fog>("fog", "Patches of white before the middle."),
+    Picture::of::<GaussianNoise>("gaussian_noise", "Noise from the normal distribution."),
+    Picture::of::<GridDropout>("grid_dropout", "A rectangle hidden in each cell of a grid."),
+    Picture::of::<GridMask>("grid_mask", "A turned grid of squares hidden (Chen et al. 2020)."),
+    Picture::of::<HairOverlay>("hair_overlay", "Dark hairs, as on skin."),
+    Picture::of::<IsoNoise>("iso_noise", "The noise of a sensor in bad light."),
     Picture::nested::<Maybe, Maybe<Resolved>>("maybe", "Another transform with a probability.").with_its_own_p(),
+    Picture::of::<MicroscopeCircle>("microscope_circle", "What lies outside a circle hidden."),
+    Picture::of::<MultiplicativeNoise>("multiplicative_noise", "Random factors, of all or each pixel or channel."),
     Picture::nested::<OneOf, OneOf<Resolved>>("one_of", "One of several transforms."),
     Picture::of::<PadCrop>("pad_crop", "A border around, then a crop anywhere (He et al. 2016)."),
-    Picture::of::<RandomErasing>("random_erasing", "A rectangle erased (Zhong et al. 2020).").with_its_own_p(),
+    Picture::of::<PixelDropout>("pixel_dropout", "Single pixels hidden."),
+    Picture::of::<Rain>("rain", "Blurred streaks of rain."),
+    Picture::of::<RandomErasing>("random_erasing", "Rectangles erased (Zhong et al. 2020).").with_its_own_p(),
     Picture::of::<RandomResizedCrop>(
         "random_resized_crop",
         "A crop of random area and aspect, resized to a square (Szegedy et al. 2015).",
     ),
     Picture::of::<Resize>("resize", "To a square: squashed, cropped or letterboxed."),
     Picture::of::<Rotate>("rotate", "About the center by a random angle."),
+    Picture::of::<SaltPepper>("salt_pepper", "Some pixels white, some black."),
+    Picture::of::<Shadow>("shadow", "Polygons that are darker."),
     Picture::nested::<SomeOf, SomeOf<Resolved>>("some_of", "Some of several transforms."),
+    Picture::of::<StainJitter>("stain_jitter", "Amounts of the stains of histology (Tellez et al. 2018)."),
 ];
 
 /// All batch transforms.

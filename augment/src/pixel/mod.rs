@@ -17,15 +17,23 @@ macro_rules! unrolled {
 
 mod border;
 pub mod color;
+mod disc;
 mod fill;
+pub mod grid;
+pub mod hair;
+pub mod noise;
+pub mod polygon;
 mod region;
 mod resize;
 mod simd;
+pub mod stain;
 mod symmetry;
+pub mod veil;
 mod warp;
 mod window;
 
 pub use border::Border;
+pub use disc::outside_disc;
 pub use fill::fill;
 pub use region::Region;
 pub use resize::{Interpolation, resize, resize_middle};
