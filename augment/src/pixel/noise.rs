@@ -328,9 +328,11 @@ mod tests {
         let moment = |k| mean(values.iter().map(|v| v.powi(k)));
         assert!(moment(1).abs() < 0.004 && (moment(2) - 1.0).abs() < 0.005, "{} {}", moment(1), moment(2));
         assert!(moment(3).abs() < 0.01 && (moment(4) - 3.0).abs() < 0.03, "{} {}", moment(3), moment(4));
-        for (bound, share) in [(1.0, 0.3173), (2.0, 0.0455), (3.0, 0.0027), (4.0, 0.000_063)] {
+        for (bound, share, most) in
+            [(1.0, 0.3173, 0.01), (2.0, 0.0455, 0.03), (3.0, 0.0027, 0.08), (4.0, 0.000_063, 0.4)]
+        {
             let seen = values.iter().filter(|v| v.abs() > bound).count() as f64 / f64::from(N);
-            assert!((seen / share - 1.0).abs() < 0.02 + 0.02 * f64::from(bound as f32).powi(2), "{bound}: {seen}");
+            assert!((seen / share - 1.0).abs() < most, "{bound}: {seen}");
         }
     }
 

@@ -35,12 +35,13 @@ pub fn fog(image: &mut Image, patches: &[([isize; 2], usize)], density: f64) {
         }
     }
     let window = 2 * radius + 1;
-    // Steps of a sixteenth of a patch keep the table short.
-    const STEPS: f64 = 16.0;
-    let left = |steps: usize| (1.0 - density.min(1.0)).powf(steps as f64 / STEPS);
-    let shares: Vec<u16> = (0..=most as usize * STEPS as usize).map(|i| (left(i) * 32768.0).round() as u16).collect();
-    let scale = (STEPS * 65536.0 / (window * window) as f64) as f32 / 65536.0;
-    let share = |cover: i32| shares[((cover as f32 * scale) as usize).min(shares.len() - 1)];
+    // A table by the part of a patch spares a power for each pixel.
+    const STEPS: usize = 64;
+    let step = (1.0 - density.min(1.0)).powf(1.0 / STEPS as f64);
+    let kept = std::iter::successors(Some(32768.0), |kept| Some(kept * step));
+    let shares: Vec<u16> = kept.take(most as usize * STEPS + 1).map(|kept| kept.round() as u16).collect();
+    let scale = STEPS as f32 / (window * window) as f32;
+    let share = |cover: i32| shares[((cover as f32 * scale + 0.5) as usize).min(shares.len() - 1)];
     let mut columns = vec![0i32; width];
     let mut row_shares = vec![0u16; width];
     let row = |y: isize| {
