@@ -17,7 +17,10 @@
 //! |---|---|
 //! | [`geometry`] | `flip`, `dihedral`, `rotate`, `random_resized_crop`, `pad_crop`, `resize` |
 //! | [`color`] | `color_jitter` |
-//! | [`erase`] | `random_erasing` |
+//! | [`noise`] | `gaussian_noise`, `iso_noise`, `multiplicative_noise`, `salt_pepper` |
+//! | [`weather`] | `shadow`, `fog`, `rain` |
+//! | [`erase`] | `random_erasing`, `cutout`, `coarse_dropout`, `grid_dropout`, `grid_mask`, `pixel_dropout` |
+//! | [`domain`] | `hair_overlay`, `microscope_circle`, `stain_jitter` |
 //! | [`Pipeline`], [`Maybe`], [`OneOf`], [`SomeOf`] | `maybe`, `one_of`, `some_of`: transforms of transforms |
 //! | [`batch`] | `mixup`, `cutmix`: blends within a batch, on its device |
 //! | [`predict_views`] | test-time augmentation |
@@ -30,14 +33,17 @@ pub mod batch;
 mod check;
 pub mod color;
 mod combine;
+pub mod domain;
 mod draw;
 pub mod erase;
 mod error;
 pub mod geometry;
+pub mod noise;
 pub mod pixel;
 mod registry;
 mod transform;
 mod views;
+pub mod weather;
 
 pub use batch::BatchTransform;
 pub use combine::{Maybe, OneOf, Pipeline, SomeOf};

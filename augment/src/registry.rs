@@ -7,11 +7,14 @@ use crate::color::{
     FancyPca, Gamma, Gray, Hue, Invert, Posterize, RgbShift, Saturation, Sharpen, Solarize, ToneCurve,
 };
 use crate::combine::{Maybe, OneOf, SomeOf};
+use crate::domain::{HairOverlay, MicroscopeCircle, StainJitter};
 use crate::draw::Draw;
-use crate::erase::RandomErasing;
+use crate::erase::{CoarseDropout, Cutout, GridDropout, GridMask, PixelDropout, RandomErasing};
 use crate::error::{Error, Result};
 use crate::geometry::{AlternatingFlip, Dihedral, Flip, PadCrop, RandomResizedCrop, Resize, Rotate};
+use crate::noise::{GaussianNoise, IsoNoise, MultiplicativeNoise, SaltPepper};
 use crate::transform::{Resolved, Transform};
+use crate::weather::{Fog, Rain, Shadow};
 use data::Image;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -79,8 +82,10 @@ pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::of::<ChannelDrop>("channel_drop", "Some channels overwritten."),
     Picture::of::<ChannelShuffle>("channel_shuffle", "The channels in random order."),
     Picture::of::<Clahe>("clahe", "Local contrast, limited (Zuiderveld 1994)."),
+    Picture::of::<CoarseDropout>("coarse_dropout", "Several rectangles hidden."),
     Picture::of::<ColorJitter>("color_jitter", "Brightness, contrast, saturation, hue in random order."),
     Picture::of::<Contrast>("contrast", "More or less contrast."),
+    Picture::of::<Cutout>("cutout", "Squares hidden (DeVries & Taylor 2017)."),
     Picture::of::<Dihedral>("dihedral", "One of the eight symmetries of the square."),
     Picture::of::<Equalize>("equalize", "All values equally frequent."),
     Picture::of::<FancyPca>(
@@ -88,15 +93,25 @@ pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
         "A shift along the principal axes of a picture's colors (Krizhevsky et al. 2012).",
     ),
     Picture::of::<Flip>("flip", "Left and right exchanged, or top and bottom.").with_its_own_p(),
+    Picture::of::<Fog>("fog", "Patches of white before the middle."),
     Picture::of::<Gamma>("gamma", "Values raised to a random power."),
+    Picture::of::<GaussianNoise>("gaussian_noise", "Noise from the normal distribution."),
     Picture::of::<Gray>("gray", "Without color."),
+    Picture::of::<GridDropout>("grid_dropout", "A rectangle hidden in each cell of a grid."),
+    Picture::of::<GridMask>("grid_mask", "A turned grid of squares hidden (Chen et al. 2020)."),
+    Picture::of::<HairOverlay>("hair_overlay", "Dark hairs, as on skin."),
     Picture::of::<Hue>("hue", "The color circle turned."),
     Picture::of::<Invert>("invert", "The negative."),
+    Picture::of::<IsoNoise>("iso_noise", "The noise of a sensor in bad light."),
     Picture::nested::<Maybe, Maybe<Resolved>>("maybe", "Another transform with a probability.").with_its_own_p(),
+    Picture::of::<MicroscopeCircle>("microscope_circle", "What lies outside a circle hidden."),
+    Picture::of::<MultiplicativeNoise>("multiplicative_noise", "Random factors, of all or each pixel or channel."),
     Picture::nested::<OneOf, OneOf<Resolved>>("one_of", "One of several transforms."),
     Picture::of::<PadCrop>("pad_crop", "A border around, then a crop anywhere (He et al. 2016)."),
+    Picture::of::<PixelDropout>("pixel_dropout", "Single pixels hidden."),
     Picture::of::<Posterize>("posterize", "Only the upper bits."),
-    Picture::of::<RandomErasing>("random_erasing", "A rectangle erased (Zhong et al. 2020).").with_its_own_p(),
+    Picture::of::<Rain>("rain", "Blurred streaks of rain."),
+    Picture::of::<RandomErasing>("random_erasing", "Rectangles erased (Zhong et al. 2020).").with_its_own_p(),
     Picture::of::<RandomResizedCrop>(
         "random_resized_crop",
         "A crop of random area and aspect, resized to a square (Szegedy et al. 2015).",
@@ -104,10 +119,13 @@ pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::of::<Resize>("resize", "To a square: squashed, cropped or letterboxed."),
     Picture::of::<RgbShift>("rgb_shift", "A number added to each channel."),
     Picture::of::<Rotate>("rotate", "About the center by a random angle."),
+    Picture::of::<SaltPepper>("salt_pepper", "Some pixels white, some black."),
     Picture::of::<Saturation>("saturation", "More or less colorful."),
+    Picture::of::<Shadow>("shadow", "Polygons that are darker."),
     Picture::of::<Sharpen>("sharpen", "Sharper or softer."),
     Picture::of::<Solarize>("solarize", "The negative of light values."),
     Picture::nested::<SomeOf, SomeOf<Resolved>>("some_of", "Some of several transforms."),
+    Picture::of::<StainJitter>("stain_jitter", "Amounts of the stains of histology (Tellez et al. 2018)."),
     Picture::of::<ToneCurve>("tone_curve", "The tone curve bent."),
 ];
 

@@ -23,6 +23,9 @@ fn parameters(name: &str) -> Vec<Value> {
             json!({"n": 2, "shuffle": true, "of": ["random_erasing", ["flip"]]}),
         ],
         "flip" => vec![json!({}), json!({"vertical": true})],
+        "coarse_dropout" => {
+            vec![json!({}), json!({"holes": [5, 5], "height": [8, 30], "width": [2, 2], "fill": "color"})]
+        }
         "color_jitter" => {
             vec![json!({}), json!({"brightness": 0.4, "contrast": 2.0, "saturation": 0.4, "hue": 0.5})]
         }
@@ -33,8 +36,27 @@ fn parameters(name: &str) -> Vec<Value> {
         "channel_drop" => vec![json!({}), json!({"channels": [2, 5], "fill": 9})],
         "clahe" => vec![json!({}), json!({"tiles": 3, "clip": [100, 100]})],
         "tone_curve" => vec![json!({}), json!({"per_channel": true, "scale": 1})],
+        "cutout" => vec![json!({}), json!({"inside": true, "size": 5, "count": 3, "fill": "pixel"})],
+        "gaussian_noise" => vec![json!({"deviation": [0, 255]}), json!({"per_channel": false})],
+        "grid_dropout" => {
+            vec![json!({}), json!({"unit": [2, 9], "random_offset": false, "ratio": 1}), json!({"fill": "random"})]
+        }
+        "grid_mask" => vec![json!({}), json!({"d": [2, 9], "rotate": 0}), json!({"d": [0.1, 0.5], "ratio": 0})],
+        "hair_overlay" => vec![json!({}), json!({"hairs": [9, 9], "width": [0.5, 1.0]})],
+        "iso_noise" => vec![json!({}), json!({"color_shift": [1, 1], "intensity": [10, 10]})],
+        "microscope_circle" => vec![json!({}), json!({"radius": [0.01, 2], "fill": 255})],
+        "multiplicative_noise" => [(false, false), (false, true), (true, false), (true, true)]
+            .map(|(pixel, channel)| json!({"factor": [0, 3], "per_pixel": pixel, "per_channel": channel}))
+            .into(),
+        "pixel_dropout" => vec![json!({}), json!({"share": 0.5, "per_channel": true}), json!({"fill": "pixel"})],
         "pad_crop" => vec![json!({}), json!({"size": 9, "border": "reflect_101", "padding": 40})],
-        "random_erasing" => vec![json!({"p": 1}), json!({"p": 1, "value": "random", "scale": [0.5, 1.0]})],
+        "random_erasing" => vec![
+            json!({"p": 1}),
+            json!({"p": 1, "value": "random", "scale": [0.5, 1.0]}),
+            json!({"p": 1, "value": "pixel", "count": [1, 5]}),
+            json!({"p": 1, "value": "color"}),
+        ],
+        "rain" => vec![json!({}), json!({"drops": 10, "slant": [-80, 80], "blur": 15, "color": 255})],
         "random_resized_crop" => {
             vec![json!({"size": 8, "interpolation": "bicubic"}), json!({"size": 1, "ratio": [0.01, 0.1]})]
         }
@@ -46,6 +68,11 @@ fn parameters(name: &str) -> Vec<Value> {
             })
             .concat(),
         "rotate" => ["constant", "reflect_101", "replicate"].map(|b| json!({"degrees": 180, "border": b})).into(),
+        "salt_pepper" => vec![json!({}), json!({"amount": [1, 1]})],
+        "shadow" => {
+            vec![json!({}), json!({"count": [0, 5], "vertices": 9, "intensity": [0, 1], "region": [0, 0, 1, 1]})]
+        }
+        "stain_jitter" => vec![json!({}), json!({"sigma1": 1, "sigma2": 2})],
         _ => vec![json!({})],
     }
 }
@@ -73,6 +100,22 @@ const COLORS: [&str; 20] = [
     "solarize",
     "tone_curve",
 ];
+/// What has a number of its own for each pixel.
+const NOISE: [&str; 5] = ["gaussian_noise", "iso_noise", "multiplicative_noise", "pixel_dropout", "salt_pepper"];
+/// What hides or draws something, in other colors.
+const FOREIGN: [&str; 9] = [
+    "coarse_dropout",
+    "cutout",
+    "grid_dropout",
+    "grid_mask",
+    "hair_overlay",
+    "microscope_circle",
+    "random_erasing",
+    "rain",
+    "shadow",
+];
+/// What makes another color of one color.
+const RECOLORED: [&str; 4] = ["color_jitter", "fog", "some_of", "stain_jitter"];
 
 /// All transforms with their parameters.
 fn all() -> impl Iterator<Item = (&'static str, Value, Box<dyn Transform>)> {
@@ -136,7 +179,11 @@ proptest! {
 fn slices_of_a_volume_change_alike() {
     for (name, params, transform) in all().filter(|(name, params, _)| {
         // The contrast is that of the whole volume, as are counts of values; noise differs everywhere.
-        !["color_jitter", "equalize", "clahe"].contains(name) && params["value"] != "random" && *name != "some_of"
+        let noise = |fill: &Value| ["random", "pixel"].iter().any(|noise| fill == noise);
+        !["color_jitter", "equalize", "clahe", "some_of"].contains(name)
+            && !NOISE.contains(name)
+            && !noise(&params["value"])
+            && !noise(&params["fill"])
     }) {
         let picture = textured([1, 9, 8, 3]);
         let volume = Image::volume([2, 9, 8, 3], picture.pixels().repeat(2)).unwrap();
@@ -169,7 +216,7 @@ fn probability_zero_changes_nothing() {
 fn one_color_stays_one_color() {
     for (name, params, transform) in all() {
         // What comes in at the border or is erased is another color.
-        let foreign = ["random_erasing", "some_of"].contains(&name)
+        let foreign = [&NOISE[..], &FOREIGN, &RECOLORED].iter().any(|names| names.contains(&name))
             || params["border"] == "constant"
             || params["mode"] == "letterbox"
             || (name == "pad_crop" && params.get("border").is_none());
@@ -307,7 +354,30 @@ fn wrong_names_and_values_are_clear_errors() {
     wrong("pad_crop", json!({"padding": 99_999}), "padding must be in 0..=32768, got 99999");
     wrong("random_resized_crop", json!({"scale": [0.5, 2.0]}), "0 < low ≤ high ≤ 1, got [0.5, 2]");
     wrong("random_resized_crop", json!({"ratio": [2.0, 1.0]}), "0 < low ≤ high, got [2, 1]");
-    wrong("random_erasing", json!({"value": 300}), "value must be in 0..=255 or \"random\", got 300");
+    wrong("random_erasing", json!({"value": 300}), "must be in 0..=255, \"random\", \"pixel\" or \"color\", got 300");
+    wrong(
+        "random_erasing",
+        json!({"count": [2, 1]}),
+        "count must be [low, high] with 1 ≤ low ≤ high ≤ 1000, got [2, 1]",
+    );
+    wrong("gaussian_noise", json!({"deviation": [-1, 1]}), "deviation must be [low, high] with 0 ≤ low");
+    wrong("iso_noise", json!({"color_shift": [0, 2]}), "color_shift must be [low, high]");
+    wrong("multiplicative_noise", json!({"factor": [2, 1]}), "factor must be [low, high]");
+    wrong("salt_pepper", json!({"amount": [0, 2]}), "amount must be [low, high]");
+    wrong("cutout", json!({"size": 0}), "size must be in 1..=32768, got 0");
+    wrong("coarse_dropout", json!({"height": [0.5, 2]}), "shares below 1 or whole pixels, in order, got [0.5, 2]");
+    wrong("coarse_dropout", json!({"holes": [0, 2]}), "holes must be [low, high]");
+    wrong("grid_dropout", json!({"ratio": 0}), "ratio must be in 0..=1, above 0, got 0");
+    wrong("grid_dropout", json!({"unit": [1, 2]}), "unit must be [low, high]");
+    wrong("grid_mask", json!({"d": [1, 2]}), "d must be at least 2 pixels, got 1");
+    wrong("pixel_dropout", json!({"share": 2}), "share must be in 0..=1, got 2");
+    wrong("shadow", json!({"vertices": 2}), "vertices must be in 3..=100, got 2");
+    wrong("shadow", json!({"region": [1, 0, 0, 1]}), "region's left and right must be [low, high]");
+    wrong("fog", json!({"haze": 2}), "haze must be in 0..=1, got 2");
+    wrong("rain", json!({"blur": 4}), "blur must be odd and in 1..=15, got 4");
+    wrong("hair_overlay", json!({"width": [0, 1]}), "width must be [low, high] with 0 < low");
+    wrong("microscope_circle", json!({"radius": [1, 3]}), "radius must be [low, high]");
+    wrong("stain_jitter", json!({"sigma1": 2}), "sigma1 must be in 0..=1, got 2");
     wrong("color_jitter", json!({"hue": 0.6}), "hue must be in 0..=0.5, got 0.6");
     wrong("color_jitter", json!({"brightness": -1}), "brightness must be at least 0, got -1");
     let wrong = |name: &str, params, message: &str| {
