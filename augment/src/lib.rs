@@ -36,6 +36,7 @@ mod error;
 pub mod geometry;
 pub mod pixel;
 mod registry;
+mod resample;
 mod transform;
 mod views;
 

@@ -1,6 +1,6 @@
 //! The tables of techniques: from names and parameters to transforms.
 
-use crate::batch::{BatchTransform, CutMix, Mixup};
+use crate::batch::{BatchTransform, CutMix, FMix, Mixup, MixupCutMix, ResizeMix};
 use crate::check;
 use crate::color::ColorJitter;
 use crate::combine::{Maybe, OneOf, SomeOf};
@@ -89,7 +89,10 @@ pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
 /// All batch transforms.
 pub const BATCH_TRANSFORMS: &[Entry<dyn BatchTransform>] = &[
     Batch::of::<CutMix>("cutmix", "A rectangle of another picture pasted (Yun et al. 2019)."),
+    Batch::of::<FMix>("fmix", "A shape of low frequencies of another picture pasted (Harris et al. 2020)."),
     Batch::of::<Mixup>("mixup", "Pictures and targets averaged in pairs (Zhang et al. 2018)."),
+    Batch::of::<MixupCutMix>("mixup_cutmix", "Averages or rectangles by a coin (timm)."),
+    Batch::of::<ResizeMix>("resize_mix", "Another picture shrunk and pasted (Qin et al. 2020)."),
 ];
 
 /// The transform `name` with `params`, an object.

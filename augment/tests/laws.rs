@@ -37,6 +37,23 @@ fn parameters(name: &str) -> Vec<Value> {
     }
 }
 
+/// Parameters of batch transforms, so that any share of a picture is mixed.
+fn batch_parameters(name: &str) -> Vec<Value> {
+    let modes = ["batch", "pair", "element"];
+    match name {
+        "mixup" | "cutmix" => modes.map(|mode| json!({"alpha": 1, "mode": mode})).into(),
+        "mixup_cutmix" => modes
+            .map(|mode| vec![json!({"mode": mode, "p": 0.8}), json!({"mode": mode, "min_max": [0.3, 0.9]})])
+            .concat(),
+        _ => vec![json!({})],
+    }
+}
+
+/// All batch transforms with their parameters.
+fn all_batches() -> impl Iterator<Item = (&'static str, Value)> {
+    BATCH_TRANSFORMS.iter().flat_map(|entry| batch_parameters(entry.name).into_iter().map(|p| (entry.name, p)))
+}
+
 /// All transforms with their parameters.
 fn all() -> impl Iterator<Item = (&'static str, Value, Box<dyn Transform>)> {
     let each = |name| parameters(name).into_iter().map(move |p| (name, p.clone(), build(name, p).unwrap()));
@@ -178,28 +195,28 @@ fn tables_are_sorted_and_named_once() {
 #[test]
 fn batch_transforms_keep_shapes_and_the_sum_of_targets() {
     let targets = Tensor::new(&[[1f32, 0., 0.], [0., 1., 0.], [0., 0., 1.], [0.5, 0.5, 0.]], &Device::Cpu).unwrap();
-    for entry in BATCH_TRANSFORMS {
-        assert!(entry.doc.ends_with('.'), "{}", entry.name);
+    assert!(BATCH_TRANSFORMS.iter().all(|entry| entry.doc.ends_with('.')));
+    for (name, params) in all_batches() {
         for shape in [&[4, 3, 5, 7][..], &[4, 1, 1, 1], &[4, 2, 3, 6, 5]] {
             let images = Tensor::rand(0f32, 1.0, shape, &Device::Cpu).unwrap();
             let before = images.flatten_all().unwrap().to_vec1::<f32>().unwrap();
             for seed in 0..30 {
                 let apply = |params| {
-                    let transform = build_batch(entry.name, params).unwrap();
+                    let transform = build_batch(name, params).unwrap();
                     transform.apply(&images, &targets, &mut Draw::new(&mut ChaCha8Rng::seed_from_u64(seed))).unwrap()
                 };
                 let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-                let (mixed, labels) = apply(json!({"alpha": 1}));
-                let (again, _) = apply(json!({"alpha": 1}));
+                let (mixed, labels) = apply(params.clone());
+                let (again, _) = apply(params.clone());
                 assert_eq!((mixed.dims(), labels.dims()), (images.dims(), targets.dims()));
-                assert_eq!(flat(&mixed), flat(&again), "{}", entry.name);
-                assert!(flat(&mixed).iter().all(|v| (0.0..=1.00001).contains(v)), "{}", entry.name);
+                assert_eq!(flat(&mixed), flat(&again), "{}", name);
+                assert!(flat(&mixed).iter().all(|v| (0.0..=1.00001).contains(v)), "{}", name);
                 for row in labels.to_vec2::<f32>().unwrap() {
-                    assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6, "{} {row:?}", entry.name);
+                    assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6, "{} {row:?}", name);
                 }
                 let (same, unchanged) = apply(json!({"p": 0}));
-                assert_eq!((flat(&same), flat(&unchanged)), (before.clone(), flat(&targets)), "{}", entry.name);
-                assert_eq!(flat(&images), before, "{} wrote into its input", entry.name);
+                assert_eq!((flat(&same), flat(&unchanged)), (before.clone(), flat(&targets)), "{}", name);
+                assert_eq!(flat(&images), before, "{} wrote into its input", name);
             }
         }
     }
@@ -210,14 +227,14 @@ fn labels_are_mixed_as_pictures_are() {
     // Picture i is one-hot too: whatever happened to it happened to its target, on average over the pixels.
     let targets = Tensor::eye(5, candle_core::DType::F32, &Device::Cpu).unwrap();
     let images = targets.reshape((5, 5, 1, 1)).unwrap().repeat((1, 1, 8, 6)).unwrap();
-    for entry in BATCH_TRANSFORMS {
+    for (name, params) in all_batches() {
         for seed in 0..50 {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let transform = build_batch(entry.name, json!({"alpha": 1})).unwrap();
+            let transform = build_batch(name, params.clone()).unwrap();
             let (mixed, labels) = transform.apply(&images, &targets, &mut Draw::new(&mut rng)).unwrap();
             let mean = mixed.mean((2, 3)).unwrap();
             let gap = (mean - labels).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
-            assert!(gap < 1e-5, "{}: {gap}", entry.name);
+            assert!(gap < 1e-5, "{}: {gap}", name);
         }
     }
 }
@@ -269,7 +286,12 @@ fn wrong_names_and_values_are_clear_errors() {
         let error = build_batch(name, params).err().unwrap().to_string();
         assert!(error.contains(message), "{error}");
     };
-    wrong("mixups", json!({}), "unknown batch transform 'mixups', expected one of cutmix, mixup");
+    wrong("mixups", json!({}), "unknown batch transform 'mixups', expected one of cutmix, fmix, mixup");
     wrong("mixup", json!({"alpha": 0}), "batch transform 'mixup': alpha must be positive, got 0");
+    wrong("mixup", json!({"mode": "elem"}), "unknown variant `elem`, expected one of `batch`, `pair`, `element`");
+    wrong("mixup_cutmix", json!({"mixup_alpha": 0, "cutmix_alpha": 0}), "mixup_alpha and cutmix_alpha are both 0");
+    wrong("mixup_cutmix", json!({"min_max": [0.5, 2]}), "min_max must be [low, high] with 0 < low ≤ high ≤ 1");
+    wrong("fmix", json!({"decay": -1}), "batch transform 'fmix': decay must be in 0..=10, got -1");
+    wrong("resize_mix", json!({"scale": [0, 1]}), "batch transform 'resize_mix': scale must be [low, high]");
     wrong("cutmix", json!({"p": -0.1}), "batch transform 'cutmix': p must be in 0..=1, got -0.1");
 }
