@@ -18,8 +18,10 @@
 //! | [`geometry`] | `flip`, `dihedral`, `rotate`, `random_resized_crop`, `pad_crop`, `resize` |
 //! | [`color`] | `color_jitter` |
 //! | [`erase`] | `random_erasing` |
+//! | [`enhance`] | `crop_gray`, `circle_crop`, `radius_normalize`, `gray_world`, `shades_of_gray`, `hair_removal`, `background_removal`, `denoise`, `window`, `lung_mask`: the same for every epoch |
+//! | [`volume`] | `volume_flip`, `volume_rotate`, `volume_crop`, `volume_resize`, `intensity` |
 //! | [`Pipeline`], [`Maybe`], [`OneOf`], [`SomeOf`] | `maybe`, `one_of`, `some_of`: transforms of transforms |
-//! | [`batch`] | `mixup`, `cutmix`: blends within a batch, on its device |
+//! | [`batch`] | `mixup`, `cutmix`, `mixup_cutmix`, `fmix`, `resize_mix`: blends within a batch, on its device |
 //! | [`predict_views`] | test-time augmentation |
 //! | [`pixel`] | the kernels below them, without randomness |
 //!
@@ -31,6 +33,7 @@ mod check;
 pub mod color;
 mod combine;
 mod draw;
+pub mod enhance;
 pub mod erase;
 mod error;
 pub mod geometry;
@@ -39,6 +42,7 @@ mod registry;
 mod resample;
 mod transform;
 mod views;
+pub mod volume;
 
 pub use batch::BatchTransform;
 pub use combine::{Maybe, OneOf, Pipeline, SomeOf};

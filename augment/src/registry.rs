@@ -5,10 +5,15 @@ use crate::check;
 use crate::color::ColorJitter;
 use crate::combine::{Maybe, OneOf, SomeOf};
 use crate::draw::Draw;
+use crate::enhance::{
+    BackgroundRemoval, CircleCrop, CropGray, Denoise, GrayWorld, HairRemoval, LungMask, RadiusNormalize, ShadesOfGray,
+    Window,
+};
 use crate::erase::RandomErasing;
 use crate::error::{Error, Result};
 use crate::geometry::{AlternatingFlip, Dihedral, Flip, PadCrop, RandomResizedCrop, Resize, Rotate};
 use crate::transform::{Resolved, Transform};
+use crate::volume::{Intensity, VolumeCrop, VolumeFlip, VolumeResize, VolumeRotate};
 use data::Image;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -70,12 +75,21 @@ type Batch = Entry<dyn BatchTransform>;
 /// All transforms.
 pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::of::<AlternatingFlip>("alternating_flip", "Left and right exchanged in every other epoch (Jordan 2024)."),
+    Picture::of::<BackgroundRemoval>("background_removal", "All but one range of colors overwritten."),
+    Picture::of::<CircleCrop>("circle_crop", "The largest disc about the middle, dark borders cut off."),
     Picture::of::<ColorJitter>("color_jitter", "Brightness, contrast, saturation, hue in random order."),
+    Picture::of::<CropGray>("crop_gray", "Dark borders cut off."),
+    Picture::of::<Denoise>("denoise", "Noise smoothed away, edges kept (Tomasi and Manduchi 1998)."),
     Picture::of::<Dihedral>("dihedral", "One of the eight symmetries of the square."),
     Picture::of::<Flip>("flip", "Left and right exchanged, or top and bottom.").with_its_own_p(),
+    Picture::of::<GrayWorld>("gray_world", "The mean color made gray (Buchsbaum 1980)."),
+    Picture::of::<HairRemoval>("hair_removal", "Dark hairs on skin filled in (Lee et al. 1997)."),
+    Picture::of::<Intensity>("intensity", "All values scaled and shifted."),
+    Picture::of::<LungMask>("lung_mask", "The lungs of a computed tomography, the rest overwritten."),
     Picture::nested::<Maybe, Maybe<Resolved>>("maybe", "Another transform with a probability.").with_its_own_p(),
     Picture::nested::<OneOf, OneOf<Resolved>>("one_of", "One of several transforms."),
     Picture::of::<PadCrop>("pad_crop", "A border around, then a crop anywhere (He et al. 2016)."),
+    Picture::of::<RadiusNormalize>("radius_normalize", "Round pictures resized to one radius (Graham 2015)."),
     Picture::of::<RandomErasing>("random_erasing", "A rectangle erased (Zhong et al. 2020).").with_its_own_p(),
     Picture::of::<RandomResizedCrop>(
         "random_resized_crop",
@@ -83,7 +97,13 @@ pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     ),
     Picture::of::<Resize>("resize", "To a square: squashed, cropped or letterboxed."),
     Picture::of::<Rotate>("rotate", "About the center by a random angle."),
+    Picture::of::<ShadesOfGray>("shades_of_gray", "The color of the light made gray (Finlayson and Trezzi 2004)."),
     Picture::nested::<SomeOf, SomeOf<Resolved>>("some_of", "Some of several transforms."),
+    Picture::of::<VolumeCrop>("volume_crop", "A box of one size out of a volume."),
+    Picture::of::<VolumeFlip>("volume_flip", "A volume mirrored along each axis."),
+    Picture::of::<VolumeResize>("volume_resize", "A volume to one size."),
+    Picture::of::<VolumeRotate>("volume_rotate", "Quarter turns of a volume, and any angle about its depth."),
+    Picture::of::<Window>("window", "A range of values stretched over all bytes."),
 ];
 
 /// All batch transforms.

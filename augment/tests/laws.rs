@@ -17,6 +17,22 @@ fn parameters(name: &str) -> Vec<Value> {
         "one_of" => vec![json!({"of": ["flip", {"name": "maybe", "of": "rotate"}]})],
         "some_of" => vec![json!({"of": ["flip", "rotate"]}), json!({"n": 2, "of": ["random_erasing", ["flip"]]})],
         "flip" => vec![json!({}), json!({"vertical": true})],
+        "background_removal" => vec![json!({}), json!({"closing": 1, "low": [0, 0, 0]})],
+        "denoise" => vec![json!({}), json!({"strength": 0.1, "space": 100, "radius": 5})],
+        "hair_removal" => vec![json!({}), json!({"kernel": 31, "threshold": 0})],
+        "intensity" => vec![json!({}), json!({"scale": 1, "shift": 1})],
+        "lung_mask" => vec![json!({}), json!({"threshold": 255, "closing": 1, "fill": 9})],
+        "radius_normalize" => vec![json!({"radius": 8}), json!({"radius": 20, "disc": 0.9})],
+        "volume_crop" => {
+            vec![json!({"size": [2, 9, 9]}), json!({"size": [5, 3, 2], "place": "center", "border": "replicate"})]
+        }
+        "volume_resize" => vec![json!({"size": [2, 9, 9]}), json!({"size": [1, 1, 1], "interpolation": "bicubic"})],
+        "volume_rotate" => vec![
+            json!({}),
+            json!({"planes": [], "degrees": 180}),
+            json!({"planes": ["depth_height", "depth_width"], "border": "constant"}),
+        ],
+        "window" => vec![json!({}), json!({"low": 100, "high": 101})],
         "color_jitter" => {
             vec![json!({}), json!({"brightness": 0.4, "contrast": 2.0, "saturation": 0.4, "hue": 0.5})]
         }
@@ -63,10 +79,20 @@ fn all() -> impl Iterator<Item = (&'static str, Value, Box<dyn Transform>)> {
 /// The sides and channels that a picture of `dims` may get; all other transforms keep them.
 fn results(name: &str, params: &Value, dims: [usize; 4]) -> Vec<[usize; 4]> {
     let [depth, height, width, channels] = dims;
+    if let Some(size) = params["size"].as_array() {
+        let side = |i: usize| size[i].as_u64().unwrap() as usize;
+        return vec![[side(0), side(1), side(2), channels]];
+    }
     let size = params["size"].as_u64().map(|size| size as usize);
     match (name, size) {
         ("resize" | "random_resized_crop" | "pad_crop", Some(size)) => vec![[depth, size, size, channels]],
         ("dihedral", _) => vec![dims, [depth, width, height, channels]],
+        ("volume_rotate", _) => vec![
+            dims,
+            [depth, width, height, channels],
+            [height, depth, width, channels],
+            [width, height, depth, channels],
+        ],
         _ => vec![dims],
     }
 }
@@ -83,6 +109,10 @@ fn check(name: &str, params: &Value, transform: &dyn Transform, dims: [usize; 4]
     };
     let seen = apply();
     assert_eq!(seen, apply(), "{name} {params}: not a function of the seed");
+    // These keep what the picture shows of something.
+    if ["crop_gray", "circle_crop", "radius_normalize"].contains(&name) {
+        return assert_eq!((seen.depth(), seen.channels()), (dims[0], dims[3]), "{name} {params}");
+    }
     assert!(results(name, params, dims).contains(&seen.dims()), "{name} {params}: {dims:?} became {:?}", seen.dims());
 }
 
@@ -116,7 +146,7 @@ proptest! {
 fn slices_of_a_volume_change_alike() {
     for (name, params, transform) in all().filter(|(name, params, _)| {
         // The contrast is that of the whole volume; noise differs everywhere.
-        *name != "color_jitter" && params["value"] != "random" && *name != "some_of"
+        *name != "color_jitter" && params["value"] != "random" && *name != "some_of" && !name.starts_with("volume_")
     }) {
         let picture = textured([1, 9, 8, 3]);
         let volume = Image::volume([2, 9, 8, 3], picture.pixels().repeat(2)).unwrap();
@@ -150,6 +180,10 @@ fn one_color_stays_one_color() {
     for (name, params, transform) in all() {
         // What comes in at the border or is erased is another color.
         let foreign = ["random_erasing", "some_of", "color_jitter"].contains(&name)
+            || ["background_removal", "circle_crop", "gray_world", "intensity", "shades_of_gray"].contains(&name)
+            || params.get("disc").is_some()
+            || params.get("low").is_some()
+            || (name == "volume_crop" && params.get("border").is_none())
             || params["border"] == "constant"
             || params["mode"] == "letterbox"
             || (name == "pad_crop" && params.get("border").is_none());
@@ -280,6 +314,22 @@ fn wrong_names_and_values_are_clear_errors() {
     wrong("random_resized_crop", json!({"scale": [0.5, 2.0]}), "0 < low ≤ high ≤ 1, got [0.5, 2]");
     wrong("random_resized_crop", json!({"ratio": [2.0, 1.0]}), "0 < low ≤ high, got [2, 1]");
     wrong("random_erasing", json!({"value": 300}), "value must be in 0..=255 or \"random\", got 300");
+    wrong("hair_removal", json!({"kernel": 8}), "kernel must be an odd number in 3..=255, got 8");
+    wrong("background_removal", json!({"low": [99, 0, 0]}), "low must not be above high");
+    wrong("window", json!({"low": 9, "high": 9}), "transform 'window': low must be below high, got 9 and 9");
+    wrong("lung_mask", json!({"keep": 0}), "transform 'lung_mask': keep must be at least 1");
+    wrong("denoise", json!({"radius": 99}), "transform 'denoise': radius must be in 1..=16, got 99");
+    wrong("radius_normalize", json!({"radius": 0}), "radius must be in 1..=4096, got 0");
+    wrong("shades_of_gray", json!({"power": 0.5}), "power must be in 1..=32, got 0.5");
+    wrong("volume_crop", json!({"size": [1, 0, 1]}), "size must be in 1..=32768, got 0");
+    wrong("volume_resize", json!({"size": [9999, 9999, 9999]}), "size must have at most 2³⁰ pixels");
+    wrong("volume_flip", json!({"depth": 2}), "transform 'volume_flip': depth must be in 0..=1, got 2");
+    wrong(
+        "volume_rotate",
+        json!({"planes": ["sagittal"]}),
+        "unknown variant `sagittal`, expected one of `height_width`",
+    );
+    wrong("intensity", json!({"shift": -1}), "transform 'intensity': shift must be in 0..=1, got -1");
     wrong("color_jitter", json!({"hue": 0.6}), "hue must be in 0..=0.5, got 0.6");
     wrong("color_jitter", json!({"brightness": -1}), "brightness must be at least 0, got -1");
     let wrong = |name: &str, params, message: &str| {

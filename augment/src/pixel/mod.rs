@@ -15,21 +15,36 @@ macro_rules! unrolled {
     };
 }
 
+mod bilateral;
 mod border;
 pub mod color;
+mod components;
 mod fill;
+mod fundus;
+mod hair;
+mod hsv;
+pub mod levels;
+mod morphology;
 mod region;
 mod resize;
 mod simd;
 mod symmetry;
+mod volume;
 mod warp;
 mod window;
 
+pub use bilateral::bilateral;
 pub use border::Border;
+pub use components::{Component, label};
 pub use fill::fill;
+pub use fundus::{bounds, disc, radius};
+pub use hair::{fill_in, hairs};
+pub use hsv::{Tables, hsv, keep_colors};
+pub use morphology::{close_cross, close_mask};
 pub use region::Region;
 pub use resize::{Interpolation, resize, resize_middle};
 pub use symmetry::{Symmetry, orient};
+pub use volume::{mirror_volume, resize_volume, turn_volume, window_volume};
 pub use warp::{Sampling, rotation, warp};
 pub use window::window;
 
