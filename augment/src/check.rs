@@ -56,6 +56,22 @@ pub(crate) fn range(technique: &str, name: &str, [low, high]: [f64; 2], [least, 
 }
 
 /// The three channels of colors.
-pub(crate) fn colors(technique: &str, channels: usize) -> Result<()> {
+pub(crate) fn rgb(technique: &str, channels: usize) -> Result<()> {
     that(channels == 3, technique, || format!("needs pictures of 3 channels, got {channels}"))
+}
+
+/// The sides `[depth, height, width]` of a volume, which together stay below 2³⁰ pixels.
+pub(crate) fn volume(technique: &str, size: [usize; 3]) -> Result<()> {
+    for value in size {
+        side(technique, "size", value)?;
+    }
+    let pixels: usize = size.iter().product();
+    that(pixels <= 1 << 30, technique, || format!("size must have at most 2³⁰ pixels, got {size:?}"))
+}
+
+/// An odd number of pixels, `least..=255`.
+pub(crate) fn odd(technique: &str, name: &str, value: usize, least: usize) -> Result<()> {
+    that(value % 2 == 1 && (least..=255).contains(&value), technique, || {
+        format!("{name} must be an odd number in {least}..=255, got {value}")
+    })
 }

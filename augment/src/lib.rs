@@ -21,8 +21,10 @@
 //! | [`weather`] | `shadow`, `fog`, `rain` |
 //! | [`erase`] | `random_erasing`, `cutout`, `coarse_dropout`, `grid_dropout`, `grid_mask`, `pixel_dropout` |
 //! | [`domain`] | `hair_overlay`, `microscope_circle`, `stain_jitter` |
+//! | [`enhance`] | `crop_gray`, `circle_crop`, `radius_normalize`, `gray_world`, `shades_of_gray`, `hair_removal`, `background_removal`, `denoise`, `window`, `lung_mask`: the same for every epoch |
+//! | [`volume`] | `volume_flip`, `volume_rotate`, `volume_crop`, `volume_resize`, `intensity` |
 //! | [`Pipeline`], [`Maybe`], [`OneOf`], [`SomeOf`] | `maybe`, `one_of`, `some_of`: transforms of transforms |
-//! | [`batch`] | `mixup`, `cutmix`: blends within a batch, on its device |
+//! | [`batch`] | `mixup`, `cutmix`, `mixup_cutmix`, `fmix`, `resize_mix`: blends within a batch, on its device |
 //! | [`predict_views`] | test-time augmentation |
 //! | [`pixel`] | the kernels below them, without randomness |
 //!
@@ -35,14 +37,17 @@ pub mod color;
 mod combine;
 pub mod domain;
 mod draw;
+pub mod enhance;
 pub mod erase;
 mod error;
 pub mod geometry;
 pub mod noise;
 pub mod pixel;
 mod registry;
+mod resample;
 mod transform;
 mod views;
+pub mod volume;
 pub mod weather;
 
 pub use batch::BatchTransform;

@@ -1,6 +1,6 @@
 //! The tables of techniques: from names and parameters to transforms.
 
-use crate::batch::{BatchTransform, CutMix, Mixup};
+use crate::batch::{BatchTransform, CutMix, FMix, Mixup, MixupCutMix, ResizeMix};
 use crate::check;
 use crate::color::{
     Autocontrast, Brightness, ChannelAffine, ChannelDrop, ChannelShuffle, Clahe, ColorJitter, Contrast, Equalize,
@@ -9,11 +9,16 @@ use crate::color::{
 use crate::combine::{Maybe, OneOf, SomeOf};
 use crate::domain::{HairOverlay, MicroscopeCircle, StainJitter};
 use crate::draw::Draw;
+use crate::enhance::{
+    BackgroundRemoval, CircleCrop, CropGray, Denoise, GrayWorld, HairRemoval, LungMask, RadiusNormalize, ShadesOfGray,
+    Window,
+};
 use crate::erase::{CoarseDropout, Cutout, GridDropout, GridMask, PixelDropout, RandomErasing};
 use crate::error::{Error, Result};
 use crate::geometry::{AlternatingFlip, Dihedral, Flip, PadCrop, RandomResizedCrop, Resize, Rotate};
 use crate::noise::{GaussianNoise, IsoNoise, MultiplicativeNoise, SaltPepper};
 use crate::transform::{Resolved, Transform};
+use crate::volume::{Intensity, VolumeCrop, VolumeFlip, VolumeResize, VolumeRotate};
 use crate::weather::{Fog, Rain, Shadow};
 use data::Image;
 use serde::{Serialize, de::DeserializeOwned};
@@ -77,15 +82,19 @@ type Batch = Entry<dyn BatchTransform>;
 pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::of::<AlternatingFlip>("alternating_flip", "Left and right exchanged in every other epoch (Jordan 2024)."),
     Picture::of::<Autocontrast>("autocontrast", "Each channel's values stretched from 0 to 255."),
+    Picture::of::<BackgroundRemoval>("background_removal", "All but one range of colors overwritten."),
     Picture::of::<Brightness>("brightness", "Lighter or darker."),
     Picture::of::<ChannelAffine>("channel_affine", "Another exposure of each channel (Recursion)."),
     Picture::of::<ChannelDrop>("channel_drop", "Some channels overwritten."),
     Picture::of::<ChannelShuffle>("channel_shuffle", "The channels in random order."),
+    Picture::of::<CircleCrop>("circle_crop", "The largest disc about the middle, dark borders cut off."),
     Picture::of::<Clahe>("clahe", "Local contrast, limited (Zuiderveld 1994)."),
     Picture::of::<CoarseDropout>("coarse_dropout", "Several rectangles hidden."),
     Picture::of::<ColorJitter>("color_jitter", "Brightness, contrast, saturation, hue in random order."),
     Picture::of::<Contrast>("contrast", "More or less contrast."),
+    Picture::of::<CropGray>("crop_gray", "Dark borders cut off."),
     Picture::of::<Cutout>("cutout", "Squares hidden (DeVries & Taylor 2017)."),
+    Picture::of::<Denoise>("denoise", "Noise smoothed away, edges kept (Tomasi and Manduchi 1998)."),
     Picture::of::<Dihedral>("dihedral", "One of the eight symmetries of the square."),
     Picture::of::<Equalize>("equalize", "All values equally frequent."),
     Picture::of::<FancyPca>(
@@ -97,12 +106,16 @@ pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::of::<Gamma>("gamma", "Values raised to a random power."),
     Picture::of::<GaussianNoise>("gaussian_noise", "Noise from the normal distribution."),
     Picture::of::<Gray>("gray", "Without color."),
+    Picture::of::<GrayWorld>("gray_world", "The mean color made gray (Buchsbaum 1980)."),
     Picture::of::<GridDropout>("grid_dropout", "A rectangle hidden in each cell of a grid."),
     Picture::of::<GridMask>("grid_mask", "A turned grid of squares hidden (Chen et al. 2020)."),
     Picture::of::<HairOverlay>("hair_overlay", "Dark hairs, as on skin."),
+    Picture::of::<HairRemoval>("hair_removal", "Dark hairs on skin filled in (Lee et al. 1997)."),
     Picture::of::<Hue>("hue", "The color circle turned."),
+    Picture::of::<Intensity>("intensity", "All values scaled and shifted."),
     Picture::of::<Invert>("invert", "The negative."),
     Picture::of::<IsoNoise>("iso_noise", "The noise of a sensor in bad light."),
+    Picture::of::<LungMask>("lung_mask", "The lungs of a computed tomography, the rest overwritten."),
     Picture::nested::<Maybe, Maybe<Resolved>>("maybe", "Another transform with a probability.").with_its_own_p(),
     Picture::of::<MicroscopeCircle>("microscope_circle", "What lies outside a circle hidden."),
     Picture::of::<MultiplicativeNoise>("multiplicative_noise", "Random factors, of all or each pixel or channel."),
@@ -110,8 +123,9 @@ pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::of::<PadCrop>("pad_crop", "A border around, then a crop anywhere (He et al. 2016)."),
     Picture::of::<PixelDropout>("pixel_dropout", "Single pixels hidden."),
     Picture::of::<Posterize>("posterize", "Only the upper bits."),
+    Picture::of::<RadiusNormalize>("radius_normalize", "Round pictures resized to one radius (Graham 2015)."),
     Picture::of::<Rain>("rain", "Blurred streaks of rain."),
-    Picture::of::<RandomErasing>("random_erasing", "Rectangles erased (Zhong et al. 2020).").with_its_own_p(),
+    Picture::of::<RandomErasing>("random_erasing", "A rectangle erased (Zhong et al. 2020).").with_its_own_p(),
     Picture::of::<RandomResizedCrop>(
         "random_resized_crop",
         "A crop of random area and aspect, resized to a square (Szegedy et al. 2015).",
@@ -121,18 +135,27 @@ pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::of::<Rotate>("rotate", "About the center by a random angle."),
     Picture::of::<SaltPepper>("salt_pepper", "Some pixels white, some black."),
     Picture::of::<Saturation>("saturation", "More or less colorful."),
+    Picture::of::<ShadesOfGray>("shades_of_gray", "The color of the light made gray (Finlayson and Trezzi 2004)."),
     Picture::of::<Shadow>("shadow", "Polygons that are darker."),
     Picture::of::<Sharpen>("sharpen", "Sharper or softer."),
     Picture::of::<Solarize>("solarize", "The negative of light values."),
     Picture::nested::<SomeOf, SomeOf<Resolved>>("some_of", "Some of several transforms."),
     Picture::of::<StainJitter>("stain_jitter", "Amounts of the stains of histology (Tellez et al. 2018)."),
     Picture::of::<ToneCurve>("tone_curve", "The tone curve bent."),
+    Picture::of::<VolumeCrop>("volume_crop", "A box of one size out of a volume."),
+    Picture::of::<VolumeFlip>("volume_flip", "A volume mirrored along each axis."),
+    Picture::of::<VolumeResize>("volume_resize", "A volume to one size."),
+    Picture::of::<VolumeRotate>("volume_rotate", "Quarter turns of a volume, and any angle about its depth."),
+    Picture::of::<Window>("window", "A range of values stretched over all bytes."),
 ];
 
 /// All batch transforms.
 pub const BATCH_TRANSFORMS: &[Entry<dyn BatchTransform>] = &[
     Batch::of::<CutMix>("cutmix", "A rectangle of another picture pasted (Yun et al. 2019)."),
+    Batch::of::<FMix>("fmix", "A shape of low frequencies of another picture pasted (Harris et al. 2020)."),
     Batch::of::<Mixup>("mixup", "Pictures and targets averaged in pairs (Zhang et al. 2018)."),
+    Batch::of::<MixupCutMix>("mixup_cutmix", "Averages or rectangles by a coin (timm)."),
+    Batch::of::<ResizeMix>("resize_mix", "Another picture shrunk and pasted (Qin et al. 2020)."),
 ];
 
 /// The transform `name` with `params`, an object.

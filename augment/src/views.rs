@@ -1,8 +1,12 @@
 //! Test-time augmentation.
 
-use crate::pixel::Symmetry;
+use crate::draw::Draw;
+use crate::pixel::{Region, Symmetry};
+use crate::resample::through;
 use candle_core::{DType, Result, Tensor};
+use data::Stream;
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroU8;
 
 /// From which sides a picture is looked at when it is judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,15 +22,45 @@ pub enum Views {
     /// As `flip`, and both shifted by one pixel up and left and by one down and right, with reflected borders: four views that
     /// count for half as much (KellerJordan/cifar10-airbench, `infer_mirror_translate`).
     Shift,
+    /// The four corners and the middle, 7/8 of the sides, resized to the sides (`torchvision` `FiveCrop`; Krizhevsky et al.
+    /// 2012 with 224 of 256 pixels).
+    FiveCrop,
+    /// As `five_crop`, and all of them mirrored.
+    TenCrop,
+    /// As it is, and zoomed about its middle by 0.875, with reflected borders, and by 1.125.
+    MultiScale,
+    /// This many, 1..=255: as it is, and crops of 0.8 to 1 of the sides anywhere, resized to the sides, half of them mirrored.
+    /// The same ones for every picture.
+    Random(NonZeroU8),
 }
 
 /// A way to look at a picture.
+#[derive(Clone, Copy)]
 struct View {
+    /// Sides of the window as shares of the picture's: width and height.
+    size: [f64; 2],
+    /// Where the window lies, as shares of the room that it leaves to the left and above.
+    at: [f64; 2],
+    /// Pixels by which the window then moves down and right.
+    shift: isize,
+    /// What happens to what is seen in the window.
     symmetry: Symmetry,
-    /// Pixels down and right by which one looks past the picture, before it is mirrored: −1, 0 or 1.
-    shift: i8,
     /// How much it counts.
     weight: f64,
+}
+
+impl View {
+    /// The picture as it is.
+    const WHOLE: Self = Self { size: [1.0; 2], at: [0.5; 2], shift: 0, symmetry: Symmetry::IDENTITY, weight: 1.0 };
+
+    fn window(&self, sides: [usize; 2]) -> Region {
+        let [(left, width), (top, height)] = [0, 1].map(|i| {
+            let side = sides[i] as f64;
+            let length = (side * self.size[i]).round().max(1.0);
+            (((side - length) * self.at[i]).round_ties_even() as isize + self.shift, length as usize)
+        });
+        Region { left, top, width, height }
+    }
 }
 
 impl Views {
@@ -35,20 +69,43 @@ impl Views {
         self.all().len()
     }
 
-    /// All of them, the picture as it is first.
+    /// All of them; where the picture as it is is one, it is the first.
     fn all(self) -> Vec<View> {
         let flip = [Symmetry::IDENTITY, Symmetry::MIRROR];
-        let symmetries: &[Symmetry] = match self {
-            Self::None => &flip[..1],
-            Self::Flip | Self::Shift => &flip,
-            Self::Dihedral => &Symmetry::ALL,
+        let under = |symmetries: &[Symmetry], views: &[View]| -> Vec<View> {
+            let each = |symmetry: &Symmetry| {
+                let symmetry = *symmetry;
+                views.iter().map(move |view| View { symmetry, ..*view })
+            };
+            symmetries.iter().flat_map(each).collect()
         };
-        let (shifts, weight): (&[i8], f64) = if self == Self::Shift { (&[0, -1, 1], 2.0) } else { (&[0], 1.0) };
-        let of = |&shift: &i8| {
-            let weight = if shift == 0 { weight } else { 1.0 };
-            symmetries.iter().map(move |&symmetry| View { symmetry, shift, weight })
-        };
-        shifts.iter().flat_map(of).collect()
+        let crop = |x, y| View { size: [0.875; 2], at: [x, y], ..View::WHOLE };
+        let five = [crop(0.0, 0.0), crop(1.0, 0.0), crop(0.0, 1.0), crop(1.0, 1.0), crop(0.5, 0.5)];
+        match self {
+            Self::None => vec![View::WHOLE],
+            Self::Flip => under(&flip, &[View::WHOLE]),
+            Self::Dihedral => under(&Symmetry::ALL, &[View::WHOLE]),
+            Self::Shift => [0, -1, 1]
+                .map(|shift| {
+                    let weight = if shift == 0 { 2.0 } else { 1.0 };
+                    under(&flip, &[View { shift, weight, ..View::WHOLE }])
+                })
+                .concat(),
+            Self::FiveCrop => five.to_vec(),
+            Self::TenCrop => under(&flip, &five),
+            Self::MultiScale => [1.0, 0.875, 1.125].map(|zoom| View { size: [1.0 / zoom; 2], ..View::WHOLE }).to_vec(),
+            Self::Random(count) => {
+                let mut stream = Stream::new(0, 0, 0);
+                let mut draw = Draw::new(&mut stream);
+                let random = (1..count.get()).map(|_| View {
+                    size: [draw.uniform("width", [0.8, 1.0]), draw.uniform("height", [0.8, 1.0])],
+                    at: [draw.uniform("x", [0.0, 1.0]), draw.uniform("y", [0.0, 1.0])],
+                    symmetry: flip[draw.below("mirror", 2)],
+                    ..View::WHOLE
+                });
+                std::iter::once(View::WHOLE).chain(random).collect()
+            }
+        }
     }
 }
 
@@ -62,8 +119,8 @@ impl Views {
 pub fn predict_views(x: &Tensor, views: Views, predict: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
     let mut sum: Option<Tensor> = None;
     let all = views.all();
-    for View { symmetry, shift, weight } in &all {
-        let said = predict(&seen(&shifted(x, *shift)?, *symmetry)?)?.to_dtype(DType::F32)?;
+    for view @ View { symmetry, weight, .. } in &all {
+        let said = predict(&seen(&framed(x, view)?, *symmetry)?)?.to_dtype(DType::F32)?;
         let said = if *weight == 1.0 { said } else { (said * *weight)? };
         sum = Some(match sum {
             Some(sum) => (sum + said)?,
@@ -77,30 +134,15 @@ pub fn predict_views(x: &Tensor, views: Views, predict: impl Fn(&Tensor) -> Resu
     }
 }
 
-/// The picture `shift` pixels further down and right, its border reflected.
-fn shifted(x: &Tensor, shift: i8) -> Result<Tensor> {
-    if shift == 0 {
+/// What is seen in the window of a view, as large as the picture.
+fn framed(x: &Tensor, view: &View) -> Result<Tensor> {
+    if view.size == [1.0; 2] && view.shift == 0 {
         return Ok(x.clone());
     }
-    if x.rank() < 4 {
+    let [_, _, .., height, width] = *x.dims() else {
         candle_core::bail!("views need [B, C, H, W] or [B, C, D, H, W], got {:?}", x.shape());
-    }
-    let along = |x: Tensor, axis: usize| -> Result<Tensor> {
-        let last = x.dim(axis)? as i64 - 1;
-        let at = |i: i64| {
-            let i = i + i64::from(shift);
-            let inside = if i < 0 {
-                -i
-            } else if i > last {
-                2 * last - i
-            } else {
-                i
-            };
-            inside.clamp(0, last) as u32
-        };
-        x.index_select(&Tensor::from_iter((0..=last).map(at), x.device())?, axis)
     };
-    along(along(x.clone(), x.rank() - 2)?, x.rank() - 1)
+    through(x, view.window([width, height]), [width, height])
 }
 
 fn seen(x: &Tensor, symmetry: Symmetry) -> Result<Tensor> {
@@ -176,5 +218,66 @@ mod tests {
         let mean = |k: usize| (2.0 * (views[0][k] + views[1][k]) + (2..6).map(|v| views[v][k]).sum::<f32>()) / 8.0;
         assert_eq!(p[0], (0..6).map(mean).collect::<Vec<_>>());
         assert!(predict_views(&x.flatten_all().unwrap(), Views::Shift, predict).is_err());
+    }
+
+    fn looked_at(x: &Tensor, views: Views) -> Vec<Vec<f32>> {
+        let looked = RefCell::new(vec![]);
+        let predict = |x: &Tensor| {
+            looked.borrow_mut().push(x.flatten_all()?.to_vec1::<f32>()?);
+            x.flatten_from(1)
+        };
+        predict_views(x, views, predict).unwrap();
+        looked.take()
+    }
+
+    fn random(count: u8) -> Views {
+        Views::Random(NonZeroU8::new(count).unwrap())
+    }
+
+    #[test]
+    fn one_color_looks_the_same_from_everywhere() {
+        for views in [Views::FiveCrop, Views::TenCrop, Views::MultiScale, Views::Shift, random(7)] {
+            for shape in [&[2, 3, 9, 14][..], &[1, 2, 3, 6, 5], &[1, 1, 1, 1], &[1, 1, 1, 30]] {
+                let x = Tensor::full(0.75f32, shape, &Device::Cpu).unwrap();
+                let p = predict_views(&x, views, |x| {
+                    assert_eq!(x.dims(), shape);
+                    x.flatten_from(1)
+                });
+                let p = p.unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+                assert!(p.iter().all(|p| (p - 0.75).abs() < 1e-5), "{views:?} {shape:?}");
+            }
+            let x = Tensor::zeros((3, 4, 5), DType::F32, &Device::Cpu).unwrap();
+            assert!(predict_views(&x, views, |x| x.flatten_from(1)).is_err() || views == random(1));
+        }
+    }
+
+    #[test]
+    fn ten_crops_are_five_and_their_mirror_images() {
+        let x = Tensor::rand(0f32, 1.0, (1, 1, 16, 8), &Device::Cpu).unwrap();
+        let (five, ten) = (looked_at(&x, Views::FiveCrop), looked_at(&x, Views::TenCrop));
+        assert_eq!((five.len(), ten.len(), &ten[..5]), (5, 10, &five[..]));
+        for (view, mirrored) in five.iter().zip(&ten[5..]) {
+            let rows = view.chunks_exact(8).flat_map(|row| row.iter().rev().copied());
+            assert_eq!(rows.collect::<Vec<_>>(), *mirrored);
+        }
+    }
+
+    #[test]
+    fn random_views_are_always_the_same_and_all_differ() {
+        let x = Tensor::rand(0f32, 1.0, (1, 1, 40, 40), &Device::Cpu).unwrap();
+        let views = looked_at(&x, random(9));
+        assert_eq!((views.len(), random(9).count()), (9, 9));
+        assert_eq!(views[..4], looked_at(&x, random(4)));
+        assert_eq!(views[0], x.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+        assert!((0..9).all(|i| (0..i).all(|j| views[i] != views[j])));
+    }
+
+    #[test]
+    fn views_are_written_as_in_recipes() {
+        let read = |text: &str| serde_json::from_str::<Views>(text);
+        assert_eq!(read("\"ten_crop\"").unwrap(), Views::TenCrop);
+        assert_eq!(read("{\"random\": 8}").unwrap(), random(8));
+        assert_eq!(serde_json::to_string(&random(8)).unwrap(), "{\"random\":8}");
+        assert!(read("{\"random\": 0}").is_err() && read("\"random\"").is_err());
     }
 }

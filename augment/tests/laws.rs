@@ -26,6 +26,22 @@ fn parameters(name: &str) -> Vec<Value> {
         "coarse_dropout" => {
             vec![json!({}), json!({"holes": [5, 5], "height": [8, 30], "width": [2, 2], "fill": "color"})]
         }
+        "background_removal" => vec![json!({}), json!({"closing": 1, "low": [0, 0, 0]})],
+        "denoise" => vec![json!({}), json!({"strength": 0.1, "space": 100, "radius": 5})],
+        "hair_removal" => vec![json!({}), json!({"kernel": 31, "threshold": 0})],
+        "intensity" => vec![json!({}), json!({"scale": 1, "shift": 1})],
+        "lung_mask" => vec![json!({}), json!({"threshold": 255, "closing": 1, "fill": 9})],
+        "radius_normalize" => vec![json!({"radius": 8}), json!({"radius": 20, "disc": 0.9})],
+        "volume_crop" => {
+            vec![json!({"size": [2, 9, 9]}), json!({"size": [5, 3, 2], "place": "center", "border": "replicate"})]
+        }
+        "volume_resize" => vec![json!({"size": [2, 9, 9]}), json!({"size": [1, 1, 1], "interpolation": "bicubic"})],
+        "volume_rotate" => vec![
+            json!({}),
+            json!({"planes": [], "degrees": 180}),
+            json!({"planes": ["depth_height", "depth_width"], "border": "constant"}),
+        ],
+        "window" => vec![json!({}), json!({"low": 100, "high": 101})],
         "color_jitter" => {
             vec![json!({}), json!({"brightness": 0.4, "contrast": 2.0, "saturation": 0.4, "hue": 0.5})]
         }
@@ -116,6 +132,22 @@ const FOREIGN: [&str; 9] = [
 ];
 /// What makes another color of one color.
 const RECOLORED: [&str; 4] = ["color_jitter", "fog", "some_of", "stain_jitter"];
+/// Parameters of batch transforms, so that any share of a picture is mixed.
+fn batch_parameters(name: &str) -> Vec<Value> {
+    let modes = ["batch", "pair", "element"];
+    match name {
+        "mixup" | "cutmix" => modes.map(|mode| json!({"alpha": 1, "mode": mode})).into(),
+        "mixup_cutmix" => modes
+            .map(|mode| vec![json!({"mode": mode, "p": 0.8}), json!({"mode": mode, "min_max": [0.3, 0.9]})])
+            .concat(),
+        _ => vec![json!({})],
+    }
+}
+
+/// All batch transforms with their parameters.
+fn all_batches() -> impl Iterator<Item = (&'static str, Value)> {
+    BATCH_TRANSFORMS.iter().flat_map(|entry| batch_parameters(entry.name).into_iter().map(|p| (entry.name, p)))
+}
 
 /// All transforms with their parameters.
 fn all() -> impl Iterator<Item = (&'static str, Value, Box<dyn Transform>)> {
@@ -126,10 +158,20 @@ fn all() -> impl Iterator<Item = (&'static str, Value, Box<dyn Transform>)> {
 /// The sides and channels that a picture of `dims` may get; all other transforms keep them.
 fn results(name: &str, params: &Value, dims: [usize; 4]) -> Vec<[usize; 4]> {
     let [depth, height, width, channels] = dims;
+    if let Some(size) = params["size"].as_array() {
+        let side = |i: usize| size[i].as_u64().unwrap() as usize;
+        return vec![[side(0), side(1), side(2), channels]];
+    }
     let size = params["size"].as_u64().map(|size| size as usize);
     match (name, size) {
         ("resize" | "random_resized_crop" | "pad_crop", Some(size)) => vec![[depth, size, size, channels]],
         ("dihedral", _) => vec![dims, [depth, width, height, channels]],
+        ("volume_rotate", _) => vec![
+            dims,
+            [depth, width, height, channels],
+            [height, depth, width, channels],
+            [width, height, depth, channels],
+        ],
         _ => vec![dims],
     }
 }
@@ -146,6 +188,10 @@ fn check(name: &str, params: &Value, transform: &dyn Transform, dims: [usize; 4]
     };
     let seen = apply();
     assert_eq!(seen, apply(), "{name} {params}: not a function of the seed");
+    // These keep what the picture shows of something.
+    if ["crop_gray", "circle_crop", "radius_normalize"].contains(&name) {
+        return assert_eq!((seen.depth(), seen.channels()), (dims[0], dims[3]), "{name} {params}");
+    }
     assert!(results(name, params, dims).contains(&seen.dims()), "{name} {params}: {dims:?} became {:?}", seen.dims());
 }
 
@@ -184,6 +230,7 @@ fn slices_of_a_volume_change_alike() {
             && !NOISE.contains(name)
             && !noise(&params["value"])
             && !noise(&params["fill"])
+            && !name.starts_with("volume_")
     }) {
         let picture = textured([1, 9, 8, 3]);
         let volume = Image::volume([2, 9, 8, 3], picture.pixels().repeat(2)).unwrap();
@@ -217,6 +264,10 @@ fn one_color_stays_one_color() {
     for (name, params, transform) in all() {
         // What comes in at the border or is erased is another color.
         let foreign = [&NOISE[..], &FOREIGN, &RECOLORED].iter().any(|names| names.contains(&name))
+            || ["background_removal", "circle_crop", "gray_world", "intensity", "shades_of_gray"].contains(&name)
+            || params.get("disc").is_some()
+            || params.get("low").is_some()
+            || (name == "volume_crop" && params.get("border").is_none())
             || params["border"] == "constant"
             || params["mode"] == "letterbox"
             || (name == "pad_crop" && params.get("border").is_none());
@@ -264,28 +315,28 @@ fn tables_are_sorted_and_named_once() {
 #[test]
 fn batch_transforms_keep_shapes_and_the_sum_of_targets() {
     let targets = Tensor::new(&[[1f32, 0., 0.], [0., 1., 0.], [0., 0., 1.], [0.5, 0.5, 0.]], &Device::Cpu).unwrap();
-    for entry in BATCH_TRANSFORMS {
-        assert!(entry.doc.ends_with('.'), "{}", entry.name);
+    assert!(BATCH_TRANSFORMS.iter().all(|entry| entry.doc.ends_with('.')));
+    for (name, params) in all_batches() {
         for shape in [&[4, 3, 5, 7][..], &[4, 1, 1, 1], &[4, 2, 3, 6, 5]] {
             let images = Tensor::rand(0f32, 1.0, shape, &Device::Cpu).unwrap();
             let before = images.flatten_all().unwrap().to_vec1::<f32>().unwrap();
             for seed in 0..30 {
                 let apply = |params| {
-                    let transform = build_batch(entry.name, params).unwrap();
+                    let transform = build_batch(name, params).unwrap();
                     transform.apply(&images, &targets, &mut Draw::new(&mut ChaCha8Rng::seed_from_u64(seed))).unwrap()
                 };
                 let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-                let (mixed, labels) = apply(json!({"alpha": 1}));
-                let (again, _) = apply(json!({"alpha": 1}));
+                let (mixed, labels) = apply(params.clone());
+                let (again, _) = apply(params.clone());
                 assert_eq!((mixed.dims(), labels.dims()), (images.dims(), targets.dims()));
-                assert_eq!(flat(&mixed), flat(&again), "{}", entry.name);
-                assert!(flat(&mixed).iter().all(|v| (0.0..=1.00001).contains(v)), "{}", entry.name);
+                assert_eq!(flat(&mixed), flat(&again), "{}", name);
+                assert!(flat(&mixed).iter().all(|v| (0.0..=1.00001).contains(v)), "{}", name);
                 for row in labels.to_vec2::<f32>().unwrap() {
-                    assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6, "{} {row:?}", entry.name);
+                    assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6, "{} {row:?}", name);
                 }
                 let (same, unchanged) = apply(json!({"p": 0}));
-                assert_eq!((flat(&same), flat(&unchanged)), (before.clone(), flat(&targets)), "{}", entry.name);
-                assert_eq!(flat(&images), before, "{} wrote into its input", entry.name);
+                assert_eq!((flat(&same), flat(&unchanged)), (before.clone(), flat(&targets)), "{}", name);
+                assert_eq!(flat(&images), before, "{} wrote into its input", name);
             }
         }
     }
@@ -296,14 +347,14 @@ fn labels_are_mixed_as_pictures_are() {
     // Picture i is one-hot too: whatever happened to it happened to its target, on average over the pixels.
     let targets = Tensor::eye(5, candle_core::DType::F32, &Device::Cpu).unwrap();
     let images = targets.reshape((5, 5, 1, 1)).unwrap().repeat((1, 1, 8, 6)).unwrap();
-    for entry in BATCH_TRANSFORMS {
+    for (name, params) in all_batches() {
         for seed in 0..50 {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let transform = build_batch(entry.name, json!({"alpha": 1})).unwrap();
+            let transform = build_batch(name, params.clone()).unwrap();
             let (mixed, labels) = transform.apply(&images, &targets, &mut Draw::new(&mut rng)).unwrap();
             let mean = mixed.mean((2, 3)).unwrap();
             let gap = (mean - labels).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
-            assert!(gap < 1e-5, "{}: {gap}", entry.name);
+            assert!(gap < 1e-5, "{}: {gap}", name);
         }
     }
 }
@@ -378,13 +429,35 @@ fn wrong_names_and_values_are_clear_errors() {
     wrong("hair_overlay", json!({"width": [0, 1]}), "width must be [low, high] with 0 < low");
     wrong("microscope_circle", json!({"radius": [1, 3]}), "radius must be [low, high]");
     wrong("stain_jitter", json!({"sigma1": 2}), "sigma1 must be in 0..=1, got 2");
+    wrong("random_erasing", json!({"value": 300}), "value must be in 0..=255 or \"random\", got 300");
+    wrong("hair_removal", json!({"kernel": 8}), "kernel must be an odd number in 3..=255, got 8");
+    wrong("background_removal", json!({"low": [99, 0, 0]}), "low must not be above high");
+    wrong("window", json!({"low": 9, "high": 9}), "transform 'window': low must be below high, got 9 and 9");
+    wrong("lung_mask", json!({"keep": 0}), "transform 'lung_mask': keep must be at least 1");
+    wrong("denoise", json!({"radius": 99}), "transform 'denoise': radius must be in 1..=16, got 99");
+    wrong("radius_normalize", json!({"radius": 0}), "radius must be in 1..=4096, got 0");
+    wrong("shades_of_gray", json!({"power": 0.5}), "power must be in 1..=32, got 0.5");
+    wrong("volume_crop", json!({"size": [1, 0, 1]}), "size must be in 1..=32768, got 0");
+    wrong("volume_resize", json!({"size": [9999, 9999, 9999]}), "size must have at most 2³⁰ pixels");
+    wrong("volume_flip", json!({"depth": 2}), "transform 'volume_flip': depth must be in 0..=1, got 2");
+    wrong(
+        "volume_rotate",
+        json!({"planes": ["sagittal"]}),
+        "unknown variant `sagittal`, expected one of `height_width`",
+    );
+    wrong("intensity", json!({"shift": -1}), "transform 'intensity': shift must be in 0..=1, got -1");
     wrong("color_jitter", json!({"hue": 0.6}), "hue must be in 0..=0.5, got 0.6");
     wrong("color_jitter", json!({"brightness": -1}), "brightness must be at least 0, got -1");
     let wrong = |name: &str, params, message: &str| {
         let error = build_batch(name, params).err().unwrap().to_string();
         assert!(error.contains(message), "{error}");
     };
-    wrong("mixups", json!({}), "unknown batch transform 'mixups', expected one of cutmix, mixup");
+    wrong("mixups", json!({}), "unknown batch transform 'mixups', expected one of cutmix, fmix, mixup");
     wrong("mixup", json!({"alpha": 0}), "batch transform 'mixup': alpha must be positive, got 0");
+    wrong("mixup", json!({"mode": "elem"}), "unknown variant `elem`, expected one of `batch`, `pair`, `element`");
+    wrong("mixup_cutmix", json!({"mixup_alpha": 0, "cutmix_alpha": 0}), "mixup_alpha and cutmix_alpha are both 0");
+    wrong("mixup_cutmix", json!({"min_max": [0.5, 2]}), "min_max must be [low, high] with 0 < low ≤ high ≤ 1");
+    wrong("fmix", json!({"decay": -1}), "batch transform 'fmix': decay must be in 0..=10, got -1");
+    wrong("resize_mix", json!({"scale": [0, 1]}), "batch transform 'resize_mix': scale must be [low, high]");
     wrong("cutmix", json!({"p": -0.1}), "batch transform 'cutmix': p must be in 0..=1, got -0.1");
 }

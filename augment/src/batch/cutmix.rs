@@ -1,6 +1,7 @@
 //! Rectangles of other pictures.
 
-use super::{BatchTransform, blend};
+use super::mix::sides;
+use super::{BatchTransform, Blend, Mode, blend, mix};
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
@@ -12,27 +13,46 @@ use serde::{Deserialize, Serialize};
 ///
 /// λ ~ Beta(α, α); the rectangle has `√(1 − λ)` of either side, its center anywhere, and is clipped to the picture.
 /// `ỹ = λ′·y + (1 − λ′)·y′` with the share λ′ of the picture that is left. One λ, rectangle and order per batch, as in
-/// the reference implementation (`clovaai/CutMix-PyTorch`). Volumes are cut through all slices.
+/// the reference implementation (`clovaai/CutMix-PyTorch`); with another `mode` one λ and rectangle per pair or per picture,
+/// and the order reversed, as in timm. Volumes are cut through all slices.
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `alpha` | 1: all areas equally likely | > 0 |
+/// | `mode` | `batch` | `batch`, `pair`, `element` |
+/// | `p` | 1 | 0..=1, per batch, pair or picture |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CutMix {
-    /// α, > 0; default 1: all areas equally likely.
+    /// α of the distribution of λ.
     pub alpha: f64,
-    /// Probability per batch, 0..=1; default 1.
+    /// For how many pictures one rectangle is drawn.
+    pub mode: Mode,
+    /// Probability.
     pub p: f64,
 }
 
 impl Default for CutMix {
     fn default() -> Self {
-        Self { alpha: 1.0, p: 1.0 }
+        Self { alpha: 1.0, mode: Mode::Batch, p: 1.0 }
     }
 }
 
 impl BatchTransform for CutMix {
     fn apply(&self, images: &Tensor, targets: &Tensor, draw: &mut Draw) -> TensorResult<(Tensor, Tensor)> {
-        let [batch, _, .., height, width] = *images.dims() else {
-            candle_core::bail!("cutmix needs images [B, C, H, W] or [B, C, D, H, W], got {:?}", images.shape());
-        };
+        let [width, height] = sides(images, "cutmix")?;
+        let batch = images.dim(0)?;
+        if self.mode != Mode::Batch {
+            let blends = self.mode.blends(batch, draw, |draw| {
+                if !draw.chance("mixes", self.p) {
+                    return Blend::NOTHING;
+                }
+                let lambda = draw.beta("lambda", [self.alpha; 2]);
+                let center = [draw.below("x", width), draw.below("y", height)];
+                Blend::Paste(cut_full([width, height], lambda, center))
+            });
+            return mix(images, targets, &blends);
+        }
         if !draw.chance("mixes", self.p) {
             return Ok((images.clone(), targets.clone()));
         }
@@ -50,16 +70,27 @@ impl BatchTransform for CutMix {
 }
 
 /// The rectangle to cut out of pictures of `[width, height]` about `center` `[x, y]`, and the share that is left.
+///
+/// Odd sides lose a pixel, as in the reference implementation.
 pub fn cut([width, height]: [usize; 2], lambda: f64, center: [usize; 2]) -> (Region, f64) {
+    let region = rectangle([width, height], lambda, center, 0);
+    (region, Blend::Paste(region).kept([width, height]))
+}
+
+/// As [`cut`], but odd sides keep all their pixels: timm's rectangle.
+pub fn cut_full(size: [usize; 2], lambda: f64, center: [usize; 2]) -> Region {
+    rectangle(size, lambda, center, 1)
+}
+
+fn rectangle([width, height]: [usize; 2], lambda: f64, center: [usize; 2], odd: usize) -> Region {
     let side = (1.0 - lambda).max(0.0).sqrt();
     let clip = |length: usize, center: usize| {
-        let half = (length as f64 * side) as usize / 2;
-        let first = center.saturating_sub(half).min(length);
-        (first, (center + half).min(length) - first)
+        let whole = (length as f64 * side) as usize;
+        let first = center.saturating_sub(whole / 2).min(length);
+        (first, (center + (whole + odd) / 2).min(length) - first)
     };
     let ((left, w), (top, h)) = (clip(width, center[0]), clip(height, center[1]));
-    let kept = 1.0 - (w * h) as f64 / (width * height) as f64;
-    (Region { left: left as isize, top: top as isize, width: w, height: h }, kept)
+    Region { left: left as isize, top: top as isize, width: w, height: h }
 }
 
 /// Images `[B, C, .., H, W]` with a region, which must lie inside, from the images in another order.

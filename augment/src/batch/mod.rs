@@ -1,10 +1,19 @@
 //! Blends within a batch, on its device.
 
 mod cutmix;
+mod fmix;
+mod fourier;
+mod mix;
 mod mixup;
+mod mixup_cutmix;
+mod resize_mix;
 
-pub use cutmix::{CutMix, cut, paste};
+pub use cutmix::{CutMix, cut, cut_full, paste};
+pub use fmix::{FMix, low_frequencies, mask};
+pub use mix::{Blend, Mode, mix};
 pub use mixup::{Mixup, blend};
+pub use mixup_cutmix::MixupCutMix;
+pub use resize_mix::{ResizeMix, shrink};
 
 use crate::draw::Draw;
 use crate::error::Result;

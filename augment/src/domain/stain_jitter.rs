@@ -46,6 +46,6 @@ impl Transform for StainJitter {
         check::within(technique, "sigma2", self.sigma2, [0.0, 2.0])
     }
     fn check_channels(&self, channels: usize) -> Result<()> {
-        check::colors("transform 'stain_jitter'", channels)
+        check::rgb("transform 'stain_jitter'", channels)
     }
 }

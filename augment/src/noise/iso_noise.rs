@@ -46,6 +46,6 @@ impl Transform for IsoNoise {
         check::range(technique, "intensity", self.intensity, [0.0, 10.0])
     }
     fn check_channels(&self, channels: usize) -> Result<()> {
-        check::colors("transform 'iso_noise'", channels)
+        check::rgb("transform 'iso_noise'", channels)
     }
 }

@@ -15,18 +15,25 @@ macro_rules! unrolled {
     };
 }
 
+mod bilateral;
+mod black_hat;
 mod blur;
 mod border;
 mod clahe;
 pub mod color;
+mod components;
 mod disc;
 mod fill;
+mod fundus;
 pub mod grid;
 pub mod hair;
 mod histogram;
+mod hsv;
 mod jpeg;
 mod lab;
+pub mod levels;
 mod median;
+mod morphology;
 pub mod noise;
 mod pca;
 pub mod polygon;
@@ -50,10 +57,19 @@ pub use histogram::{autocontrast, equalize};
 pub use jpeg::jpeg;
 pub use median::median_blur;
 pub use pca::fancy_pca;
+mod volume;
+
+pub use bilateral::bilateral;
+pub use black_hat::{fill_in, hairs};
+pub use components::{Component, label};
+pub use fundus::{bounds, disc, radius};
+pub use hsv::{Tables, hsv, keep_colors};
+pub use morphology::{close_cross, close_mask};
 pub use region::Region;
 pub use resize::{Interpolation, resize, resize_middle};
 pub use sharpen::sharpen;
 pub use symmetry::{Symmetry, orient};
+pub use volume::{mirror_volume, resize_volume, turn_volume, window_volume};
 pub use warp::{Sampling, rotation, warp};
 pub use window::window;
 

@@ -1,0 +1,63 @@
+//! Round pictures on a dark ground: where they are, and discs.
+
+use super::Region;
+use data::Image;
+
+/// Gray as OpenCV computes it for pictures of three channels, the mean for other numbers.
+#[inline(always)]
+pub(super) fn gray(pixel: &[u8]) -> u8 {
+    match *pixel {
+        // In 2⁻¹⁵, rounded.
+        [r, g, b] => ((u32::from(r) * 9798 + u32::from(g) * 19_235 + u32::from(b) * 3735 + (1 << 14)) >> 15) as u8,
+        [gray] => gray,
+        _ => (pixel.iter().map(|v| u32::from(*v)).sum::<u32>() / pixel.len().max(1) as u32) as u8,
+    }
+}
+
+/// The smallest rectangle with all pixels that are lighter than `tolerance` in any slice; none where all are darker.
+pub fn bounds(image: &Image, tolerance: u8) -> Option<Region> {
+    let [_, height, width, channels] = image.dims();
+    let (mut rows, mut columns) = ([height, 0], [width, 0]);
+    for (y, row) in image.pixels().chunks_exact(width * channels).enumerate() {
+        let y = y % height;
+        let light = |x: usize| gray(&row[x * channels..][..channels]) > tolerance;
+        let Some(first) = (0..width).find(|x| light(*x)) else { continue };
+        let last = (first..width).rev().find(|x| light(*x)).unwrap_or(first);
+        columns = [columns[0].min(first), columns[1].max(last)];
+        rows = [rows[0].min(y), rows[1].max(y)];
+    }
+    (rows[0] <= rows[1]).then(|| Region {
+        left: columns[0] as isize,
+        top: rows[0] as isize,
+        width: columns[1] - columns[0] + 1,
+        height: rows[1] - rows[0] + 1,
+    })
+}
+
+/// Overwrites what lies outside a disc about the pixel in the middle, right or below of it where there is none.
+pub fn disc(image: &mut Image, radius: f64, fill: u8) {
+    let [_, height, width, channels] = image.dims();
+    let radius = radius.floor().max(0.0);
+    for (y, row) in image.pixels_mut().chunks_exact_mut(width * channels).enumerate() {
+        let rise = (y % height).abs_diff(height / 2) as f64;
+        let half = radius * radius - rise * rise;
+        if half < 0.0 {
+            row.fill(fill);
+            continue;
+        }
+        let (middle, half) = (width / 2, half.sqrt() as usize);
+        row[..middle.saturating_sub(half) * channels].fill(fill);
+        row[(middle + half + 1).min(width) * channels..].fill(fill);
+    }
+}
+
+/// The radius of a round picture: half the number of pixels in the middle row whose sum over the channels is above a tenth of
+/// the row's mean (Graham 2015).
+pub fn radius(image: &Image) -> f64 {
+    let [_, height, width, channels] = image.dims();
+    let row = &image.pixels()[height / 2 * width * channels..][..width * channels];
+    let sums = row.chunks_exact(channels).map(|pixel| pixel.iter().map(|v| u64::from(*v)).sum::<u64>());
+    let total: u64 = sums.clone().sum();
+    // Ten times the sum against the mean, in whole numbers.
+    sums.filter(|sum| sum * 10 * width as u64 > total).count() as f64 / 2.0
+}
