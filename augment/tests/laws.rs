@@ -16,7 +16,7 @@ fn parameters(name: &str) -> Vec<Value> {
         "maybe" => vec![json!({"of": "flip"}), json!({"p": 0, "of": ["dihedral", {"name": "flip", "p": 1}]})],
         "one_of" => vec![
             json!({"of": ["flip", {"name": "maybe", "of": "rotate"}]}),
-            json!({"of": ["flip", "dihedral"], "weights": [1, 2.5]}),
+            json!({"of": ["flip", "rotate"], "weights": [1, 2.5]}),
         ],
         "some_of" => vec![
             json!({"of": ["flip", "rotate"]}),
