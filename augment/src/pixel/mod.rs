@@ -18,23 +18,27 @@ macro_rules! unrolled {
 mod blur;
 mod border;
 pub mod color;
+mod downscale;
 mod fill;
 mod jpeg;
 mod median;
 mod region;
 mod resize;
 mod simd;
+mod smear;
 mod symmetry;
 mod warp;
 mod window;
 
 pub use blur::{MAX_BOX, box_blur, gaussian_blur, gaussian_size, gaussian_weights};
 pub use border::Border;
+pub use downscale::downscale;
 pub use fill::fill;
 pub use jpeg::jpeg;
 pub use median::median_blur;
 pub use region::Region;
 pub use resize::{Interpolation, resize, resize_middle};
+pub use smear::{MAX_LINE, MAX_RADIUS, disc_blur, mean_of, motion_line, swap_nearby, zoom_blur};
 pub use symmetry::{Symmetry, orient};
 pub use warp::{Sampling, rotation, warp};
 pub use window::window;

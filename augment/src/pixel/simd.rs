@@ -67,6 +67,17 @@ pub(crate) fn look_up(bytes: &mut [u8], table: &[u8; 256]) {
     }
 }
 
+/// Values of a window at these places, each below 64.
+#[inline(always)]
+pub(crate) fn pick(window: &[u16; 64], places: &[u16; 32]) -> [u16; 32] {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw") {
+        // SAFETY: the processor has these features.
+        return unsafe { x86::pick(window, places) };
+    }
+    places.map(|place| window[usize::from(place & 63)])
+}
+
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::*;
@@ -105,6 +116,24 @@ mod x86 {
 
     /// # Safety
     /// The processor has these features.
+    #[target_feature(enable = "avx512f,avx512bw")]
+    #[inline]
+    pub(super) unsafe fn pick(window: &[u16; 64], places: &[u16; 32]) -> [u16; 32] {
+        let mut picked = [0; 32];
+        // SAFETY: the places have 64 bytes, the window two times as many.
+        let (places, low, high) = unsafe {
+            let window = window.as_ptr().cast();
+            (_mm512_loadu_si512(places.as_ptr().cast()), _mm512_loadu_si512(window), _mm512_loadu_si512(window.add(1)))
+        };
+        // Only the low six bits of a place count.
+        let values = _mm512_permutex2var_epi16(low, places, high);
+        // SAFETY: what is picked has 64 bytes.
+        unsafe { _mm512_storeu_si512(picked.as_mut_ptr().cast(), values) };
+        picked
+    }
+
+    /// # Safety
+    /// The processor has these features.
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
     pub(super) unsafe fn look_up(bytes: &mut [u8], table: &[u8; 256]) {
         // SAFETY: four loads of 64 of the 256 bytes.
@@ -139,6 +168,13 @@ mod tests {
             look_up(&mut seen, &table);
             assert!(seen.iter().zip(&bytes).all(|(seen, byte)| *seen == table[usize::from(*byte)]));
         }
+    }
+
+    #[test]
+    fn places_of_a_window_are_found() {
+        let window = std::array::from_fn(|i| (i * 1021) as u16);
+        let places = std::array::from_fn(|i| (i * 37 % 64) as u16);
+        assert_eq!(pick(&window, &places), places.map(|place| place * 1021));
     }
 
     #[test]
