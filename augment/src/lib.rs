@@ -17,6 +17,8 @@
 //! |---|---|
 //! | [`geometry`] | `flip`, `dihedral`, `rotate`, `random_resized_crop`, `pad_crop`, `resize` |
 //! | [`color`] | `color_jitter` |
+//! | [`blur`] | `box_blur`, `gaussian_blur`, `median_blur`, `motion_blur`, `defocus`, `zoom_blur`, `glass_blur` |
+//! | [`quality`] | `compression`, `downscale` |
 //! | [`erase`] | `random_erasing` |
 //! | [`Pipeline`], [`Maybe`], [`OneOf`], [`SomeOf`] | `maybe`, `one_of`, `some_of`: transforms of transforms |
 //! | [`batch`] | `mixup`, `cutmix`: blends within a batch, on its device |
@@ -27,6 +29,7 @@
 //! A volume is changed slice by slice, all slices alike.
 
 pub mod batch;
+pub mod blur;
 mod check;
 pub mod color;
 mod combine;
@@ -35,6 +38,7 @@ pub mod erase;
 mod error;
 pub mod geometry;
 pub mod pixel;
+pub mod quality;
 mod registry;
 mod transform;
 mod views;

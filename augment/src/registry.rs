@@ -1,6 +1,7 @@
 //! The tables of techniques: from names and parameters to transforms.
 
 use crate::batch::{BatchTransform, CutMix, Mixup};
+use crate::blur::{BoxBlur, Defocus, GaussianBlur, GlassBlur, MedianBlur, MotionBlur, ZoomBlur};
 use crate::check;
 use crate::color::ColorJitter;
 use crate::combine::{Maybe, OneOf, SomeOf};
@@ -8,6 +9,7 @@ use crate::draw::Draw;
 use crate::erase::RandomErasing;
 use crate::error::{Error, Result};
 use crate::geometry::{AlternatingFlip, Dihedral, Flip, PadCrop, RandomResizedCrop, Resize, Rotate};
+use crate::quality::{Compression, Downscale};
 use crate::transform::{Resolved, Transform};
 use data::Image;
 use serde::{Serialize, de::DeserializeOwned};
@@ -70,10 +72,18 @@ type Batch = Entry<dyn BatchTransform>;
 /// All transforms.
 pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::of::<AlternatingFlip>("alternating_flip", "Left and right exchanged in every other epoch (Jordan 2024)."),
+    Picture::of::<BoxBlur>("box_blur", "The mean of a square around each pixel."),
     Picture::of::<ColorJitter>("color_jitter", "Brightness, contrast, saturation, hue in random order."),
+    Picture::of::<Compression>("compression", "What saving as a JPEG leaves."),
+    Picture::of::<Defocus>("defocus", "The mean over a disc, as of a lens out of focus (Hendrycks & Dietterich 2019)."),
     Picture::of::<Dihedral>("dihedral", "One of the eight symmetries of the square."),
+    Picture::of::<Downscale>("downscale", "Fewer pixels, then as many as before."),
     Picture::of::<Flip>("flip", "Left and right exchanged, or top and bottom.").with_its_own_p(),
+    Picture::of::<GaussianBlur>("gaussian_blur", "Blurred by a Gaussian."),
+    Picture::of::<GlassBlur>("glass_blur", "Pixels exchanged with others nearby (Hendrycks & Dietterich 2019)."),
     Picture::nested::<Maybe, Maybe<Resolved>>("maybe", "Another transform with a probability.").with_its_own_p(),
+    Picture::of::<MedianBlur>("median_blur", "The median of a square around each pixel."),
+    Picture::of::<MotionBlur>("motion_blur", "The mean along a line, as of a moving camera."),
     Picture::nested::<OneOf, OneOf<Resolved>>("one_of", "One of several transforms."),
     Picture::of::<PadCrop>("pad_crop", "A border around, then a crop anywhere (He et al. 2016)."),
     Picture::of::<RandomErasing>("random_erasing", "A rectangle erased (Zhong et al. 2020).").with_its_own_p(),
@@ -84,6 +94,7 @@ pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::of::<Resize>("resize", "To a square: squashed, cropped or letterboxed."),
     Picture::of::<Rotate>("rotate", "About the center by a random angle."),
     Picture::nested::<SomeOf, SomeOf<Resolved>>("some_of", "Some of several transforms."),
+    Picture::of::<ZoomBlur>("zoom_blur", "The mean of magnified middles (Hendrycks & Dietterich 2019)."),
 ];
 
 /// All batch transforms.

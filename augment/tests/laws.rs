@@ -16,6 +16,16 @@ fn parameters(name: &str) -> Vec<Value> {
         "maybe" => vec![json!({"of": "flip"}), json!({"p": 0, "of": ["dihedral", {"name": "flip", "p": 1}]})],
         "one_of" => vec![json!({"of": ["flip", {"name": "maybe", "of": "rotate"}]})],
         "some_of" => vec![json!({"of": ["flip", "rotate"]}), json!({"n": 2, "of": ["random_erasing", ["flip"]]})],
+        "box_blur" => vec![json!({}), json!({"kernel": [9, 41]})],
+        "compression" => vec![json!({}), json!({"quality": [1, 100]})],
+        "defocus" => vec![json!({}), json!({"radius": [1, 20], "alias_blur": [0.1, 3]})],
+        "downscale" => ["nearest", "bilinear"]
+            .map(|how| ["nearest", "bilinear"].map(|up| json!({"scale": [0.01, 1], "down": how, "up": up})))
+            .concat(),
+        "gaussian_blur" => vec![json!({}), json!({"sigma": [0.01, 12], "kernel": [3, 81]})],
+        "glass_blur" => vec![json!({}), json!({"max_delta": 1, "iterations": 1})],
+        "motion_blur" => vec![json!({}), json!({"kernel": [3, 31], "shifted": false})],
+        "zoom_blur" => vec![json!({}), json!({"factor": [2, 3], "step": [0.2, 1]})],
         "flip" => vec![json!({}), json!({"vertical": true})],
         "color_jitter" => {
             vec![json!({}), json!({"brightness": 0.4, "contrast": 2.0, "saturation": 0.4, "hue": 0.5})]
@@ -131,8 +141,8 @@ fn probability_zero_changes_nothing() {
 #[test]
 fn one_color_stays_one_color() {
     for (name, params, transform) in all() {
-        // What comes in at the border or is erased is another color.
-        let foreign = ["random_erasing", "some_of", "color_jitter"].contains(&name)
+        // What comes in at the border or is erased is another color, and JPEG rounds colors.
+        let foreign = ["random_erasing", "some_of", "color_jitter", "compression"].contains(&name)
             || params["border"] == "constant"
             || params["mode"] == "letterbox"
             || (name == "pad_crop" && params.get("border").is_none());
@@ -263,6 +273,28 @@ fn wrong_names_and_values_are_clear_errors() {
     wrong("random_resized_crop", json!({"scale": [0.5, 2.0]}), "0 < low ≤ high ≤ 1, got [0.5, 2]");
     wrong("random_resized_crop", json!({"ratio": [2.0, 1.0]}), "0 < low ≤ high, got [2, 1]");
     wrong("random_erasing", json!({"value": 300}), "value must be in 0..=255 or \"random\", got 300");
+    wrong("box_blur", json!({"kernel": [3, 6]}), "transform 'box_blur': kernel must be [low, high], odd, with 3 ≤ low");
+    wrong("median_blur", json!({"kernel": [3, 9]}), "3 ≤ low ≤ high ≤ 7, got [3, 9]");
+    wrong("gaussian_blur", json!({"sigma": [0, 1]}), "sigma must be [low, high] with 0 < low ≤ high ≤ 100, got [0, 1]");
+    wrong(
+        "motion_blur",
+        json!({"direction": [-2, 0]}),
+        "direction must be [low, high] with −1 ≤ low ≤ high ≤ 1, got [-2, 0]",
+    );
+    wrong("defocus", json!({"radius": [0, 3]}), "radius must be [low, high] with 1 ≤ low ≤ high ≤ 60, got [0, 3]");
+    wrong("zoom_blur", json!({"step": [0, 1]}), "step must be [low, high] with 0.01 ≤ low ≤ high ≤ 1, got [0, 1]");
+    wrong("glass_blur", json!({"max_delta": 0}), "max_delta must be in 1..=100, got 0");
+    wrong(
+        "compression",
+        json!({"quality": [0, 50]}),
+        "quality must be [low, high] with 1 ≤ low ≤ high ≤ 100, got [0, 50]",
+    );
+    wrong("compression", json!({"format": "webp"}), "unknown variant `webp`, expected `jpeg`");
+    wrong(
+        "downscale",
+        json!({"scale": [0.5, 2]}),
+        "scale must be [low, high] with 0.01 ≤ low ≤ high ≤ 1, got [0.5, 2]",
+    );
     wrong("color_jitter", json!({"hue": 0.6}), "hue must be in 0..=0.5, got 0.6");
     wrong("color_jitter", json!({"brightness": -1}), "brightness must be at least 0, got -1");
     let wrong = |name: &str, params, message: &str| {
