@@ -9,7 +9,7 @@ use data::Image;
 use serde::{Deserialize, Serialize};
 
 /// Exchanges pixels with others nearby, between two blurs (Hendrycks & Dietterich 2019; Albumentations `GlassBlur` in its
-/// mode `exact`).
+/// mode `exact`, without its slip that copies pixels of several channels in place of exchanging them).
 ///
 /// | field | default | range |
 /// |---|---|---|
