@@ -23,6 +23,8 @@
 //! | [`domain`] | `hair_overlay`, `microscope_circle`, `stain_jitter` |
 //! | [`enhance`] | `crop_gray`, `circle_crop`, `radius_normalize`, `gray_world`, `shades_of_gray`, `hair_removal`, `background_removal`, `denoise`, `window`, `lung_mask`: the same for every epoch |
 //! | [`volume`] | `volume_flip`, `volume_rotate`, `volume_crop`, `volume_resize`, `intensity` |
+//! | [`blur`] | `box_blur`, `gaussian_blur`, `median_blur`, `motion_blur`, `defocus`, `zoom_blur`, `glass_blur` |
+//! | [`quality`] | `compression`, `downscale` |
 //! | [`Pipeline`], [`Maybe`], [`OneOf`], [`SomeOf`] | `maybe`, `one_of`, `some_of`: transforms of transforms |
 //! | [`batch`] | `mixup`, `cutmix`, `mixup_cutmix`, `fmix`, `resize_mix`: blends within a batch, on its device |
 //! | [`predict_views`] | test-time augmentation |
@@ -32,6 +34,7 @@
 //! A volume is changed slice by slice, all slices alike.
 
 pub mod batch;
+pub mod blur;
 mod check;
 pub mod color;
 mod combine;
@@ -43,6 +46,7 @@ mod error;
 pub mod geometry;
 pub mod noise;
 pub mod pixel;
+pub mod quality;
 mod registry;
 mod resample;
 mod transform;

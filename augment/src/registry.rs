@@ -1,6 +1,7 @@
 //! The tables of techniques: from names and parameters to transforms.
 
 use crate::batch::{BatchTransform, CutMix, FMix, Mixup, MixupCutMix, ResizeMix};
+use crate::blur::{BoxBlur, Defocus, GaussianBlur, GlassBlur, MedianBlur, MotionBlur, ZoomBlur};
 use crate::check;
 use crate::color::{
     Autocontrast, Brightness, ChannelAffine, ChannelDrop, ChannelShuffle, Clahe, ColorJitter, Contrast, Equalize,
@@ -17,6 +18,7 @@ use crate::erase::{CoarseDropout, Cutout, GridDropout, GridMask, PixelDropout, R
 use crate::error::{Error, Result};
 use crate::geometry::{AlternatingFlip, Dihedral, Flip, PadCrop, RandomResizedCrop, Resize, Rotate};
 use crate::noise::{GaussianNoise, IsoNoise, MultiplicativeNoise, SaltPepper};
+use crate::quality::{Compression, Downscale};
 use crate::transform::{Resolved, Transform};
 use crate::volume::{Intensity, VolumeCrop, VolumeFlip, VolumeResize, VolumeRotate};
 use crate::weather::{Fog, Rain, Shadow};
@@ -83,6 +85,7 @@ pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::of::<AlternatingFlip>("alternating_flip", "Left and right exchanged in every other epoch (Jordan 2024)."),
     Picture::of::<Autocontrast>("autocontrast", "Each channel's values stretched from 0 to 255."),
     Picture::of::<BackgroundRemoval>("background_removal", "All but one range of colors overwritten."),
+    Picture::of::<BoxBlur>("box_blur", "The mean of a square around each pixel."),
     Picture::of::<Brightness>("brightness", "Lighter or darker."),
     Picture::of::<ChannelAffine>("channel_affine", "Another exposure of each channel (Recursion)."),
     Picture::of::<ChannelDrop>("channel_drop", "Some channels overwritten."),
@@ -91,11 +94,14 @@ pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::of::<Clahe>("clahe", "Local contrast, limited (Zuiderveld 1994)."),
     Picture::of::<CoarseDropout>("coarse_dropout", "Several rectangles hidden."),
     Picture::of::<ColorJitter>("color_jitter", "Brightness, contrast, saturation, hue in random order."),
+    Picture::of::<Compression>("compression", "What saving as a JPEG leaves."),
     Picture::of::<Contrast>("contrast", "More or less contrast."),
     Picture::of::<CropGray>("crop_gray", "Dark borders cut off."),
     Picture::of::<Cutout>("cutout", "Squares hidden (DeVries & Taylor 2017)."),
+    Picture::of::<Defocus>("defocus", "The mean over a disc, as of a lens out of focus (Hendrycks & Dietterich 2019)."),
     Picture::of::<Denoise>("denoise", "Noise smoothed away, edges kept (Tomasi and Manduchi 1998)."),
     Picture::of::<Dihedral>("dihedral", "One of the eight symmetries of the square."),
+    Picture::of::<Downscale>("downscale", "Fewer pixels, then as many as before."),
     Picture::of::<Equalize>("equalize", "All values equally frequent."),
     Picture::of::<FancyPca>(
         "fancy_pca",
@@ -104,7 +110,9 @@ pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::of::<Flip>("flip", "Left and right exchanged, or top and bottom.").with_its_own_p(),
     Picture::of::<Fog>("fog", "Patches of white before the middle."),
     Picture::of::<Gamma>("gamma", "Values raised to a random power."),
+    Picture::of::<GaussianBlur>("gaussian_blur", "Blurred by a Gaussian."),
     Picture::of::<GaussianNoise>("gaussian_noise", "Noise from the normal distribution."),
+    Picture::of::<GlassBlur>("glass_blur", "Pixels exchanged with others nearby (Hendrycks & Dietterich 2019)."),
     Picture::of::<Gray>("gray", "Without color."),
     Picture::of::<GrayWorld>("gray_world", "The mean color made gray (Buchsbaum 1980)."),
     Picture::of::<GridDropout>("grid_dropout", "A rectangle hidden in each cell of a grid."),
@@ -117,7 +125,9 @@ pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::of::<IsoNoise>("iso_noise", "The noise of a sensor in bad light."),
     Picture::of::<LungMask>("lung_mask", "The lungs of a computed tomography, the rest overwritten."),
     Picture::nested::<Maybe, Maybe<Resolved>>("maybe", "Another transform with a probability.").with_its_own_p(),
+    Picture::of::<MedianBlur>("median_blur", "The median of a square around each pixel."),
     Picture::of::<MicroscopeCircle>("microscope_circle", "What lies outside a circle hidden."),
+    Picture::of::<MotionBlur>("motion_blur", "The mean along a line, as of a moving camera."),
     Picture::of::<MultiplicativeNoise>("multiplicative_noise", "Random factors, of all or each pixel or channel."),
     Picture::nested::<OneOf, OneOf<Resolved>>("one_of", "One of several transforms."),
     Picture::of::<PadCrop>("pad_crop", "A border around, then a crop anywhere (He et al. 2016)."),
@@ -147,6 +157,7 @@ pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::of::<VolumeResize>("volume_resize", "A volume to one size."),
     Picture::of::<VolumeRotate>("volume_rotate", "Quarter turns of a volume, and any angle about its depth."),
     Picture::of::<Window>("window", "A range of values stretched over all bytes."),
+    Picture::of::<ZoomBlur>("zoom_blur", "The mean of magnified middles (Hendrycks & Dietterich 2019)."),
 ];
 
 /// All batch transforms.

@@ -22,6 +22,16 @@ fn parameters(name: &str) -> Vec<Value> {
             json!({"of": ["flip", "rotate"]}),
             json!({"n": 2, "shuffle": true, "of": ["random_erasing", ["flip"]]}),
         ],
+        "box_blur" => vec![json!({}), json!({"kernel": [9, 41]})],
+        "compression" => vec![json!({}), json!({"quality": [1, 100]})],
+        "defocus" => vec![json!({}), json!({"radius": [1, 20], "alias_blur": [0.1, 3]})],
+        "downscale" => ["nearest", "bilinear"]
+            .map(|how| ["nearest", "bilinear"].map(|up| json!({"scale": [0.01, 1], "down": how, "up": up})))
+            .concat(),
+        "gaussian_blur" => vec![json!({}), json!({"sigma": [0.01, 12], "kernel": [3, 81]})],
+        "glass_blur" => vec![json!({}), json!({"max_delta": 1, "iterations": 1})],
+        "motion_blur" => vec![json!({}), json!({"kernel": [3, 31], "shifted": false})],
+        "zoom_blur" => vec![json!({}), json!({"factor": [2, 3], "step": [0.2, 1]})],
         "flip" => vec![json!({}), json!({"vertical": true})],
         "coarse_dropout" => {
             vec![json!({}), json!({"holes": [5, 5], "height": [8, 30], "width": [2, 2], "fill": "color"})]
@@ -131,7 +141,8 @@ const FOREIGN: [&str; 9] = [
     "shadow",
 ];
 /// What makes another color of one color.
-const RECOLORED: [&str; 4] = ["color_jitter", "fog", "some_of", "stain_jitter"];
+/// JPEG rounds it.
+const RECOLORED: [&str; 5] = ["color_jitter", "compression", "fog", "some_of", "stain_jitter"];
 /// Parameters of batch transforms, so that any share of a picture is mixed.
 fn batch_parameters(name: &str) -> Vec<Value> {
     let modes = ["batch", "pair", "element"];
@@ -429,7 +440,6 @@ fn wrong_names_and_values_are_clear_errors() {
     wrong("hair_overlay", json!({"width": [0, 1]}), "width must be [low, high] with 0 < low");
     wrong("microscope_circle", json!({"radius": [1, 3]}), "radius must be [low, high]");
     wrong("stain_jitter", json!({"sigma1": 2}), "sigma1 must be in 0..=1, got 2");
-    wrong("random_erasing", json!({"value": 300}), "value must be in 0..=255 or \"random\", got 300");
     wrong("hair_removal", json!({"kernel": 8}), "kernel must be an odd number in 3..=255, got 8");
     wrong("background_removal", json!({"low": [99, 0, 0]}), "low must not be above high");
     wrong("window", json!({"low": 9, "high": 9}), "transform 'window': low must be below high, got 9 and 9");
@@ -446,6 +456,28 @@ fn wrong_names_and_values_are_clear_errors() {
         "unknown variant `sagittal`, expected one of `height_width`",
     );
     wrong("intensity", json!({"shift": -1}), "transform 'intensity': shift must be in 0..=1, got -1");
+    wrong("box_blur", json!({"kernel": [3, 6]}), "transform 'box_blur': kernel must be [low, high], odd, with 3 ≤ low");
+    wrong("median_blur", json!({"kernel": [3, 9]}), "3 ≤ low ≤ high ≤ 7, got [3, 9]");
+    wrong("gaussian_blur", json!({"sigma": [0, 1]}), "sigma must be [low, high] with 0 < low ≤ high ≤ 100, got [0, 1]");
+    wrong(
+        "motion_blur",
+        json!({"direction": [-2, 0]}),
+        "direction must be [low, high] with −1 ≤ low ≤ high ≤ 1, got [-2, 0]",
+    );
+    wrong("defocus", json!({"radius": [0, 3]}), "radius must be [low, high] with 1 ≤ low ≤ high ≤ 60, got [0, 3]");
+    wrong("zoom_blur", json!({"step": [0, 1]}), "step must be [low, high] with 0.01 ≤ low ≤ high ≤ 1, got [0, 1]");
+    wrong("glass_blur", json!({"max_delta": 0}), "max_delta must be in 1..=100, got 0");
+    wrong(
+        "compression",
+        json!({"quality": [0, 50]}),
+        "quality must be [low, high] with 1 ≤ low ≤ high ≤ 100, got [0, 50]",
+    );
+    wrong("compression", json!({"format": "webp"}), "unknown variant `webp`, expected `jpeg`");
+    wrong(
+        "downscale",
+        json!({"scale": [0.5, 2]}),
+        "scale must be [low, high] with 0.01 ≤ low ≤ high ≤ 1, got [0.5, 2]",
+    );
     wrong("color_jitter", json!({"hue": 0.6}), "hue must be in 0..=0.5, got 0.6");
     wrong("color_jitter", json!({"brightness": -1}), "brightness must be at least 0, got -1");
     let wrong = |name: &str, params, message: &str| {

@@ -94,7 +94,7 @@ impl Kernel for Gaussian<'_> {
 
 /// A row and what lies to both sides of it.
 #[inline(always)]
-fn pad(row: &[u8], padded: &mut [u16], channels: usize, border: Border, fill: u8) {
+pub(super) fn pad(row: &[u8], padded: &mut [u16], channels: usize, border: Border, fill: u8) {
     let before = (padded.len() - row.len()) / 2;
     for (to, from) in padded[before..].iter_mut().zip(row) {
         *to = u16::from(*from);

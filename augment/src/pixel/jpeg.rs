@@ -145,7 +145,9 @@ impl Kernel for Split<'_> {
                 let [blue, red] = &mut chroma;
                 let to = luma.row_mut(2 * i + j);
                 split(row, [&mut to[..width], &mut blue[j][..width], &mut red[j][..width]]);
-                [to, &mut blue[j], &mut red[j]].map(|row| extend_right(row, width));
+                for row in [to, &mut blue[j], &mut red[j]] {
+                    extend_right(row, width);
+                }
             }
             for (plane, [above, below]) in [&mut *blue, &mut *red].into_iter().zip(&chroma) {
                 // The last row of an odd height is its own partner.

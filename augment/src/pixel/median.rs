@@ -158,13 +158,10 @@ macro_rules! exchange {
     };
 }
 
-/// In every lane.
 #[inline(always)]
 fn in_order<const N: usize>(values: &mut [Chunk; N], low: usize, high: usize) {
-    for lane in 0..LANES {
-        let (a, b) = (values[low][lane], values[high][lane]);
-        (values[low][lane], values[high][lane]) = (a.min(b), a.max(b));
-    }
+    let (a, b) = (values[low], values[high]);
+    (values[low], values[high]) = (lower(&a, &b), higher(&a, &b));
 }
 
 #[inline(always)]

@@ -176,6 +176,17 @@ fn has_byte_permutes() -> bool {
         && is_x86_feature_detected!("avx512vbmi")
 }
 
+/// Values of a window at these places, each below 64.
+#[inline(always)]
+pub(crate) fn pick(window: &[u16; 64], places: &[u16; 32]) -> [u16; 32] {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw") {
+        // SAFETY: the processor has these features.
+        return unsafe { x86::pick(window, places) };
+    }
+    places.map(|place| window[usize::from(place & 63)])
+}
+
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::Planes;
@@ -211,6 +222,24 @@ mod x86 {
     #[inline(never)]
     pub(super) unsafe fn run_avx2(kernel: impl super::Kernel) {
         kernel.run();
+    }
+
+    /// # Safety
+    /// The processor has these features.
+    #[target_feature(enable = "avx512f,avx512bw")]
+    #[inline]
+    pub(super) unsafe fn pick(window: &[u16; 64], places: &[u16; 32]) -> [u16; 32] {
+        let mut picked = [0; 32];
+        // SAFETY: the places have 64 bytes, the window two times as many.
+        let (places, low, high) = unsafe {
+            let window = window.as_ptr().cast();
+            (_mm512_loadu_si512(places.as_ptr().cast()), _mm512_loadu_si512(window), _mm512_loadu_si512(window.add(1)))
+        };
+        // Only the low six bits of a place count.
+        let values = _mm512_permutex2var_epi16(low, places, high);
+        // SAFETY: what is picked has 64 bytes.
+        unsafe { _mm512_storeu_si512(picked.as_mut_ptr().cast(), values) };
+        picked
     }
 
     /// # Safety
@@ -395,6 +424,13 @@ mod tests {
     fn bytes_are_within_their_bounds() {
         let values = [-1.0, -0.0, 0.99, 1.0, 254.99, 255.0, 256.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
         assert_eq!(values.map(byte), [0, 0, 0, 1, 254, 255, 255, 0, 255, 0]);
+    }
+
+    #[test]
+    fn places_of_a_window_are_found() {
+        let window = std::array::from_fn(|i| (i * 1021) as u16);
+        let places = std::array::from_fn(|i| (i * 37 % 64) as u16);
+        assert_eq!(pick(&window, &places), places.map(|place| place * 1021));
     }
 
     #[test]

@@ -2,9 +2,11 @@
 
 use super::{Border, image};
 use data::Image;
+use serde::{Deserialize, Serialize};
 
 /// How a value between pixels is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Sampling {
     /// The nearest pixel.
     Nearest,

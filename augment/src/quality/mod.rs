@@ -1,0 +1,7 @@
+//! What cameras, files and screens do to pictures.
+
+mod compression;
+mod downscale;
+
+pub use compression::{Compression, Format};
+pub use downscale::Downscale;
