@@ -6,8 +6,8 @@ use crate::color::ColorJitter;
 use crate::combine::{Maybe, OneOf, SomeOf};
 use crate::draw::Draw;
 use crate::enhance::{
-    BackgroundRemoval, CircleCrop, CropGray, Denoise, GrayWorld, HairRemoval, LungMask, RadiusNormalize, ShadesOfGray,
-    Window,
+    BackgroundRemoval, BenGraham, CircleCrop, CropGray, Denoise, GrayWorld, HairRemoval, LungMask, RadiusNormalize,
+    ShadesOfGray, Window,
 };
 use crate::erase::RandomErasing;
 use crate::error::{Error, Result};
@@ -76,6 +76,7 @@ type Batch = Entry<dyn BatchTransform>;
 pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::of::<AlternatingFlip>("alternating_flip", "Left and right exchanged in every other epoch (Jordan 2024)."),
     Picture::of::<BackgroundRemoval>("background_removal", "All but one range of colors overwritten."),
+    Picture::of::<BenGraham>("ben_graham", "Each pixel against its surroundings (Graham 2015)."),
     Picture::of::<CircleCrop>("circle_crop", "The largest disc about the middle, dark borders cut off."),
     Picture::of::<ColorJitter>("color_jitter", "Brightness, contrast, saturation, hue in random order."),
     Picture::of::<CropGray>("crop_gray", "Dark borders cut off."),

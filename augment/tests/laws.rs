@@ -17,8 +17,9 @@ fn parameters(name: &str) -> Vec<Value> {
         "one_of" => vec![json!({"of": ["flip", {"name": "maybe", "of": "rotate"}]})],
         "some_of" => vec![json!({"of": ["flip", "rotate"]}), json!({"n": 2, "of": ["random_erasing", ["flip"]]})],
         "flip" => vec![json!({}), json!({"vertical": true})],
+        "ben_graham" => vec![json!({"sigma": 2}), json!({"disc": 3})],
         "background_removal" => vec![json!({}), json!({"closing": 1, "low": [0, 0, 0]})],
-        "denoise" => vec![json!({}), json!({"strength": 0.1, "space": 100, "radius": 5})],
+        "denoise" => vec![json!({}), json!({"strength": 0.1, "space": 100, "radius": 3})],
         "hair_removal" => vec![json!({}), json!({"kernel": 31, "threshold": 0})],
         "intensity" => vec![json!({}), json!({"scale": 1, "shift": 1})],
         "lung_mask" => vec![json!({}), json!({"threshold": 255, "closing": 1, "fill": 9})],
@@ -180,7 +181,8 @@ fn one_color_stays_one_color() {
     for (name, params, transform) in all() {
         // What comes in at the border or is erased is another color.
         let foreign = ["random_erasing", "some_of", "color_jitter"].contains(&name)
-            || ["background_removal", "circle_crop", "gray_world", "intensity", "shades_of_gray"].contains(&name)
+            || ["background_removal", "ben_graham", "circle_crop", "gray_world", "intensity", "shades_of_gray"]
+                .contains(&name)
             || params.get("disc").is_some()
             || params.get("low").is_some()
             || (name == "volume_crop" && params.get("border").is_none())
@@ -314,6 +316,7 @@ fn wrong_names_and_values_are_clear_errors() {
     wrong("random_resized_crop", json!({"scale": [0.5, 2.0]}), "0 < low ≤ high ≤ 1, got [0.5, 2]");
     wrong("random_resized_crop", json!({"ratio": [2.0, 1.0]}), "0 < low ≤ high, got [2, 1]");
     wrong("random_erasing", json!({"value": 300}), "value must be in 0..=255 or \"random\", got 300");
+    wrong("ben_graham", json!({"sigma": 0}), "transform 'ben_graham': sigma must be in 0.1..=100, got 0");
     wrong("hair_removal", json!({"kernel": 8}), "kernel must be an odd number in 3..=255, got 8");
     wrong("background_removal", json!({"low": [99, 0, 0]}), "low must not be above high");
     wrong("window", json!({"low": 9, "high": 9}), "transform 'window': low must be below high, got 9 and 9");

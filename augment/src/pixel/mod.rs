@@ -16,6 +16,7 @@ macro_rules! unrolled {
 }
 
 mod bilateral;
+mod blur;
 mod border;
 pub mod color;
 mod components;
@@ -23,7 +24,9 @@ mod fill;
 mod fundus;
 mod hair;
 mod hsv;
+mod jpeg;
 pub mod levels;
+mod median;
 mod morphology;
 mod region;
 mod resize;
@@ -34,12 +37,15 @@ mod warp;
 mod window;
 
 pub use bilateral::bilateral;
+pub use blur::{MAX_BOX, box_blur, gaussian_blur, gaussian_size, gaussian_weights};
 pub use border::Border;
 pub use components::{Component, label};
 pub use fill::fill;
-pub use fundus::{bounds, disc, radius};
+pub use fundus::{against_surroundings, bounds, disc, radius};
 pub use hair::{fill_in, hairs};
 pub use hsv::{Tables, hsv, keep_colors};
+pub use jpeg::jpeg;
+pub use median::median_blur;
 pub use morphology::{close_cross, close_mask};
 pub use region::Region;
 pub use resize::{Interpolation, resize, resize_middle};
