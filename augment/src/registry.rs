@@ -11,8 +11,8 @@ use crate::combine::{Maybe, OneOf, SomeOf};
 use crate::domain::{HairOverlay, MicroscopeCircle, StainJitter};
 use crate::draw::Draw;
 use crate::enhance::{
-    BackgroundRemoval, CircleCrop, CropGray, Denoise, GrayWorld, HairRemoval, LungMask, RadiusNormalize, ShadesOfGray,
-    Window,
+    BackgroundRemoval, BenGraham, CircleCrop, CropGray, Denoise, GrayWorld, HairRemoval, LungMask, RadiusNormalize,
+    ShadesOfGray, Window,
 };
 use crate::erase::{CoarseDropout, Cutout, GridDropout, GridMask, PixelDropout, RandomErasing};
 use crate::error::{Error, Result};
@@ -85,6 +85,7 @@ pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::of::<AlternatingFlip>("alternating_flip", "Left and right exchanged in every other epoch (Jordan 2024)."),
     Picture::of::<Autocontrast>("autocontrast", "Each channel's values stretched from 0 to 255."),
     Picture::of::<BackgroundRemoval>("background_removal", "All but one range of colors overwritten."),
+    Picture::of::<BenGraham>("ben_graham", "Each pixel against its surroundings (Graham 2015)."),
     Picture::of::<BoxBlur>("box_blur", "The mean of a square around each pixel."),
     Picture::of::<Brightness>("brightness", "Lighter or darker."),
     Picture::of::<ChannelAffine>("channel_affine", "Another exposure of each channel (Recursion)."),

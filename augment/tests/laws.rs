@@ -36,8 +36,10 @@ fn parameters(name: &str) -> Vec<Value> {
         "coarse_dropout" => {
             vec![json!({}), json!({"holes": [5, 5], "height": [8, 30], "width": [2, 2], "fill": "color"})]
         }
+        "ben_graham" => vec![json!({"sigma": 2}), json!({"disc": 3})],
         "background_removal" => vec![json!({}), json!({"closing": 1, "low": [0, 0, 0]})],
-        "denoise" => vec![json!({}), json!({"strength": 0.1, "space": 100, "radius": 5})],
+        // Wider ones only take longer, without optimization.
+        "denoise" => vec![json!({"radius": 1}), json!({"strength": 0.1, "space": 100, "radius": 1})],
         "hair_removal" => vec![json!({}), json!({"kernel": 31, "threshold": 0})],
         "intensity" => vec![json!({}), json!({"scale": 1, "shift": 1})],
         "lung_mask" => vec![json!({}), json!({"threshold": 255, "closing": 1, "fill": 9})],
@@ -275,7 +277,8 @@ fn one_color_stays_one_color() {
     for (name, params, transform) in all() {
         // What comes in at the border or is erased is another color.
         let foreign = [&NOISE[..], &FOREIGN, &RECOLORED].iter().any(|names| names.contains(&name))
-            || ["background_removal", "circle_crop", "gray_world", "intensity", "shades_of_gray"].contains(&name)
+            || ["background_removal", "ben_graham", "circle_crop", "gray_world", "intensity", "shades_of_gray"]
+                .contains(&name)
             || params.get("disc").is_some()
             || params.get("low").is_some()
             || (name == "volume_crop" && params.get("border").is_none())
@@ -440,6 +443,7 @@ fn wrong_names_and_values_are_clear_errors() {
     wrong("hair_overlay", json!({"width": [0, 1]}), "width must be [low, high] with 0 < low");
     wrong("microscope_circle", json!({"radius": [1, 3]}), "radius must be [low, high]");
     wrong("stain_jitter", json!({"sigma1": 2}), "sigma1 must be in 0..=1, got 2");
+    wrong("ben_graham", json!({"sigma": 0}), "transform 'ben_graham': sigma must be in 0.1..=100, got 0");
     wrong("hair_removal", json!({"kernel": 8}), "kernel must be an odd number in 3..=255, got 8");
     wrong("background_removal", json!({"low": [99, 0, 0]}), "low must not be above high");
     wrong("window", json!({"low": 9, "high": 9}), "transform 'window': low must be below high, got 9 and 9");

@@ -1,6 +1,7 @@
 //! Preparation: what is the same for every epoch and makes pictures of different devices alike.
 
 mod background_removal;
+mod ben_graham;
 mod circle_crop;
 mod crop_gray;
 mod denoise;
@@ -12,6 +13,7 @@ mod shades_of_gray;
 mod window;
 
 pub use background_removal::BackgroundRemoval;
+pub use ben_graham::BenGraham;
 pub use circle_crop::CircleCrop;
 pub use crop_gray::CropGray;
 pub use denoise::Denoise;

@@ -1,9 +1,10 @@
 //! Smoothing that keeps edges.
 
-use super::{Border, image, simd};
+use super::simd::{self, Kernel};
+use super::{Border, image};
 use data::Image;
 
-/// Pixels that are worked on at a time.
+/// Places that are worked on at a time.
 const BLOCK: usize = 64;
 
 /// Each pixel becomes the mean of those within `radius`, weighted by Gaussians of their distance in space and in color, the
@@ -14,96 +15,109 @@ pub fn bilateral(source: &Image, radius: usize, color: f64, space: f64) -> Image
     let reach = radius as isize;
     // exp(−d²/2σ²) as a power of two.
     let scale = |sigma: f64| -std::f64::consts::LOG2_E / (2.0 * sigma * sigma);
-    let neighbours: Vec<Neighbour> = (-reach..=reach)
+    // With a border around, all neighbors of a place lie at the same distances, also across the ends of rows.
+    let stride = width + 2 * radius;
+    let neighbors: Vec<(usize, f32)> = (-reach..=reach)
         .flat_map(|y| (-reach..=reach).map(move |x| (x, y)))
         .filter(|(x, y)| x * x + y * y <= reach * reach)
-        .map(|(x, y)| Neighbour {
-            right: (x + reach) as usize,
-            down: (y + reach) as usize,
-            weight: ((x * x + y * y) as f64 * scale(space)).exp2() as f32,
+        .map(|(x, y)| {
+            let place = (y + reach) as usize * stride + (x + reach) as usize;
+            (place, ((x * x + y * y) as f64 * scale(space)).exp2() as f32)
         })
         .collect();
-    // Separate channels with the border around: every neighbour of a block is a slice.
-    let padded = [width + 2 * radius, height + 2 * radius];
     let inside = |i: usize, n: usize| Border::Reflect101.index(i as isize - reach, n).unwrap_or(0);
-    let columns: Vec<usize> = (0..padded[0]).map(|x| inside(x, width) * channels).collect();
-    let mut planes = vec![0f32; channels * padded[0] * padded[1]];
+    let columns: Vec<usize> = (0..stride).map(|x| inside(x, width) * channels).collect();
+    // The last block may read behind the last row.
+    let plane = (height + 2 * radius) * stride + BLOCK;
+    let (mut planes, mut seen) = (vec![0f32; channels * plane], vec![0; channels * plane]);
     let mut pixels = vec![0; source.pixels().len()];
     let bytes = height * width * channels;
     for (slice, out) in source.pixels().chunks_exact(bytes).zip(pixels.chunks_exact_mut(bytes)) {
-        let rows = planes.chunks_exact_mut(padded[0]);
-        for (i, row) in rows.enumerate() {
-            let (c, y) = (i / padded[1], inside(i % padded[1], height));
-            let bytes = &slice[y * width * channels..][..width * channels];
-            for (value, x) in row.iter_mut().zip(&columns) {
-                *value = f32::from(bytes[x + c]);
+        for (c, plane) in planes.chunks_exact_mut(plane).enumerate() {
+            for (y, row) in plane.chunks_exact_mut(stride).take(height + 2 * radius).enumerate() {
+                let line = &slice[inside(y, height) * width * channels..][..width * channels];
+                for (value, x) in row.iter_mut().zip(&columns) {
+                    *value = f32::from(line[x + c]);
+                }
             }
         }
-        let filter =
-            Filter { planes: &planes, padded, channels, radius, neighbours: &neighbours, color: scale(color) as f32 };
-        simd::wide(|| filter.run(out, width));
+        simd::run(Filter {
+            planes: &planes,
+            seen: &mut seen,
+            plane,
+            middle: radius * stride + radius,
+            places: (height - 1) * stride + width,
+            neighbors: &neighbors,
+            color: scale(color) as f32,
+        });
+        for (c, plane) in seen.chunks_exact(plane).enumerate() {
+            for (row, out) in plane.chunks_exact(stride).zip(out.chunks_exact_mut(width * channels)) {
+                for (value, pixel) in row.iter().zip(out.chunks_exact_mut(channels)) {
+                    pixel[c] = *value;
+                }
+            }
+        }
     }
     image(dims, pixels)
 }
 
-/// A place beside a pixel, counted from the upper left of the square around.
-struct Neighbour {
-    right: usize,
-    down: usize,
-    weight: f32,
-}
-
+/// One slice, channels apart.
 struct Filter<'a> {
     planes: &'a [f32],
-    padded: [usize; 2],
-    channels: usize,
-    radius: usize,
-    neighbours: &'a [Neighbour],
+    seen: &'a mut [u8],
+    /// Length of a channel.
+    plane: usize,
+    /// How far a place's middle is from the upper left of the square around.
+    middle: usize,
+    /// How many places there are.
+    places: usize,
+    /// How far each neighbor is from there, and its weight.
+    neighbors: &'a [(usize, f32)],
     color: f32,
 }
 
-impl Filter<'_> {
+impl Kernel for Filter<'_> {
     #[inline(always)]
-    fn run(&self, out: &mut [u8], width: usize) {
-        let mut sums = vec![[0f32; BLOCK]; self.channels];
-        for (y, row) in out.chunks_exact_mut(width * self.channels).enumerate() {
-            for (block, pixels) in row.chunks_mut(BLOCK * self.channels).enumerate() {
-                let (x, count) = (block * BLOCK, pixels.len() / self.channels);
-                let mut total = [0f32; BLOCK];
-                sums.iter_mut().for_each(|sum| sum.fill(0.0));
-                for neighbour in self.neighbours {
-                    let mut weights = [0f32; BLOCK];
-                    for c in 0..self.channels {
-                        let here = self.at(c, x + self.radius, y + self.radius, count);
-                        let there = self.at(c, x + neighbour.right, y + neighbour.down, count);
-                        for ((weight, here), there) in weights.iter_mut().zip(here).zip(there) {
-                            *weight += (here - there).abs();
-                        }
-                    }
-                    for (weight, total) in weights[..count].iter_mut().zip(&mut total) {
-                        *weight = neighbour.weight * exp2(*weight * *weight * self.color);
-                        *total += *weight;
-                    }
-                    for (c, sum) in sums.iter_mut().enumerate() {
-                        let there = self.at(c, x + neighbour.right, y + neighbour.down, count);
-                        for ((sum, weight), there) in sum.iter_mut().zip(&weights).zip(there) {
-                            *sum += weight * there;
-                        }
+    fn run(self) {
+        let channels = self.planes.len() / self.plane;
+        let mut sums = vec![[0f32; BLOCK]; channels];
+        for start in (0..self.places).step_by(BLOCK) {
+            let mut total = [0f32; BLOCK];
+            sums.iter_mut().for_each(|sum| *sum = [0.0; BLOCK]);
+            for (place, nearness) in self.neighbors {
+                let mut weights = [0f32; BLOCK];
+                for c in 0..channels {
+                    let (here, there) = (self.block(c, start + self.middle), self.block(c, start + place));
+                    for i in 0..BLOCK {
+                        weights[i] += (here[i] - there[i]).abs();
                     }
                 }
-                for (i, pixel) in pixels.chunks_exact_mut(self.channels).enumerate() {
-                    for (value, sum) in pixel.iter_mut().zip(&sums) {
-                        *value = (sum[i] / total[i] + 0.5) as u8;
+                for i in 0..BLOCK {
+                    weights[i] = nearness * exp2(weights[i] * weights[i] * self.color);
+                    total[i] += weights[i];
+                }
+                for (c, sum) in sums.iter_mut().enumerate() {
+                    let there = self.block(c, start + place);
+                    for i in 0..BLOCK {
+                        sum[i] += weights[i] * there[i];
                     }
+                }
+            }
+            for (c, sum) in sums.iter().enumerate() {
+                let out = &mut self.seen[c * self.plane + start..][..BLOCK];
+                for i in 0..BLOCK {
+                    out[i] = (sum[i] / total[i] + 0.5) as u8;
                 }
             }
         }
     }
+}
 
+impl Filter<'_> {
     #[inline(always)]
-    fn at(&self, channel: usize, x: usize, y: usize, count: usize) -> &[f32] {
-        let start = (channel * self.padded[1] + y) * self.padded[0] + x;
-        &self.planes[start..start + count]
+    fn block(&self, channel: usize, start: usize) -> &[f32; BLOCK] {
+        const NONE: &[f32; BLOCK] = &[0.0; BLOCK];
+        self.planes[channel * self.plane + start..].first_chunk().unwrap_or(NONE)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Round pictures on a dark ground: where they are, and discs.
 
-use super::Region;
+use super::{Border, Region, gaussian_blur, simd};
 use data::Image;
 
 /// Gray as OpenCV computes it for pictures of three channels, the mean for other numbers.
@@ -60,4 +60,19 @@ pub fn radius(image: &Image) -> f64 {
     let total: u64 = sums.clone().sum();
     // Ten times the sum against the mean, in whole numbers.
     sums.filter(|sum| sum * 10 * width as u64 > total).count() as f64 / 2.0
+}
+
+/// `weight · (v − mean) + 128` with the mean of the surroundings, a Gaussian: what is light or dark where it is, whatever the
+/// light (Graham 2015; OpenCV's `addWeighted` of a picture and its `GaussianBlur`, border reflected).
+pub fn against_surroundings(image: &mut Image, sigma: f64, weight: f64) {
+    let mut means = image.clone();
+    gaussian_blur(&mut means, sigma, 0, Border::Reflect101, 0);
+    // In 1/256.
+    let weight = (weight * 256.0).round() as i32;
+    simd::wide(|| {
+        for (value, mean) in image.pixels_mut().iter_mut().zip(means.pixels()) {
+            let difference = i32::from(*value) - i32::from(*mean);
+            *value = ((difference * weight + (128 << 8) + (1 << 7)) >> 8).clamp(0, 255) as u8;
+        }
+    });
 }
