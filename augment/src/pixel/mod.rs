@@ -18,6 +18,7 @@ macro_rules! unrolled {
 mod border;
 pub mod color;
 mod fill;
+mod read;
 mod region;
 mod resize;
 mod simd;
@@ -27,10 +28,11 @@ mod window;
 
 pub use border::Border;
 pub use fill::fill;
+pub use read::Sampling;
 pub use region::Region;
 pub use resize::{Interpolation, resize, resize_middle};
 pub use symmetry::{Symmetry, orient};
-pub use warp::{Sampling, rotation, warp};
+pub use warp::{Map, project, remap, rotation, warp};
 pub use window::window;
 
 use data::Image;
