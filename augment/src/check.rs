@@ -37,3 +37,10 @@ pub(crate) fn interval(technique: &str, name: &str, [low, high]: [f64; 2], most:
         format!("{name} must be [low, high] with 0 < low ≤ high{bound}, got [{low}, {high}]")
     })
 }
+
+/// A pair `[low, high]` in order, both within bounds.
+pub(crate) fn span(technique: &str, name: &str, [low, high]: [f64; 2], [least, most]: [f64; 2]) -> Result<()> {
+    that(least <= low && low <= high && high <= most, technique, || {
+        format!("{name} must be [low, high] with {least} ≤ low ≤ high ≤ {most}, got [{low}, {high}]")
+    })
+}

@@ -7,7 +7,11 @@ use crate::combine::{Maybe, OneOf, SomeOf};
 use crate::draw::Draw;
 use crate::erase::RandomErasing;
 use crate::error::{Error, Result};
-use crate::geometry::{AlternatingFlip, Dihedral, Flip, PadCrop, RandomResizedCrop, Resize, Rotate};
+use crate::geometry::{
+    Affine, AlternatingFlip, CenterCrop, Dihedral, Elastic, FiveCrop, Flip, GridDistortion, GridShuffle, Letterbox,
+    OpticalDistortion, Pad, PadCrop, Perspective, PiecewiseAffine, RandomCrop, RandomResizedCrop, Resize, Rotate,
+    ThinPlate,
+};
 use crate::transform::{Resolved, Transform};
 use data::Image;
 use serde::{Serialize, de::DeserializeOwned};
@@ -69,21 +73,34 @@ type Batch = Entry<dyn BatchTransform>;
 
 /// All transforms.
 pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
+    Picture::of::<Affine>("affine", "Turned, moved, scaled and sheared about the center."),
     Picture::of::<AlternatingFlip>("alternating_flip", "Left and right exchanged in every other epoch (Jordan 2024)."),
+    Picture::of::<CenterCrop>("center_crop", "The middle of the picture."),
     Picture::of::<ColorJitter>("color_jitter", "Brightness, contrast, saturation, hue in random order."),
     Picture::of::<Dihedral>("dihedral", "One of the eight symmetries of the square."),
+    Picture::of::<Elastic>("elastic", "Displaced by smooth noise (Simard et al. 2003)."),
+    Picture::of::<FiveCrop>("five_crop", "One of the corners or the middle (Krizhevsky et al. 2012)."),
     Picture::of::<Flip>("flip", "Left and right exchanged, or top and bottom.").with_its_own_p(),
+    Picture::of::<GridDistortion>("grid_distortion", "Columns and rows stretched by unequal factors."),
+    Picture::of::<GridShuffle>("grid_shuffle", "Tiles of a grid in random order."),
+    Picture::of::<Letterbox>("letterbox", "To a square with stripes beside the short side."),
     Picture::nested::<Maybe, Maybe<Resolved>>("maybe", "Another transform with a probability.").with_its_own_p(),
     Picture::nested::<OneOf, OneOf<Resolved>>("one_of", "One of several transforms."),
+    Picture::of::<OpticalDistortion>("optical_distortion", "A barrel or a pincushion, as of a lens."),
+    Picture::of::<Pad>("pad", "A frame around the picture."),
     Picture::of::<PadCrop>("pad_crop", "A border around, then a crop anywhere (He et al. 2016)."),
+    Picture::of::<Perspective>("perspective", "Seen from elsewhere: a quadrilateral stretched over the picture."),
+    Picture::of::<PiecewiseAffine>("piecewise_affine", "A grid pulled out of shape, affine between its points."),
+    Picture::of::<RandomCrop>("random_crop", "A rectangle anywhere in the picture."),
     Picture::of::<RandomErasing>("random_erasing", "A rectangle erased (Zhong et al. 2020).").with_its_own_p(),
     Picture::of::<RandomResizedCrop>(
         "random_resized_crop",
         "A crop of random area and aspect, resized to a square (Szegedy et al. 2015).",
     ),
-    Picture::of::<Resize>("resize", "To a square: squashed, cropped or letterboxed."),
+    Picture::of::<Resize>("resize", "To a square: squashed, cropped or letterboxed; or one side to a length."),
     Picture::of::<Rotate>("rotate", "About the center by a random angle."),
     Picture::nested::<SomeOf, SomeOf<Resolved>>("some_of", "Some of several transforms."),
+    Picture::of::<ThinPlate>("thin_plate", "Bent like sheet metal (Bookstein 1989)."),
 ];
 
 /// All batch transforms.

@@ -17,22 +17,30 @@ macro_rules! unrolled {
 
 mod border;
 pub mod color;
+mod field;
 mod fill;
+mod lattice;
 mod read;
 mod region;
 mod resize;
 mod simd;
+mod spline;
 mod symmetry;
+mod tiles;
 mod warp;
 mod window;
 
 pub use border::Border;
+pub use field::noise_field;
 pub use fill::fill;
+pub use lattice::{Between, Lattice, bend};
 pub use read::Sampling;
 pub use region::Region;
 pub use resize::{Interpolation, resize, resize_middle};
+pub use spline::thin_plate;
 pub use symmetry::{Symmetry, orient};
-pub use warp::{Map, project, remap, rotation, warp};
+pub use tiles::{Grid, rearrange};
+pub use warp::{Map, affine, lens, project, quadrilateral, remap, remap_axes, rotation, warp};
 pub use window::window;
 
 use data::Image;

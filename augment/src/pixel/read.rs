@@ -1,5 +1,6 @@
 //! Reading a picture at places between its pixels: the common part of all warps.
 
+use super::simd::Kernel;
 use super::{Border, image, simd};
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -47,32 +48,49 @@ pub(super) struct Reader {
     pub fill: u8,
 }
 
+/// Where the pixels of a result are read.
+pub(super) trait Rows {
+    /// Writes the places of row `y`, in 2⁻¹¹ pixels within ±[`FAR`]. Must be `#[inline(always)]`, as what it calls.
+    fn row(&mut self, y: usize, xs: &mut [i32], ys: &mut [i32]);
+}
+
 impl Reader {
-    /// The picture of `[width, height]` whose pixels are read at the places that `rows` writes for each row.
-    ///
-    /// They are in 2⁻¹¹ pixels, within ±[`FAR`].
+    /// The picture of `[width, height]` whose pixels are read at the places of `rows`.
+    pub fn read(self, source: &Image, [width, height]: [usize; 2], rows: impl Rows) -> Image {
+        let [depth, _, _, channels] = source.dims();
+        image(
+            [depth, height, width, channels],
+            simd::run(Reading { reader: self, source, sides: [width, height], rows }),
+        )
+    }
+}
+
+struct Reading<'a, R> {
+    reader: Reader,
+    source: &'a Image,
+    sides: [usize; 2],
+    rows: R,
+}
+
+impl<R: Rows> Kernel for Reading<'_, R> {
+    type Out = Vec<u8>;
+
     #[inline(always)]
-    pub fn read(
-        self,
-        source: &Image,
-        [width, height]: [usize; 2],
-        mut rows: impl FnMut(usize, &mut [i32], &mut [i32]),
-    ) -> Image {
-        let [depth, source_height, source_width, channels] = source.dims();
+    fn run(mut self) -> Vec<u8> {
+        let [width, height] = self.sides;
+        let [depth, source_height, source_width, channels] = self.source.dims();
         let mut pixels = Vec::with_capacity(depth * height * width * channels);
         let mut places = Places::new(width);
         let mut row = vec![0; width * channels];
-        simd::wide(|| {
-            for slice in source.pixels().chunks_exact(source_height * source_width * channels) {
-                let plane = Plane { slice, width: source_width, height: source_height, channels, reader: self };
-                for y in 0..height {
-                    rows(y, &mut places.x[..width], &mut places.y[..width]);
-                    plane.row(&mut places, &mut row);
-                    pixels.extend_from_slice(&row);
-                }
+        for slice in self.source.pixels().chunks_exact(source_height * source_width * channels) {
+            let plane = Plane { slice, width: source_width, height: source_height, channels, reader: self.reader };
+            for y in 0..height {
+                self.rows.row(y, &mut places.x[..width], &mut places.y[..width]);
+                plane.row(&mut places, &mut row);
+                pixels.extend_from_slice(&row);
             }
-        });
-        image([depth, height, width, channels], pixels)
+        }
+        pixels
     }
 }
 

@@ -27,6 +27,34 @@ pub(crate) fn wide<R>(kernel: impl FnOnce() -> R) -> R {
     kernel()
 }
 
+/// A kernel that is too large for [`wide`]: closures are inlined only while they are small.
+pub(crate) trait Kernel {
+    /// What it makes.
+    type Out;
+    /// Must be `#[inline(always)]`, as what it calls.
+    fn run(self) -> Self::Out;
+}
+
+/// As [`wide`].
+pub(crate) fn run<K: Kernel>(kernel: K) -> K::Out {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512dq")
+        {
+            // SAFETY: the processor has these features.
+            return unsafe { x86::run_avx512(kernel) };
+        }
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has this feature.
+            return unsafe { x86::run_avx2(kernel) };
+        }
+    }
+    kernel.run()
+}
+
 /// Replaces every byte by its entry in the table.
 pub(crate) fn look_up(bytes: &mut [u8], table: &[u8; 256]) {
     #[cfg(target_arch = "x86_64")]
@@ -215,6 +243,22 @@ mod x86 {
     #[inline(never)]
     pub(super) unsafe fn avx2<R>(kernel: impl FnOnce() -> R) -> R {
         kernel()
+    }
+
+    /// # Safety
+    /// The processor has these features.
+    #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512dq")]
+    #[inline(never)]
+    pub(super) unsafe fn run_avx512<K: super::Kernel>(kernel: K) -> K::Out {
+        kernel.run()
+    }
+
+    /// # Safety
+    /// The processor has this feature.
+    #[target_feature(enable = "avx2")]
+    #[inline(never)]
+    pub(super) unsafe fn run_avx2<K: super::Kernel>(kernel: K) -> K::Out {
+        kernel.run()
     }
 
     /// # Safety

@@ -1,7 +1,7 @@
 //! Maps from the pixels of the result to places in a picture.
 
 use super::Border;
-use super::read::{BITS, Reader, Sampling, place, place_f32};
+use super::read::{FAR, Reader, Rows, Sampling, UNIT, place, place_f32};
 use data::Image;
 
 /// Coordinates of affine maps are in 2⁻³² pixels, so that stepping along a row adds no visible error.
@@ -14,18 +14,61 @@ pub fn rotation(degrees: f64, width: usize, height: usize) -> [f64; 6] {
     [cos, -sin, x - cos * x + sin * y, sin, cos, y - sin * x - cos * y]
 }
 
+/// Shears, scales, turns clockwise and then moves a picture of this size: the matrix for [`warp`], that of `torchvision`'s
+/// `affine`.
+///
+/// Angles are in degrees, `translate` is in pixels. A scale of 0 is one of 1.
+pub fn affine(sides: [usize; 2], degrees: f64, translate: [f64; 2], scale: f64, shear: [f64; 2]) -> [f64; 6] {
+    let (turn, [shear_x, shear_y]) = (degrees.to_radians(), shear.map(f64::to_radians));
+    let scale = if scale == 0.0 { 1.0 } else { scale };
+    let (sin, cos) = (turn - shear_y).sin_cos();
+    let a = cos / shear_y.cos();
+    let b = -cos * shear_x.tan() / shear_y.cos() - turn.sin();
+    let c = sin / shear_y.cos();
+    let d = -sin * shear_x.tan() / shear_y.cos() + turn.cos();
+    let [m, n, o, p] = [d, -b, -c, a].map(|v| v / scale);
+    let [x, y] = sides.map(|side| (side as f64 - 1.0) / 2.0);
+    let [back_x, back_y] = [-x - translate[0], -y - translate[1]];
+    [m, n, m * back_x + n * back_y + x, o, p, o * back_x + p * back_y + y]
+}
+
+/// Stretches a quadrilateral over a picture of this size: the matrix for [`project`].
+///
+/// The centers of the corner pixels, clockwise from the upper left one, are read at `corners`. Where three of these lie on a
+/// line the lower right one is moved to where the others are the corners of a parallelogram.
+pub fn quadrilateral(corners: [[f64; 2]; 4], [width, height]: [usize; 2]) -> [f64; 9] {
+    let [[x0, y0], [x1, y1], [x2, y2], [x3, y3]] = corners;
+    // Heckbert 1989, from the unit square.
+    let (right, down) = ([x1 - x2, y1 - y2], [x3 - x2, y3 - y2]);
+    let excess = [x0 - x1 + x2 - x3, y0 - y1 + y2 - y3];
+    let cross = |[a, b]: [f64; 2], [c, d]: [f64; 2]| a * d - b * c;
+    let all = cross(right, down);
+    let (g, h) = (cross(excess, down) / all, cross(right, excess) / all);
+    let (g, h) = if g.is_finite() && h.is_finite() { (g, h) } else { (0.0, 0.0) };
+    let [u, v] = [width, height].map(|side| 1.0 / (side.max(2) as f64 - 1.0));
+    let row = |p0: f64, p1: f64, p3: f64| [(p1 - p0 + g * p1) * u, (p3 - p0 + h * p3) * v, p0];
+    let ([a, b, c], [d, e, f]) = (row(x0, x1, x3), row(y0, y1, y3));
+    [a, b, c, d, e, f, g * u, h * v, 1.0]
+}
+
 /// Each pixel `(x, y)` of the result is read at `(a·x + b·y + c, d·x + e·y + f)` of the picture.
 ///
 /// `inverse` is `[a, b, c, d, e, f]`; pixels lie at whole numbers. The size stays; `fill` is the value of a constant
 /// border. Rounded to the nearest, as `torchvision` does.
 pub fn warp(source: &Image, inverse: [f64; 6], sampling: Sampling, border: Border, fill: u8) -> Image {
-    let [a, b, c, d, e, f] = inverse;
-    let (step_x, step_y) = ((a * ONE) as i64, (d * ONE) as i64);
-    Reader { sampling, border, fill }.read(source, [source.width(), source.height()], |y, xs, ys| {
+    Reader { sampling, border, fill }.read(source, [source.width(), source.height()], Affine(inverse))
+}
+
+struct Affine([f64; 6]);
+
+impl Rows for Affine {
+    #[inline(always)]
+    fn row(&mut self, y: usize, xs: &mut [i32], ys: &mut [i32]) {
+        let [a, b, c, d, e, f] = self.0;
         let first = |slope: f64, offset: f64| ((slope * y as f64 + offset) * ONE) as i64;
-        line(xs, first(b, c), step_x);
-        line(ys, first(e, f), step_y);
-    })
+        line(xs, first(b, c), (a * ONE) as i64);
+        line(ys, first(e, f), (d * ONE) as i64);
+    }
 }
 
 #[inline(always)]
@@ -41,19 +84,25 @@ fn line(places: &mut [i32], mut at: i64, step: i64) {
 ///
 /// `inverse` is `[a, b, c, d, e, f, g, h, i]`; else as [`warp`].
 pub fn project(source: &Image, inverse: [f64; 9], sampling: Sampling, border: Border, fill: u8) -> Image {
-    let [a, b, c, d, e, f, g, h, i] = inverse;
-    let most = f64::from(super::read::FAR);
-    let unit = f64::from(1 << BITS);
-    Reader { sampling, border, fill }.read(source, [source.width(), source.height()], |row, xs, ys| {
-        let y = row as f64;
+    Reader { sampling, border, fill }.read(source, [source.width(), source.height()], Projective(inverse))
+}
+
+struct Projective([f64; 9]);
+
+impl Rows for Projective {
+    #[inline(always)]
+    fn row(&mut self, y: usize, xs: &mut [i32], ys: &mut [i32]) {
+        const MOST: f64 = FAR as f64;
+        let [a, b, c, d, e, f, g, h, i] = self.0;
+        let y = y as f64;
         let [from_x, from_y, from_w] = [b * y + c, e * y + f, h * y + i];
         for ((x, seen_x), seen_y) in (0i32..).zip(xs).zip(ys) {
             let x = f64::from(x);
-            let scale = unit / (g * x + from_w);
-            let place = |v: f64| (v * scale).max(-most).min(most).round_ties_even() as i32;
+            let scale = f64::from(UNIT) / (g * x + from_w);
+            let place = |v: f64| (v * scale).max(-MOST).min(MOST).round_ties_even() as i32;
             (*seen_x, *seen_y) = (place(a * x + from_x), place(d * x + from_y));
         }
-    })
+    }
 }
 
 /// Where each pixel of the result is read, in pixels of the picture, row by row.
@@ -74,26 +123,66 @@ impl Map {
 
 /// The picture read at the places of a map; else as [`warp`]. The result has the map's size.
 pub fn remap(source: &Image, map: &Map, sampling: Sampling, border: Border, fill: u8) -> Image {
-    let (x, y) = (map.x.chunks_exact(map.width), map.y.chunks_exact(map.width));
-    let rows: Vec<_> = x.zip(y).collect();
-    Reader { sampling, border, fill }.read(source, [map.width, rows.len()], |row, xs, ys| {
-        let (x, y) = rows[row];
-        xs.iter_mut().zip(x).for_each(|(place, v)| *place = place_f32(*v));
-        ys.iter_mut().zip(y).for_each(|(place, v)| *place = place_f32(*v));
-    })
+    Reader { sampling, border, fill }.read(source, [map.width, map.x.len() / map.width], Mapped(map))
 }
 
-/// As [`remap`] with a map of the picture's own size of which each row is written when it is needed: `rows` gets its number
-/// and room for its places.
-#[inline(always)]
-pub(super) fn remap_rows(source: &Image, reader: Reader, mut rows: impl FnMut(usize, &mut [f32], &mut [f32])) -> Image {
-    let (width, height) = (source.width(), source.height());
-    let (mut x, mut y) = (vec![0.0; width], vec![0.0; width]);
-    reader.read(source, [width, height], |row, xs, ys| {
-        rows(row, &mut x, &mut y);
-        xs.iter_mut().zip(&x).for_each(|(place, v)| *place = place_f32(*v));
-        ys.iter_mut().zip(&y).for_each(|(place, v)| *place = place_f32(*v));
-    })
+struct Mapped<'a>(&'a Map);
+
+impl Rows for Mapped<'_> {
+    #[inline(always)]
+    fn row(&mut self, y: usize, xs: &mut [i32], ys: &mut [i32]) {
+        let row = y * self.0.width..(y + 1) * self.0.width;
+        xs.iter_mut().zip(&self.0.x[row.clone()]).for_each(|(place, v)| *place = place_f32(*v));
+        ys.iter_mut().zip(&self.0.y[row]).for_each(|(place, v)| *place = place_f32(*v));
+    }
+}
+
+/// The picture read at `(columns[x], rows[y])`; else as [`remap`].
+pub fn remap_axes(source: &Image, [columns, rows]: [&[f32]; 2], look: (Sampling, Border, u8)) -> Image {
+    let (sampling, border, fill) = look;
+    let places = [columns, rows].map(|axis| axis.iter().map(|v| place_f32(*v)).collect::<Vec<_>>());
+    if columns.is_empty() || rows.is_empty() {
+        return source.clone();
+    }
+    Reader { sampling, border, fill }.read(source, [columns.len(), rows.len()], Axes(places))
+}
+
+struct Axes([Vec<i32>; 2]);
+
+impl Rows for Axes {
+    #[inline(always)]
+    fn row(&mut self, y: usize, xs: &mut [i32], ys: &mut [i32]) {
+        xs.copy_from_slice(&self.0[0]);
+        ys.fill(self.0[1][y]);
+    }
+}
+
+/// The picture as a lens with the radial coefficients `k₁ = k₂ = k` shows it: as OpenCV's `initUndistortRectifyMap` for a camera
+/// whose focal lengths are the sides.
+pub fn lens(source: &Image, k: f64, look: (Sampling, Border, u8)) -> Image {
+    let (sampling, border, fill) = look;
+    let sides = [source.width(), source.height()];
+    Reader { sampling, border, fill }.read(source, sides, Lens { sides: sides.map(|side| side as f32), k: k as f32 })
+}
+
+struct Lens {
+    sides: [f32; 2],
+    k: f32,
+}
+
+impl Rows for Lens {
+    #[inline(always)]
+    fn row(&mut self, y: usize, xs: &mut [i32], ys: &mut [i32]) {
+        let [width, height] = self.sides;
+        let y = y as f32 - height / 2.0;
+        let from_row = (y / height) * (y / height);
+        for ((x, seen_x), seen_y) in (0i32..).zip(xs).zip(ys) {
+            let x = x as f32 - width / 2.0;
+            let square = (x / width) * (x / width) + from_row;
+            let factor = 1.0 + self.k * (square + square * square);
+            (*seen_x, *seen_y) = (place_f32(x * factor + width / 2.0), place_f32(y * factor + height / 2.0));
+        }
+    }
 }
 
 #[cfg(test)]
