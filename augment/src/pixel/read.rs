@@ -33,11 +33,20 @@ pub(super) fn place(v: i64) -> i32 {
     (v.wrapping_add(1 << (31 - BITS)) >> (32 - BITS)).clamp(-i64::from(FAR), i64::from(FAR)) as i32
 }
 
+/// A place in 2⁻¹¹ pixels, from a number of them.
+#[inline(always)]
+pub(super) fn place_f64(v: f64) -> i32 {
+    const MOST: f64 = FAR as f64;
+    let v = if v > -MOST { v } else { -MOST };
+    let v = if v < MOST { v } else { MOST };
+    // Beside 1.5 · 2⁵² the last bit of a number is a whole one: the sum is rounded, and vectors have no instruction for casts.
+    (v + 6_755_399_441_055_744.0).to_bits() as i32
+}
+
 /// A place in 2⁻¹¹ pixels, from pixels.
 #[inline(always)]
 pub(super) fn place_f32(v: f32) -> i32 {
-    const MOST: f32 = FAR as f32;
-    (v * UNIT as f32).max(-MOST).min(MOST).round_ties_even() as i32
+    place_f64(f64::from(v * UNIT as f32))
 }
 
 /// How a picture is read: between its pixels, and outside.
@@ -56,41 +65,52 @@ pub(super) trait Rows {
 
 impl Reader {
     /// The picture of `[width, height]` whose pixels are read at the places of `rows`.
-    pub fn read(self, source: &Image, [width, height]: [usize; 2], rows: impl Rows) -> Image {
-        let [depth, _, _, channels] = source.dims();
-        image(
-            [depth, height, width, channels],
-            simd::run(Reading { reader: self, source, sides: [width, height], rows }),
-        )
-    }
-}
-
-struct Reading<'a, R> {
-    reader: Reader,
-    source: &'a Image,
-    sides: [usize; 2],
-    rows: R,
-}
-
-impl<R: Rows> Kernel for Reading<'_, R> {
-    type Out = Vec<u8>;
-
-    #[inline(always)]
-    fn run(mut self) -> Vec<u8> {
-        let [width, height] = self.sides;
-        let [depth, source_height, source_width, channels] = self.source.dims();
+    pub fn read(self, source: &Image, [width, height]: [usize; 2], mut rows: impl Rows) -> Image {
+        let [depth, source_height, source_width, channels] = source.dims();
         let mut pixels = Vec::with_capacity(depth * height * width * channels);
         let mut places = Places::new(width);
         let mut row = vec![0; width * channels];
-        for slice in self.source.pixels().chunks_exact(source_height * source_width * channels) {
-            let plane = Plane { slice, width: source_width, height: source_height, channels, reader: self.reader };
+        for slice in source.pixels().chunks_exact(source_height * source_width * channels) {
+            let plane = Plane { slice, width: source_width, height: source_height, channels, reader: self };
             for y in 0..height {
-                self.rows.row(y, &mut places.x[..width], &mut places.y[..width]);
-                plane.row(&mut places, &mut row);
+                // Apart, so that the code that reads is not compiled again for each kind of rows.
+                simd::run(Write { rows: &mut rows, y, xs: &mut places.x[..width], ys: &mut places.y[..width] });
+                simd::run(Read { plane: &plane, places: &mut places, out: &mut row });
                 pixels.extend_from_slice(&row);
             }
         }
-        pixels
+        image([depth, height, width, channels], pixels)
+    }
+}
+
+struct Write<'a, R> {
+    rows: &'a mut R,
+    y: usize,
+    xs: &'a mut [i32],
+    ys: &'a mut [i32],
+}
+
+impl<R: Rows> Kernel for Write<'_, R> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.rows.row(self.y, self.xs, self.ys);
+    }
+}
+
+struct Read<'a> {
+    plane: &'a Plane<'a>,
+    places: &'a mut Places,
+    out: &'a mut [u8],
+}
+
+impl Kernel for Read<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.plane.row(self.places, self.out);
     }
 }
 

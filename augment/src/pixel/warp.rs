@@ -1,7 +1,7 @@
 //! Maps from the pixels of the result to places in a picture.
 
 use super::Border;
-use super::read::{FAR, Reader, Rows, Sampling, UNIT, place, place_f32};
+use super::read::{Reader, Rows, Sampling, UNIT, place, place_f32, place_f64};
 use data::Image;
 
 /// Coordinates of affine maps are in 2⁻³² pixels, so that stepping along a row adds no visible error.
@@ -92,15 +92,14 @@ struct Projective([f64; 9]);
 impl Rows for Projective {
     #[inline(always)]
     fn row(&mut self, y: usize, xs: &mut [i32], ys: &mut [i32]) {
-        const MOST: f64 = FAR as f64;
         let [a, b, c, d, e, f, g, h, i] = self.0;
         let y = y as f64;
         let [from_x, from_y, from_w] = [b * y + c, e * y + f, h * y + i];
         for ((x, seen_x), seen_y) in (0i32..).zip(xs).zip(ys) {
             let x = f64::from(x);
             let scale = f64::from(UNIT) / (g * x + from_w);
-            let place = |v: f64| (v * scale).max(-MOST).min(MOST).round_ties_even() as i32;
-            (*seen_x, *seen_y) = (place(a * x + from_x), place(d * x + from_y));
+            *seen_x = place_f64((a * x + from_x) * scale);
+            *seen_y = place_f64((d * x + from_y) * scale);
         }
     }
 }
