@@ -15,7 +15,11 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`geometry`] | `flip`, `dihedral`, `rotate`, `random_resized_crop`, `pad_crop`, `resize` |
+//! | [`geometry`] | `flip`, `alternating_flip`, `dihedral`, `grid_shuffle`: pixels elsewhere |
+//! | | `rotate`, `affine`, `perspective`: straight lines stay straight |
+//! | | `elastic`, `grid_distortion`, `optical_distortion`, `piecewise_affine`, `thin_plate`: bent |
+//! | | `random_resized_crop`, `random_crop`, `center_crop`, `five_crop`, `pad_crop`, `pad`: crops and frames |
+//! | | `resize`, `letterbox` |
 //! | [`color`] | `color_jitter` |
 //! | [`noise`] | `gaussian_noise`, `iso_noise`, `multiplicative_noise`, `salt_pepper` |
 //! | [`weather`] | `shadow`, `fog`, `rain` |

@@ -16,7 +16,11 @@ use crate::enhance::{
 };
 use crate::erase::{CoarseDropout, Cutout, GridDropout, GridMask, PixelDropout, RandomErasing};
 use crate::error::{Error, Result};
-use crate::geometry::{AlternatingFlip, Dihedral, Flip, PadCrop, RandomResizedCrop, Resize, Rotate};
+use crate::geometry::{
+    Affine, AlternatingFlip, CenterCrop, Dihedral, Elastic, FiveCrop, Flip, GridDistortion, GridShuffle, Letterbox,
+    OpticalDistortion, Pad, PadCrop, Perspective, PiecewiseAffine, RandomCrop, RandomResizedCrop, Resize, Rotate,
+    ThinPlate,
+};
 use crate::noise::{GaussianNoise, IsoNoise, MultiplicativeNoise, SaltPepper};
 use crate::quality::{Compression, Downscale};
 use crate::transform::{Resolved, Transform};
@@ -82,12 +86,14 @@ type Batch = Entry<dyn BatchTransform>;
 
 /// All transforms.
 pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
+    Picture::of::<Affine>("affine", "Turned, moved, scaled and sheared about the center."),
     Picture::of::<AlternatingFlip>("alternating_flip", "Left and right exchanged in every other epoch (Jordan 2024)."),
     Picture::of::<Autocontrast>("autocontrast", "Each channel's values stretched from 0 to 255."),
     Picture::of::<BackgroundRemoval>("background_removal", "All but one range of colors overwritten."),
     Picture::of::<BenGraham>("ben_graham", "Each pixel against its surroundings (Graham 2015)."),
     Picture::of::<BoxBlur>("box_blur", "The mean of a square around each pixel."),
     Picture::of::<Brightness>("brightness", "Lighter or darker."),
+    Picture::of::<CenterCrop>("center_crop", "The middle of the picture."),
     Picture::of::<ChannelAffine>("channel_affine", "Another exposure of each channel (Recursion)."),
     Picture::of::<ChannelDrop>("channel_drop", "Some channels overwritten."),
     Picture::of::<ChannelShuffle>("channel_shuffle", "The channels in random order."),
@@ -103,11 +109,13 @@ pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::of::<Denoise>("denoise", "Noise smoothed away, edges kept (Tomasi and Manduchi 1998)."),
     Picture::of::<Dihedral>("dihedral", "One of the eight symmetries of the square."),
     Picture::of::<Downscale>("downscale", "Fewer pixels, then as many as before."),
+    Picture::of::<Elastic>("elastic", "Displaced by smooth noise (Simard et al. 2003)."),
     Picture::of::<Equalize>("equalize", "All values equally frequent."),
     Picture::of::<FancyPca>(
         "fancy_pca",
         "A shift along the principal axes of a picture's colors (Krizhevsky et al. 2012).",
     ),
+    Picture::of::<FiveCrop>("five_crop", "One of the corners or the middle (Krizhevsky et al. 2012)."),
     Picture::of::<Flip>("flip", "Left and right exchanged, or top and bottom.").with_its_own_p(),
     Picture::of::<Fog>("fog", "Patches of white before the middle."),
     Picture::of::<Gamma>("gamma", "Values raised to a random power."),
@@ -116,14 +124,17 @@ pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::of::<GlassBlur>("glass_blur", "Pixels exchanged with others nearby (Hendrycks & Dietterich 2019)."),
     Picture::of::<Gray>("gray", "Without color."),
     Picture::of::<GrayWorld>("gray_world", "The mean color made gray (Buchsbaum 1980)."),
+    Picture::of::<GridDistortion>("grid_distortion", "Columns and rows stretched by unequal factors."),
     Picture::of::<GridDropout>("grid_dropout", "A rectangle hidden in each cell of a grid."),
     Picture::of::<GridMask>("grid_mask", "A turned grid of squares hidden (Chen et al. 2020)."),
+    Picture::of::<GridShuffle>("grid_shuffle", "Tiles of a grid in random order."),
     Picture::of::<HairOverlay>("hair_overlay", "Dark hairs, as on skin."),
     Picture::of::<HairRemoval>("hair_removal", "Dark hairs on skin filled in (Lee et al. 1997)."),
     Picture::of::<Hue>("hue", "The color circle turned."),
     Picture::of::<Intensity>("intensity", "All values scaled and shifted."),
     Picture::of::<Invert>("invert", "The negative."),
     Picture::of::<IsoNoise>("iso_noise", "The noise of a sensor in bad light."),
+    Picture::of::<Letterbox>("letterbox", "To a square with stripes beside the short side."),
     Picture::of::<LungMask>("lung_mask", "The lungs of a computed tomography, the rest overwritten."),
     Picture::nested::<Maybe, Maybe<Resolved>>("maybe", "Another transform with a probability.").with_its_own_p(),
     Picture::of::<MedianBlur>("median_blur", "The median of a square around each pixel."),
@@ -131,17 +142,22 @@ pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::of::<MotionBlur>("motion_blur", "The mean along a line, as of a moving camera."),
     Picture::of::<MultiplicativeNoise>("multiplicative_noise", "Random factors, of all or each pixel or channel."),
     Picture::nested::<OneOf, OneOf<Resolved>>("one_of", "One of several transforms."),
+    Picture::of::<OpticalDistortion>("optical_distortion", "A barrel or a pincushion, as of a lens."),
+    Picture::of::<Pad>("pad", "A frame around the picture."),
     Picture::of::<PadCrop>("pad_crop", "A border around, then a crop anywhere (He et al. 2016)."),
+    Picture::of::<Perspective>("perspective", "Seen from elsewhere: a quadrilateral stretched over the picture."),
+    Picture::of::<PiecewiseAffine>("piecewise_affine", "A grid pulled out of shape, affine between its points."),
     Picture::of::<PixelDropout>("pixel_dropout", "Single pixels hidden."),
     Picture::of::<Posterize>("posterize", "Only the upper bits."),
     Picture::of::<RadiusNormalize>("radius_normalize", "Round pictures resized to one radius (Graham 2015)."),
     Picture::of::<Rain>("rain", "Blurred streaks of rain."),
+    Picture::of::<RandomCrop>("random_crop", "A rectangle anywhere in the picture."),
     Picture::of::<RandomErasing>("random_erasing", "A rectangle erased (Zhong et al. 2020).").with_its_own_p(),
     Picture::of::<RandomResizedCrop>(
         "random_resized_crop",
         "A crop of random area and aspect, resized to a square (Szegedy et al. 2015).",
     ),
-    Picture::of::<Resize>("resize", "To a square: squashed, cropped or letterboxed."),
+    Picture::of::<Resize>("resize", "To a square: squashed, cropped or letterboxed; or one side to a length."),
     Picture::of::<RgbShift>("rgb_shift", "A number added to each channel."),
     Picture::of::<Rotate>("rotate", "About the center by a random angle."),
     Picture::of::<SaltPepper>("salt_pepper", "Some pixels white, some black."),
@@ -152,6 +168,7 @@ pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::of::<Solarize>("solarize", "The negative of light values."),
     Picture::nested::<SomeOf, SomeOf<Resolved>>("some_of", "Some of several transforms."),
     Picture::of::<StainJitter>("stain_jitter", "Amounts of the stains of histology (Tellez et al. 2018)."),
+    Picture::of::<ThinPlate>("thin_plate", "Bent like sheet metal (Bookstein 1989)."),
     Picture::of::<ToneCurve>("tone_curve", "The tone curve bent."),
     Picture::of::<VolumeCrop>("volume_crop", "A box of one size out of a volume."),
     Picture::of::<VolumeFlip>("volume_flip", "A volume mirrored along each axis."),

@@ -4,7 +4,7 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sconce_augment::pixel::{
-    Border, Sampling, box_blur, disc_blur, downscale, gaussian_blur, jpeg, mean_of, median_blur, motion_line,
+    Border, Scaling, box_blur, disc_blur, downscale, gaussian_blur, jpeg, mean_of, median_blur, motion_line,
     swap_nearby, zoom_blur,
 };
 use sconce_augment::{Draw, Image, Transform, build};
@@ -121,8 +121,8 @@ fn glass_is_albumentations() {
 #[test]
 fn downscaling_is_opencvs() {
     for (case, image, want) in cases("downscale") {
-        let [down, up]: [Sampling; 2] = [parse(&case["down"]), parse(&case["up"])];
-        let exact = [down, up] == [Sampling::Nearest; 2];
+        let [down, up]: [Scaling; 2] = [parse(&case["down"]), parse(&case["up"])];
+        let exact = [down, up] == [Scaling::Nearest; 2];
         close(&case, &downscale(&image, number(&case["scale"]), down, up), &want, u8::from(!exact), 0.15);
     }
 }

@@ -95,12 +95,35 @@ fn parameters(name: &str) -> Vec<Value> {
             })
             })
             .concat(),
-        "rotate" => ["constant", "reflect_101", "replicate"].map(|b| json!({"degrees": 180, "border": b})).into(),
         "salt_pepper" => vec![json!({}), json!({"amount": [1, 1]})],
         "shadow" => {
             vec![json!({}), json!({"count": [0, 5], "vertices": 9, "intensity": [0, 1], "region": [0, 0, 1, 1]})]
         }
         "stain_jitter" => vec![json!({}), json!({"sigma1": 1, "sigma2": 2})],
+        "rotate" => ["constant", "reflect", "reflect_101", "replicate"]
+            .map(|border| {
+                ["nearest", "bilinear", "bicubic"]
+                    .map(|i| json!({"degrees": 180, "border": border, "interpolation": i}))
+            })
+            .concat(),
+        "affine" => vec![
+            json!({"border": "constant", "shear": [89, 89], "scale": [0.01, 100], "translate": [1, 1]}),
+            json!({"border": "reflect", "interpolation": "nearest", "scale": [0.001, 0.01]}),
+        ],
+        "perspective" => vec![json!({}), json!({"scale": [1, 1], "interpolation": "bicubic"})],
+        "elastic" => vec![json!({}), json!({"alpha": 1e5, "sigma": 0, "border": "reflect"}), json!({"sigma": 300})],
+        "grid_distortion" => vec![json!({}), json!({"steps": 100, "limit": 0.9}), json!({"steps": 1})],
+        "optical_distortion" => vec![json!({}), json!({"limit": 9, "border": "constant"})],
+        "thin_plate" => vec![json!({}), json!({"scale": [1, 1], "points": 2})],
+        "piecewise_affine" => {
+            vec![json!({}), json!({"scale": [1, 1], "grid": 17}), json!({"scale": [0, 0], "grid": 2})]
+        }
+        "center_crop" => vec![json!({"size": 9}), json!({"size": 9, "border": "reflect"})],
+        "random_crop" => vec![json!({"size": 9}), json!({"size": 9, "width": 9, "border": "replicate"})],
+        "five_crop" => vec![json!({"size": 9}), json!({"size": 9, "flips": true})],
+        "grid_shuffle" => vec![json!({}), json!({"grid": 40})],
+        "letterbox" => ["nearest", "lanczos"].map(|i| json!({"size": 9, "interpolation": i, "fill": 7})).into(),
+        "pad" => vec![json!({}), json!({"padding": [4, 4, 4, 4], "border": "reflect"})],
         _ => vec![json!({})],
     }
 }
@@ -177,7 +200,11 @@ fn results(name: &str, params: &Value, dims: [usize; 4]) -> Vec<[usize; 4]> {
     }
     let size = params["size"].as_u64().map(|size| size as usize);
     match (name, size) {
-        ("resize" | "random_resized_crop" | "pad_crop", Some(size)) => vec![[depth, size, size, channels]],
+        (
+            "resize" | "random_resized_crop" | "pad_crop" | "center_crop" | "random_crop" | "five_crop" | "letterbox",
+            Some(size),
+        ) => vec![[depth, size, size, channels]],
+        ("pad", _) => vec![[depth, height + 8, width + 8, channels]],
         ("dihedral", _) => vec![dims, [depth, width, height, channels]],
         ("volume_rotate", _) => vec![
             dims,
@@ -276,15 +303,16 @@ fn probability_zero_changes_nothing() {
 fn one_color_stays_one_color() {
     for (name, params, transform) in all() {
         // What comes in at the border or is erased is another color.
+        let crops = ["pad_crop", "pad", "center_crop", "random_crop", "five_crop", "volume_crop"].contains(&name);
         let foreign = [&NOISE[..], &FOREIGN, &RECOLORED].iter().any(|names| names.contains(&name))
             || ["background_removal", "ben_graham", "circle_crop", "gray_world", "intensity", "shades_of_gray"]
                 .contains(&name)
             || params.get("disc").is_some()
             || params.get("low").is_some()
-            || (name == "volume_crop" && params.get("border").is_none())
+            || name == "letterbox"
             || params["border"] == "constant"
             || params["mode"] == "letterbox"
-            || (name == "pad_crop" && params.get("border").is_none());
+            || (crops && params.get("border").is_none());
         for seed in 0..20 {
             let color = [200, 100, 50];
             let seen =
@@ -413,7 +441,24 @@ fn wrong_names_and_values_are_clear_errors() {
     wrong("one_of", json!({"of": ["flip"], "weights": [0]}), "weights must be at least 0 and not all 0, got [0.0]");
     wrong("some_of", json!({"n": 2, "of": ["flip"]}), "n must be at most the 1 transforms of `of`, got 2");
     wrong("rotate", json!({"degrees": -1}), "degrees must be in 0..=180, got -1");
-    wrong("rotate", json!({"border": "wrap"}), "unknown variant `wrap`, expected one of `constant`, `reflect_101`");
+    wrong("rotate", json!({"border": "wrap"}), "unknown variant `wrap`, expected one of `constant`, `reflect`");
+    wrong("affine", json!({"scale": [0, 1]}), "scale must be [low, high] with 0 < low ≤ high, got [0, 1]");
+    wrong("affine", json!({"shear": [0, 90]}), "shear must be in 0..=89, got 90");
+    wrong("affine", json!({"translate": [2, 0]}), "translate must be in 0..=1, got 2");
+    wrong(
+        "perspective",
+        json!({"scale": [0.2, 0.1]}),
+        "scale must be [low, high] with 0 ≤ low ≤ high ≤ 1, got [0.2, 0.1]",
+    );
+    wrong("elastic", json!({"sigma": -1}), "sigma must be in 0..=1000, got -1");
+    wrong("grid_distortion", json!({"steps": 0}), "steps must be in 1..=1000, got 0");
+    wrong("thin_plate", json!({"points": 11}), "points must be in 2..=10, got 11");
+    wrong("piecewise_affine", json!({"grid": 1}), "grid must be in 2..=100, got 1");
+    wrong("random_crop", json!({"width": 0}), "width must be in 1..=32768, got 0");
+    wrong("pad", json!({"padding": [1, 2]}), "padding must be a number or [left, top, right, bottom], got [1,2]");
+    wrong("grid_shuffle", json!({"grid": 0}), "grid must be in 1..=256, got 0");
+    wrong("resize", json!({"mode": "long_side", "crop": 0.5}), "crop is for squares, must be 1 for one side, got 0.5");
+    wrong("resize", json!({"max_size": 9}), "max_size is for mode short_side and at least size, 224; got 9");
     wrong("resize", json!({"size": 0}), "size must be in 1..=32768, got 0");
     wrong("pad_crop", json!({"size": 0}), "size must be in 1..=32768, got 0");
     wrong("pad_crop", json!({"padding": 99_999}), "padding must be in 0..=32768, got 99999");

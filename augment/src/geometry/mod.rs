@@ -1,17 +1,43 @@
-//! Where things are: mirrored, turned, cropped, resized.
+//! Where things are: mirrored, turned, bent, cropped, resized.
 
+mod affine;
 mod alternating_flip;
+mod center_crop;
 mod dihedral;
+mod elastic;
+mod five_crop;
 mod flip;
+mod grid_distortion;
+mod grid_shuffle;
+mod letterbox;
+mod optical_distortion;
+mod pad;
 mod pad_crop;
+mod perspective;
+mod piecewise_affine;
+mod random_crop;
 mod random_resized_crop;
 mod resize;
 mod rotate;
+mod thin_plate;
 
+pub use affine::Affine;
 pub use alternating_flip::AlternatingFlip;
+pub use center_crop::CenterCrop;
 pub use dihedral::Dihedral;
+pub use elastic::Elastic;
+pub use five_crop::FiveCrop;
 pub use flip::Flip;
+pub use grid_distortion::GridDistortion;
+pub use grid_shuffle::GridShuffle;
+pub use letterbox::Letterbox;
+pub use optical_distortion::OpticalDistortion;
+pub use pad::{Pad, Padding};
 pub use pad_crop::PadCrop;
+pub use perspective::Perspective;
+pub use piecewise_affine::PiecewiseAffine;
+pub use random_crop::RandomCrop;
 pub use random_resized_crop::RandomResizedCrop;
 pub use resize::{Fit, Resize};
 pub use rotate::Rotate;
+pub use thin_plate::ThinPlate;

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 /// |---|---|---|
 /// | `size` | the picture's own sides | pixels, ≥ 1 |
 /// | `padding` | 4 | pixels |
-/// | `border` | `constant` | `constant`, `reflect_101`, `replicate` |
+/// | `border` | `constant` | `constant`, `reflect`, `reflect_101`, `replicate` |
 /// | `fill` | 0 | 0..=255 |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 /// | `size` | 224 | pixels, ≥ 1 |
 /// | `scale` | [0.08, 1] | 0 < low ≤ high ≤ 1 |
 /// | `ratio` | [3/4, 4/3] | 0 < low ≤ high |
-/// | `interpolation` | `bilinear` | `bilinear`, `bicubic` |
+/// | `interpolation` | `bilinear` | `nearest`, `bilinear`, `bicubic`, `lanczos` |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RandomResizedCrop {

@@ -1,5 +1,6 @@
 //! To one size.
 
+use super::letterbox::long_side;
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
@@ -8,7 +9,7 @@ use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
 
-/// Makes the picture a square, antialiased; nothing random.
+/// Makes the picture a square, or one of its sides as long as wanted, antialiased; nothing random.
 ///
 /// With a `crop` below 1 it is what timm does for evaluation: the square is larger, `size / crop` rounded down, and its
 /// middle is kept (modes `crop` and `squash`, timm's `crop_mode` center and squash).
@@ -16,9 +17,10 @@ use serde::{Deserialize, Serialize};
 /// | field | default | range |
 /// |---|---|---|
 /// | `size` | 224 | pixels, ≥ 1 |
-/// | `mode` | `squash` | `squash`, `crop`, `letterbox` |
-/// | `crop` | 1 | 0.1..=1, the kept middle's side as a share of the square's |
-/// | `interpolation` | `bilinear` | `bilinear`, `bicubic` |
+/// | `mode` | `squash` | `squash`, `crop`, `letterbox`, `short_side`, `long_side` |
+/// | `crop` | 1 | 0.1..=1, the kept middle's side as a share of the square's; 1 for one side |
+/// | `max_size` | none | pixels, ≥ `size`: the most for the long side in mode `short_side` |
+/// | `interpolation` | `bilinear` | `nearest`, `bilinear`, `bicubic`, `lanczos` |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Resize {
@@ -28,11 +30,14 @@ pub struct Resize {
     pub mode: Fit,
     /// The kept middle's side as a share of the square's.
     pub crop: f64,
+    /// The most for the long side where the short one is resized.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_size: Option<usize>,
     /// How the picture is resized.
     pub interpolation: Interpolation,
 }
 
-/// How a picture of any aspect becomes a square.
+/// What becomes of a picture of any aspect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fit {
@@ -43,17 +48,22 @@ pub enum Fit {
     Crop,
     /// The long side resized, black stripes beside the short one.
     Letterbox,
+    /// The short side resized, the long one in proportion (`torchvision` `Resize` with one number, Albumentations
+    /// `SmallestMaxSize`).
+    ShortSide,
+    /// The long side resized, the short one in proportion (Albumentations `LongestMaxSize`).
+    LongSide,
 }
 
 impl Default for Resize {
     fn default() -> Self {
-        Self { size: 224, mode: Fit::Squash, crop: 1.0, interpolation: Interpolation::Bilinear }
+        Self { size: 224, mode: Fit::Squash, crop: 1.0, max_size: None, interpolation: Interpolation::Bilinear }
     }
 }
 
 impl Transform for Resize {
     fn apply(&self, image: Image, _: &mut Draw) -> Image {
-        let &Self { size, mode, crop, interpolation } = self;
+        let &Self { size, mode, crop, max_size, interpolation } = self;
         let sides = [image.width(), image.height()];
         let [short, long] = [sides[0].min(sides[1]), sides[0].max(sides[1])];
         // Truncated, as timm does.
@@ -63,17 +73,40 @@ impl Transform for Resize {
             // Truncated, as `torchvision` does.
             Fit::Crop => resize_middle(image, sides.map(|side| square * side / short), [size; 2], interpolation),
             Fit::Letterbox => {
-                let sides = sides.map(|side| (square * side + long / 2) / long);
                 let region = Region::whole(&image);
-                let image = resize(image, region, sides, interpolation);
+                let image = resize(image, region, long_side(sides, square), interpolation);
                 let square = Region::centered(&image, size, size);
                 window(image, square, Border::Constant, 0)
+            }
+            Fit::ShortSide => {
+                let whole = Region::whole(&image);
+                let most = max_size.unwrap_or(usize::MAX);
+                // Both truncated, as `torchvision` does.
+                let sides = if size * long / short > most {
+                    sides.map(|side| (most * side / long).max(1))
+                } else {
+                    sides.map(|side| size * side / short)
+                };
+                resize(image, whole, sides, interpolation)
+            }
+            Fit::LongSide => {
+                let whole = Region::whole(&image);
+                resize(image, whole, long_side(sides, size), interpolation)
             }
         }
     }
     fn validate(&self) -> Result<()> {
         check::side("transform 'resize'", "size", self.size)?;
-        check::within("transform 'resize'", "crop", self.crop, [0.1, 1.0])
+        check::within("transform 'resize'", "crop", self.crop, [0.1, 1.0])?;
+        let one_side = matches!(self.mode, Fit::ShortSide | Fit::LongSide);
+        check::that(!one_side || self.crop == 1.0, "transform 'resize'", || {
+            format!("crop is for squares, must be 1 for one side, got {}", self.crop)
+        })?;
+        let Some(most) = self.max_size else { return Ok(()) };
+        check::side("transform 'resize'", "max_size", most)?;
+        check::that(self.mode == Fit::ShortSide && most >= self.size, "transform 'resize'", || {
+            format!("max_size is for mode short_side and at least size, {}; got {most}", self.size)
+        })
     }
     fn is_random(&self) -> bool {
         false

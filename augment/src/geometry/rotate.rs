@@ -8,18 +8,21 @@ use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
 
-/// Turns about the center by an angle uniform in ±`degrees`, bilinearly; the size stays.
+/// Turns about the center by an angle uniform in ±`degrees`; the size stays.
 ///
 /// | field | default | range |
 /// |---|---|---|
 /// | `degrees` | 15 | 0..=180 |
-/// | `border` | `reflect_101` | `constant`, `reflect_101`, `replicate` |
+/// | `interpolation` | `bilinear` | `nearest`, `bilinear`, `bicubic` |
+/// | `border` | `reflect_101` | `constant`, `reflect`, `reflect_101`, `replicate` |
 /// | `fill` | 0 | 0..=255 |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rotate {
     /// Largest angle to either side.
     pub degrees: f64,
+    /// How values between pixels are read.
+    pub interpolation: Sampling,
     /// What comes in at the corners.
     pub border: Border,
     /// Value of a constant border.
@@ -28,7 +31,7 @@ pub struct Rotate {
 
 impl Default for Rotate {
     fn default() -> Self {
-        Self { degrees: 15.0, border: Border::Reflect101, fill: 0 }
+        Self { degrees: 15.0, interpolation: Sampling::Bilinear, border: Border::Reflect101, fill: 0 }
     }
 }
 
@@ -39,7 +42,7 @@ impl Transform for Rotate {
             return image;
         }
         let inverse = rotation(degrees, image.width(), image.height());
-        warp(&image, inverse, Sampling::Bilinear, self.border, self.fill)
+        warp(&image, inverse, self.interpolation, self.border, self.fill)
     }
     fn validate(&self) -> Result<()> {
         check::within("transform 'rotate'", "degrees", self.degrees, [0.0, 180.0])

@@ -77,6 +77,7 @@ struct Filter<'a> {
 }
 
 impl Kernel for Filter<'_> {
+    type Out = ();
     #[inline(always)]
     fn run(self) {
         let channels = self.planes.len() / self.plane;
@@ -128,7 +129,7 @@ fn exp2(x: f32) -> f32 {
     // Adding 1.5·2²³ rounds to a whole number and leaves it in the low bits.
     let shifted = x + 12_582_912.0;
     let rest = x - (shifted - 12_582_912.0);
-    let power = 1.0 + rest * (0.693_147 + rest * (0.240_227 + rest * (0.055_504 + rest * 0.009_618)));
+    let power = 1.0 + rest * (std::f32::consts::LN_2 + rest * (0.240_227 + rest * (0.055_504 + rest * 0.009_618)));
     power * f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23))
 }
 

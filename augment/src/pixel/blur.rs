@@ -63,6 +63,7 @@ struct Gaussian<'a> {
 }
 
 impl Kernel for Gaussian<'_> {
+    type Out = ();
     /// Row by row: filtered rows wait in a ring until no result needs them any more.
     #[inline(always)]
     fn run(self) {
@@ -260,6 +261,7 @@ struct Boxes<'a> {
 }
 
 impl Kernel for Boxes<'_> {
+    type Out = ();
     /// A row of sums over columns follows the window down.
     #[inline(always)]
     fn run(self) {

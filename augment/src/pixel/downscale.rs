@@ -1,12 +1,23 @@
 //! Fewer pixels and then as many as before.
 
-use super::{Sampling, image};
+use super::image;
 use data::Image;
+use serde::{Deserialize, Serialize};
+
+/// Which pixels one of another size is made of, without antialiasing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scaling {
+    /// The nearest one.
+    Nearest,
+    /// The nearest 2×2, linearly weighted.
+    Bilinear,
+}
 
 /// Resizes to `scale` times the size and back, as OpenCV's `resize` does without antialiasing.
 ///
 /// `down` and `up` say how; a scale above 1 or below 1/1000 is that.
-pub fn downscale(source: &Image, scale: f64, down: Sampling, up: Sampling) -> Image {
+pub fn downscale(source: &Image, scale: f64, down: Scaling, up: Scaling) -> Image {
     let scale = if scale > 0.001 { scale.min(1.0) } else { 0.001 };
     let [_, height, width, channels] = source.dims();
     let small = |side: usize| ((side as f64 * scale).round_ties_even() as usize).max(1);
@@ -14,7 +25,7 @@ pub fn downscale(source: &Image, scale: f64, down: Sampling, up: Sampling) -> Im
     let shrink = |to: usize, from: usize| axis(to, from, 1.0 / scale, down);
     // Twice a quotient, as there: a nearest pixel hangs on the last bit.
     let grow = |to: usize, from: usize| axis(to, from, 1.0 / (to as f64 / from as f64), up);
-    if [down, up] == [Sampling::Nearest; 2] {
+    if [down, up] == [Scaling::Nearest; 2] {
         let seen = |side: usize, few: usize| {
             let shrunk = shrink(few, side);
             grow(side, few).iter().map(|place| shrunk[place.before]).collect::<Vec<_>>()
@@ -45,13 +56,13 @@ struct Place {
 const BITS: u32 = 11;
 
 /// `to` places along a side of `from`.
-fn axis(to: usize, from: usize, scale: f64, sampling: Sampling) -> Vec<Place> {
+fn axis(to: usize, from: usize, scale: f64, sampling: Scaling) -> Vec<Place> {
     let place = |x: usize| match sampling {
-        Sampling::Nearest => {
+        Scaling::Nearest => {
             let at = ((x as f64 * scale) as usize).min(from - 1);
             Place { before: at, after: at, share: 0 }
         }
-        Sampling::Bilinear => {
+        Scaling::Bilinear => {
             let at = ((x as f64 + 0.5) * scale - 0.5).clamp(0.0, (from - 1) as f64);
             let before = at as usize;
             let share = ((at - before as f64) * f64::from(1 << BITS)).round_ties_even() as i32;

@@ -135,6 +135,7 @@ struct Split<'a> {
 }
 
 impl Kernel for Split<'_> {
+    type Out = ();
     #[inline(always)]
     fn run(self) {
         let Self { slice, width, planes: [luma, blue, red] } = self;
@@ -187,6 +188,7 @@ struct Join<'a> {
 }
 
 impl Kernel for Join<'_> {
+    type Out = ();
     #[inline(always)]
     fn run(self) {
         let Self { slice, width, planes: [luma, blue, red] } = self;
@@ -249,6 +251,7 @@ struct Blocks<'a> {
 }
 
 impl Kernel for Blocks<'_> {
+    type Out = ();
     #[inline(always)]
     fn run(self) {
         let Self { plane: Plane { bytes, columns }, table } = self;

@@ -33,6 +33,7 @@ struct Median<'a, const N: usize> {
 }
 
 impl<const N: usize> Kernel for Median<'_, N> {
+    type Out = ();
     #[inline(always)]
     fn run(self) {
         let Self { slice, width, channels } = self;

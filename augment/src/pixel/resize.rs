@@ -10,11 +10,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Interpolation {
+    /// The nearest pixel, also where the picture shrinks.
+    Nearest,
     /// The nearest 2×2, linearly weighted.
     #[default]
     Bilinear,
     /// The nearest 4×4, by Keys' cubic with a = −½.
     Bicubic,
+    /// The nearest 6×6, by a windowed sinc.
+    Lanczos,
 }
 
 /// A region of the picture, resized to `[width, height]`; antialiased when it shrinks, as Pillow and `torchvision` do.
@@ -99,12 +103,14 @@ fn resample(resizer: &mut Resizer, kind: PixelType, from: (&[u8], usize, Frame),
     let source = sound(CroppedImage::new(&source, left, top, region.width as u32, region.height as u32));
     let out_rows = rows(out, out_width);
     let mut out = sound(Out::from_slice_u8(out_width as u32, out_rows, out, kind));
-    let filter = match interpolation {
-        Interpolation::Bilinear => FilterType::Bilinear,
-        Interpolation::Bicubic => FilterType::CatmullRom,
+    let algorithm = match interpolation {
+        Interpolation::Nearest => ResizeAlg::Nearest,
+        Interpolation::Bilinear => ResizeAlg::Convolution(FilterType::Bilinear),
+        Interpolation::Bicubic => ResizeAlg::Convolution(FilterType::CatmullRom),
+        Interpolation::Lanczos => ResizeAlg::Convolution(FilterType::Lanczos3),
     };
     let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(filter))
+        .resize_alg(algorithm)
         .crop(shown[0], shown[1], shown[2], shown[3])
         // The channels are colors or stains under a microscope, never transparency.
         .use_alpha(false);

@@ -57,6 +57,7 @@ struct Line<'a> {
 }
 
 impl Kernel for Line<'_> {
+    type Out = ();
     /// Rows wait in a ring until no result needs them any more.
     #[inline(always)]
     fn run(self) {
@@ -133,6 +134,7 @@ struct Columns {
 }
 
 impl Kernel for Disc<'_> {
+    type Out = ();
     /// A column's sum is the difference of two sums of all rows above.
     #[inline(always)]
     fn run(self) {
@@ -276,6 +278,7 @@ struct Zooms<'a> {
 }
 
 impl Kernel for Zooms<'_> {
+    type Out = ();
     #[inline(always)]
     fn run(self) {
         let Self { slice, out, length, zooms } = self;

@@ -96,7 +96,7 @@ pub struct Streaks {
 /// Adds blurred streaks that begin at these `[x, y]`, then multiplies by `brightness`, rounded.
 pub fn rain(image: &mut Image, starts: &[[usize; 2]], streaks: Streaks, brightness: f64) {
     let [_, height, width, channels] = image.dims();
-    let radius = (streaks.blur.min(15).max(1) - 1) / 2;
+    let radius = (streaks.blur.clamp(1, 15) - 1) / 2;
     let window = 2 * radius + 1;
     // Rows with a margin, so that windows need no case of their own.
     let stride = width + 2 * radius;

@@ -3,7 +3,7 @@
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::{Sampling, downscale};
+use crate::pixel::{Scaling, downscale};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -21,14 +21,14 @@ pub struct Downscale {
     /// Smallest and largest share of the sides.
     pub scale: [f64; 2],
     /// How it shrinks.
-    pub down: Sampling,
+    pub down: Scaling,
     /// How it grows.
-    pub up: Sampling,
+    pub up: Scaling,
 }
 
 impl Default for Downscale {
     fn default() -> Self {
-        Self { scale: [0.25, 0.5], down: Sampling::Nearest, up: Sampling::Nearest }
+        Self { scale: [0.25, 0.5], down: Scaling::Nearest, up: Scaling::Nearest }
     }
 }
 

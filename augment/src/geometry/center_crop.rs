@@ -1,0 +1,56 @@
+//! The middle of the picture.
+
+use super::random_crop::sides;
+use crate::draw::Draw;
+use crate::error::Result;
+use crate::pixel::{Border, Region, window};
+use crate::transform::Transform;
+use data::Image;
+use serde::{Deserialize, Serialize};
+
+/// Cuts out the middle (`torchvision` and Albumentations `CenterCrop`); nothing random.
+///
+/// Pictures that are smaller lie in the middle of a border.
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `size` | 224 | pixels, ≥ 1 |
+/// | `width`, `height` | `size` | pixels, ≥ 1 |
+/// | `border` | `constant` | `constant`, `reflect`, `reflect_101`, `replicate` |
+/// | `fill` | 0 | 0..=255 |
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CenterCrop {
+    /// Sides of the result.
+    pub size: usize,
+    /// Its width, where it is no square.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub width: Option<usize>,
+    /// Its height.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub height: Option<usize>,
+    /// What lies around smaller pictures.
+    pub border: Border,
+    /// Value of a constant border.
+    pub fill: u8,
+}
+
+impl Default for CenterCrop {
+    fn default() -> Self {
+        Self { size: 224, width: None, height: None, border: Border::Constant, fill: 0 }
+    }
+}
+
+impl Transform for CenterCrop {
+    fn apply(&self, image: Image, _: &mut Draw) -> Image {
+        let (width, height) = (self.width.unwrap_or(self.size), self.height.unwrap_or(self.size));
+        let region = Region::centered(&image, width, height);
+        window(image, region, self.border, self.fill)
+    }
+    fn validate(&self) -> Result<()> {
+        sides("transform 'center_crop'", self.size, [self.width, self.height])
+    }
+    fn is_random(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,53 @@
+//! Pulled about at random.
+
+use crate::check;
+use crate::draw::Draw;
+use crate::error::Result;
+use crate::pixel::{Between, Border, Sampling, bend, noise_field};
+use crate::transform::Transform;
+use data::Image;
+use serde::{Deserialize, Serialize};
+
+/// Displaces every pixel by uniform noise that a Gauss curve has blurred (Simard et al. 2003; Albumentations and `torchvision`
+/// `ElasticTransform`).
+///
+/// `alpha` is in pixels, as in Albumentations; `torchvision` moves half as far.
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `alpha` | 50 | 0..=100000, pixels before blurring |
+/// | `sigma` | 5 | 0..=1000, pixels |
+/// | `interpolation` | `bilinear` | `nearest`, `bilinear`, `bicubic` |
+/// | `border` | `reflect_101` | `constant`, `reflect`, `reflect_101`, `replicate` |
+/// | `fill` | 0 | 0..=255 |
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Elastic {
+    /// Largest displacement before blurring, pixels.
+    pub alpha: f64,
+    /// Width of the blur, pixels.
+    pub sigma: f64,
+    /// How values between pixels are read.
+    pub interpolation: Sampling,
+    /// What comes in from outside.
+    pub border: Border,
+    /// Value of a constant border.
+    pub fill: u8,
+}
+
+impl Default for Elastic {
+    fn default() -> Self {
+        Self { alpha: 50.0, sigma: 5.0, interpolation: Sampling::Bilinear, border: Border::Reflect101, fill: 0 }
+    }
+}
+
+impl Transform for Elastic {
+    fn apply(&self, image: Image, draw: &mut Draw) -> Image {
+        let field = noise_field([image.width(), image.height()], self.alpha, self.sigma, draw.seed("field"));
+        bend(&image, &field, Between::Bilinear, (self.interpolation, self.border, self.fill))
+    }
+    fn validate(&self) -> Result<()> {
+        check::within("transform 'elastic'", "alpha", self.alpha, [0.0, 1e5])?;
+        check::within("transform 'elastic'", "sigma", self.sigma, [0.0, 1000.0])
+    }
+}

@@ -1,0 +1,57 @@
+//! Everything in a square.
+
+use crate::check;
+use crate::draw::Draw;
+use crate::error::Result;
+use crate::pixel::{Border, Interpolation, Region, resize, window};
+use crate::transform::Transform;
+use data::Image;
+use serde::{Deserialize, Serialize};
+
+/// Resizes the long side, antialiased, and adds stripes beside the short one; nothing random.
+///
+/// As [`resize`](super::Resize) with mode `letterbox`, but with a color of the stripes (Albumentations `LongestMaxSize` and
+/// `PadIfNeeded`).
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `size` | 224 | pixels, ≥ 1 |
+/// | `interpolation` | `bilinear` | `nearest`, `bilinear`, `bicubic`, `lanczos` |
+/// | `fill` | 0 | 0..=255 |
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Letterbox {
+    /// Sides of the result.
+    pub size: usize,
+    /// How the picture is resized.
+    pub interpolation: Interpolation,
+    /// Value of the stripes.
+    pub fill: u8,
+}
+
+impl Default for Letterbox {
+    fn default() -> Self {
+        Self { size: 224, interpolation: Interpolation::Bilinear, fill: 0 }
+    }
+}
+
+impl Transform for Letterbox {
+    fn apply(&self, image: Image, _: &mut Draw) -> Image {
+        let (sides, region) = (long_side([image.width(), image.height()], self.size), Region::whole(&image));
+        let image = resize(image, region, sides, self.interpolation);
+        let square = Region::centered(&image, self.size, self.size);
+        window(image, square, Border::Constant, self.fill)
+    }
+    fn validate(&self) -> Result<()> {
+        check::side("transform 'letterbox'", "size", self.size)
+    }
+    fn is_random(&self) -> bool {
+        false
+    }
+}
+
+/// The sides of a picture whose long side becomes `size`.
+pub(super) fn long_side(sides: [usize; 2], size: usize) -> [usize; 2] {
+    let long = sides[0].max(sides[1]).max(1);
+    sides.map(|side| ((size * side + long / 2) / long).max(1))
+}
