@@ -11,6 +11,7 @@ use crate::draw::Draw;
 use crate::erase::RandomErasing;
 use crate::error::{Error, Result};
 use crate::geometry::{AlternatingFlip, Dihedral, Flip, PadCrop, RandomResizedCrop, Resize, Rotate};
+use crate::policy::{AugMix, AutoAugment, RandAugment, TrivialAugment};
 use crate::transform::{Resolved, Transform};
 use data::Image;
 use serde::{Serialize, de::DeserializeOwned};
@@ -73,6 +74,8 @@ type Batch = Entry<dyn BatchTransform>;
 /// All transforms.
 pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::of::<AlternatingFlip>("alternating_flip", "Left and right exchanged in every other epoch (Jordan 2024)."),
+    Picture::of::<AugMix>("augmix", "Chains of operations, mixed (Hendrycks et al. 2020)."),
+    Picture::of::<AutoAugment>("auto_augment", "One of 25 pairs of operations (Cubuk et al. 2019)."),
     Picture::of::<Autocontrast>("autocontrast", "Each channel's values stretched from 0 to 255."),
     Picture::of::<Brightness>("brightness", "Lighter or darker."),
     Picture::of::<ChannelAffine>("channel_affine", "Another exposure of each channel (Recursion)."),
@@ -96,6 +99,7 @@ pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::nested::<OneOf, OneOf<Resolved>>("one_of", "One of several transforms."),
     Picture::of::<PadCrop>("pad_crop", "A border around, then a crop anywhere (He et al. 2016)."),
     Picture::of::<Posterize>("posterize", "Only the upper bits."),
+    Picture::of::<RandAugment>("rand_augment", "Some operations of one strength (Cubuk et al. 2020)."),
     Picture::of::<RandomErasing>("random_erasing", "A rectangle erased (Zhong et al. 2020).").with_its_own_p(),
     Picture::of::<RandomResizedCrop>(
         "random_resized_crop",
@@ -109,6 +113,7 @@ pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::of::<Solarize>("solarize", "The negative of light values."),
     Picture::nested::<SomeOf, SomeOf<Resolved>>("some_of", "Some of several transforms."),
     Picture::of::<ToneCurve>("tone_curve", "The tone curve bent."),
+    Picture::of::<TrivialAugment>("trivial_augment", "One operation of any strength (Müller and Hutter 2021)."),
 ];
 
 /// All batch transforms.

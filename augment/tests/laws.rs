@@ -27,6 +27,16 @@ fn parameters(name: &str) -> Vec<Value> {
         "channel_drop" => vec![json!({}), json!({"channels": [2, 5], "fill": 9})],
         "clahe" => vec![json!({}), json!({"tiles": 3, "clip": [100, 100]})],
         "tone_curve" => vec![json!({}), json!({"per_channel": true, "scale": 1})],
+        "auto_augment" => {
+            vec![json!({}), json!({"policy": "cifar10", "interpolation": "bilinear"}), json!({"policy": "svhn"})]
+        }
+        "rand_augment" => vec![
+            json!({"ops": 3, "magnitude": 30}),
+            json!({"style": "timm", "magnitude": 7, "std": 0.5, "increasing": true, "interpolation": "bilinear", "fill": 128}),
+            json!({"style": "timm", "op_p": 1, "std": 1000, "max": 100, "magnitude": 100}),
+        ],
+        "trivial_augment" => vec![json!({}), json!({"bins": 2})],
+        "augmix" => vec![json!({}), json!({"severity": 10, "width": 1, "depth": -1, "all_ops": false, "alpha": 1e-9})],
         "pad_crop" => vec![json!({}), json!({"size": 9, "border": "reflect_101", "padding": 40})],
         "random_erasing" => vec![json!({"p": 1}), json!({"p": 1, "value": "random", "scale": [0.5, 1.0]})],
         "random_resized_crop" => {
@@ -130,7 +140,8 @@ proptest! {
 fn slices_of_a_volume_change_alike() {
     for (name, params, transform) in all().filter(|(name, params, _)| {
         // The contrast is that of the whole volume, as are counts of values; noise differs everywhere.
-        !["color_jitter", "equalize", "clahe"].contains(name) && params["value"] != "random" && *name != "some_of"
+        let counts = ["augmix", "auto_augment", "color_jitter", "equalize", "clahe", "rand_augment", "trivial_augment"];
+        !counts.contains(name) && params["value"] != "random" && *name != "some_of"
     }) {
         let picture = textured([1, 9, 8, 3]);
         let volume = Image::volume([2, 9, 8, 3], picture.pixels().repeat(2)).unwrap();
@@ -163,7 +174,8 @@ fn probability_zero_changes_nothing() {
 fn one_color_stays_one_color() {
     for (name, params, transform) in all() {
         // What comes in at the border or is erased is another color.
-        let foreign = ["random_erasing", "some_of"].contains(&name)
+        let foreign = ["augmix", "auto_augment", "rand_augment", "random_erasing", "some_of", "trivial_augment"]
+            .contains(&name)
             || params["border"] == "constant"
             || params["mode"] == "letterbox"
             || (name == "pad_crop" && params.get("border").is_none());
