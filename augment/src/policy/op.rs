@@ -196,33 +196,39 @@ impl Space {
     pub fn argument(self, op: Op, [bin, bins]: [usize; 2], [width, height]: [usize; 2], negative: bool) -> Option<f64> {
         let wide = self == Self::TrivialWide;
         let mix = matches!(self, Self::AugMix | Self::AugMixPartial);
-        let share = bin as f64 / (bins - 1) as f64;
         let sign = if negative { -1.0 } else { 1.0 };
+        let up_to = |most: f64| sign * evenly(most as f32, bin, bins);
         let pixels = |side: usize| {
             let most = match (wide, mix) {
                 (true, _) => 32.0,
                 (_, true) => side as f64 / 3.0,
                 _ => 150.0 / 331.0 * side as f64,
             };
-            // Rounding must not cost a pixel.
-            sign * (share * most + 1e-6).trunc()
+            up_to(most).trunc()
         };
         match op {
-            Op::ShearX | Op::ShearY => Some(sign * share * if wide { 0.99 } else { 0.3 }),
+            Op::ShearX | Op::ShearY => Some(up_to(if wide { 0.99 } else { 0.3 })),
             Op::TranslateX => Some(pixels(width)),
             Op::TranslateY => Some(pixels(height)),
-            Op::Rotate => Some(sign * share * if wide { 135.0 } else { 30.0 }),
+            Op::Rotate => Some(up_to(if wide { 135.0 } else { 30.0 })),
             Op::Brightness | Op::Color | Op::Contrast | Op::Sharpness => {
-                Some(1.0 + sign * share * if wide { 0.99 } else { 0.9 })
+                Some(1.0 + up_to(if wide { 0.99 } else { 0.9 }))
             }
             Op::Posterize => {
                 let (bits, steps) = (if mix { 4.0 } else { 8.0 }, if wide { 6.0 } else { 4.0 });
                 Some((bits - bin as f64 / ((bins - 1) as f64 / steps)).round_ties_even())
             }
-            Op::Solarize => Some(255.0 * (1.0 - share)),
+            Op::Solarize => Some(255.0 * evenly(1.0, bins - 1 - bin.min(bins - 1), bins)),
             Op::Identity | Op::SolarizeAdd | Op::AutoContrast | Op::Equalize | Op::Invert => None,
         }
     }
+}
+
+/// Number `bin` of `bins` from 0 to `most`: `torch.linspace`, whose single precision decides about whole pixels.
+fn evenly(most: f32, bin: usize, bins: usize) -> f64 {
+    let step = most / (bins - 1) as f32;
+    let from_above = |bin: usize| (-step).mul_add((bins - 1).saturating_sub(bin) as f32, most);
+    f64::from(if bin < bins / 2 { step * bin as f32 } else { from_above(bin) })
 }
 
 /// How strong the operations of `timm`'s `RandAugment` are (`LEVEL_TO_ARG`).
