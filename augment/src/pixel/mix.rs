@@ -13,7 +13,7 @@ pub fn mix(image: &mut Image, weight: f64, others: &[(Image, f64)]) {
         .map(|(other, weight)| (other.pixels(), *weight as f32))
         .collect();
     let weight = weight as f32;
-    simd::wide(|| {
+    simd::widest!(run(|| {
         for (i, block) in image.pixels_mut().chunks_mut(BLOCK).enumerate() {
             let mut sums = [0f32; BLOCK];
             sums.iter_mut().zip(&*block).for_each(|(sum, v)| *sum = weight * f32::from(*v));
@@ -24,5 +24,5 @@ pub fn mix(image: &mut Image, weight: f64, others: &[(Image, f64)]) {
             // Weights that add up to 1 only nearly must not make a value the one below.
             block.iter_mut().zip(&sums).for_each(|(v, sum)| *v = simd::byte(sum + 1e-3));
         }
-    });
+    }));
 }
