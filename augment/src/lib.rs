@@ -20,7 +20,6 @@
 //! | | `elastic`, `grid_distortion`, `optical_distortion`, `piecewise_affine`, `thin_plate`: bent |
 //! | | `random_resized_crop`, `random_crop`, `center_crop`, `five_crop`, `pad_crop`, `pad`: crops and frames |
 //! | | `resize`, `letterbox` |
-//! | [`color`] | `color_jitter` |
 //! | [`noise`] | `gaussian_noise`, `iso_noise`, `multiplicative_noise`, `salt_pepper` |
 //! | [`weather`] | `shadow`, `fog`, `rain` |
 //! | [`erase`] | `random_erasing`, `cutout`, `coarse_dropout`, `grid_dropout`, `grid_mask`, `pixel_dropout` |
@@ -29,6 +28,8 @@
 //! | [`volume`] | `volume_flip`, `volume_rotate`, `volume_crop`, `volume_resize`, `intensity` |
 //! | [`blur`] | `box_blur`, `gaussian_blur`, `median_blur`, `motion_blur`, `defocus`, `zoom_blur`, `glass_blur` |
 //! | [`quality`] | `compression`, `downscale` |
+//! | [`color`] | `brightness`, `contrast`, `saturation`, `hue`, `color_jitter`, `gray`, `invert`, `gamma`, `tone_curve`, `solarize`, `posterize`, `equalize`, `autocontrast`, `clahe`, `sharpen`, `fancy_pca`, `rgb_shift`, `channel_affine`, `channel_drop`, `channel_shuffle` |
+//! | [`policy`] | `auto_augment`, `rand_augment`, `trivial_augment`, `augmix` |
 //! | [`Pipeline`], [`Maybe`], [`OneOf`], [`SomeOf`] | `maybe`, `one_of`, `some_of`: transforms of transforms |
 //! | [`batch`] | `mixup`, `cutmix`, `mixup_cutmix`, `fmix`, `resize_mix`: blends within a batch, on its device |
 //! | [`predict_views`] | test-time augmentation |
@@ -50,6 +51,7 @@ mod error;
 pub mod geometry;
 pub mod noise;
 pub mod pixel;
+pub mod policy;
 pub mod quality;
 mod registry;
 mod resample;

@@ -22,6 +22,7 @@ use crate::geometry::{
     ThinPlate,
 };
 use crate::noise::{GaussianNoise, IsoNoise, MultiplicativeNoise, SaltPepper};
+use crate::policy::{AugMix, AutoAugment, RandAugment, TrivialAugment};
 use crate::quality::{Compression, Downscale};
 use crate::transform::{Resolved, Transform};
 use crate::volume::{Intensity, VolumeCrop, VolumeFlip, VolumeResize, VolumeRotate};
@@ -88,6 +89,8 @@ type Batch = Entry<dyn BatchTransform>;
 pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::of::<Affine>("affine", "Turned, moved, scaled and sheared about the center."),
     Picture::of::<AlternatingFlip>("alternating_flip", "Left and right exchanged in every other epoch (Jordan 2024)."),
+    Picture::of::<AugMix>("augmix", "Chains of operations, mixed (Hendrycks et al. 2020)."),
+    Picture::of::<AutoAugment>("auto_augment", "One of 25 pairs of operations (Cubuk et al. 2019)."),
     Picture::of::<Autocontrast>("autocontrast", "Each channel's values stretched from 0 to 255."),
     Picture::of::<BackgroundRemoval>("background_removal", "All but one range of colors overwritten."),
     Picture::of::<BenGraham>("ben_graham", "Each pixel against its surroundings (Graham 2015)."),
@@ -151,6 +154,7 @@ pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::of::<Posterize>("posterize", "Only the upper bits."),
     Picture::of::<RadiusNormalize>("radius_normalize", "Round pictures resized to one radius (Graham 2015)."),
     Picture::of::<Rain>("rain", "Blurred streaks of rain."),
+    Picture::of::<RandAugment>("rand_augment", "Some operations of one strength (Cubuk et al. 2020)."),
     Picture::of::<RandomCrop>("random_crop", "A rectangle anywhere in the picture."),
     Picture::of::<RandomErasing>("random_erasing", "A rectangle erased (Zhong et al. 2020).").with_its_own_p(),
     Picture::of::<RandomResizedCrop>(
@@ -170,6 +174,7 @@ pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::of::<StainJitter>("stain_jitter", "Amounts of the stains of histology (Tellez et al. 2018)."),
     Picture::of::<ThinPlate>("thin_plate", "Bent like sheet metal (Bookstein 1989)."),
     Picture::of::<ToneCurve>("tone_curve", "The tone curve bent."),
+    Picture::of::<TrivialAugment>("trivial_augment", "One operation of any strength (Müller and Hutter 2021)."),
     Picture::of::<VolumeCrop>("volume_crop", "A box of one size out of a volume."),
     Picture::of::<VolumeFlip>("volume_flip", "A volume mirrored along each axis."),
     Picture::of::<VolumeResize>("volume_resize", "A volume to one size."),

@@ -77,6 +77,16 @@ fn parameters(name: &str) -> Vec<Value> {
             .map(|(pixel, channel)| json!({"factor": [0, 3], "per_pixel": pixel, "per_channel": channel}))
             .into(),
         "pixel_dropout" => vec![json!({}), json!({"share": 0.5, "per_channel": true}), json!({"fill": "pixel"})],
+        "auto_augment" => {
+            vec![json!({}), json!({"policy": "cifar10", "interpolation": "bilinear"}), json!({"policy": "svhn"})]
+        }
+        "rand_augment" => vec![
+            json!({"ops": 3, "magnitude": 30}),
+            json!({"style": "timm", "magnitude": 7, "std": 0.5, "increasing": true, "interpolation": "bilinear", "fill": 128}),
+            json!({"style": "timm", "op_p": 1, "std": 1000, "max": 100, "magnitude": 100}),
+        ],
+        "trivial_augment" => vec![json!({}), json!({"bins": 2})],
+        "augmix" => vec![json!({}), json!({"severity": 10, "width": 1, "depth": -1, "all_ops": false, "alpha": 1e-9})],
         "pad_crop" => vec![json!({}), json!({"size": 9, "border": "reflect_101", "padding": 40})],
         "random_erasing" => vec![
             json!({"p": 1}),
@@ -154,20 +164,36 @@ const COLORS: [&str; 20] = [
 /// What has a number of its own for each pixel.
 const NOISE: [&str; 5] = ["gaussian_noise", "iso_noise", "multiplicative_noise", "pixel_dropout", "salt_pepper"];
 /// What hides or draws something, in other colors.
-const FOREIGN: [&str; 9] = [
+const FOREIGN: [&str; 12] = [
+    "background_removal",
+    "circle_crop",
     "coarse_dropout",
     "cutout",
     "grid_dropout",
     "grid_mask",
     "hair_overlay",
+    "letterbox",
     "microscope_circle",
     "random_erasing",
     "rain",
     "shadow",
 ];
-/// What makes another color of one color.
-/// JPEG rounds it.
-const RECOLORED: [&str; 5] = ["color_jitter", "compression", "fog", "some_of", "stain_jitter"];
+/// What makes another color of one color; JPEG rounds it.
+const RECOLORED: [&str; 9] = [
+    "ben_graham",
+    "color_jitter",
+    "compression",
+    "fog",
+    "gray_world",
+    "intensity",
+    "shades_of_gray",
+    "some_of",
+    "stain_jitter",
+];
+/// Any of their operations may be of these kinds.
+const POLICIES: [&str; 4] = ["augmix", "auto_augment", "rand_augment", "trivial_augment"];
+/// What looks at all slices of a volume before it changes one: means, and counts of values.
+const WHOLE: [&str; 3] = ["clahe", "color_jitter", "equalize"];
 /// Parameters of batch transforms, so that any share of a picture is mixed.
 fn batch_parameters(name: &str) -> Vec<Value> {
     let modes = ["batch", "pair", "element"];
@@ -264,13 +290,12 @@ proptest! {
 #[test]
 fn slices_of_a_volume_change_alike() {
     for (name, params, transform) in all().filter(|(name, params, _)| {
-        // The contrast is that of the whole volume, as are counts of values; noise differs everywhere.
         let noise = |fill: &Value| ["random", "pixel"].iter().any(|noise| fill == noise);
-        !["color_jitter", "equalize", "clahe", "some_of"].contains(name)
-            && !NOISE.contains(name)
+        ![&WHOLE[..], &NOISE, &POLICIES].iter().any(|names| names.contains(name))
             && !noise(&params["value"])
             && !noise(&params["fill"])
             && !name.starts_with("volume_")
+            && *name != "some_of"
     }) {
         let picture = textured([1, 9, 8, 3]);
         let volume = Image::volume([2, 9, 8, 3], picture.pixels().repeat(2)).unwrap();
@@ -304,12 +329,9 @@ fn one_color_stays_one_color() {
     for (name, params, transform) in all() {
         // What comes in at the border or is erased is another color.
         let crops = ["pad_crop", "pad", "center_crop", "random_crop", "five_crop", "volume_crop"].contains(&name);
-        let foreign = [&NOISE[..], &FOREIGN, &RECOLORED].iter().any(|names| names.contains(&name))
-            || ["background_removal", "ben_graham", "circle_crop", "gray_world", "intensity", "shades_of_gray"]
-                .contains(&name)
+        let foreign = [&NOISE[..], &FOREIGN, &RECOLORED, &POLICIES].iter().any(|names| names.contains(&name))
             || params.get("disc").is_some()
             || params.get("low").is_some()
-            || name == "letterbox"
             || params["border"] == "constant"
             || params["mode"] == "letterbox"
             || (crops && params.get("border").is_none());

@@ -91,9 +91,10 @@ impl Tiling {
                     for (left, counts) in (0..columns.tiles).map(|tile| tile * columns.tile).zip(&mut counters) {
                         let inside = &row[left.min(width)..(left + columns.tile).min(width)];
                         let (chunks, rest) = inside.as_chunks::<4>();
-                        for chunk in chunks.iter().map(|chunk| &chunk[..]).chain([rest]) {
+                        for chunk in chunks {
                             counts.iter_mut().zip(chunk).for_each(|(counts, v)| counts[usize::from(*v)] += 1);
                         }
+                        counts.iter_mut().zip(rest).for_each(|(counts, v)| counts[usize::from(*v)] += 1);
                         for x in left.max(width)..(left + columns.tile).max(width) {
                             let x = Border::Reflect101.index(x as isize, width).unwrap_or(0);
                             counts[0][usize::from(row[x])] += 1;
@@ -111,7 +112,7 @@ impl Tiling {
         let Self { columns, rows } = *self;
         let (width, height) = (columns.length, rows.length);
         let shares: Vec<f32> = (0..width).map(|x| columns.place(x).1).collect();
-        simd::wide(|| {
+        simd::widest!(run(|| {
             for (down, [upper, lower]) in rows.cells() {
                 for (across, [left, right]) in columns.cells() {
                     let corner = |row: usize, column: usize| &tables[row * columns.tiles + column];
@@ -130,7 +131,7 @@ impl Tiling {
                     }
                 }
             }
-        });
+        }));
     }
 }
 

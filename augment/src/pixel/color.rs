@@ -37,7 +37,7 @@ fn mean_gray(image: &Image) -> f64 {
         return values.iter().map(|v| u64::from(*v)).sum::<u64>() as f64 / values.len() as f64;
     }
     let mut sum = 0;
-    simd::read_planes(values, |planes| sum += total(&grays(planes, WEIGHTS)));
+    simd::widest!(read_planes(values, |planes| sum += total(&grays(planes, WEIGHTS))));
     sum as f64 / (values.len() / 3) as f64
 }
 
@@ -54,14 +54,14 @@ pub fn saturation(image: &mut Image, factor: f64) {
         return;
     }
     let factor = Factor::new(factor);
-    simd::change_planes(image.pixels_mut(), |planes| {
+    simd::widest!(change_planes(image.pixels_mut(), |planes| {
         let grays = grays(planes, WEIGHTS);
         for plane in planes {
             for (v, gray) in plane.iter_mut().zip(&grays) {
                 *v = factor.away(*gray, *v);
             }
         }
-    });
+    }));
 }
 
 /// How far a value goes away from another: 0 to it, 1 stays.
@@ -84,8 +84,8 @@ impl Factor {
     #[inline(always)]
     pub(super) fn away(self, base: u8, v: u8) -> u8 {
         let distance = i16::from(v) - i16::from(base);
-        // Rounded so that what is whole does not fall below.
-        let part = if distance < 0 { self.part[0] } else { self.part[1] };
+        // Rounded so that what is whole does not fall below. The sign is all ones or none.
+        let part = self.part[1] - ((distance >> 15) & (self.part[1] - self.part[0]));
         let part = ((i32::from(2 * distance) * i32::from(part)) >> 16) as i16;
         (i16::from(base) + distance * self.whole + part).clamp(0, 255) as u8
     }
@@ -104,13 +104,13 @@ fn turn(image: &mut Image, turns: f64, [scale, offset]: [f32; 2]) {
     }
     // In sixths of a turn; another whole turn keeps the sum below positive.
     let shift = (turns.rem_euclid(1.0) * 6.0) as f32 + 6.0;
-    simd::change_planes(image.pixels_mut(), |planes| {
+    simd::widest!(change_planes(image.pixels_mut(), |planes| {
         let [r, g, b] = planes;
         for ((r, g), b) in r.iter_mut().zip(g).zip(b) {
             let color = turned([*r, *g, *b].map(f32::from), shift);
             [*r, *g, *b] = color.map(|v| simd::byte(v * scale + offset));
         }
-    });
+    }));
 }
 
 /// A color, 0..=255, with its hue moved by `shift` sixths of a turn, 6..=12.
@@ -163,7 +163,7 @@ pub fn grayscale(image: &mut Image, weights: [f64; 3]) {
         return;
     }
     let weights = weights.map(|weight| (weight.clamp(0.0, 1.0) * f64::from(1 << 24)).ceil() as u32);
-    simd::change_planes(image.pixels_mut(), |planes| *planes = [grays(planes, weights); 3]);
+    simd::widest!(change_planes(image.pixels_mut(), |planes| *planes = [grays(planes, weights); 3]));
 }
 
 /// Channel `c` of the result is channel `order[c]`; nothing changes when `order` is no order of the channels.
@@ -176,7 +176,9 @@ pub fn reorder(image: &mut Image, order: &[u32]) {
     }
     let order: Vec<usize> = order.iter().map(|c| *c as usize).collect();
     if let [first, second, third] = order[..] {
-        simd::change_planes(image.pixels_mut(), |planes| *planes = [planes[first], planes[second], planes[third]]);
+        simd::widest!(
+            change_planes(image.pixels_mut(), |planes| *planes = [planes[first], planes[second], planes[third]])
+        );
         return;
     }
     let mut before = vec![0; channels];
@@ -224,9 +226,9 @@ pub mod tensorflow {
         let channels = image.channels();
         let mut sums = vec![0; channels];
         if channels == 3 {
-            simd::read_planes(image.pixels(), |planes| {
+            simd::widest!(read_planes(image.pixels(), |planes| {
                 sums.iter_mut().zip(planes).for_each(|(sum, plane)| *sum += total(plane));
-            });
+            }));
         } else {
             for pixel in image.pixels().chunks_exact(channels) {
                 sums.iter_mut().zip(pixel).for_each(|(sum, v)| *sum += u64::from(*v));
@@ -242,7 +244,7 @@ pub mod tensorflow {
             return;
         }
         let factor = factor.clamp(0.0, 1e6) as f32;
-        simd::change_planes(image.pixels_mut(), |planes| {
+        simd::widest!(change_planes(image.pixels_mut(), |planes| {
             let [r, g, b] = planes;
             for ((r, g), b) in r.iter_mut().zip(g).zip(b) {
                 let (highest, lowest) = ((*r).max(*g).max(*b), (*r).min(*g).min(*b));
@@ -253,7 +255,7 @@ pub mod tensorflow {
                 let away = |v: u8| simd::byte(f32::from(highest) - f32::from(highest - v) * factor + 0.5);
                 (*r, *g, *b) = (away(*r), away(*g), away(*b));
             }
-        });
+        }));
     }
 
     /// Moves the hue by `turns` of the color circle (HSV).

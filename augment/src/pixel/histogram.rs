@@ -40,14 +40,14 @@ fn ranges(values: &[u8], channels: usize) -> Vec<[u8; 2]> {
     // Over many pixels at once, so that channels need not be told apart.
     let mut lowest = vec![255u8; 64 * channels];
     let mut highest = vec![0u8; 64 * channels];
-    simd::wide(|| {
+    simd::widest!(run(|| {
         for block in values.chunks(64 * channels) {
             for ((v, low), high) in block.iter().zip(&mut lowest).zip(&mut highest) {
                 *low = (*low).min(*v);
                 *high = (*high).max(*v);
             }
         }
-    });
+    }));
     let of = |all: &[u8], c, choose: fn(u8, u8) -> u8| all.iter().skip(c).step_by(channels).copied().reduce(choose);
     (0..channels).map(|c| [of(&lowest, c, u8::min).unwrap_or(0), of(&highest, c, u8::max).unwrap_or(255)]).collect()
 }
@@ -71,10 +71,13 @@ fn histograms(values: &[u8], channels: usize) -> Vec<[u32; 256]> {
 fn counted<const N: usize>(values: &[u8], channels: usize) -> Vec<[u32; 256]> {
     let mut counters = [[0u32; 256]; N];
     let (chunks, rest) = values.as_chunks::<N>();
-    for chunk in chunks.iter().map(|chunk| &chunk[..]).chain([rest]) {
+    for chunk in chunks {
         for (counts, v) in counters.iter_mut().zip(chunk) {
             counts[usize::from(*v)] += 1;
         }
+    }
+    for (counts, v) in counters.iter_mut().zip(rest) {
+        counts[usize::from(*v)] += 1;
     }
     let mut counts = vec![[0; 256]; channels];
     for (i, counter) in counters.iter().enumerate() {

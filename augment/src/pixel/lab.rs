@@ -8,22 +8,22 @@ pub(super) fn change_lightness(pixels: &mut [u8], change: impl FnOnce(&mut [u8])
     let mut lab = [(); 3].map(|()| vec![[0u8; 64]; count / 64 + 1]);
     let [lightness, a, b] = &mut lab;
     let mut blocks = lightness.iter_mut().zip(a.iter_mut().zip(b.iter_mut()));
-    simd::read_planes(pixels, |planes| {
+    simd::widest!(read_planes(pixels, |planes| {
         if let Some((lightness, (a, b))) = blocks.next() {
             for i in 0..64 {
                 [lightness[i], a[i], b[i]] = from_rgb([planes[0][i], planes[1][i], planes[2][i]]);
             }
         }
-    });
+    }));
     change(&mut lightness.as_flattened_mut()[..count]);
     let mut blocks = lightness.iter().zip(a.iter().zip(b.iter()));
-    simd::change_planes(pixels, |planes| {
+    simd::widest!(change_planes(pixels, |planes| {
         if let Some((lightness, (a, b))) = blocks.next() {
             for i in 0..64 {
                 [planes[0][i], planes[1][i], planes[2][i]] = to_rgb([lightness[i], a[i], b[i]]);
             }
         }
-    });
+    }));
 }
 
 #[inline(always)]

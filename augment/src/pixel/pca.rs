@@ -20,7 +20,7 @@ pub fn fancy_pca(image: &mut Image, alphas: [f64; 3]) {
 /// Of colors from 0 to 1.
 fn covariance(pixels: &[u8]) -> [[f64; 3]; 3] {
     let (mut sums, mut products) = ([0u64; 3], [[0u64; 3]; 3]);
-    simd::read_planes(pixels, |planes| {
+    simd::widest!(read_planes(pixels, |planes| {
         for (i, a) in planes.iter().enumerate() {
             sums[i] += u64::from(a.iter().map(|v| u32::from(*v)).sum::<u32>());
             for (j, b) in planes.iter().enumerate().skip(i) {
@@ -28,7 +28,7 @@ fn covariance(pixels: &[u8]) -> [[f64; 3]; 3] {
                 products[i][j] += sum as u64;
             }
         }
-    });
+    }));
     let count = (pixels.len() / 3) as f64;
     let means = sums.map(|sum| sum as f64 / count);
     let of = |i: usize, j: usize| (products[i.min(j)][i.max(j)] as f64 / count - means[i] * means[j]) / 65025.0;

@@ -16,7 +16,7 @@ pub fn sharpen(image: &mut Image, factor: f64) {
     // Rows as they were: above the one that changes, and itself.
     let mut rows = [vec![0u8; stride], vec![0u8; stride]];
     let mut columns = vec![0u16; stride];
-    simd::wide(|| {
+    simd::widest!(run(|| {
         for slice in image.pixels_mut().chunks_exact_mut(height * stride) {
             rows[0].copy_from_slice(&slice[..stride]);
             for y in 1..height - 1 {
@@ -30,7 +30,7 @@ pub fn sharpen(image: &mut Image, factor: f64) {
                 rows.swap(0, 1);
             }
         }
-    });
+    }));
 }
 
 /// Blends a row without its outermost pixels with the sums of three columns.

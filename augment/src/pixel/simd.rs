@@ -87,28 +87,123 @@ pub(crate) fn look_up_channels(bytes: &mut [u8], tables: &[[u8; 256]]) {
 /// The separate channels of 64 pixels.
 pub(crate) type Planes = [[u8; 64]; 3];
 
-/// Lets `kernel` change pixels of three channels, 64 at a time; zeros follow the last ones.
-///
-/// The kernel is compiled as by [`wide`].
-#[inline(always)]
-pub(crate) fn change_planes(bytes: &mut [u8], kernel: impl FnMut(&mut Planes)) {
-    #[cfg(target_arch = "x86_64")]
-    if has_byte_permutes() {
-        // SAFETY: the processor has these features.
-        return unsafe { x86::change_planes(bytes, kernel) };
-    }
-    wide(|| change_blocks(bytes, split, join, kernel));
+/// What the processor has, each with proof of it.
+pub(crate) enum Widest {
+    /// Vectors of 64 bytes that can be exchanged freely.
+    Permutes(Permutes),
+    /// Vectors of 32 bytes.
+    Avx2(Avx2),
+    /// What every processor has.
+    Plain(Plain),
 }
 
-/// Shows `kernel` pixels of three channels, 64 at a time; zeros follow the last ones.
+/// That there is a level of instructions.
+#[derive(Clone, Copy)]
+pub(crate) struct Permutes(());
+/// That there is a level of instructions.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx2(());
+/// That there is a level of instructions.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain(());
+
+/// The best of this processor.
 #[inline(always)]
-pub(crate) fn read_planes(bytes: &[u8], kernel: impl FnMut(&Planes)) {
+pub(crate) fn level() -> Widest {
     #[cfg(target_arch = "x86_64")]
-    if has_byte_permutes() {
-        // SAFETY: the processor has these features.
-        return unsafe { x86::read_planes(bytes, kernel) };
+    {
+        if has_byte_permutes() {
+            return Widest::Permutes(Permutes(()));
+        }
+        if is_x86_feature_detected!("avx2") {
+            return Widest::Avx2(Avx2(()));
+        }
     }
-    wide(|| read_blocks(bytes, split, kernel));
+    Widest::Plain(Plain(()))
+}
+
+/// Calls `method` of the widest level with a closure of its own, and with other arguments before it.
+///
+/// A closure that is called once is compiled into its caller and with its caller's instructions, whatever its size; one that three
+/// levels share is not when it is large.
+macro_rules! widest {
+    ($method:ident($($argument:expr),+ $(,)?)) => {
+        match $crate::pixel::simd::level() {
+            $crate::pixel::simd::Widest::Permutes(level) => level.$method($($argument),+),
+            $crate::pixel::simd::Widest::Avx2(level) => level.$method($($argument),+),
+            $crate::pixel::simd::Widest::Plain(level) => level.$method($($argument),+),
+        }
+    };
+}
+pub(crate) use widest;
+
+impl Plain {
+    /// Runs the kernel.
+    #[inline(always)]
+    pub(crate) fn run<R>(self, kernel: impl FnOnce() -> R) -> R {
+        kernel()
+    }
+}
+
+impl Avx2 {
+    /// Runs the kernel.
+    #[inline(always)]
+    pub(crate) fn run<R>(self, kernel: impl FnOnce() -> R) -> R {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the processor has this feature.
+        return unsafe { x86::avx2(kernel) };
+        #[cfg(not(target_arch = "x86_64"))]
+        kernel()
+    }
+}
+
+macro_rules! planes_by_run {
+    ($level:ident) => {
+        impl $level {
+            /// Lets `kernel` change pixels of three channels, 64 at a time; zeros follow the last ones.
+            #[inline(always)]
+            pub(crate) fn change_planes(self, bytes: &mut [u8], kernel: impl FnMut(&mut Planes)) {
+                self.run(|| change_blocks(bytes, split, join, kernel));
+            }
+            /// Shows `kernel` pixels of three channels, 64 at a time; zeros follow the last ones.
+            #[inline(always)]
+            pub(crate) fn read_planes(self, bytes: &[u8], kernel: impl FnMut(&Planes)) {
+                self.run(|| read_blocks(bytes, split, kernel));
+            }
+        }
+    };
+}
+planes_by_run!(Avx2);
+planes_by_run!(Plain);
+#[cfg(not(target_arch = "x86_64"))]
+planes_by_run!(Permutes);
+
+impl Permutes {
+    /// Runs the kernel.
+    #[inline(always)]
+    pub(crate) fn run<R>(self, kernel: impl FnOnce() -> R) -> R {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the processor has these features.
+        return unsafe { x86::avx512(kernel) };
+        #[cfg(not(target_arch = "x86_64"))]
+        kernel()
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Permutes {
+    /// Lets `kernel` change pixels of three channels, 64 at a time; zeros follow the last ones.
+    #[inline(always)]
+    pub(crate) fn change_planes(self, bytes: &mut [u8], kernel: impl FnMut(&mut Planes)) {
+        // SAFETY: the processor has these features.
+        unsafe { x86::change_planes(bytes, kernel) }
+    }
+    /// Shows `kernel` pixels of three channels, 64 at a time; zeros follow the last ones.
+    #[inline(always)]
+    pub(crate) fn read_planes(self, bytes: &[u8], kernel: impl FnMut(&Planes)) {
+        // SAFETY: the processor has these features.
+        unsafe { x86::read_planes(bytes, kernel) }
+    }
 }
 
 /// The whole part of a value of 0..=255, the nearest of these to others.
@@ -563,16 +658,21 @@ mod tests {
         for pixels in [0, 1, 63, 64, 65, 200] {
             let bytes: Vec<u8> = (0..pixels * 3).map(|i| (i * 7 + i / 256) as u8).collect();
             let mut planes = [vec![], vec![], vec![]];
-            read_planes(&bytes, |block| {
+            let show = |block: &Planes| {
                 planes.iter_mut().zip(block).for_each(|(plane, part)| plane.extend_from_slice(part));
-            });
+            };
+            widest!(read_planes(&bytes, show));
             for (c, plane) in planes.iter().enumerate() {
                 let want: Vec<u8> = bytes.iter().skip(c).step_by(3).copied().collect();
                 assert_eq!(plane[..pixels], want);
                 assert!(plane[pixels..].iter().all(|v| *v == 0));
             }
             let mut seen = bytes.clone();
-            change_planes(&mut seen, |block| block.swap(0, 2));
+            widest!(change_planes(&mut seen, |block| block.swap(0, 2)));
+            let (mut plain, mut shown) = (bytes.clone(), vec![]);
+            Plain(()).change_planes(&mut plain, |block| block.swap(0, 2));
+            Plain(()).read_planes(&bytes, |block| shown.extend_from_slice(&block[1]));
+            assert_eq!((&plain, &shown), (&seen, &planes[1]));
             let want: Vec<u8> = bytes.chunks(3).flat_map(|p| [p[2], p[1], p[0]]).collect();
             assert_eq!(seen, want);
         }
