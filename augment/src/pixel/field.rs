@@ -62,8 +62,8 @@ fn gauss(sigma: f64) -> Vec<f32> {
 #[inline(always)]
 fn fill(noise: &mut [f32], seed: u64, amplitude: f32) {
     let scale = amplitude / (1u32 << 31) as f32;
-    for (value, i) in noise.iter_mut().zip(0u32..) {
-        *value = (hashed(i, seed) as i32) as f32 * scale;
+    for (i, value) in noise.iter_mut().enumerate() {
+        *value = (hashed(i as u32, seed) as i32) as f32 * scale;
     }
 }
 

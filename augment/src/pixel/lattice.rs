@@ -119,8 +119,8 @@ fn along(places: &mut [i32], nodes: &[f32], cells: Cells, [start, slope]: [f32; 
         let last = end((left + 1.0) * step);
         let ([a, b], [down_a, down_b]) = ([now[i], now[i + 1]], [down[i], down[i + 1]]);
         let mut line = |from: usize, to: usize, base: f32, rise: f32| {
-            for (x, place) in (from as i32..).zip(&mut places[from..to]) {
-                let x = x as f32;
+            for (x, place) in places[from..to].iter_mut().enumerate() {
+                let x = (from + x) as i32 as f32;
                 *place = place_f32(start + slope * x + (base + rise * (x * scale - left)));
             }
         };

@@ -306,6 +306,18 @@ pub(crate) fn gather_nearest(slice: &[u8], channels: usize, starts: &[i32], out:
     false
 }
 
+/// Puts pixels of 1 to 4 channels in the opposite order; false, and nothing done, where there are no vectors for it.
+pub(crate) fn reverse(bytes: &mut [u8], channels: usize) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if (1..=4).contains(&channels) && bytes.len().is_multiple_of(channels) && gathers() {
+        // SAFETY: the processor has these features; the number of bytes was checked.
+        unsafe { x86::reverse(bytes, channels) };
+        return true;
+    }
+    let _ = (bytes, channels);
+    false
+}
+
 /// Blends 1 to 4 channels of two by two pixels, rows `stride` bytes apart; false, and nothing done, where there are no vectors
 /// for it.
 pub(crate) fn gather_bilinear(slice: &[u8], [channels, stride]: [usize; 2], corners: &Corners, out: &mut [u8]) -> bool {
@@ -339,6 +351,35 @@ mod x86 {
     #[inline(always)]
     fn lowest(count: usize) -> u64 {
         if count >= 64 { u64::MAX } else { (1 << count) - 1 }
+    }
+
+    /// # Safety
+    /// The processor has these features; 1 to 4 channels, whole pixels.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+    pub(super) unsafe fn reverse(bytes: &mut [u8], channels: usize) {
+        // A block of whole pixels from each end, reversed and exchanged.
+        let block = 64 / channels * channels;
+        let order: [u8; 64] = std::array::from_fn(|i| {
+            (block as u8).wrapping_sub(((i / channels + 1) * channels) as u8) + (i % channels) as u8
+        });
+        // SAFETY: 64 bytes.
+        let order = unsafe { _mm512_loadu_si512(order.as_ptr().cast()) };
+        let mut rest = bytes;
+        while rest.len() >= 2 * channels {
+            let size = block.min(rest.len() / channels / 2 * channels);
+            let order = _mm512_sub_epi8(order, _mm512_set1_epi8((block - size) as i8));
+            let (front, middle) = std::mem::take(&mut rest).split_at_mut(size);
+            let (middle, back) = middle.split_at_mut(middle.len() - size);
+            // SAFETY: only the `size` ≤ 64 bytes of each end are loaded and stored.
+            unsafe {
+                let first = _mm512_maskz_loadu_epi8(lowest(size), front.as_ptr().cast());
+                let last = _mm512_maskz_loadu_epi8(lowest(size), back.as_ptr().cast());
+                let (first, last) = (_mm512_permutexvar_epi8(order, first), _mm512_permutexvar_epi8(order, last));
+                _mm512_mask_storeu_epi8(front.as_mut_ptr().cast(), lowest(size), last);
+                _mm512_mask_storeu_epi8(back.as_mut_ptr().cast(), lowest(size), first);
+            }
+            rest = middle;
+        }
     }
 
     /// # Safety
@@ -689,6 +730,20 @@ mod tests {
         let window = std::array::from_fn(|i| (i * 1021) as u16);
         let places = std::array::from_fn(|i| (i * 37 % 64) as u16);
         assert_eq!(pick(&window, &places), places.map(|place| place * 1021));
+    }
+
+    #[test]
+    fn pixels_are_reversed() {
+        for channels in 1..=4 {
+            for count in (0..70).chain([128, 200, 257]) {
+                let bytes: Vec<u8> = (0..count * channels).map(|i| (i * 7) as u8).collect();
+                let want: Vec<u8> = bytes.chunks_exact(channels).rev().flatten().copied().collect();
+                let mut seen = bytes.clone();
+                let done = reverse(&mut seen, channels);
+                assert_eq!(seen, if done { want } else { bytes }, "{channels} {count}");
+            }
+        }
+        assert!(!reverse(&mut [1; 10], 5));
     }
 
     #[test]

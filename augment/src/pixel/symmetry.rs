@@ -1,6 +1,6 @@
 //! Mirror images and quarter turns.
 
-use super::image;
+use super::{image, simd};
 use data::Image;
 
 /// A symmetry of the square: first `transpose`, then the flips.
@@ -62,6 +62,9 @@ pub fn orient(mut source: Image, symmetry: Symmetry) -> Image {
 
 /// The groups of `length` bytes in the opposite order.
 fn reverse(bytes: &mut [u8], length: usize) {
+    if simd::reverse(bytes, length) {
+        return;
+    }
     match length {
         1 => bytes.reverse(),
         2 => bytes.as_chunks_mut::<2>().0.reverse(),

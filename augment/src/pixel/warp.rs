@@ -95,8 +95,8 @@ impl Rows for Projective {
         let [a, b, c, d, e, f, g, h, i] = self.0;
         let y = y as f64;
         let [from_x, from_y, from_w] = [b * y + c, e * y + f, h * y + i];
-        for ((x, seen_x), seen_y) in (0i32..).zip(xs).zip(ys) {
-            let x = f64::from(x);
+        for (x, (seen_x, seen_y)) in xs.iter_mut().zip(ys).enumerate() {
+            let x = f64::from(x as i32);
             let scale = f64::from(UNIT) / (g * x + from_w);
             *seen_x = place_f64((a * x + from_x) * scale);
             *seen_y = place_f64((d * x + from_y) * scale);
@@ -175,8 +175,8 @@ impl Rows for Lens {
         let [width, height] = self.sides;
         let y = y as f32 - height / 2.0;
         let from_row = (y / height) * (y / height);
-        for ((x, seen_x), seen_y) in (0i32..).zip(xs).zip(ys) {
-            let x = x as f32 - width / 2.0;
+        for (x, (seen_x, seen_y)) in xs.iter_mut().zip(ys).enumerate() {
+            let x = x as i32 as f32 - width / 2.0;
             let square = (x / width) * (x / width) + from_row;
             let factor = 1.0 + self.k * (square + square * square);
             (*seen_x, *seen_y) = (place_f32(x * factor + width / 2.0), place_f32(y * factor + height / 2.0));

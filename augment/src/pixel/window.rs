@@ -28,8 +28,15 @@ pub fn window(source: Image, region: Region, border: Border, fill: u8) -> Image 
                     Some(x) => pixels.extend_from_slice(&row[x * channels..][..channels]),
                     None => pixels.resize(pixels.len() + channels, fill),
                 };
+            let middle = &row[inside.left as usize * channels..][..inside.width * channels];
+            if border == Border::Constant {
+                pixels.resize(pixels.len() + first * channels, fill);
+                pixels.extend_from_slice(middle);
+                pixels.resize(pixels.len() + (region.width - last) * channels, fill);
+                continue;
+            }
             (0..first).for_each(|x| outside(&mut pixels, x));
-            pixels.extend_from_slice(&row[inside.left as usize * channels..][..inside.width * channels]);
+            pixels.extend_from_slice(middle);
             (last..region.width).for_each(|x| outside(&mut pixels, x));
         }
     }
