@@ -69,7 +69,7 @@ pub use field::noise_field;
 pub use fill::fill;
 pub use fundus::{against_surroundings, bounds, disc, radius};
 pub use histogram::{autocontrast, equalize};
-pub use hsv::{Tables, hsv, keep_colors};
+pub use hsv::{hsv, keep_colors};
 pub use jpeg::jpeg;
 pub use lattice::{Between, Lattice, bend};
 pub use median::median_blur;
