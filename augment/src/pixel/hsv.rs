@@ -58,6 +58,7 @@ struct Within<'a> {
 }
 
 impl Kernel for Within<'_> {
+    type Out = ();
     #[inline(always)]
     fn run(self) {
         for (pixels, out) in self.pixels.chunks(BLOCK).zip(self.mask.chunks_mut(BLOCK)) {
