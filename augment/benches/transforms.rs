@@ -6,7 +6,8 @@ use data::Image;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sconce_augment::pixel::{
-    Border, Interpolation, Region, Sampling, Symmetry, color, orient, resize, rotation, warp, window,
+    Border, Interpolation, Region, Sampling, Symmetry, box_blur, color, disc_blur, gaussian_blur, jpeg, median_blur,
+    orient, resize, rotation, warp, window,
 };
 use sconce_augment::{Draw, TRANSFORMS, build};
 use serde_json::json;
@@ -37,6 +38,22 @@ fn kernels(c: &mut Criterion) {
     let part = Region { left: 20, top: 30, width: 160, height: 120 };
     bench("resized_crop", &|image| resize(image, part, [224; 2], Interpolation::Bilinear));
     bench("crop", &|image| window(image, part, Border::Constant, 0));
+    bench("box_7", &|image| box_blur(&image, 7, Border::Reflect101, 0));
+    bench("disc_6", &|image| disc_blur(&image, 6));
+    for size in [3, 5, 7] {
+        bench(&format!("median_{size}"), &move |mut image| {
+            median_blur(&mut image, size);
+            image
+        });
+    }
+    bench("gaussian_1.75", &|mut image| {
+        gaussian_blur(&mut image, 1.75, 0, Border::Reflect101, 0);
+        image
+    });
+    bench("jpeg_75", &|mut image| {
+        jpeg(&mut image, 75);
+        image
+    });
     type InPlace = fn(&mut Image, f64);
     let changes: [(&str, InPlace, f64); 4] = [
         ("brightness", color::brightness, 1.2),

@@ -6,6 +6,9 @@ use super::simd::{self, Kernel};
 use super::{Border, image};
 use data::Image;
 
+/// Values that are computed at once, or a multiple of them.
+const LANES: usize = 64;
+
 /// Widest box.
 pub const MAX_BOX: usize = 255;
 
@@ -69,24 +72,27 @@ impl Kernel for Gaussian<'_> {
     fn run(self) {
         let Self { slice, dims: [height, width, channels], weights, border, fill } = self;
         let (radius, length) = (weights.len() - 1, width * channels);
+        // Whole vectors: what is computed beyond the end of a row is never seen.
+        let lanes = length.next_multiple_of(LANES);
         // Rows that a border repeats lie inside the window, or all rows are in the ring.
         let kept = height.min(2 * radius + 1);
-        let mut ring = vec![0u16; (kept + 1) * length];
-        ring[kept * length..].fill(u16::from(fill) << 8);
-        let mut padded = vec![0u16; length + 2 * radius * channels];
-        let mut sums = Sums::new(length, weights);
+        let mut ring = vec![0u16; (kept + 1) * lanes];
+        ring[kept * lanes..].fill(u16::from(fill) << 8);
+        let mut padded = vec![0u16; lanes + 2 * radius * channels];
+        let mut sums = Sums::new(lanes, weights);
         // In a table: where the compiler sees that these places run backwards, it gives up vectors.
         let taps: Vec<_> = (0..radius).map(|i| [i * channels, (2 * radius - i) * channels]).collect();
         let mut next = 0;
         for y in 0..height {
             while next < height && next <= y + radius {
-                pad(&slice[next * length..][..length], &mut padded, channels, border, fill);
-                across(&padded, &taps, weights, &mut ring[next % kept * length..][..length]);
+                let to = &mut padded[..length + 2 * radius * channels];
+                pad(&slice[next * length..][..length], to, channels, border, fill);
+                across(&padded, &taps, weights, &mut ring[next % kept * lanes..][..lanes]);
                 next += 1;
             }
             let row = |offset: isize| {
                 let slot = border.index(y as isize + offset, height).map_or(kept, |row| row % kept);
-                &ring[slot * length..][..length]
+                &ring[slot * lanes..][..lanes]
             };
             sums.down(row, weights, &mut slice[y * length..][..length]);
         }
@@ -171,7 +177,8 @@ impl Sums {
                     *sum = half + ((u32::from(*value) * middle) >> 16) as u16;
                 }
                 pairs(pair, &weights[..radius], sums, |a, b, weight| {
-                    let mean = ((u32::from(a) + u32::from(b) + 1) >> 1) as u16;
+                    // The mean, rounded up, without a bit more than its numbers have.
+                    let mean = (a | b) - ((a ^ b) >> 1);
                     ((u32::from(mean) * u32::from(weight << 9)) >> 16) as u16
                 });
                 for (out, sum) in out.iter_mut().zip(sums) {

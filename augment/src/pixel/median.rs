@@ -4,6 +4,7 @@
 //! theirs; what is left for a single pixel are two sorted runs whose median is one more row of comparisons.
 
 use super::simd::{self, Kernel};
+use super::{Symmetry, orient};
 use data::Image;
 
 /// Bytes that are compared at once: a vector of 512 bits.
@@ -15,6 +16,17 @@ const LANES: usize = 64;
 /// Sizes are 3, 5 and 7; others are the nearest of these, below 2 nothing changes.
 pub fn median_blur(image: &mut Image, size: usize) {
     let [_, height, width, channels] = image.dims();
+    // Rows shorter than a vector would waste most of it; a square is one on its side too.
+    if width * channels < LANES && width < height {
+        let turn = |image: &mut Image| {
+            let taken = std::mem::replace(image, Image::filled(1, 1, &[0]));
+            *image = orient(taken, Symmetry { transpose: true, mirror: false, upside_down: false });
+        };
+        turn(image);
+        median_blur(image, size);
+        turn(image);
+        return;
+    }
     for slice in image.pixels_mut().chunks_exact_mut(height * width * channels) {
         match size {
             0..=1 => {}
