@@ -1,7 +1,8 @@
 //! Holes in a regular order.
 
+use super::Region;
 use super::noise::Words;
-use super::{Region, simd};
+use super::simd::{self, Kernel};
 use data::Image;
 
 /// The holes of a picture of `[height, width]` pixels in `[rows, columns]` of cells, row by row.
@@ -52,18 +53,35 @@ pub fn mask(image: &mut Image, [period, kept]: [usize; 2], shift: [usize; 2], de
             let (x, y) = (0.5 - center[0], y as f64 + 0.5 - center[1]);
             let u = phase(center[0] + cos * x - sin * y - shift[0] as f64);
             let v = phase(center[1] + sin * x + cos * y - shift[1] as f64);
-            simd::wide(|| unrolled!(mask_row(channels, row, [u, v], step, [bound, u32::from(fill)])));
+            simd::run(MaskRow { channels, row, start: [u, v], step, bound, fill });
         }
     }
 }
 
+struct MaskRow<'a> {
+    channels: usize,
+    row: &'a mut [u8],
+    start: [u32; 2],
+    step: [u32; 2],
+    bound: u32,
+    fill: u8,
+}
+
+impl Kernel for MaskRow<'_> {
+    #[inline(always)]
+    fn run(self) {
+        unrolled!(mask_row(self.channels, self));
+    }
+}
+
 #[inline(always)]
-fn mask_row(channels: usize, row: &mut [u8], start: [u32; 2], step: [u32; 2], [bound, fill]: [u32; 2]) {
-    for (i, pixel) in row.chunks_exact_mut(channels).enumerate() {
-        let [u, v] = [0, 1].map(|k| start[k].wrapping_add(step[k].wrapping_mul(i as u32)));
+fn mask_row(channels: usize, mask: MaskRow) {
+    let MaskRow { row, start, step, bound, fill, .. } = mask;
+    for (i, pixel) in (0u32..).zip(row.chunks_exact_mut(channels)) {
+        let [u, v] = [0, 1].map(|k| start[k].wrapping_add(step[k].wrapping_mul(i)));
         let hidden = u >= bound && v >= bound;
         for value in pixel {
-            *value = if hidden { fill as u8 } else { *value };
+            *value = if hidden { fill } else { *value };
         }
     }
 }

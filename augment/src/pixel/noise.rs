@@ -1,6 +1,6 @@
 //! Noise, made of numbers that are hashes of a seed and a position: no order, no state, the same on vectors of any width.
 
-use super::simd;
+use super::simd::{self, Kernel};
 use data::Image;
 
 /// Uniform words of 32 bits by their number.
@@ -54,31 +54,147 @@ fn normal(word: u32) -> f32 {
     x * (0.958_565_2 + square * (0.017_116_018 + square * (-0.002_188_288_8 + square * 0.000_331_833_1)))
 }
 
-/// To the nearest whole number, for |x| < 2²².
+/// To the nearest whole number, for |x| < 2²²; unlike a conversion, in vectors too.
 #[inline(always)]
-fn rounded(x: f32) -> i32 {
+pub(super) fn rounded(x: f32) -> i32 {
     // At this height floats are whole numbers, and their lowest bits count.
     const HIGH: f32 = 12_582_912.0;
     (x + HIGH).to_bits() as i32 - HIGH.to_bits() as i32
 }
 
+/// Noise that changes each group of values by a number of its own. Not closures, which cannot be forced to be inlined.
+trait Noise: Copy {
+    type Number: Copy + Default;
+    /// The number of a group.
+    fn number(self, group: u32) -> Self::Number;
+    /// What it makes of a value.
+    fn change(self, value: u8, number: Self::Number) -> u8;
+}
+
+#[derive(Clone, Copy)]
+struct Added {
+    words: Words,
+    deviation: f32,
+}
+
+impl Noise for Added {
+    type Number = i16;
+    #[inline(always)]
+    fn number(self, group: u32) -> i16 {
+        rounded(self.words.normal(group) * self.deviation) as i16
+    }
+    #[inline(always)]
+    fn change(self, value: u8, number: i16) -> u8 {
+        (i16::from(value) + number).clamp(0, 255) as u8
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Multiplied {
+    words: Words,
+    low: f32,
+    range: f32,
+}
+
+impl Noise for Multiplied {
+    type Number = f32;
+    #[inline(always)]
+    fn number(self, group: u32) -> f32 {
+        self.low + self.range * self.words.uniform(group)
+    }
+    #[inline(always)]
+    fn change(self, value: u8, number: f32) -> u8 {
+        truncated(f32::from(value) * number)
+    }
+}
+
+/// To a byte, toward 0.
+#[inline(always)]
+fn truncated(x: f32) -> u8 {
+    rounded(x.clamp(0.0, 255.0).floor()) as u8
+}
+
 /// Adds normal noise of this standard deviation, to each value its own or, unless `per_channel`, to each pixel.
 ///
-/// Deviations above 10,000 act as 10,000.
+/// Deviations above 1,000 act as 1,000.
 pub fn gaussian(image: &mut Image, deviation: f64, per_channel: bool, seed: u64) {
-    let (words, deviation) = (Words::new(seed), deviation.clamp(0.0, 10_000.0) as f32);
-    let group = if per_channel { 1 } else { image.channels() };
-    let number = |i| rounded(words.normal(i) * deviation);
-    changed(image, group, number, |v, noise: i32| (i32::from(v) + noise).clamp(0, 255) as u8);
+    let deviation = deviation.clamp(0.0, 1000.0) as f32;
+    changed(image, per_channel, Added { words: Words::new(seed), deviation });
 }
 
 /// Multiplies by factors uniform between `low` and `high`, a factor for each value or, unless `per_channel`, for each pixel;
 /// truncated, as Albumentations does.
 pub fn multiply(image: &mut Image, [low, high]: [f64; 2], per_channel: bool, seed: u64) {
-    let (words, low, range) = (Words::new(seed), low as f32, (high - low) as f32);
+    changed(image, per_channel, Multiplied { words: Words::new(seed), low: low as f32, range: (high - low) as f32 });
+}
+
+fn changed(image: &mut Image, per_channel: bool, noise: impl Noise) {
     let group = if per_channel { 1 } else { image.channels() };
-    let number = |i| low + range * words.uniform(i);
-    changed(image, group, number, |v, factor: f32| (f32::from(v) * factor).clamp(0.0, 255.0) as i32 as u8);
+    simd::run(Changed { values: image.pixels_mut(), group, noise });
+}
+
+struct Changed<'a, N> {
+    values: &'a mut [u8],
+    group: usize,
+    noise: N,
+}
+
+impl<N: Noise> Kernel for Changed<'_, N> {
+    #[inline(always)]
+    fn run(self) {
+        if self.group == 1 {
+            changed_each(self.values, self.noise);
+        } else {
+            changed_groups(self.values, self.group, self.noise);
+        }
+    }
+}
+
+/// Groups whose numbers are made at once.
+const BLOCK: usize = 64;
+
+#[inline(always)]
+fn numbers<N: Noise>(noise: N, block: usize) -> [N::Number; BLOCK] {
+    let mut numbers = [N::Number::default(); BLOCK];
+    let first = (block * BLOCK) as u32;
+    for (j, number) in (0..BLOCK as u32).zip(&mut numbers) {
+        *number = noise.number(first.wrapping_add(j));
+    }
+    numbers
+}
+
+#[inline(always)]
+fn changed_each<N: Noise>(values: &mut [u8], noise: N) {
+    let (blocks, rest) = values.as_chunks_mut::<BLOCK>();
+    let last = blocks.len();
+    for (i, block) in blocks.iter_mut().enumerate() {
+        for (v, number) in block.iter_mut().zip(numbers(noise, i)) {
+            *v = noise.change(*v, number);
+        }
+    }
+    for (v, number) in rest.iter_mut().zip(numbers(noise, last)) {
+        *v = noise.change(*v, number);
+    }
+}
+
+#[inline(always)]
+fn changed_groups<N: Noise>(values: &mut [u8], group: usize, noise: N) {
+    let mut spread = vec![N::Number::default(); BLOCK * group];
+    for (i, block) in values.chunks_mut(BLOCK * group).enumerate() {
+        let numbers = numbers(noise, i);
+        unrolled!(spread_out(group, &mut spread, &numbers));
+        for (v, number) in block.iter_mut().zip(&spread) {
+            *v = noise.change(*v, *number);
+        }
+    }
+}
+
+/// Repeats each number.
+#[inline(always)]
+fn spread_out<N: Copy>(group: usize, spread: &mut [N], numbers: &[N]) {
+    for (same, number) in spread.chunks_exact_mut(group).zip(numbers) {
+        same.fill(*number);
+    }
 }
 
 /// Multiplies each channel by its own factor, 1 where there are too few factors; truncated.
@@ -86,43 +202,87 @@ pub fn multiply_channels(image: &mut Image, factors: &[f64]) {
     let factors = (0..image.channels()).map(|c| factors.get(c).map_or(1.0, |f| *f as f32));
     // Some pixels' factors in a row, so that channels need no counting.
     let row: Vec<f32> = factors.collect::<Vec<_>>().repeat(64);
-    simd::wide(|| {
-        for part in image.pixels_mut().chunks_mut(row.len()) {
-            for (v, factor) in part.iter_mut().zip(&row) {
-                *v = (f32::from(*v) * factor).clamp(0.0, 255.0) as i32 as u8;
-            }
+    simd::wide(|| multiplied(image.pixels_mut(), &row));
+}
+
+#[inline(always)]
+fn multiplied(values: &mut [u8], row: &[f32]) {
+    for part in values.chunks_mut(row.len()) {
+        for (v, factor) in part.iter_mut().zip(row) {
+            *v = truncated(f32::from(*v) * factor);
         }
-    });
+    }
 }
 
 /// Hands a random `share` of the groups of `group` values to `write`, each with a word that is uniform up to `u32::MAX`.
 pub fn scatter(image: &mut Image, group: usize, share: f64, seed: u64, mut write: impl FnMut(&mut [u8], u32)) {
-    const BLOCK: usize = 32;
     let (words, others) = (Words::new(seed), Words::new(!seed));
     let below = (share.clamp(0.0, 1.0) * 4_294_967_296.0).round() as u64;
     let Some(last) = below.checked_sub(1) else { return };
-    let (last, group) = (last as u32, group.max(1));
-    let write = &mut write;
-    simd::wide(|| {
-        for (i, block) in image.pixels_mut().chunks_mut(BLOCK * group).enumerate() {
-            let first = (i * BLOCK) as u32;
-            let mut hits = 0u32;
-            for j in 0..BLOCK as u32 {
-                hits |= u32::from(words.at(first.wrapping_add(j)) <= last) << j;
-            }
-            while hits > 0 {
-                let j = hits.trailing_zeros();
-                hits &= hits - 1;
-                // The last block may be short.
-                if let Some(values) = block.get_mut(j as usize * group..(j as usize + 1) * group) {
-                    write(values, others.at(first.wrapping_add(j)));
-                }
+    let group = group.max(1);
+    for (i, block) in image.pixels_mut().chunks_mut(BLOCK * group).enumerate() {
+        let first = (i * BLOCK) as u32;
+        let mut hits = simd::wide(|| hits(words, first, last as u32));
+        while hits > 0 {
+            let j = hits.trailing_zeros();
+            hits &= hits - 1;
+            // The last block may be short.
+            if let Some(values) = block.get_mut(j as usize * group..(j as usize + 1) * group) {
+                write(values, others.at(first.wrapping_add(j)));
             }
         }
-    });
+    }
 }
 
-/// The noise of a sensor at a high sensitivity, on colors of hue, lightness and saturation; other pictures stay.
+/// A bit for each word of a block: whether it is at most `last`.
+#[inline(always)]
+fn hits(words: Words, first: u32, last: u32) -> u64 {
+    let mut halves = [0u32; 2];
+    for (half, bits) in (0..).zip(&mut halves) {
+        for j in 0..32 {
+            *bits |= u32::from(words.at(first.wrapping_add(half * 32 + j)) <= last) << j;
+        }
+    }
+    u64::from(halves[0]) | u64::from(halves[1]) << 32
+}
+
+/// How each pixel's hue and lightness change.
+trait Shift: Copy {
+    /// Sixths of a turn, and the share of the way to white.
+    fn of(self, pixel: u32) -> [f32; 2];
+}
+
+#[derive(Clone, Copy)]
+struct Sensor {
+    hues: Words,
+    lights: Words,
+    turn: f32,
+    mean: f32,
+    root: f32,
+}
+
+impl Shift for Sensor {
+    #[inline(always)]
+    fn of(self, pixel: u32) -> [f32; 2] {
+        let z = self.lights.normal(pixel);
+        // The Poisson distribution's first three moments. Below a mean of 1 it is no longer one, and no longer visible.
+        let light = (self.mean + self.root * z + (z * z - 1.0) * (1.0 / 6.0)).clamp(0.0, 255.0);
+        [self.hues.normal(pixel) * self.turn, light.min(self.mean * 255.0) * (1.0 / 255.0)]
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Everywhere([f32; 2]);
+
+impl Shift for Everywhere {
+    #[inline(always)]
+    fn of(self, _: u32) -> [f32; 2] {
+        self.0
+    }
+}
+
+/// The noise of a sensor at a high sensitivity, on colors of hue, lightness and saturation; a picture of other than three
+/// channels stays.
 ///
 /// The hue turns by normal noise with a deviation of `color_shift · intensity` turns; the lightness l becomes
 /// `l + n / 255 · (1 − l)` with n from the Poisson distribution whose mean is 255 · `intensity` · the deviation of l.
@@ -131,74 +291,71 @@ pub fn iso(image: &mut Image, color_shift: f64, intensity: f64, seed: u64) {
         return;
     }
     let mean = (255.0 * intensity * deviation_of_lightness(image)).clamp(0.0, 1e6) as f32;
-    let (root, turn) = (mean.sqrt(), (color_shift * intensity * 6.0) as f32);
-    let (hues, lights) = (Words::new(seed), Words::new(!seed));
-    in_hls(image, |i| {
-        let z = lights.normal(i);
-        // The Poisson distribution's first three moments. Below a mean of 1 it is no longer one, and no longer visible.
-        let light = (mean + root * z + (z * z - 1.0) * (1.0 / 6.0)).max(0.0).min(mean * 255.0);
-        [hues.normal(i) * turn, (light * (1.0 / 255.0)).min(1.0)]
-    });
+    let turn = (color_shift * intensity * 6.0) as f32;
+    let sensor = Sensor { hues: Words::new(seed), lights: Words::new(!seed), turn, mean, root: mean.sqrt() };
+    simd::run(InHls { values: image.pixels_mut(), shift: sensor });
 }
 
 /// Turns the hue by `turns` and moves the lightness l to `l + light · (1 − l)`, the saturation (HLS) stays; a picture of other
 /// than three channels stays.
 pub fn shift_hls(image: &mut Image, turns: f64, light: f64) {
     if image.channels() == 3 {
-        let shift = [(turns.rem_euclid(1.0) * 6.0) as f32, light.clamp(0.0, 1.0) as f32];
-        in_hls(image, |_| shift);
+        let shift = Everywhere([(turns.rem_euclid(1.0) * 6.0) as f32, light.clamp(0.0, 1.0) as f32]);
+        simd::run(InHls { values: image.pixels_mut(), shift });
     }
 }
 
 /// Of the lightness of all pixels, half the sum of their highest and lowest values, 0..=1.
 fn deviation_of_lightness(image: &Image) -> f64 {
     let pixels = image.pixels().as_chunks::<3>().0;
-    let (mut sum, mut squares) = (0u64, 0u64);
-    simd::wide(|| {
-        // Short enough for 32 bits.
-        for block in pixels.chunks(4096) {
-            let (mut part, mut part_squares) = (0u32, 0u32);
-            for [r, g, b] in block {
-                let twice = u32::from((*r).max(*g).max(*b)) + u32::from((*r).min(*g).min(*b));
-                part += twice;
-                part_squares += twice * twice;
-            }
-            sum += u64::from(part);
-            squares += u64::from(part_squares);
-        }
-    });
+    // Parts short enough for 32 bits.
+    let parts = pixels.chunks(4096).map(|part| simd::wide(|| sums(part)));
+    let [sum, squares] = parts.fold([0u64; 2], |[a, b], [c, d]| [a + u64::from(c), b + u64::from(d)]);
     let count = pixels.len() as f64;
     let mean = sum as f64 / count;
     (squares as f64 / count - mean * mean).max(0.0).sqrt() / 510.0
 }
 
-/// Changes each pixel by what `shift` gives for its number: sixths of a turn, and the share of the way to white.
+/// Of twice the lightness and of its square.
 #[inline(always)]
-fn in_hls(image: &mut Image, shift: impl Fn(u32) -> [f32; 2]) {
-    // Blocks of separate channels without a branch become vector instructions.
-    const BLOCK: usize = 64;
-    simd::wide(|| {
-        for (n, block) in image.pixels_mut().as_chunks_mut::<3>().0.chunks_mut(BLOCK).enumerate() {
-            let mut channels = [[0f32; BLOCK]; 3];
+fn sums(pixels: &[[u8; 3]]) -> [u32; 2] {
+    let (mut sum, mut squares) = (0, 0);
+    for [r, g, b] in pixels {
+        let twice = u32::from((*r).max(*g).max(*b)) + u32::from((*r).min(*g).min(*b));
+        sum += twice;
+        squares += twice * twice;
+    }
+    [sum, squares]
+}
+
+struct InHls<'a, S> {
+    values: &'a mut [u8],
+    shift: S,
+}
+
+impl<S: Shift> Kernel for InHls<'_, S> {
+    #[inline(always)]
+    fn run(self) {
+        // Blocks of separate channels without a branch become vector instructions.
+        for (n, block) in self.values.as_chunks_mut::<3>().0.chunks_mut(BLOCK).enumerate() {
+            let mut channels = [[0u8; BLOCK]; 3];
             for (i, pixel) in block.iter().enumerate() {
                 for (channel, value) in channels.iter_mut().zip(pixel) {
-                    channel[i] = f32::from(*value);
+                    channel[i] = *value;
                 }
             }
             let first = (n * BLOCK) as u32;
-            let mut bytes = [[0u8; BLOCK]; 3];
-            for i in 0..BLOCK {
-                let color = [channels[0][i], channels[1][i], channels[2][i]];
-                let seen = shifted(color, shift(first.wrapping_add(i as u32)));
-                for (channel, value) in bytes.iter_mut().zip(seen) {
-                    channel[i] = rounded(value).clamp(0, 255) as u8;
-                }
+            let [r, g, b] = &mut channels;
+            for (i, ((r, g), b)) in (0..BLOCK as u32).zip(r.iter_mut().zip(g).zip(b)) {
+                let color = [f32::from(*r), f32::from(*g), f32::from(*b)];
+                let seen = shifted(color, self.shift.of(first.wrapping_add(i)));
+                [*r, *g, *b] = seen.map(|v| rounded(v).clamp(0, 255) as u8);
             }
             for (i, pixel) in block.iter_mut().enumerate() {
-                *pixel = [bytes[0][i], bytes[1][i], bytes[2][i]];
+                *pixel = [channels[0][i], channels[1][i], channels[2][i]];
             }
         }
-    });
+    }
 }
 
 #[inline(always)]
@@ -224,64 +381,47 @@ fn shifted([r, g, b]: [f32; 3], [turn, light]: [f32; 2]) -> [f32; 3] {
 
 /// Overwrites values by normal ones with this mean and deviation; `first` is the number of the first.
 pub fn normal_bytes(values: &mut [u8], [mean, deviation]: [f32; 2], words: Words, first: u32) {
-    simd::wide(|| {
-        for (i, v) in values.iter_mut().enumerate() {
-            *v = rounded(mean + deviation * words.normal(first.wrapping_add(i as u32))).clamp(0, 255) as u8;
+    simd::run(Normal { values, mean, deviation, words, first });
+}
+
+struct Normal<'a> {
+    values: &'a mut [u8],
+    mean: f32,
+    deviation: f32,
+    words: Words,
+    first: u32,
+}
+
+impl Kernel for Normal<'_> {
+    #[inline(always)]
+    fn run(self) {
+        for (i, v) in (0u32..).zip(self.values) {
+            let normal = self.words.normal(self.first.wrapping_add(i));
+            *v = rounded(self.mean + self.deviation * normal).clamp(0, 255) as u8;
         }
-    });
+    }
 }
 
 /// Overwrites values by uniform ones; `first` is the number of the first four.
 pub fn uniform_bytes(values: &mut [u8], words: Words, first: u32) {
-    simd::wide(|| {
-        let (fours, rest) = values.as_chunks_mut::<4>();
-        let number = first.wrapping_add(fours.len() as u32);
-        for (i, four) in fours.iter_mut().enumerate() {
-            *four = words.at(first.wrapping_add(i as u32)).to_le_bytes();
-        }
-        rest.iter_mut().zip(words.at(number).to_le_bytes()).for_each(|(v, byte)| *v = byte);
-    });
+    simd::run(Uniform { values, words, first });
 }
 
-/// Changes groups of `group` values by the number of each group.
-fn changed<N: Copy + Default>(
-    image: &mut Image,
-    group: usize,
-    number: impl Fn(u32) -> N,
-    change: impl Fn(u8, N) -> u8 + Copy,
-) {
-    simd::wide(|| {
-        if group == 1 {
-            for (i, v) in image.pixels_mut().iter_mut().enumerate() {
-                *v = change(*v, number(i as u32));
-            }
-        } else {
-            unrolled!(changed_in_groups(group, image.pixels_mut(), number, change));
-        }
-    });
+struct Uniform<'a> {
+    values: &'a mut [u8],
+    words: Words,
+    first: u32,
 }
 
-#[inline(always)]
-fn changed_in_groups<N: Copy + Default>(
-    group: usize,
-    values: &mut [u8],
-    number: impl Fn(u32) -> N,
-    change: impl Fn(u8, N) -> u8,
-) {
-    const BLOCK: usize = 64;
-    let mut spread = vec![N::default(); BLOCK * group];
-    for (i, block) in values.chunks_mut(BLOCK * group).enumerate() {
-        let first = (i * BLOCK) as u32;
-        let mut numbers = [N::default(); BLOCK];
-        for (j, n) in numbers.iter_mut().enumerate() {
-            *n = number(first.wrapping_add(j as u32));
+impl Kernel for Uniform<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let (fours, rest) = self.values.as_chunks_mut::<4>();
+        let last = self.first.wrapping_add(fours.len() as u32);
+        for (i, four) in (0u32..).zip(fours) {
+            *four = self.words.at(self.first.wrapping_add(i)).to_le_bytes();
         }
-        for (same, n) in spread.chunks_exact_mut(group).zip(numbers) {
-            same.fill(n);
-        }
-        for (v, n) in block.iter_mut().zip(&spread) {
-            *v = change(*v, *n);
-        }
+        rest.iter_mut().zip(self.words.at(last).to_le_bytes()).for_each(|(v, byte)| *v = byte);
     }
 }
 

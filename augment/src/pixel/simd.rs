@@ -25,6 +25,33 @@ pub(crate) fn wide<R>(kernel: impl FnOnce() -> R) -> R {
     kernel()
 }
 
+/// A kernel that is too large for the compiler to inline its closure into [`wide`], which would leave it narrow.
+pub(crate) trait Kernel {
+    /// To be marked `#[inline(always)]`.
+    fn run(self);
+}
+
+/// As [`wide`], for kernels of any length.
+#[inline(always)]
+pub(crate) fn run(kernel: impl Kernel) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512dq")
+        {
+            // SAFETY: the processor has these features.
+            return unsafe { x86::run_avx512(kernel) };
+        }
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has this feature.
+            return unsafe { x86::run_avx2(kernel) };
+        }
+    }
+    kernel.run();
+}
+
 /// Replaces every byte by its entry in the table.
 pub(crate) fn look_up(bytes: &mut [u8], table: &[u8; 256]) {
     #[cfg(target_arch = "x86_64")]
@@ -58,6 +85,22 @@ mod x86 {
     #[inline(never)]
     pub(super) unsafe fn avx2<R>(kernel: impl FnOnce() -> R) -> R {
         kernel()
+    }
+
+    /// # Safety
+    /// The processor has these features.
+    #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512dq")]
+    #[inline(never)]
+    pub(super) unsafe fn run_avx512(kernel: impl super::Kernel) {
+        kernel.run();
+    }
+
+    /// # Safety
+    /// The processor has this feature.
+    #[target_feature(enable = "avx2")]
+    #[inline(never)]
+    pub(super) unsafe fn run_avx2(kernel: impl super::Kernel) {
+        kernel.run();
     }
 
     /// # Safety

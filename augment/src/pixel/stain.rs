@@ -1,6 +1,7 @@
 //! Stains that absorb light.
 
-use super::simd;
+use super::noise::rounded;
+use super::simd::{self, Kernel};
 use data::Image;
 
 /// How much of red, green and blue hematoxylin, eosin and DAB absorb (Ruifrok & Johnston 2001).
@@ -24,28 +25,40 @@ pub fn jitter(image: &mut Image, alpha: [f64; 3], beta: [f64; 3]) {
         *entry = ((v as f64).max(0.25) / 255.0).log2() as f32;
     }
     let shift = shift.map(|shift| shift * std::f32::consts::LOG2_E + 255f32.log2());
-    const BLOCK: usize = 64;
-    simd::wide(|| {
-        for block in image.pixels_mut().as_chunks_mut::<3>().0.chunks_mut(BLOCK) {
+    simd::run(Mixed { values: image.pixels_mut(), logarithms, map, shift });
+}
+
+struct Mixed<'a> {
+    values: &'a mut [u8],
+    logarithms: [f32; 256],
+    map: [[f32; 3]; 3],
+    shift: [f32; 3],
+}
+
+impl Kernel for Mixed<'_> {
+    #[inline(always)]
+    fn run(self) {
+        const BLOCK: usize = 64;
+        let Self { values, logarithms, map, shift } = self;
+        for block in values.as_chunks_mut::<3>().0.chunks_mut(BLOCK) {
             let mut light = [[0f32; BLOCK]; 3];
             for (i, pixel) in block.iter().enumerate() {
                 for (channel, v) in light.iter_mut().zip(pixel) {
                     channel[i] = logarithms[usize::from(*v)];
                 }
             }
+            let [r, g, b] = &light;
             let mut bytes = [[0u8; BLOCK]; 3];
             for (to, out) in bytes.iter_mut().enumerate() {
-                for (i, v) in out.iter_mut().enumerate() {
-                    let sum =
-                        light[0][i] * map[0][to] + light[1][i] * map[1][to] + light[2][i] * map[2][to] + shift[to];
-                    *v = power(sum);
+                for (((v, r), g), b) in out.iter_mut().zip(r).zip(g).zip(b) {
+                    *v = power(r * map[0][to] + g * map[1][to] + b * map[2][to] + shift[to]);
                 }
             }
             for (i, pixel) in block.iter_mut().enumerate() {
                 *pixel = [bytes[0][i], bytes[1][i], bytes[2][i]];
             }
         }
-    });
+    }
 }
 
 /// 2 to this power, rounded, up to 255.
@@ -56,8 +69,8 @@ fn power(x: f32) -> u8 {
     // Taylor's series about ½ of 2ˣ in 0..1 is right to 10⁻⁶.
     let y = (x - whole - 0.5) * std::f32::consts::LN_2;
     let part = 1.0 + y * (1.0 + y * (0.5 + y * (1.0 / 6.0 + y * (1.0 / 24.0 + y * (1.0 / 120.0)))));
-    let scale = f32::from_bits(((whole as i32 + 127) << 23) as u32) * std::f32::consts::SQRT_2;
-    (part * scale + 0.5).min(255.0) as i32 as u8
+    let scale = f32::from_bits(((rounded(whole) + 127) << 23) as u32) * std::f32::consts::SQRT_2;
+    rounded(part * scale).min(255) as u8
 }
 
 /// By the adjugate.

@@ -1,6 +1,6 @@
 //! What hangs in the air before a scene.
 
-use super::simd;
+use super::simd::{self, Kernel};
 use data::Image;
 
 /// Each patch, a disc of `(center, radius)`, moves what it covers `density` of the way to white.
@@ -62,10 +62,23 @@ pub fn fog(image: &mut Image, patches: &[([isize; 2], usize)], density: f64) {
         }
         for slice in image.pixels_mut().chunks_exact_mut(height * width * channels) {
             let row = &mut slice[y * width * channels..][..width * channels];
-            simd::wide(|| unrolled!(whiten(channels, row, &row_shares)));
+            simd::run(Whiten { channels, row, shares: &row_shares });
         }
         add(&mut columns, row(y as isize - reach), -1);
         add(&mut columns, row(y as isize + reach + 1), 1);
+    }
+}
+
+struct Whiten<'a> {
+    channels: usize,
+    row: &'a mut [u8],
+    shares: &'a [u16],
+}
+
+impl Kernel for Whiten<'_> {
+    #[inline(always)]
+    fn run(self) {
+        unrolled!(whiten(self.channels, self.row, self.shares));
     }
 }
 
@@ -96,7 +109,7 @@ pub struct Streaks {
 /// Adds blurred streaks that begin at these `[x, y]`, then multiplies by `brightness`, rounded.
 pub fn rain(image: &mut Image, starts: &[[usize; 2]], streaks: Streaks, brightness: f64) {
     let [_, height, width, channels] = image.dims();
-    let radius = (streaks.blur.min(15).max(1) - 1) / 2;
+    let radius = (streaks.blur.clamp(1, 15) - 1) / 2;
     let window = 2 * radius + 1;
     // Rows with a margin, so that windows need no case of their own.
     let stride = width + 2 * radius;
@@ -135,10 +148,23 @@ pub fn rain(image: &mut Image, starts: &[[usize; 2]], streaks: Streaks, brightne
         simd::look_up(&mut counts, &light);
         for slice in image.pixels_mut().chunks_exact_mut(height * width * channels) {
             let row = &mut slice[y * width * channels..][..width * channels];
-            simd::wide(|| unrolled!(lighten(channels, row, &counts)));
+            simd::run(Lighten { channels, row, lights: &counts });
         }
     }
     simd::look_up(image.pixels_mut(), &dark);
+}
+
+struct Lighten<'a> {
+    channels: usize,
+    row: &'a mut [u8],
+    lights: &'a [u8],
+}
+
+impl Kernel for Lighten<'_> {
+    #[inline(always)]
+    fn run(self) {
+        unrolled!(lighten(self.channels, self.row, self.lights));
+    }
 }
 
 #[inline(always)]
