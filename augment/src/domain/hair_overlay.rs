@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// Draws dark, curved hairs, as on skin under a dermatoscope.
 ///
-/// After the "advanced hair augmentation" of the SIIM-ISIC melanoma classification (Roman Nefyodov 2020), which pastes photographs of
+/// After the "advanced hair augmentation" of the SIIM-ISIC melanoma classification (Kaggle 2020), which pastes photographs of
 /// hairs; these are arcs of parabolas across a quarter to all of the picture.
 ///
 /// | field | default | range |

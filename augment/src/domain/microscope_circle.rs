@@ -8,8 +8,8 @@ use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
 
-/// Hides what lies outside a circle about the center, as pictures through a dermatoscope look (Roman Nefyodov, SIIM-ISIC
-/// melanoma classification, 2020).
+/// Hides what lies outside a circle about the center, as pictures through a dermatoscope look (Kaggle, SIIM-ISIC melanoma
+/// classification, 2020).
 ///
 /// | field | default | range |
 /// |---|---|---|

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 /// The noise of a camera at a high ISO number: hues turn, and pixels get lighter (Albumentations `ISONoise`).
 ///
 /// Hues turn by normal noise with a deviation of `color_shift · intensity` turns. The lightness l (of HLS) becomes
-/// `l + n / 255 · (1 − l)`, where n is from the Poisson distribution with mean `255 · intensity · deviation of l`. So did
-/// Albumentations before it lost the factors 360 and 255 (2.0.8: a picture's noise is invisible).
+/// `l + n / 255 · (1 − l)`, where n is from the Poisson distribution with mean `255 · intensity · deviation of l`. These are
+/// the scales of Albumentations 1; version 2.0.8 lost the factors 360 and 255, so that hues stay and few pixels change.
 ///
 /// | field | default | range |
 /// |---|---|---|
