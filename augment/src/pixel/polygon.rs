@@ -5,7 +5,8 @@ use data::Image;
 
 /// Multiplies what lies in a polygon by `factor`, truncated; a pixel on its outline lies in it.
 ///
-/// Vertices are `[x, y]` and pixels lie at whole numbers. Where sides cross, what they enclose an even number of times is outside.
+/// Vertices are `[x, y]` and pixels lie at whole numbers. Where sides cross, what they enclose an even number of times is
+/// outside.
 pub fn darken(image: &mut Image, vertices: &[[f64; 2]], factor: f64) {
     let [_, height, width, channels] = image.dims();
     let mut table = [0; 256];
