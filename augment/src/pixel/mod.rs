@@ -43,7 +43,7 @@ pub use components::{Component, label};
 pub use fill::fill;
 pub use fundus::{against_surroundings, bounds, disc, radius};
 pub use hair::{fill_in, hairs};
-pub use hsv::{Tables, hsv, keep_colors};
+pub use hsv::{hsv, keep_colors};
 pub use jpeg::jpeg;
 pub use median::median_blur;
 pub use morphology::{close_cross, close_mask};

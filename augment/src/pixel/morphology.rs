@@ -37,8 +37,9 @@ fn pick_each(out: &mut [u8], other: &[u8], pick: impl Fn(u8, u8) -> u8) {
 /// The closing of a mask of 0 and other values by OpenCV's ellipse of `size` pixels, to 0 and 255.
 pub fn close_mask(mask: &mut [u8], width: usize, size: usize) {
     let reach = size / 2;
+    mask.iter_mut().for_each(|v| *v = if *v > 0 { 255 } else { 0 });
     if reach == 0 || width == 0 {
-        return mask.iter_mut().for_each(|v| *v = if *v > 0 { 255 } else { 0 });
+        return;
     }
     let halves = ellipse(reach);
     dilate(mask, width, &halves);
@@ -48,41 +49,34 @@ pub fn close_mask(mask: &mut [u8], width: usize, size: usize) {
 }
 
 /// How far OpenCV's ellipse of `2 · reach + 1` pixels reaches to either side in each row.
-fn ellipse(reach: usize) -> Vec<u8> {
+fn ellipse(reach: usize) -> Vec<usize> {
     let r = reach as f64;
     let half = |y: usize| {
         let rise = y as f64 - r;
-        (r * ((r * r - rise * rise) / (r * r)).sqrt()).round_ties_even() as u8
+        (r * ((r * r - rise * rise) / (r * r)).sqrt()).round_ties_even() as usize
     };
     (0..=2 * reach).map(half).collect()
 }
 
-fn dilate(mask: &mut [u8], width: usize, halves: &[u8]) {
-    let reach = halves.len() / 2;
-    // How far it is to the nearest pixel of the mask in the same row; 255 is far.
-    let mut distances = vec![255u8; mask.len()];
-    for (row, distances) in mask.chunks_exact(width).zip(distances.chunks_exact_mut(width)) {
-        let mut far = 255u8;
-        for (value, distance) in row.iter().zip(distances.iter_mut()) {
-            far = if *value > 0 { 0 } else { far.saturating_add(1) };
-            *distance = far;
-        }
-        let mut far = 255u8;
-        for distance in distances.iter_mut().rev() {
-            far = (*distance).min(far.saturating_add(1));
-            *distance = far;
-        }
-    }
-    let rows = mask.len() / width;
+fn dilate(mask: &mut [u8], width: usize, halves: &[usize]) {
+    let (reach, rows) = (halves.len() / 2, mask.len() / width);
+    let (mut out, mut padded, mut wider) = (vec![0; mask.len()], vec![0; width + 2 * reach], vec![0; width]);
     super::simd::wide(|| {
-        for (y, out) in mask.chunks_exact_mut(width).enumerate() {
-            out.fill(0);
-            for other in y.saturating_sub(reach)..(y + reach + 1).min(rows) {
-                let half = halves[other + reach - y];
-                for (out, distance) in out.iter_mut().zip(&distances[other * width..][..width]) {
-                    *out |= if *distance <= half { 255 } else { 0 };
+        for (y, row) in mask.chunks_exact(width).enumerate() {
+            padded[reach..reach + width].copy_from_slice(row);
+            wider.copy_from_slice(row);
+            for half in 0..=reach {
+                // The row widened by `half` pixels is what the rows of the ellipse that reach so far make of it.
+                pick_each(&mut wider, &padded[reach - half..][..width], |a, b| a | b);
+                pick_each(&mut wider, &padded[reach + half..][..width], |a, b| a | b);
+                for (place, _) in halves.iter().enumerate().filter(|(_, reaches)| **reaches == half) {
+                    let to = (y + place).checked_sub(reach).filter(|to| *to < rows);
+                    if let Some(to) = to {
+                        pick_each(&mut out[to * width..][..width], &wider, |a, b| a | b);
+                    }
                 }
             }
         }
     });
+    mask.copy_from_slice(&out);
 }

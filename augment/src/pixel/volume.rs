@@ -56,9 +56,10 @@ pub fn turn_volume(source: Image, turns: usize, from: usize, to: usize) -> Image
 
 /// The volume seen through a box, which may reach outside: a window into `depth` slices from `front` on.
 pub fn window_volume(source: Image, (front, depth): (isize, usize), region: Region, border: Border, fill: u8) -> Image {
+    // First within the slices: there is less to copy then.
+    let source = window(source, region, border, fill);
     let all = front == 0 && depth == source.depth();
-    let source = if all || depth == 0 { source } else { slices(&source, (front, depth), border, fill) };
-    window(source, region, border, fill)
+    if all || depth == 0 { source } else { slices(&source, (front, depth), border, fill) }
 }
 
 fn slices(source: &Image, (front, depth): (isize, usize), border: Border, fill: u8) -> Image {
