@@ -18,7 +18,8 @@
 //! | [`geometry`] | `flip`, `dihedral`, `rotate`, `random_resized_crop`, `pad_crop`, `resize` |
 //! | [`color`] | `color_jitter` |
 //! | [`erase`] | `random_erasing` |
-//! | [`enhance`] | `crop_gray`, `circle_crop`, `radius_normalize`, `ben_graham`, `gray_world`, `shades_of_gray`, `hair_removal`, `background_removal`, `denoise`, `window`, `lung_mask`: the same for every epoch |
+//! | [`enhance`], for eyes | `crop_gray`, `circle_crop`, `radius_normalize`, `ben_graham`: nothing random |
+//! | [`enhance`], for others | `gray_world`, `shades_of_gray`, `hair_removal`, `background_removal`, `denoise`, `window`, `lung_mask` |
 //! | [`volume`] | `volume_flip`, `volume_rotate`, `volume_crop`, `volume_resize`, `intensity` |
 //! | [`Pipeline`], [`Maybe`], [`OneOf`], [`SomeOf`] | `maybe`, `one_of`, `some_of`: transforms of transforms |
 //! | [`batch`] | `mixup`, `cutmix`, `mixup_cutmix`, `fmix`, `resize_mix`: blends within a batch, on its device |
