@@ -19,7 +19,8 @@
 //! | [`color`] | `color_jitter` |
 //! | [`erase`] | `random_erasing` |
 //! | [`enhance`], for eyes | `crop_gray`, `circle_crop`, `radius_normalize`, `ben_graham`: nothing random |
-//! | [`enhance`], for others | `gray_world`, `shades_of_gray`, `hair_removal`, `background_removal`, `denoise`, `window`, `lung_mask` |
+//! | [`enhance`], for others | `gray_world`, `shades_of_gray`, `hair_removal`, `background_removal`, `denoise` |
+//! | [`enhance`], of radiology | `window`, `lung_mask` |
 //! | [`volume`] | `volume_flip`, `volume_rotate`, `volume_crop`, `volume_resize`, `intensity` |
 //! | [`Pipeline`], [`Maybe`], [`OneOf`], [`SomeOf`] | `maybe`, `one_of`, `some_of`: transforms of transforms |
 //! | [`batch`] | `mixup`, `cutmix`, `mixup_cutmix`, `fmix`, `resize_mix`: blends within a batch, on its device |
