@@ -24,7 +24,9 @@
 //! | [`weather`] | `shadow`, `fog`, `rain` |
 //! | [`erase`] | `random_erasing`, `cutout`, `coarse_dropout`, `grid_dropout`, `grid_mask`, `pixel_dropout` |
 //! | [`domain`] | `hair_overlay`, `microscope_circle`, `stain_jitter` |
-//! | [`enhance`] | `crop_gray`, `circle_crop`, `radius_normalize`, `ben_graham`, `gray_world`, `shades_of_gray`, `hair_removal`, `background_removal`, `denoise`, `window`, `lung_mask`: the same for every epoch |
+//! | [`enhance`], for eyes | `crop_gray`, `circle_crop`, `radius_normalize`, `ben_graham`: nothing random |
+//! | [`enhance`], for others | `gray_world`, `shades_of_gray`, `hair_removal`, `background_removal`, `denoise` |
+//! | [`enhance`], of radiology | `window`, `lung_mask` |
 //! | [`volume`] | `volume_flip`, `volume_rotate`, `volume_crop`, `volume_resize`, `intensity` |
 //! | [`blur`] | `box_blur`, `gaussian_blur`, `median_blur`, `motion_blur`, `defocus`, `zoom_blur`, `glass_blur` |
 //! | [`quality`] | `compression`, `downscale` |

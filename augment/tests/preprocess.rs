@@ -98,6 +98,10 @@ fn holes_are_filled_from_their_rims() {
     let mut image = Image::new(5, 3, 1, [10, 0, 0, 0, 50].repeat(3)).unwrap();
     fill_in(&mut image, &[0, 255, 255, 255, 0].repeat(3));
     assert_eq!(image.pixels(), [10, 10, 30, 50, 50].repeat(3));
+    // Means are rounded to the nearest.
+    let mut halves = Image::new(3, 1, 1, vec![10, 0, 13]).unwrap();
+    fill_in(&mut halves, &[0, 255, 0]);
+    assert_eq!(halves.pixels(), [10, 12, 13]);
     let mut dark = Image::filled(3, 3, &[7, 8]);
     fill_in(&mut dark, &[255; 9]);
     assert_eq!(dark, Image::filled(3, 3, &[7, 8]));
@@ -140,6 +144,9 @@ fn parts_are_counted_as_by_scipy() {
     // Corners do not hang together, faces of neighbouring slices do.
     let (labels, parts) = label(&[true, false, false, true, true, false, false, false], [2, 2, 2]);
     assert_eq!((labels, parts.len()), (vec![1, 0, 0, 2, 1, 0, 0, 0], 2));
+    // Around a corner, there and back again.
+    let (labels, parts) = label(&[true, false, true, true, true, true], [2, 1, 3]);
+    assert_eq!((labels, parts.len()), (vec![1, 0, 1, 1, 1, 1], 1));
 }
 
 #[test]
