@@ -16,7 +16,9 @@
 //! | module | what |
 //! |---|---|
 //! | [`geometry`] | `flip`, `dihedral`, `rotate`, `random_resized_crop`, `pad_crop`, `resize` |
-//! | [`color`] | `brightness`, `contrast`, `saturation`, `hue`, `color_jitter`, `gray`, `invert`, `gamma`, `tone_curve`, `solarize`, `posterize`, `equalize`, `autocontrast`, `clahe`, `sharpen`, `fancy_pca`, `rgb_shift`, `channel_affine`, `channel_drop`, `channel_shuffle` |
+//! | [`color`] | `brightness`, `contrast`, `saturation`, `hue`, `color_jitter`, `gray`, `invert` |
+//! | | `gamma`, `tone_curve`, `solarize`, `posterize`, `equalize`, `autocontrast`, `clahe` |
+//! | | `sharpen`, `fancy_pca`, `rgb_shift`, `channel_affine`, `channel_drop`, `channel_shuffle` |
 //! | [`policy`] | `auto_augment`, `rand_augment`, `trivial_augment`, `augmix` |
 //! | [`erase`] | `random_erasing` |
 //! | [`Pipeline`], [`Maybe`], [`OneOf`], [`SomeOf`] | `maybe`, `one_of`, `some_of`: transforms of transforms |
