@@ -30,7 +30,9 @@
 //! | [`volume`] | `volume_flip`, `volume_rotate`, `volume_crop`, `volume_resize`, `intensity` |
 //! | [`blur`] | `box_blur`, `gaussian_blur`, `median_blur`, `motion_blur`, `defocus`, `zoom_blur`, `glass_blur` |
 //! | [`quality`] | `compression`, `downscale` |
-//! | [`color`] | `brightness`, `contrast`, `saturation`, `hue`, `color_jitter`, `gray`, `invert`, `gamma`, `tone_curve`, `solarize`, `posterize`, `equalize`, `autocontrast`, `clahe`, `sharpen`, `fancy_pca`, `rgb_shift`, `channel_affine`, `channel_drop`, `channel_shuffle` |
+//! | [`color`] | `brightness`, `contrast`, `saturation`, `hue`, `color_jitter`, `gray`, `invert` |
+//! | | `gamma`, `tone_curve`, `solarize`, `posterize`, `equalize`, `autocontrast`, `clahe` |
+//! | | `sharpen`, `fancy_pca`, `rgb_shift`, `channel_affine`, `channel_drop`, `channel_shuffle` |
 //! | [`policy`] | `auto_augment`, `rand_augment`, `trivial_augment`, `augmix` |
 //! | [`Pipeline`], [`Maybe`], [`OneOf`], [`SomeOf`] | `maybe`, `one_of`, `some_of`: transforms of transforms |
 //! | [`batch`] | `mixup`, `cutmix`, `mixup_cutmix`, `fmix`, `resize_mix`: blends within a batch, on its device |

@@ -1,4 +1,5 @@
-//! Changes of color against torchvision, OpenCV and numpy (`xtask/fixtures/augment_color.py`), and the distributions of what they draw.
+//! Changes of color against torchvision, OpenCV and numpy (`xtask/fixtures/augment_color.py`), and the distributions of what
+//! they draw.
 #![allow(clippy::unwrap_used)]
 
 use rand::SeedableRng;

@@ -6,8 +6,8 @@ use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
 
-/// Stretches the values of each channel from 0 to 255 (`torchvision` `RandomAutocontrast`). No parameters; for any number of channels. The
-/// slices of a volume count as one picture.
+/// Stretches the values of each channel from 0 to 255 (`torchvision` `RandomAutocontrast`). No parameters; for any number of
+/// channels. The slices of a volume count as one picture.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Autocontrast {}

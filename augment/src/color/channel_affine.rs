@@ -8,8 +8,8 @@ use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
 
-/// Multiplies each channel by a number of N(1, `scale`) and adds one of 255 · N(0, `shift`), for any number of channels: the winner's way
-/// for the six of Recursion's microscope (maciej-sypetkowski/kaggle-rcic-1st).
+/// Multiplies each channel by a number of N(1, `scale`) and adds one of 255 · N(0, `shift`), for any number of channels: the
+/// winner's way for the six of Recursion's microscope (maciej-sypetkowski/kaggle-rcic-1st).
 ///
 /// | field | default | range |
 /// |---|---|---|

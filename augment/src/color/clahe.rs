@@ -8,8 +8,8 @@ use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
 
-/// Spreads the values of each tile so that they become equally frequent, with limits (CLAHE: Zuiderveld 1994; Albumentations `CLAHE`, OpenCV
-/// `createCLAHE`): those of one channel, or the lightness L of three (Lab, D65).
+/// Spreads the values of each tile so that they become equally frequent, with limits (CLAHE: Zuiderveld 1994; Albumentations
+/// `CLAHE`, OpenCV `createCLAHE`): those of one channel, or the lightness L of three (Lab, D65).
 ///
 /// The slices of a volume count as one picture.
 ///

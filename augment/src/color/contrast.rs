@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 /// Changes the contrast (`torchvision` `ColorJitter`, `tf.image.random_contrast`).
 ///
-/// Distances to the mean gray of the picture are multiplied by a factor uniform in `max(0, 1 − s)..1 + s` for the strength `s`; with
-/// `TensorFlow`'s semantics, distances to the mean of each channel.
+/// Distances to the mean gray of the picture are multiplied by a factor uniform in `max(0, 1 − s)..1 + s` for the strength
+/// `s`; with `TensorFlow`'s semantics, distances to the mean of each channel.
 ///
 /// | field | default | range |
 /// |---|---|---|

@@ -6,8 +6,8 @@ use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
 
-/// Spreads the values of each channel so that all become equally frequent (Pillow `ImageOps.equalize`, `torchvision` `RandomEqualize`). No
-/// parameters; for any number of channels. The slices of a volume count as one picture.
+/// Spreads the values of each channel so that all become equally frequent (Pillow `ImageOps.equalize`, `torchvision`
+/// `RandomEqualize`). No parameters; for any number of channels. The slices of a volume count as one picture.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Equalize {}

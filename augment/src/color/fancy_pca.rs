@@ -8,8 +8,8 @@ use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
 
-/// Adds `Σ αᵢ λᵢ pᵢ` to every color, with the eigenvalues λ and eigenvectors p of the covariance of the picture's colors from 0 to 1, and
-/// αᵢ of N(0, `alpha`) (Krizhevsky et al. 2012). One channel stays as it is.
+/// Adds `Σ αᵢ λᵢ pᵢ` to every color, with the eigenvalues λ and eigenvectors p of the covariance of the picture's colors from
+/// 0 to 1, and αᵢ of N(0, `alpha`) (Krizhevsky et al. 2012). One channel stays as it is.
 ///
 /// | field | default | range |
 /// |---|---|---|

@@ -9,8 +9,8 @@ use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
 
-/// Turns the color circle by a turn uniform in ±`turns` (HSV; `torchvision` `ColorJitter`, `tf.image.random_hue`) in pictures of three
-/// channels; one has no hue.
+/// Turns the color circle by a turn uniform in ±`turns` (HSV; `torchvision` `ColorJitter`, `tf.image.random_hue`) in pictures
+/// of three channels; one has no hue.
 ///
 /// The semantics differ in how they round.
 ///

@@ -8,7 +8,8 @@ use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
 
-/// Adds to each channel a number of its own, uniform in ±`shift` (Albumentations `RGBShift`); rounded, for any number of channels.
+/// Adds to each channel a number of its own, uniform in ±`shift` (Albumentations `RGBShift`); rounded, for any number of
+/// channels.
 ///
 /// | field | default | range |
 /// |---|---|---|

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 /// Changes the saturation (`torchvision` `ColorJitter`, `tf.image.random_saturation`) of three channels; one has none.
 ///
-/// Distances to each pixel's gray are multiplied by a factor uniform in `max(0, 1 − s)..1 + s` for the strength `s`; with `TensorFlow`'s
-/// semantics, the saturation of HSV is, which keeps the lightest channel.
+/// Distances to each pixel's gray are multiplied by a factor uniform in `max(0, 1 − s)..1 + s` for the strength `s`; with
+/// `TensorFlow`'s semantics, the saturation of HSV is, which keeps the lightest channel.
 ///
 /// | field | default | range |
 /// |---|---|---|

@@ -8,8 +8,8 @@ use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
 
-/// Sharpens (`torchvision` `adjust_sharpness`) by a factor uniform in `max(0, 1 − s)..1 + s` for the strength `s`: 0 is Pillow's 3×3 smooth,
-/// 1 the picture, 2 sharper. For any number of channels.
+/// Sharpens (`torchvision` `adjust_sharpness`) by a factor uniform in `max(0, 1 − s)..1 + s` for the strength `s`: 0 is
+/// Pillow's 3×3 smooth, 1 the picture, 2 sharper. For any number of channels.
 ///
 /// | field | default | range |
 /// |---|---|---|

@@ -8,8 +8,8 @@ use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
 
-/// Bends the tone curve (Albumentations `RandomToneCurve`): a Bézier curve from black to white whose inner heights are of N(¼, `scale`) and
-/// N(¾, `scale`), cut off to 0..=1.
+/// Bends the tone curve (Albumentations `RandomToneCurve`): a Bézier curve from black to white whose inner heights are of
+/// N(¼, `scale`) and N(¾, `scale`), cut off to 0..=1.
 ///
 /// | field | default | range |
 /// |---|---|---|

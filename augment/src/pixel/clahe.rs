@@ -145,7 +145,8 @@ fn between(four: u32, right: f32, below: f32) -> u8 {
     (upper * (1.0 - below) + lower * below + 12_582_912.0).to_bits() as u8
 }
 
-/// The table that makes values equally frequent, of which none counts more often than `limit`: what is above that is shared by all.
+/// The table that makes values equally frequent, of which none counts more often than `limit`: what is above that is shared
+/// by all.
 fn spreading(counters: &[[u32; 256]; 4], limit: u32, area: usize) -> Table {
     let mut counts: [u32; 256] = std::array::from_fn(|v| counters.iter().map(|counts| counts[v]).sum());
     let mut above = 0;

@@ -4,8 +4,8 @@ use super::simd;
 use super::tone::{look_up_channels, rounded};
 use data::Image;
 
-/// Adds `255 · Σ alphas[i] · λᵢ · pᵢ` to every color, in place, where λ are the eigenvalues, largest first, and p the eigenvectors
-/// of the covariance of the picture's colors, which count from 0 to 1 (Krizhevsky et al. 2012).
+/// Adds `255 · Σ alphas[i] · λᵢ · pᵢ` to every color, in place, where λ are the eigenvalues, largest first, and p the
+/// eigenvectors of the covariance of the picture's colors, which count from 0 to 1 (Krizhevsky et al. 2012).
 ///
 /// The largest part of each eigenvector is positive. Pictures that have not three channels stay as they are.
 pub fn fancy_pca(image: &mut Image, alphas: [f64; 3]) {

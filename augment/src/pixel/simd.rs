@@ -124,8 +124,8 @@ pub(crate) fn level() -> Widest {
 
 /// Calls `method` of the widest level with a closure of its own, and with other arguments before it.
 ///
-/// A closure that is called once is compiled into its caller and with its caller's instructions, whatever its size; one that three
-/// levels share is not when it is large.
+/// A closure that is called once is compiled into its caller and with its caller's instructions, whatever its size; one that
+/// three levels share is not when it is large.
 macro_rules! widest {
     ($method:ident($($argument:expr),+ $(,)?)) => {
         match $crate::pixel::simd::level() {

@@ -9,10 +9,11 @@ use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
 
-/// Mixes the picture with others that short chains of operations make of it (Hendrycks et al. 2020; `torchvision` `AugMix`), for 1 or 3
-/// channels.
+/// Mixes the picture with others that short chains of operations make of it (Hendrycks et al. 2020; `torchvision` `AugMix`),
+/// for 1 or 3 channels.
 ///
-/// The picture's share is of Beta(`alpha`, `alpha`), those of the chains in the rest are of a Dirichlet distribution with `alpha`.
+/// The picture's share is of Beta(`alpha`, `alpha`), those of the chains in the rest are of a Dirichlet distribution with
+/// `alpha`.
 ///
 /// | field | default | range |
 /// |---|---|---|

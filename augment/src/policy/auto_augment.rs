@@ -8,8 +8,8 @@ use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
 
-/// One of 25 pairs of operations, each with its probability and strength (Cubuk et al. 2019; `torchvision` `AutoAugment`), for 1 or 3
-/// channels.
+/// One of 25 pairs of operations, each with its probability and strength (Cubuk et al. 2019; `torchvision` `AutoAugment`),
+/// for 1 or 3 channels.
 ///
 /// | field | default | range |
 /// |---|---|---|

@@ -77,9 +77,9 @@ impl Op {
 
     /// The picture after it.
     ///
-    /// The argument is a slope for shears, pixels to the right or down for translations (whole ones for the nearest pixel), degrees
-    /// counter-clockwise for rotations, a factor for brightness, color, contrast and sharpness, the bits that stay, the threshold of
-    /// what is turned over, or what is added to values below 128. The others have none.
+    /// The argument is a slope for shears, pixels to the right or down for translations (whole ones for the nearest pixel),
+    /// degrees counter-clockwise for rotations, a factor for brightness, color, contrast and sharpness, the bits that stay,
+    /// the threshold of what is turned over, or what is added to values below 128. The others have none.
     pub fn apply(self, mut image: Image, argument: f64, moves: Moves) -> Image {
         let (width, height) = (image.width(), image.height());
         match self {

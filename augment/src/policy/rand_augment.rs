@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 
 /// Some operations one after the other, each any of them, all of one strength (Cubuk et al. 2020), for 1 or 3 channels.
 ///
-/// `style = "torchvision"`: 14 operations, of which the strength is the bin `magnitude` of `bins`. `style = "timm"`: 15 operations, each
-/// with probability `op_p`, of which the level of 10 is drawn from N(`magnitude`, `std`), cut off to 0..=`max`, or uniform in
-/// 0..=`magnitude` when `std` is above 100. `rand-m7-mstd0.5-inc1` is `{style = "timm", magnitude = 7, std = 0.5, increasing = true}`;
-/// there `fill` is 128 by default and pixels are read bilinearly or bicubically.
+/// `style = "torchvision"`: 14 operations, of which the strength is the bin `magnitude` of `bins`. `style = "timm"`: 15
+/// operations, each with probability `op_p`, of which the level of 10 is drawn from N(`magnitude`, `std`), cut off to
+/// 0..=`max`, or uniform in 0..=`magnitude` when `std` is above 100. `rand-m7-mstd0.5-inc1` is
+/// `{style = "timm", magnitude = 7, std = 0.5, increasing = true}`; there the border is filled with the mean color by default
+/// and pixels are read bilinearly or bicubically.
 ///
 /// | field | default | range |
 /// |---|---|---|

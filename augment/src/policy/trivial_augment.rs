@@ -8,8 +8,8 @@ use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
 
-/// One operation of a uniform strength, from a wide space (Müller and Hutter 2021; `torchvision` `TrivialAugmentWide`), for 1 or 3
-/// channels.
+/// One operation of a uniform strength, from a wide space (Müller and Hutter 2021; `torchvision` `TrivialAugmentWide`), for 1
+/// or 3 channels.
 ///
 /// | field | default | range |
 /// |---|---|---|
