@@ -53,13 +53,22 @@ pub fn resize_middle(
         if cut == 0 {
             return (0.0, side);
         }
-        let start = (cut as f64 / 2.0).round_ties_even() * scale;
         let length = (full[i] - cut) as f64 * scale;
+        let start = between_centers((cut as f64 / 2.0).round_ties_even() * scale, length, scale);
         // Rounding must not reach over the edge.
         (start, if start + length > side { (side - start).next_down() } else { length })
     });
     let frame = Frame { region: Region::whole(&source), shown: [left, top, width, height], interpolation };
     framed(&source, frame, middle[0].min(full[0]), middle[1].min(full[1]))
+}
+
+/// `start`, or a little more where the first or the last pixel read from there would lie upon one of the picture: then the
+/// weights of its neighbors are 0, and `fast_image_resize` 6.1 reads too few columns for those between, or beyond the end.
+fn between_centers(start: f64, length: f64, scale: f64) -> f64 {
+    let meets =
+        |start: &f64| [start + scale / 2.0, start + length - scale / 2.0].map(|at| (at - 0.5) - (at - 0.5).round());
+    let clear = |start: &f64| meets(start).iter().all(|distance| distance.abs() > 1e-6);
+    [start, start + 1e-5 * scale, start + 2e-5 * scale].into_iter().find(clear).unwrap_or(start)
 }
 
 /// A region that has an influence and, within it, the `[left, top, width, height]` to be seen.
@@ -165,6 +174,21 @@ mod tests {
                 let single = bilinear(Image::new(9, 8, 1, single).unwrap(), part, 3, 6);
                 let ours = seen.pixels().iter().skip(c).step_by(channels);
                 assert!(ours.zip(single.pixels()).all(|(a, b)| a.abs_diff(*b) <= 1), "{channels} channels");
+            }
+        }
+    }
+
+    #[test]
+    fn middles_that_meet_pixels_are_read_within_the_picture() {
+        for width in 1..120 {
+            let picture = Image::new(width, 1, 1, (0..width).map(|x| (x * 7) as u8).collect()).unwrap();
+            for (full, middle) in
+                [(9 * width, 9), (8 * width, 8), (5 * width, 2), (width, 1), (3 * width, 3 * width - 1)]
+            {
+                for interpolation in [Interpolation::Bilinear, Interpolation::Bicubic, Interpolation::Lanczos] {
+                    let seen = resize_middle(picture.clone(), [full, 9], [middle, 9], interpolation);
+                    assert_eq!((seen.width(), seen.height()), (middle.min(full), 9));
+                }
             }
         }
     }
