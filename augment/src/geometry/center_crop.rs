@@ -44,8 +44,13 @@ impl Default for CenterCrop {
 impl Transform for CenterCrop {
     fn apply(&self, image: Image, _: &mut Draw) -> Image {
         let (width, height) = (self.width.unwrap_or(self.size), self.height.unwrap_or(self.size));
-        let region = Region::centered(&image, width, height);
-        window(image, region, self.border, self.fill)
+        let Region { left, top, .. } = Region::centered(&image, width, height);
+        // `torchvision` rounds crops to even numbers and frames down.
+        let start = |crop: isize, outer: usize, inner: usize| {
+            if inner > outer { -(((inner - outer) / 2) as isize) } else { crop }
+        };
+        let (left, top) = (start(left, image.width(), width), start(top, image.height(), height));
+        window(image, Region { left, top, width, height }, self.border, self.fill)
     }
     fn validate(&self) -> Result<()> {
         sides("transform 'center_crop'", self.size, [self.width, self.height])

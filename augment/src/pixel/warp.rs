@@ -157,7 +157,7 @@ impl Rows for Axes {
 }
 
 /// The picture as a lens with the radial coefficients `k₁ = k₂ = k` shows it: as OpenCV's `initUndistortRectifyMap` for a camera
-/// whose focal lengths are the sides.
+/// whose focal lengths are the sides and whose axis goes through the center.
 pub fn lens(source: &Image, k: f64, look: (Sampling, Border, u8)) -> Image {
     let (sampling, border, fill) = look;
     let sides = [source.width(), source.height()];
@@ -173,13 +173,14 @@ impl Rows for Lens {
     #[inline(always)]
     fn row(&mut self, y: usize, xs: &mut [i32], ys: &mut [i32]) {
         let [width, height] = self.sides;
-        let y = y as f32 - height / 2.0;
+        let (center_x, center_y) = ((width - 1.0) / 2.0, (height - 1.0) / 2.0);
+        let y = y as f32 - center_y;
         let from_row = (y / height) * (y / height);
         for (x, (seen_x, seen_y)) in xs.iter_mut().zip(ys).enumerate() {
-            let x = x as i32 as f32 - width / 2.0;
+            let x = x as i32 as f32 - center_x;
             let square = (x / width) * (x / width) + from_row;
             let factor = 1.0 + self.k * (square + square * square);
-            (*seen_x, *seen_y) = (place_f32(x * factor + width / 2.0), place_f32(y * factor + height / 2.0));
+            (*seen_x, *seen_y) = (place_f32(x * factor + center_x), place_f32(y * factor + center_y));
         }
     }
 }
