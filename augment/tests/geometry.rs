@@ -170,9 +170,12 @@ fn crops_frames_and_sizes_follow_torchvision_opencv_and_pillow() {
             assert!(share < 0.25, "{}: {share}", case["spec"]);
             continue;
         }
-        // Pillow rounds after each axis, with weights of other widths.
+        let far = differences.clone().filter(|d| *d > 1).count() as f64 / want.pixels().len() as f64;
         let most = differences.max().unwrap();
-        assert!(most <= u8::from(resized), "{}: {most}", case["spec"]);
+        // Pillow rounds after each axis. Where cubics and sincs overshoot it also clips there, and begins with the other axis.
+        let overshoots = case["spec"]["interpolation"] == "bicubic" || case["spec"]["interpolation"] == "lanczos";
+        let allowed = if overshoots { 16 } else { u8::from(resized) };
+        assert!(most <= allowed && far < 0.03, "{}: {most}, {far}", case["spec"]);
     }
 }
 
