@@ -342,9 +342,26 @@ mod x86 {
     use std::arch::x86_64::*;
 
     /// Which bytes of sixteen 32-bit values make up pixels of so many channels.
-    #[inline(always)]
-    fn packing(channels: usize) -> [u8; 64] {
-        std::array::from_fn(|i| (4 * (i / channels) + i % channels) as u8)
+    const PACKINGS: [[u8; 64]; 5] = tables(false);
+    /// Where the bytes of a block of whole pixels come from when it is reversed.
+    const REVERSALS: [[u8; 64]; 5] = tables(true);
+
+    /// For 1 to 4 channels: made in advance, because divisions take longer than a row.
+    const fn tables(reversed: bool) -> [[u8; 64]; 5] {
+        let mut tables = [[0; 64]; 5];
+        let mut channels = 1;
+        while channels <= 4 {
+            let block = 64 / channels * channels;
+            let mut i = 0;
+            while i < 64 {
+                let start =
+                    if reversed { (block + 64 - (i / channels + 1) * channels) % 64 } else { 4 * (i / channels) };
+                tables[channels][i] = ((start + i % channels) % 64) as u8;
+                i += 1;
+            }
+            channels += 1;
+        }
+        tables
     }
 
     /// The lowest `count` ≤ 64 bits.
@@ -359,11 +376,8 @@ mod x86 {
     pub(super) unsafe fn reverse(bytes: &mut [u8], channels: usize) {
         // A block of whole pixels from each end, reversed and exchanged.
         let block = 64 / channels * channels;
-        let order: [u8; 64] = std::array::from_fn(|i| {
-            (block as u8).wrapping_sub(((i / channels + 1) * channels) as u8) + (i % channels) as u8
-        });
         // SAFETY: 64 bytes.
-        let order = unsafe { _mm512_loadu_si512(order.as_ptr().cast()) };
+        let order = unsafe { _mm512_loadu_si512(REVERSALS[channels].as_ptr().cast()) };
         let mut rest = bytes;
         while rest.len() >= 2 * channels {
             let size = block.min(rest.len() / channels / 2 * channels);
@@ -386,9 +400,8 @@ mod x86 {
     /// The processor has these features, and the slice 4..2³¹ bytes; 1 to 4 channels.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
     pub(super) unsafe fn gather_nearest(slice: &[u8], channels: usize, starts: &[i32], out: &mut [u8]) {
-        let packing = packing(channels);
         // SAFETY: 64 bytes.
-        let packing = unsafe { _mm512_loadu_si512(packing.as_ptr().cast()) };
+        let packing = unsafe { _mm512_loadu_si512(PACKINGS[channels].as_ptr().cast()) };
         let limit = _mm512_set1_epi32(slice.len() as i32 - 4);
         for (starts, out) in starts.as_chunks::<16>().0.iter().zip(out.chunks_mut(16 * channels)) {
             // SAFETY: 16 numbers.
@@ -432,12 +445,11 @@ mod x86 {
     /// As [`gather_bilinear`].
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
     unsafe fn gather_bilinear_of<const C: usize>(slice: &[u8], stride: usize, corners: &Corners, out: &mut [u8]) {
-        let packing = packing(C);
         // Of sixteen gathered pairs of pixels: the first channel of both as 16 bits each.
         let pairs: [u8; 64] = std::array::from_fn(|i| (8 * (i / 4) + if i % 4 < 2 { 0 } else { C }) as u8);
         // SAFETY: 64 bytes each.
         let (packing, pairs) =
-            unsafe { (_mm512_loadu_si512(packing.as_ptr().cast()), _mm512_loadu_si512(pairs.as_ptr().cast())) };
+            unsafe { (_mm512_loadu_si512(PACKINGS[C].as_ptr().cast()), _mm512_loadu_si512(pairs.as_ptr().cast())) };
         const LOW_BYTES: u64 = 0x5555_5555_5555_5555;
         let limit = _mm512_set1_epi32((slice.len() - stride - 8) as i32);
         let unit = _mm512_set1_epi32(UNIT);
