@@ -367,7 +367,7 @@ mod tests {
             for path in of_label(label, 10) {
                 let bytes = std::fs::read(&path).unwrap();
                 let image = data::decode::decode("photo", &bytes, data::decode::Color::Rgb).unwrap().image;
-                let image = steps(image, &mut rand::SeedableRng::seed_from_u64(0));
+                let image = steps(image, &mut data::Stream::new(0, 0, 0));
                 let x = data::batch::stack(&[image], &stats, &Device::Cpu).unwrap();
                 let logits = network.forward(&x, None, &mut models::Pass::eval()).unwrap();
                 let logits = logits.flatten_all().unwrap().to_vec1::<f32>().unwrap();

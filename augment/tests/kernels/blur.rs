@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 /// The cases of a kind: parameters, input, wanted output.
 fn cases(kind: &str) -> Vec<(Value, Image, Image)> {
-    let all: Value = serde_json::from_str(include_str!("golden/blur.json")).unwrap();
+    let all: Value = serde_json::from_str(include_str!("../golden/blur.json")).unwrap();
     let cases: Vec<_> = all["cases"].as_array().unwrap().iter().filter(|case| case["kind"] == kind).cloned().collect();
     assert!(!cases.is_empty(), "{kind}");
     let bytes = |v: &Value| v.as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as u8).collect();

@@ -57,7 +57,7 @@ fn change(name: &str, args: &[f64], image: &mut Image) -> (u8, f64) {
 
 #[test]
 fn kernels_follow_their_references() {
-    let golden: Value = serde_json::from_str(include_str!("golden/tones.json")).unwrap();
+    let golden: Value = serde_json::from_str(include_str!("../golden/tones.json")).unwrap();
     let (mut seen, mut wrong) = (BTreeSet::new(), vec![]);
     for case in golden["cases"].as_array().unwrap() {
         let name = case["name"].as_str().unwrap();

@@ -15,7 +15,7 @@ fn cases(text: &str) -> Vec<Value> {
 
 fn prepared(name: &str) -> Vec<Value> {
     let cases: Vec<Value> =
-        cases(include_str!("golden/preprocess.json")).into_iter().filter(|case| case["name"] == name).collect();
+        cases(include_str!("../golden/preprocess.json")).into_iter().filter(|case| case["name"] == name).collect();
     assert!(!cases.is_empty());
     cases
 }
@@ -181,7 +181,7 @@ fn preparation_draws_nothing() {
 
 #[test]
 fn volumes_follow_numpy() {
-    for case in cases(include_str!("golden/volume.json")) {
+    for case in cases(include_str!("../golden/volume.json")) {
         let (input, want) = (picture(&case["input"]), picture(&case["output"]));
         match case["name"].as_str().unwrap() {
             "mirror" => {

@@ -37,7 +37,7 @@ fn difference(ours: &Image, want: &Value) -> (u8, f64) {
 
 #[test]
 fn symmetries_are_numpys() {
-    let case = &cases(include_str!("golden/geometry.json"))[0];
+    let case = &cases(include_str!("../golden/geometry.json"))[0];
     for (i, symmetry) in Symmetry::ALL.into_iter().enumerate() {
         assert_eq!(orient(picture(&case["input"]), symmetry), picture(&case["output"][i]), "{symmetry:?}");
     }
@@ -45,7 +45,7 @@ fn symmetries_are_numpys() {
 
 #[test]
 fn rotations_follow_torchvision() {
-    for case in &cases(include_str!("golden/geometry.json"))[1..] {
+    for case in &cases(include_str!("../golden/geometry.json"))[1..] {
         let input = picture(&case["input"]);
         let inverse = rotation(case["degrees"].as_f64().unwrap(), input.width(), input.height());
         let sampling = if case["sampling"] == "nearest" { Sampling::Nearest } else { Sampling::Bilinear };
@@ -59,7 +59,7 @@ fn rotations_follow_torchvision() {
 
 #[test]
 fn resizing_follows_pillow() {
-    for case in cases(include_str!("golden/resize.json")) {
+    for case in cases(include_str!("../golden/resize.json")) {
         if let Some(size) = case["crop"].as_u64() {
             let resize = sconce_augment::build("resize", json!({"size": size, "mode": "crop"})).unwrap();
             let (most, share) = difference(
@@ -81,7 +81,7 @@ fn resizing_follows_pillow() {
 /// Pictures as networks are judged on them.
 #[test]
 fn evaluation_follows_timm() {
-    for case in cases(include_str!("golden/evaluation.json")) {
+    for case in cases(include_str!("../golden/evaluation.json")) {
         let resize = sconce_augment::build("resize", case["params"].clone()).unwrap();
         let ours = resize.apply(picture(&case["input"]), &mut Draw::new(&mut ChaCha8Rng::seed_from_u64(0)));
         let (most, share) = difference(&ours, &case["output"]);
@@ -92,7 +92,7 @@ fn evaluation_follows_timm() {
 
 #[test]
 fn colors_follow_torchvision() {
-    for case in cases(include_str!("golden/color.json")) {
+    for case in cases(include_str!("../golden/color.json")) {
         let name = case["name"].as_str().unwrap();
         let change = match name {
             "brightness" => color::brightness,
@@ -113,7 +113,7 @@ fn colors_follow_torchvision() {
 
 #[test]
 fn batches_follow_the_reference_implementations() {
-    for case in cases(include_str!("golden/batch.json")) {
+    for case in cases(include_str!("../golden/batch.json")) {
         let lambda = case["lambda"].as_f64().unwrap();
         if case["kind"] == "cut" {
             let (region, kept) = cut(sizes(&case["size"]), lambda, sizes(&case["center"]));

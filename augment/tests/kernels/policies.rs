@@ -29,7 +29,7 @@ const OPS: [Op; 16] = [
 ];
 
 fn cases(kind: &str) -> Vec<Value> {
-    let golden: Value = serde_json::from_str(include_str!("golden/policies.json")).unwrap();
+    let golden: Value = serde_json::from_str(include_str!("../golden/policies.json")).unwrap();
     let cases: Vec<Value> =
         golden["cases"].as_array().unwrap().iter().filter(|case| case["kind"] == kind).cloned().collect();
     assert!(!cases.is_empty());

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::cell::RefCell;
 
 fn cases(kind: &str) -> Vec<Value> {
-    let all: Value = serde_json::from_str(include_str!("golden/mixing.json")).unwrap();
+    let all: Value = serde_json::from_str(include_str!("../golden/mixing.json")).unwrap();
     let cases: Vec<Value> =
         all["cases"].as_array().unwrap().iter().filter(|case| case["kind"] == kind).cloned().collect();
     assert!(!cases.is_empty());

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 fn cases(kind: &str) -> Vec<Value> {
-    let all: Value = serde_json::from_str(include_str!("golden/warps.json")).unwrap();
+    let all: Value = serde_json::from_str(include_str!("../golden/warps.json")).unwrap();
     let cases: Vec<Value> =
         all["cases"].as_array().unwrap().iter().filter(|case| case["kind"] == kind).cloned().collect();
     assert!(!cases.is_empty());

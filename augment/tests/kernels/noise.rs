@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 /// The cases of a kind, with their inputs.
 fn cases(kind: &str) -> Vec<Value> {
-    let all: Value = serde_json::from_str(include_str!("golden/noise.json")).unwrap();
+    let all: Value = serde_json::from_str(include_str!("../golden/noise.json")).unwrap();
     let mut cases: Vec<Value> =
         all["cases"].as_array().unwrap().iter().filter(|c| c["kind"] == kind).cloned().collect();
     assert!(!cases.is_empty());

@@ -1,0 +1,10 @@
+//! Kernels and transforms against their references, one program for all families: linking costs more than the tests.
+
+mod batch;
+mod blur;
+mod color;
+mod geometry;
+mod noise;
+mod pillow;
+mod policies;
+mod preprocess;
