@@ -5,7 +5,7 @@ use candle_core::DType;
 use rand::Rng;
 use sconce_data::{
     Balanced, Batch, Cached, Dataset, Error, Image, Loader, LoaderConfig, Result, Row, Samples, Sequential, Shuffled,
-    Stats, Subset, source,
+    Stats, Stream, Subset, source,
 };
 use serde_json::json;
 use std::sync::Arc;

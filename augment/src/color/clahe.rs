@@ -32,6 +32,7 @@ impl Default for Clahe {
     }
 }
 
+/// With one clip limit it is the same for every epoch, and may prepare pictures.
 impl Transform for Clahe {
     fn apply(&self, mut image: Image, draw: &mut Draw) -> Image {
         clahe(&mut image, draw.uniform("clip", self.clip), self.tiles);
@@ -43,5 +44,8 @@ impl Transform for Clahe {
     }
     fn check_channels(&self, channels: usize) -> Result<()> {
         check::colors("transform 'clahe'", channels)
+    }
+    fn is_random(&self) -> bool {
+        self.clip[0] != self.clip[1]
     }
 }
