@@ -266,7 +266,8 @@ fn every_transform_takes_every_picture() {
     for (name, params, transform) in all() {
         for [width, height] in [[1, 1], [1, 7], [7, 1], [3, 200], [200, 3], [2, 2], [17, 12], [1, 30_000]] {
             for channels in [1, 2, 3, 4, 6] {
-                for seed in 0..5 {
+                // The widest shows what overflows, not what chance does.
+                for seed in 0..if width > 1000 || height > 1000 { 1 } else { 5 } {
                     check(name, &params, transform.as_ref(), [1, height, width, channels], seed);
                 }
             }

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// The slices of a volume count as one picture.
 ///
+/// With one clip limit it is the same for every epoch, and may prepare pictures.
+///
 /// | field | default | range |
 /// |---|---|---|
 /// | `clip` | [1, 4] | 0 < low ≤ high |
@@ -32,7 +34,6 @@ impl Default for Clahe {
     }
 }
 
-/// With one clip limit it is the same for every epoch, and may prepare pictures.
 impl Transform for Clahe {
     fn apply(&self, mut image: Image, draw: &mut Draw) -> Image {
         clahe(&mut image, draw.uniform("clip", self.clip), self.tiles);
