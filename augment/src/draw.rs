@@ -67,9 +67,9 @@ impl<'a> Draw<'a> {
         self.epoch
     }
 
-    /// A fair coin that falls alike for a sample in all epochs.
-    pub fn coin_of_sample(&mut self) -> bool {
-        self.note("coin", self.sample >> 63 == 1)
+    /// A fair coin that falls alike for a sample in all epochs: the one of number `which` of 64.
+    pub fn coin_of_sample(&mut self, which: u32) -> bool {
+        self.note("coin", self.sample.rotate_left(1 + which) & 1 == 1)
     }
 
     /// Notes what was decided without a draw of its own kind; gives it back.

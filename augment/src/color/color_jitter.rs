@@ -73,6 +73,12 @@ impl Transform for ColorJitter {
         flush(&mut image, &mut waiting);
         image
     }
+    fn check_channels(&self, channels: usize) -> Result<()> {
+        match self.saturation > 0.0 || self.hue > 0.0 {
+            true => check::colors("transform 'color_jitter': saturation and hue", channels),
+            false => Ok(()),
+        }
+    }
     fn validate(&self) -> Result<()> {
         let technique = "transform 'color_jitter'";
         let strengths = [("brightness", self.brightness), ("contrast", self.contrast), ("saturation", self.saturation)];

@@ -23,7 +23,7 @@ pub struct AlternatingFlip {
 
 impl Transform for AlternatingFlip {
     fn apply(&self, image: Image, draw: &mut Draw) -> Image {
-        let begins_mirrored = draw.coin_of_sample();
+        let begins_mirrored = draw.coin_of_sample(u32::from(self.vertical));
         let flips = begins_mirrored != (draw.epoch() % 2 == 1);
         match (draw.note("flips", flips), self.vertical) {
             (false, _) => image,
@@ -50,7 +50,16 @@ mod tests {
             assert!(both.contains(&picture) && both[0] != both[1]);
             assert_eq!([seen(2, sample), seen(7, sample)], both);
         }
-        let turned = AlternatingFlip { vertical: true };
-        assert_eq!(turned.apply(picture.clone(), &mut Draw::of(&mut Stream::new(3, 0, 0))), picture);
+        // Both together show all four sides: each has its own coin.
+        let (corner, turned) = (Image::new(2, 2, 1, vec![1, 0, 0, 0]).unwrap(), AlternatingFlip { vertical: true });
+        let place = |sample| {
+            let mut stream = Stream::new(3, 0, sample);
+            let mut draw = Draw::of(&mut stream);
+            let seen = flip.apply(corner.clone(), &mut draw);
+            turned.apply(seen, &mut draw).pixels().iter().position(|v| *v == 1).unwrap()
+        };
+        let mut counts = [0; 4];
+        (0..1000).for_each(|sample| counts[place(sample)] += 1);
+        assert!(counts.iter().all(|count: &usize| count.abs_diff(250) < 60), "{counts:?}");
     }
 }

@@ -62,13 +62,19 @@ pub fn resize_middle(
     framed(&source, frame, middle[0].min(full[0]), middle[1].min(full[1]))
 }
 
-/// `start`, or a little more where the first or the last pixel read from there would lie upon one of the picture: then the
+/// `start`, or a little more where the first or the last pixel of an enlarged middle would lie upon one of the picture: then the
 /// weights of its neighbors are 0, and `fast_image_resize` 6.1 reads too few columns for those between, or beyond the end.
+///
+/// Of three places at most two can meet one, so that another is found. Where nothing grows, no weight within is 0.
 fn between_centers(start: f64, length: f64, scale: f64) -> f64 {
-    let meets =
-        |start: &f64| [start + scale / 2.0, start + length - scale / 2.0].map(|at| (at - 0.5) - (at - 0.5).round());
-    let clear = |start: &f64| meets(start).iter().all(|distance| distance.abs() > 1e-6);
-    [start, start + 1e-5 * scale, start + 2e-5 * scale].into_iter().find(clear).unwrap_or(start)
+    if scale >= 1.0 {
+        return start;
+    }
+    let meets = |start: f64| {
+        let ends = [start + scale / 2.0, start + length - scale / 2.0];
+        ends.iter().any(|at| ((at - 0.5) - (at - 0.5).round()).abs() <= 1e-6)
+    };
+    [start, start + 1e-5, start + 2e-5].into_iter().find(|start| !meets(*start)).unwrap_or(start)
 }
 
 /// A region that has an influence and, within it, the `[left, top, width, height]` to be seen.
@@ -188,6 +194,19 @@ mod tests {
                 for interpolation in [Interpolation::Bilinear, Interpolation::Bicubic, Interpolation::Lanczos] {
                     let seen = resize_middle(picture.clone(), [full, 9], [middle, 9], interpolation);
                     assert_eq!((seen.width(), seen.height()), (middle.min(full), 9));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn large_magnifications_read_within_the_picture() {
+        for side in 4..12 {
+            let picture = Image::new(side, side, 1, (0..side * side).map(|v| v as u8).collect()).unwrap();
+            for factor in [20, 21, 25, 40, 1000] {
+                for middle in [25, 26, 27, 6, 74] {
+                    let seen = resize_middle(picture.clone(), [factor * side; 2], [middle; 2], Interpolation::Bicubic);
+                    assert_eq!(seen.width(), middle.min(factor * side));
                 }
             }
         }

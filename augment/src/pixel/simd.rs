@@ -538,7 +538,7 @@ mod x86 {
         let mut picked = [0; 32];
         // SAFETY: the places have 64 bytes, the window two times as many.
         let (places, low, high) = unsafe {
-            let window = window.as_ptr().cast();
+            let window = window.as_ptr().cast::<__m512i>();
             (_mm512_loadu_si512(places.as_ptr().cast()), _mm512_loadu_si512(window), _mm512_loadu_si512(window.add(1)))
         };
         // Only the low six bits of a place count.

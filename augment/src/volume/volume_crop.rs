@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 /// |---|---|---|
 /// | `size` | [64, 64, 64] | `[depth, height, width]`, ≥ 1 |
 /// | `place` | `random` | `random`, `center` |
-/// | `border` | `constant` | `constant`, `reflect_101`, `replicate` |
+/// | `border` | `constant` | `constant`, `reflect`, `reflect_101`, `replicate` |
 /// | `fill` | 0 | 0..=255 |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// | field | default | range |
 /// |---|---|---|
 /// | `size` | [64, 64, 64] | `[depth, height, width]`, ≥ 1 |
-/// | `interpolation` | `bilinear` | `bilinear`, `bicubic`: the same along the depth |
+/// | `interpolation` | `bilinear` | `nearest`, `bilinear`, `bicubic`, `lanczos`: the same along the depth |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct VolumeResize {

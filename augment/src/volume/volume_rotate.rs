@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 /// |---|---|---|
 /// | `planes` | [`height_width`] | of `height_width`, `depth_height`, `depth_width`; none: no quarter turns |
 /// | `degrees` | 0 | 0..=180 |
-/// | `border` | `reflect_101` | `constant`, `reflect_101`, `replicate` |
+/// | `border` | `reflect_101` | `constant`, `reflect`, `reflect_101`, `replicate` |
 /// | `fill` | 0 | 0..=255 |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
