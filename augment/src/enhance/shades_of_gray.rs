@@ -3,7 +3,7 @@
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::levels;
+use crate::pixel::{histograms, tone};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -48,12 +48,13 @@ impl Transform for ShadesOfGray {
 pub(super) fn balance(image: &mut Image, power: f64, aim: impl Fn(&[f64]) -> f64) {
     let powers: Vec<f64> = (0..256).map(|v| (f64::from(v) / 255.0).powf(power)).collect();
     let count = (image.pixels().len() / image.channels()) as f64;
-    let light = |counts: &[u64; 256]| {
-        let sum: f64 = counts.iter().zip(&powers).map(|(count, power)| *count as f64 * power).sum();
+    let light = |counts: &[u32; 256]| {
+        let sum: f64 = counts.iter().zip(&powers).map(|(count, power)| f64::from(*count) * power).sum();
         (sum / count).powf(1.0 / power)
     };
-    let lights: Vec<f64> = levels::histograms(image).iter().map(light).collect();
+    let lights: Vec<f64> = histograms(image).iter().map(light).collect();
     let aim = aim(&lights);
     let factors: Vec<f64> = lights.iter().map(|light| if *light > 0.0 { aim / light } else { 1.0 }).collect();
-    levels::scale(image, &factors);
+    let tables: Vec<_> = factors.into_iter().map(|factor| tone::affine(factor, 0.0)).collect();
+    tone::look_up_channels(image, &tables);
 }

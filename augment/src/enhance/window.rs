@@ -3,7 +3,7 @@
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::levels;
+use crate::pixel::tone;
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,7 @@ impl Default for Window {
 impl Transform for Window {
     fn apply(&self, mut image: Image, _: &mut Draw) -> Image {
         let (low, range) = (f64::from(self.low), f64::from(self.high.saturating_sub(self.low).max(1)));
-        levels::all(&mut image, |v| (v - low) * 255.0 / range);
+        tone::look_up(&mut image, &tone::rounded(|v| (v - low) * 255.0 / range));
         image
     }
     fn validate(&self) -> Result<()> {

@@ -6,7 +6,7 @@ use data::Image;
 
 /// Each channel's values spread so that all become equally frequent (`ImageOps.equalize`, `torchvision`).
 pub fn equalize(image: &mut Image) {
-    let tables: Vec<_> = histograms(image.pixels(), image.channels()).iter().map(equalizing).collect();
+    let tables: Vec<_> = histograms(image).iter().map(equalizing).collect();
     look_up_channels(image, &tables);
 }
 
@@ -53,7 +53,8 @@ fn ranges(values: &[u8], channels: usize) -> Vec<[u8; 2]> {
 }
 
 /// How often each value occurs in each channel.
-fn histograms(values: &[u8], channels: usize) -> Vec<[u32; 256]> {
+pub fn histograms(image: &Image) -> Vec<[u32; 256]> {
+    let (values, channels) = (image.pixels(), image.channels());
     match channels {
         1 => counted::<4>(values, 1),
         3 => counted::<6>(values, 3),
@@ -94,7 +95,8 @@ mod tests {
     fn every_value_is_counted() {
         for channels in [1, 2, 3, 4] {
             let values: Vec<u8> = (0..channels * 1001).map(|i| (i * i / 7) as u8).collect();
-            for (c, counts) in histograms(&values, channels).iter().enumerate() {
+            let picture = Image::new(1001, 1, channels, values.clone()).unwrap();
+            for (c, counts) in histograms(&picture).iter().enumerate() {
                 for v in 0..=255u8 {
                     let count = values.iter().skip(c).step_by(channels).filter(|value| **value == v).count();
                     assert_eq!(counts[usize::from(v)] as usize, count);

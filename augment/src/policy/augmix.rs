@@ -1,10 +1,10 @@
 //! Chains of operations, mixed.
 
-use super::op::{Interpolation, Moves, Space};
+use super::op::{Moves, Space};
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::mix;
+use crate::pixel::{Sampling, mix};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 /// | `depth` | [1, 3] | operations of a chain: `[low, high]`, a number, or −1 for [1, 3]; at most 100 |
 /// | `alpha` | 1 | > 0 |
 /// | `all_ops` | true | whether brightness, color, contrast and sharpness are among the operations |
-/// | `interpolation` | `bilinear` | `nearest`, `bilinear` |
+/// | `interpolation` | `bilinear` | `nearest`, `bilinear`, `bicubic` |
 /// | `fill` | 0 | 0..=255 |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -38,7 +38,7 @@ pub struct AugMix {
     /// Whether the operations that the benchmark's corruptions resemble are among them.
     pub all_ops: bool,
     /// How pixels that move are read.
-    pub interpolation: Interpolation,
+    pub interpolation: Sampling,
     /// What comes in at the border.
     pub fill: u8,
 }
@@ -71,7 +71,7 @@ impl Default for AugMix {
             depth: Depth::Between([1, 3]),
             alpha: 1.0,
             all_ops: true,
-            interpolation: Interpolation::Bilinear,
+            interpolation: Sampling::Bilinear,
             fill: 0,
         }
     }

@@ -1,9 +1,10 @@
 //! Policies that were searched for.
 
-use super::op::{Interpolation, Moves, Op, Space};
+use super::op::{Moves, Op, Space};
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
+use crate::pixel::Sampling;
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 /// | field | default | range |
 /// |---|---|---|
 /// | `policy` | `imagenet` | `imagenet`, `cifar10`, `svhn` |
-/// | `interpolation` | `nearest` | `nearest`, `bilinear` |
+/// | `interpolation` | `nearest` | `nearest`, `bilinear`, `bicubic` |
 /// | `fill` | 0 | 0..=255 |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -22,7 +23,7 @@ pub struct AutoAugment {
     /// For which data the policy was searched.
     pub policy: Policy,
     /// How pixels that move are read.
-    pub interpolation: Interpolation,
+    pub interpolation: Sampling,
     /// What comes in at the border.
     pub fill: u8,
 }
@@ -50,7 +51,7 @@ impl Policy {
 
 impl Default for AutoAugment {
     fn default() -> Self {
-        Self { policy: Policy::Imagenet, interpolation: Interpolation::Nearest, fill: 0 }
+        Self { policy: Policy::Imagenet, interpolation: Sampling::Nearest, fill: 0 }
     }
 }
 

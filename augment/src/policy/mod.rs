@@ -8,6 +8,6 @@ mod trivial_augment;
 
 pub use augmix::{AugMix, Depth};
 pub use auto_augment::{AutoAugment, Policy};
-pub use op::{Interpolation, Levels, Moves, Op, Space};
+pub use op::{Levels, Moves, Op, Space};
 pub use rand_augment::{RandAugment, Style};
 pub use trivial_augment::TrivialAugment;

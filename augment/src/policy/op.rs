@@ -3,7 +3,6 @@
 use crate::draw::Draw;
 use crate::pixel::{Border, Region, Sampling, autocontrast, color, equalize, rotation, sharpen, tone, warp, window};
 use data::Image;
-use serde::{Deserialize, Serialize};
 
 /// An operation of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,21 +26,11 @@ pub enum Op {
     Invert,
 }
 
-/// How pixels that move are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Interpolation {
-    /// The nearest one.
-    Nearest,
-    /// The four around, linearly weighted.
-    Bilinear,
-}
-
 /// What an operation needs that moves pixels.
 #[derive(Clone, Copy, Debug)]
 pub struct Moves {
     /// How pixels are read.
-    pub interpolation: Interpolation,
+    pub interpolation: Sampling,
     /// What comes in at the border.
     pub fill: u8,
 }
@@ -114,11 +103,7 @@ impl Op {
 }
 
 fn moved(image: &Image, inverse: [f64; 6], moves: Moves) -> Image {
-    let sampling = match moves.interpolation {
-        Interpolation::Nearest => Sampling::Nearest,
-        Interpolation::Bilinear => Sampling::Bilinear,
-    };
-    warp(image, inverse, sampling, Border::Constant, moves.fill)
+    warp(image, inverse, moves.interpolation, Border::Constant, moves.fill)
 }
 
 fn translated(image: Image, [right, down]: [f64; 2], moves: Moves) -> Image {

@@ -1,9 +1,10 @@
 //! A few operations, all of one strength.
 
-use super::op::{Interpolation, Levels, Moves, Space};
+use super::op::{Levels, Moves, Space};
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
+use crate::pixel::Sampling;
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,7 @@ use serde::{Deserialize, Serialize};
 /// | `std` | 0 | ≥ 0, only `timm` |
 /// | `max` | 10 | 0..=100, only `timm` |
 /// | `increasing` | false | only `timm`: whether all become stronger with the level |
-/// | `interpolation` | `nearest` | `nearest`, `bilinear` |
+/// | `interpolation` | `nearest` | `nearest`, `bilinear`, `bicubic` |
 /// | `fill` | 0 | 0..=255 |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -48,7 +49,7 @@ pub struct RandAugment {
     /// Whether all become stronger with the level.
     pub increasing: bool,
     /// How pixels that move are read.
-    pub interpolation: Interpolation,
+    pub interpolation: Sampling,
     /// What comes in at the border.
     pub fill: u8,
 }
@@ -73,7 +74,7 @@ impl Default for RandAugment {
             std: 0.0,
             max: 10.0,
             increasing: false,
-            interpolation: Interpolation::Nearest,
+            interpolation: Sampling::Nearest,
             fill: 0,
         }
     }

@@ -1,9 +1,10 @@
 //! One operation of any strength.
 
-use super::op::{Interpolation, Moves, Space};
+use super::op::{Moves, Space};
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
+use crate::pixel::Sampling;
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 /// | field | default | range |
 /// |---|---|---|
 /// | `bins` | 31 | 2..=1000 |
-/// | `interpolation` | `nearest` | `nearest`, `bilinear` |
+/// | `interpolation` | `nearest` | `nearest`, `bilinear`, `bicubic` |
 /// | `fill` | 0 | 0..=255 |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -22,14 +23,14 @@ pub struct TrivialAugment {
     /// How many strengths there are.
     pub bins: usize,
     /// How pixels that move are read.
-    pub interpolation: Interpolation,
+    pub interpolation: Sampling,
     /// What comes in at the border.
     pub fill: u8,
 }
 
 impl Default for TrivialAugment {
     fn default() -> Self {
-        Self { bins: 31, interpolation: Interpolation::Nearest, fill: 0 }
+        Self { bins: 31, interpolation: Sampling::Nearest, fill: 0 }
     }
 }
 

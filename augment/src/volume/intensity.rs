@@ -3,7 +3,7 @@
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::levels;
+use crate::pixel::tone;
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -36,7 +36,7 @@ impl Transform for Intensity {
     fn apply(&self, mut image: Image, draw: &mut Draw) -> Image {
         let factor = 1.0 + draw.uniform("scale", [-self.scale, self.scale]);
         let offset = 255.0 * draw.uniform("shift", [-self.shift, self.shift]);
-        levels::all(&mut image, |v| v * factor + offset);
+        tone::look_up(&mut image, &tone::affine(factor, offset));
         image
     }
     fn validate(&self) -> Result<()> {

@@ -3,8 +3,8 @@
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use sconce_augment::pixel::mix;
-use sconce_augment::policy::{Interpolation, Levels, Moves, Op, Policy, Space};
+use sconce_augment::pixel::{Sampling, mix};
+use sconce_augment::policy::{Levels, Moves, Op, Policy, Space};
 use sconce_augment::{Draw, Image, Step, build};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -144,16 +144,16 @@ fn operations_are_torchvisions() {
     let mut seen = BTreeMap::new();
     for case in cases("op") {
         let op = op(&case["name"]);
-        let interpolation: Interpolation = serde_json::from_value(case["interpolation"].clone()).unwrap();
+        let interpolation: Sampling = serde_json::from_value(case["interpolation"].clone()).unwrap();
         let (argument, want) = (case["argument"].as_f64().unwrap(), picture(&case["output"]));
         let ours = op.apply(picture(&case["input"]), argument, Moves { interpolation, fill: 0 });
         let differences: Vec<u8> = ours.pixels().iter().zip(want.pixels()).map(|(a, b)| a.abs_diff(*b)).collect();
         let (most, differing) = (differences.iter().max().unwrap(), differences.iter().filter(|d| **d > 0).count());
         let share = differing as f64 / differences.len() as f64;
         // Single precision against whole numbers, where a result is nearly whole or half.
-        let blends = matches!(op, Op::Color | Op::Contrast | Op::Sharpness) || interpolation == Interpolation::Bilinear;
+        let blends = matches!(op, Op::Color | Op::Contrast | Op::Sharpness) || interpolation == Sampling::Bilinear;
         // The sine of 30 degrees is ½: pixels of the middle column lie between two.
-        let halves = op == Op::Rotate && argument == -30.0 && interpolation == Interpolation::Nearest;
+        let halves = op == Op::Rotate && argument == -30.0 && interpolation == Sampling::Nearest;
         let allowed = if halves {
             (255, 0.1)
         } else if blends {
@@ -267,7 +267,7 @@ fn pairs_happen_as_often_as_they_should() {
 fn impossible_parameters_are_refused() {
     for (name, params, message) in [
         ("auto_augment", json!({"policy": "mnist"}), "unknown variant `mnist`, expected one of `imagenet`"),
-        ("auto_augment", json!({"interpolation": "cubic"}), "expected `nearest` or `bilinear`"),
+        ("auto_augment", json!({"interpolation": "cubic"}), "expected one of `nearest`, `bilinear`, `bicubic`"),
         ("rand_augment", json!({"magnitude": 31}), "magnitude must be one of the 31 bins from 0 on, got 31"),
         ("rand_augment", json!({"magnitude": 7.5}), "magnitude must be one of the 31 bins from 0 on, got 7.5"),
         ("rand_augment", json!({"bins": 1}), "bins must be in 2..=1000, got 1"),
