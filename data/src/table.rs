@@ -10,8 +10,36 @@ pub struct Table {
     pub path: PathBuf,
     /// Column names.
     pub header: Vec<String>,
-    /// Line number in the file and cells.
-    pub rows: Vec<(u64, Vec<String>)>,
+    /// All cells, one behind the other: a million rows are a few large allocations.
+    text: String,
+    /// Where each cell ends in `text`.
+    ends: Vec<usize>,
+    /// Line number of each row in the file.
+    lines: Vec<u64>,
+}
+
+/// A row of a [`Table`].
+#[derive(Clone, Copy, Debug)]
+pub struct Cells<'a> {
+    /// Its line in the file.
+    pub line: u64,
+    table: &'a Table,
+    first: usize,
+}
+
+impl<'a> Cells<'a> {
+    /// The cell of column `column`, where there is one.
+    pub fn get(&self, column: usize) -> Option<&'a str> {
+        (column < self.table.header.len()).then(|| self.table.cell(self.first + column))
+    }
+}
+
+impl std::ops::Index<usize> for Cells<'_> {
+    type Output = str;
+
+    fn index(&self, column: usize) -> &str {
+        self.table.cell(self.first + column)
+    }
 }
 
 impl Table {
@@ -35,13 +63,44 @@ impl Table {
         if let Some(twice) = header.iter().enumerate().find(|(i, name)| header[..*i].contains(name)) {
             return Err(broken(format!("column '{}' stands in the header twice", twice.1)));
         }
-        let mut rows = vec![];
-        for record in reader.records() {
-            let record = record.map_err(|e| broken(e.to_string()))?;
-            let line = record.position().map_or(0, csv::Position::line);
-            rows.push((line, record.iter().map(str::to_string).collect()));
+        let mut table = Self { path: path.into(), header, text: String::new(), ends: vec![], lines: vec![] };
+        let mut record = csv::StringRecord::new();
+        while reader.read_record(&mut record).map_err(|e| broken(e.to_string()))? {
+            table.lines.push(record.position().map_or(0, csv::Position::line));
+            for cell in &record {
+                table.text.push_str(cell);
+                table.ends.push(table.text.len());
+            }
         }
-        Ok(Self { path: path.into(), header, rows })
+        Ok(table)
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Whether there is only a header.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Row `row`.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn row(&self, row: usize) -> Cells<'_> {
+        Cells { line: self.lines[row], table: self, first: row * self.header.len() }
+    }
+
+    /// All rows.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = Cells<'_>> {
+        (0..self.len()).map(|row| self.row(row))
+    }
+
+    fn cell(&self, cell: usize) -> &str {
+        let start = cell.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.text[start..self.ends[cell]]
     }
 
     /// Index of column `name`, which a source's `parameter` asks for.

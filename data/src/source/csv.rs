@@ -1,15 +1,17 @@
 //! A table of ids and labels beside a folder of pictures, as most competitions come.
 
 use super::files::{Tree, file_name, is_sample, is_table, words};
-use super::{Collection, Found, Listing, Source, class_order};
+use super::records::{Record, Records};
+use super::{Collection, Source};
 use crate::decode::Color;
 use crate::error::{Error, Result};
-use crate::row::{Column, Part, Row, Target};
-use crate::table::{Table, is_missing};
-use serde::{Deserialize, Deserializer, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use crate::labels::{Kind, Labels};
+use crate::row::Part;
+use crate::table::{Cells, Table, is_missing};
+use rayon::slice::ParallelSliceMut;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// A table with a row per picture, or per sample of several. What is not said is found out: the id column is the one whose cells name most
 /// pictures (with or without folder and ending), the label column the one that the sample submission asks for, else
@@ -21,7 +23,9 @@ use std::sync::Arc;
 /// | `table` | found | table of the training part, relative to the folder |
 /// | `test_table` | found | table of the test part |
 /// | `sample_submission` | found | example of an answer; its ids are the test part where no table is |
-/// | `id`, `label` | found | column names |
+/// | `id` | found | column name |
+/// | `label` | found | a column, or several: one per class, or one per value of a regression or distribution |
+/// | `target` | class | what the labels are ([`Labels`]): class, multi_label, ordinal, distribution, regression |
 /// | `pictures` | the id | columns that each name one picture of a row's sample: both eyes, two sites |
 /// | `sample` | none | columns that say which rows are pictures of one sample: a patient, a product |
 /// | `group` | none | column whose values never sit in two folds |
@@ -44,9 +48,17 @@ pub struct Csv {
     /// Column that names the picture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Column of the class.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub label: Option<String>,
+    /// Columns of the label.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "names",
+        serialize_with = "one_or_several"
+    )]
+    pub label: Vec<String>,
+    /// What the labels are.
+    #[serde(default, skip_serializing_if = "is_plain")]
+    pub target: Labels,
     /// Columns that each name one picture of a row's sample; the id is then the sample's.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "names")]
     pub pictures: Vec<String>,
@@ -78,6 +90,18 @@ fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::E
     })
 }
 
+/// One name as a word.
+fn one_or_several<S: Serializer>(names: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    match names {
+        [one] => serializer.serialize_str(one),
+        several => serializer.collect_seq(several),
+    }
+}
+
+pub(super) fn is_plain(labels: &Labels) -> bool {
+    *labels == Labels::default()
+}
+
 /// Names that label columns have.
 const LABELS: &[&str] = &["label", "labels", "class", "target", "category", "species", "diagnosis", "level", "y"];
 
@@ -105,10 +129,10 @@ pub(super) fn fits(tree: &Tree) -> Result<Fit> {
             Ok(table) => {
                 let Some(id) = id_column(&table, &index) else { continue };
                 let free = Csv::default().free_columns(&table, id);
-                let fit = match label_among(&table, &free, sample.as_ref()) {
-                    Some(_) => Fit::Yes,
-                    None if free.len() == 1 => Fit::Perhaps,
-                    None => Fit::No,
+                let fit = match labels_among(&table, &free, sample.as_ref())[..] {
+                    [] if free.len() == 1 => Fit::Perhaps,
+                    [] => Fit::No,
+                    _ => Fit::Yes,
                 };
                 best = best.max(fit);
             }
@@ -118,11 +142,12 @@ pub(super) fn fits(tree: &Tree) -> Result<Fit> {
     broken.filter(|_| best == Fit::No).map_or(Ok(best), Err)
 }
 
-/// The column that the sample submission asks for, else one that is called as labels are.
-fn label_among(table: &Table, free: &[usize], sample: Option<&Table>) -> Option<usize> {
-    let asked = sample.filter(|s| s.header.len() == 2).map(|s| &s.header[1]);
+/// The columns that the sample submission asks for, else one that is called as labels are.
+fn labels_among(table: &Table, free: &[usize], sample: Option<&Table>) -> Vec<usize> {
+    let place = |name: &String| free.iter().copied().find(|&i| table.header[i] == *name);
+    let asked = sample.and_then(|sample| sample.header.get(1..)?.iter().map(place).collect::<Option<Vec<_>>>());
     let named = |i: &&usize| LABELS.contains(&table.header[**i].to_lowercase().as_str());
-    free.iter().find(|i| Some(&table.header[**i]) == asked).or_else(|| free.iter().find(named)).copied()
+    asked.filter(|asked| !asked.is_empty()).unwrap_or_else(|| free.iter().find(named).copied().into_iter().collect())
 }
 
 /// Tables that may be the training part's, the likeliest first.
@@ -155,26 +180,26 @@ impl Source for Csv {
             })?,
         };
         self.id = Some(table.header[id].clone());
-        let label = self.label_column(&table, id, sample.as_ref())?;
-        self.label = Some(table.header[label].clone());
+        let labels = self.label_columns(&table, id, sample.as_ref())?;
+        self.label = labels.iter().map(|&label| table.header[label].clone()).collect();
         let test = self.test_table(&tree, &table.header[id])?;
 
         let mut reading = Reading::new(&tree, &index);
-        reading.add(&table, Part::Train, [id, label], self)?;
+        reading.add(&table, Part::Train, id, self)?;
         if let Some(test) = &test {
             let (id, known) = (&table.header[id], test.header.join(", "));
             let missing = || test.wrong(format!("column '{id}' of the training table is not in it; there are {known}"));
             let test_id = test.header.iter().position(|h| h == id).ok_or_else(missing)?;
-            let test_label = test.header.iter().position(|h| *h == table.header[label]);
-            reading.add(test, Part::Test, [test_id, test_label.unwrap_or(usize::MAX)], self)?;
+            reading.add(test, Part::Test, test_id, self)?;
         } else if let Some(sample) = &sample {
             if !(self.pictures.is_empty() && self.sample.is_empty()) {
                 let why = "it does not say which pictures its samples have; give a table of the test part with data.test_table";
                 return Err(sample.wrong(why.into()));
             }
-            reading.add(sample, Part::Test, [0, usize::MAX], self)?;
+            // What stands in its label columns is an example.
+            reading.add(sample, Part::Test, 0, &Self { label: vec![], ..self.clone() })?;
         }
-        reading.finish(self, sample.map(|s| s.path))
+        reading.finish(self, &table.path, sample.map(|s| s.path.clone()))
     }
 }
 
@@ -231,13 +256,17 @@ impl Csv {
         (0..table.header.len()).filter(free).collect()
     }
 
-    fn label_column(&self, table: &Table, id: usize, sample: Option<&Table>) -> Result<usize> {
-        if let Some(name) = &self.label {
-            return table.column("label", name);
+    fn label_columns(&self, table: &Table, id: usize, sample: Option<&Table>) -> Result<Vec<usize>> {
+        if !self.label.is_empty() {
+            return self.label.iter().map(|name| table.column("label", name)).collect();
         }
         let free = self.free_columns(table, id);
-        match (label_among(table, &free, sample), &free[..]) {
-            (Some(i), _) | (None, &[i]) => Ok(i),
+        match (labels_among(table, &free, sample), &free[..]) {
+            (found, _) if !found.is_empty() => Ok(found),
+            (_, &[one]) => Ok(vec![one]),
+            (_, free) if matches!(self.target.kind, Kind::Distribution | Kind::Regression) && !free.is_empty() => {
+                Ok(free.to_vec())
+            }
             _ => Err(table.wrong(format!(
                 "which column is the label? say it with data.label; there are {}",
                 table.header.join(", ")
@@ -249,27 +278,36 @@ impl Csv {
 /// Pictures by every name that a cell may give them.
 struct Index<'a> {
     pictures: &'a [String],
-    by_name: HashMap<&'a str, Vec<usize>>,
+    /// Names with the picture they name, sorted: of a million pictures this takes a quarter of a map's memory.
+    names: Vec<(&'a str, u32)>,
 }
 
 impl<'a> Index<'a> {
     fn new(pictures: &'a [String]) -> Self {
-        let mut by_name = HashMap::<&str, Vec<usize>>::new();
+        let mut names = Vec::with_capacity(2 * pictures.len());
         for (i, path) in pictures.iter().enumerate() {
             let name = file_name(path);
             let cut = |text: &'a str| text.rsplit_once('.').map_or(text, |(stem, _)| stem);
-            let names: BTreeSet<&str> = [path.as_str(), name, cut(path), cut(name)].into();
-            for name in names {
-                by_name.entry(name).or_default().push(i);
-            }
+            let mut own = [path.as_str(), name, cut(path), cut(name)];
+            own.sort_unstable();
+            let distinct = own.iter().enumerate().filter(|(n, name)| *n == 0 || own[n - 1] != **name);
+            names.extend(distinct.map(|(_, name)| (*name, i as u32)));
         }
-        Self { pictures, by_name }
+        names.par_sort_unstable();
+        Self { pictures, names }
     }
 
-    /// Pictures that `cell` may mean.
-    fn candidates(&self, cell: &str) -> &[usize] {
-        let found = self.by_name.get(cell.trim_start_matches("./")).or_else(|| self.by_name.get(file_name(cell)));
-        found.map(Vec::as_slice).unwrap_or_default()
+    /// Pictures that `cell` may mean, each behind its name.
+    fn candidates(&self, cell: &str) -> &[(&'a str, u32)] {
+        let named = |name: &str| {
+            let first = self.names.partition_point(|(other, _)| *other < name);
+            let count = self.names[first..].iter().take_while(|(other, _)| *other == name).count();
+            &self.names[first..first + count]
+        };
+        match named(cell.trim_start_matches("./")) {
+            [] => named(file_name(cell)),
+            found => found,
+        }
     }
 
     /// The one picture that `cell` means for a row of `part`: folders called after the part decide between several.
@@ -282,8 +320,9 @@ impl<'a> Index<'a> {
         };
         match self.candidates(cell) {
             [] => Ok(None),
-            [one] => Ok(Some(*one)),
+            [(_, one)] => Ok(Some(*one as usize)),
             several => {
+                let several: Vec<usize> = several.iter().map(|(_, i)| *i as usize).collect();
                 let likely: Vec<usize> = several.iter().copied().filter(|&i| in_folder(i, word)).collect();
                 let possible: Vec<usize> = several.iter().copied().filter(|&i| !in_folder(i, other)).collect();
                 match (&likely[..], &possible[..]) {
@@ -297,22 +336,17 @@ impl<'a> Index<'a> {
 
 /// The column whose cells name the most pictures, if that is at least half of them.
 fn id_column(table: &Table, index: &Index<'_>) -> Option<usize> {
-    let looked = &table.rows[..table.rows.len().min(2000)];
-    let hits = |column: usize| looked.iter().filter(|(_, row)| !index.candidates(&row[column]).is_empty()).count();
+    let looked = table.len().min(2000);
+    let hits = |column: usize| (0..looked).filter(|&r| !index.candidates(&table.row(r)[column]).is_empty()).count();
     let best = (0..table.header.len()).map(|c| (hits(c), c)).max_by_key(|(hits, c)| (*hits, std::cmp::Reverse(*c)));
-    best.filter(|(hits, _)| *hits > 0 && 2 * hits >= looked.len()).map(|(_, column)| column)
+    best.filter(|(hits, _)| *hits > 0 && 2 * hits >= looked).map(|(_, column)| column)
 }
 
 /// Rows as they are read from the tables.
 struct Reading<'a> {
     tree: &'a Tree,
     index: &'a Index<'a>,
-    rows: Vec<Row>,
-    labels: Vec<Option<String>>,
-    /// Cells of the metadata columns; `None` where missing.
-    cells: Vec<Vec<Option<String>>>,
-    /// Picture of each row.
-    pictures: Vec<usize>,
+    records: Vec<Record>,
     /// Row of each picture.
     owner: Vec<Option<usize>>,
     /// Rows that stand in their table again.
@@ -321,36 +355,28 @@ struct Reading<'a> {
     known: usize,
     missing_files: Vec<String>,
     missing_values: BTreeMap<String, Vec<String>>,
-    warnings: Vec<String>,
 }
 
 impl<'a> Reading<'a> {
     fn new(tree: &'a Tree, index: &'a Index<'a>) -> Self {
-        Self {
-            tree,
-            index,
-            rows: vec![],
-            labels: vec![],
-            cells: vec![],
-            pictures: vec![],
-            owner: vec![None; tree.pictures.len()],
-            repeated: 0,
-            known: 0,
-            missing_files: vec![],
-            missing_values: BTreeMap::new(),
-            warnings: vec![],
-        }
+        let owner = vec![None; tree.pictures.len()];
+        let (missing_files, missing_values) = (vec![], BTreeMap::new());
+        Self { tree, index, records: vec![], owner, repeated: 0, known: 0, missing_files, missing_values }
     }
 
-    /// Adds the rows of `table`; a label column that is not there is out of range.
-    fn add(&mut self, table: &Table, part: Part, [id, label]: [usize; 2], config: &Csv) -> Result<()> {
+    /// Adds the rows of `table`, whose pictures column `id` names.
+    fn add(&mut self, table: &Table, part: Part, id: usize, config: &Csv) -> Result<()> {
         // A test part may come without them.
         let column = |parameter: &'static str, name: &String| match (table.column(parameter, name), part) {
             (Err(_), Part::Test) => Ok(None),
             (found, _) => found.map(Some),
         };
-        let group = config.group.as_ref().map(|name| column("group", name)).transpose()?.flatten();
-        let meta = config.meta.iter().map(|name| column("meta", name)).collect::<Result<Vec<_>>>()?;
+        let columns = |parameter, names: &[String]| {
+            names.iter().map(|name| column(parameter, name)).collect::<Result<Vec<Option<usize>>>>()
+        };
+        let labels = columns("label", &config.label)?;
+        let group = columns("group", config.group.as_slice())?.first().copied().flatten();
+        let meta = columns("meta", &config.meta)?;
         let sample = config.sample.iter().map(|name| table.column("sample", name)).collect::<Result<Vec<_>>>()?;
         let mut pictures =
             config.pictures.iter().map(|name| table.column("pictures", name)).collect::<Result<Vec<_>>>()?;
@@ -358,15 +384,23 @@ impl<'a> Reading<'a> {
         if !several {
             pictures.push(id);
         }
-        let mut seen = HashMap::<&str, (u64, Option<String>)>::new();
-        for (line, cells) in &table.rows {
-            let name = &cells[id];
+        // Of a listing of labels, an empty one is a listing; a class may be called NA.
+        let label = |cells: Cells<'_>, column: Option<usize>| {
+            let cell = cells.get(column?).filter(|cell| !cell.is_empty())?;
+            let is_word =
+                matches!(config.target.kind, Kind::Class | Kind::Ordinal | Kind::MultiLabel) && labels.len() == 1;
+            (is_word || !is_missing(cell)).then(|| cell.to_string())
+        };
+        let mut seen = HashMap::<&str, usize>::with_capacity(table.len());
+        for (r, cells) in table.rows().enumerate() {
+            let (line, name) = (cells.line, cells.get(id).unwrap_or_default());
             if name.is_empty() {
                 return Err(table.wrong(format!("line {line} has no id in column '{}'", table.header[id])));
             }
-            let class = cells.get(label).filter(|cell| !cell.is_empty()).cloned();
-            if let Some((first, said)) = seen.insert(name, (*line, class.clone())) {
-                if said != class {
+            if let Some(first) = seen.insert(name, r) {
+                let first = table.row(first);
+                if labels.iter().flatten().any(|&label| first[label] != cells[label]) {
+                    let first = first.line;
                     return Err(
                         table.wrong(format!("id '{name}' stands on lines {first} and {line} with different labels"))
                     );
@@ -374,29 +408,30 @@ impl<'a> Reading<'a> {
                 self.repeated += 1;
                 continue;
             }
-            for (column, cell) in table.header.iter().zip(cells) {
-                let missing = if *column == table.header[id] { false } else { is_missing(cell) };
-                // A class may be called NA.
-                let missing = if table.header.get(label) == Some(column) { cell.is_empty() } else { missing };
+            for (c, column) in table.header.iter().enumerate().filter(|(c, _)| *c != id) {
+                let missing = match labels.contains(&Some(c)) {
+                    true => label(cells, Some(c)).is_none(),
+                    false => is_missing(&cells[c]),
+                };
                 if missing {
-                    self.missing_values.entry(column.clone()).or_default().push(name.clone());
+                    self.missing_values.entry(column.clone()).or_default().push(name.into());
                 }
             }
-            let group = group.map(|g| cells[g].clone()).filter(|g| !is_missing(g));
-            let key = match several {
-                true => Some(name.clone()),
-                false => self.key(table, *line, cells, &sample)?,
+            let known = |column: usize| cells.get(column).filter(|cell| !is_missing(cell)).map(str::to_string);
+            let record = Record {
+                part,
+                labels: labels.iter().map(|&column| label(cells, column)).collect(),
+                group: group.and_then(known),
+                sample: match several {
+                    true => Some(name.into()),
+                    false => self.key(table, cells, &sample)?,
+                },
+                meta: meta.iter().map(|column| column.and_then(known)).collect(),
+                ..Record::default()
             };
-            let meta: Vec<_> = meta.iter().map(|m| m.map(|m| cells[m].clone()).filter(|c| !is_missing(c))).collect();
-            for &column in &pictures {
-                let cell = &cells[column];
-                if several && is_missing(cell) {
-                    continue;
-                }
-                let row = Row { id: cell.clone(), part, group: group.clone(), sample: key.clone(), ..Row::default() };
-                if self.take(table, *line, row)? {
-                    self.labels.push(class.clone());
-                    self.cells.push(meta.clone());
+            for cell in pictures.iter().filter_map(|&column| cells.get(column)) {
+                if !(several && is_missing(cell)) {
+                    self.take(table, line, Record { id: cell.into(), ..record.clone() })?;
                 }
             }
         }
@@ -404,94 +439,65 @@ impl<'a> Reading<'a> {
     }
 
     /// The sample that a row is a picture of: the values of these columns.
-    fn key(&self, table: &Table, line: u64, cells: &[String], columns: &[usize]) -> Result<Option<String>> {
+    fn key(&self, table: &Table, cells: Cells<'_>, columns: &[usize]) -> Result<Option<String>> {
         if let Some(&empty) = columns.iter().find(|&&column| is_missing(&cells[column])) {
-            let column = &table.header[empty];
+            let (line, column) = (cells.line, &table.header[empty]);
             return Err(table.wrong(format!("line {line} has no value in column '{column}', which data.sample names")));
         }
-        let values: Vec<&str> = columns.iter().map(|&column| cells[column].as_str()).collect();
+        let values: Vec<&str> = columns.iter().map(|&column| &cells[column]).collect();
         Ok(Some(values.join("/")).filter(|_| !columns.is_empty()))
     }
 
-    /// Takes `row` with the picture that its id names, if there is one that no other row has.
-    fn take(&mut self, table: &Table, line: u64, row: Row) -> Result<bool> {
-        let name = &row.id;
-        let found = self.index.find(name, row.part).map_err(|[a, b]| {
+    /// Takes `record` with the picture that its id names, if there is one that no other row has.
+    fn take(&mut self, table: &Table, line: u64, record: Record) -> Result<()> {
+        let name = &record.id;
+        let found = self.index.find(name, record.part).map_err(|[a, b]| {
             let pictures = self.index.pictures;
             table.wrong(format!("line {line}: id '{name}' may be '{}' or '{}'", pictures[a], pictures[b]))
         })?;
         let Some(picture) = found else {
             self.missing_files.push(name.clone());
-            return Ok(false);
+            return Ok(());
         };
-        if let Some(first) = self.owner[picture].replace(self.rows.len()) {
-            let other = &self.rows[first];
-            if row.part == Part::Test && other.part == Part::Train {
-                self.owner[picture] = Some(first);
+        let path = &self.index.pictures[picture];
+        if let Some(first) = self.owner[picture] {
+            let other = &self.records[first];
+            if record.part == Part::Test && other.part == Part::Train {
                 self.known += 1;
-                return Ok(false);
+                return Ok(());
             }
-            let path = &self.index.pictures[picture];
             return Err(
                 table.wrong(format!("line {line}: ids '{}' and '{name}' mean the same picture '{path}'", other.id))
             );
         }
-        self.rows.push(row);
-        self.pictures.push(picture);
-        Ok(true)
+        self.owner[picture] = Some(self.records.len());
+        self.records.push(Record { path: path.clone(), ..record });
+        Ok(())
     }
 
-    fn finish(mut self, config: &Csv, sample_submission: Option<PathBuf>) -> Result<Collection> {
-        let training = |i: &usize| self.rows[*i].part == Part::Train;
-        let known = (0..self.rows.len()).filter(training).filter_map(|i| self.labels[i].clone());
-        let classes = class_order(known);
-        let columns = self.columns(&config.meta);
-        for (i, row) in self.rows.iter_mut().enumerate() {
-            let class = self.labels[i].as_ref().and_then(|label| classes.iter().position(|c| c == label));
-            row.target = class.map(|class| Target::Class(class as u32));
-            row.meta = columns.iter().zip(&self.cells[i]).map(|(column, cell)| code(column, cell.as_deref())).collect();
-        }
-        self.warnings.extend(self.tree.warnings());
+    fn finish(mut self, config: &Csv, table: &Path, sample_submission: Option<PathBuf>) -> Result<Collection> {
+        let mut warnings = self.tree.warnings();
         if self.repeated > 0 {
-            self.warnings.push(format!("{} rows stand in their table again and are left out", self.repeated));
+            warnings.push(format!("{} rows stand in their table again and are left out", self.repeated));
         }
         if self.known > 0 {
-            self.warnings.push(format!("{} test rows mean a training picture and are left out", self.known));
+            warnings.push(format!("{} test rows mean a training picture and are left out", self.known));
         }
-        let owned = self.tree.pictures.iter().zip(&self.owner);
-        let files = owned.map(|(path, row)| Found { path: path.clone(), row: *row }).collect();
-        let read = self.tree.reader(config.color);
-        let paths = self.pictures.iter().map(|&p| self.tree.pictures[p].clone()).collect();
-        self.missing_files.sort();
-        Ok(Collection {
-            dataset: Arc::new(Listing { rows: self.rows, paths, classes, columns, read: read.clone() }),
-            files,
-            missing_files: self.missing_files,
-            missing_values: self.missing_values,
-            label: config.label.clone(),
-            sample_submission,
-            warnings: self.warnings,
-            read,
-        })
-    }
-
-    /// A column is numeric where all its cells are numbers.
-    fn columns(&self, names: &[String]) -> Vec<Column> {
-        let column = |(m, name): (usize, &String)| {
-            let values: BTreeSet<&String> = self.cells.iter().filter_map(|cells| cells.get(m)?.as_ref()).collect();
-            let numeric = values.iter().all(|v| v.parse::<f32>().is_ok_and(f32::is_finite));
-            let categories = if numeric { vec![] } else { values.into_iter().cloned().collect() };
-            Column { name: name.clone(), categories }
+        // A sample submission has no label columns.
+        let width = config.label.len();
+        self.records.iter_mut().for_each(|record| record.labels.resize(width, None));
+        let unowned = self.tree.pictures.iter().zip(&self.owner).filter(|(_, owner)| owner.is_none());
+        let records = Records {
+            columns: config.label.clone(),
+            meta: config.meta.clone(),
+            records: self.records,
+            unowned: unowned.map(|(path, _)| path.clone()).collect(),
+            read: self.tree.reader(config.color),
         };
-        names.iter().enumerate().map(column).collect()
-    }
-}
-
-/// The raw value of a cell.
-fn code(column: &Column, cell: Option<&str>) -> f32 {
-    let Some(cell) = cell else { return f32::NAN };
-    match column.categories.is_empty() {
-        true => cell.parse().unwrap_or(f32::NAN),
-        false => column.categories.iter().position(|c| c == cell).map_or(f32::NAN, |i| i as f32),
+        let found = records.collect(&config.target, table)?;
+        self.missing_files.sort();
+        warnings.extend(found.warnings.iter().cloned());
+        let (missing_files, missing_values) = (self.missing_files, self.missing_values);
+        Ok(Collection { missing_files, missing_values, sample_submission, warnings, ..found })
     }
 }

@@ -1,9 +1,10 @@
 //! A folder per class, as torchvision's `ImageFolder`, with or without train, validation and test folders above.
 
 use super::files::{Tree, words};
-use super::{Collection, Found, Listing, Reader, Source, class_order};
+use super::{Collection, Found, Listing, Reader, Source};
 use crate::decode::Color;
 use crate::error::{Error, Result};
+use crate::labels::{Kind, class_order};
 use crate::row::{Part, Row, Target};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,7 +64,7 @@ pub(super) fn class_folders(tree: &Tree, read: Reader, sample: Option<Unit>) -> 
         .map_err(|why| Error::Layout { path: tree.root.clone(), why })?;
 
     let known = places.iter().flatten().filter(|p: &&Place| p.part != Part::Test);
-    let classes = class_order(known.filter_map(|p| p.class.clone()));
+    let classes = class_order(known.filter_map(|p| p.class.as_deref()).collect());
     if classes.is_empty() {
         return Err(Error::Layout {
             path: tree.root.clone(),
@@ -96,6 +97,7 @@ pub(super) fn class_folders(tree: &Tree, read: Reader, sample: Option<Unit>) -> 
     let dataset = Arc::new(Listing { rows, paths: kept, classes, columns: vec![], read: read.clone() });
     Ok(Collection {
         dataset,
+        target: Kind::Class,
         files,
         missing_files: vec![],
         missing_values: BTreeMap::new(),

@@ -5,6 +5,7 @@ use super::{Collection, Found, Listing, Reader, Source};
 use crate::decode::{Color, Decoded};
 use crate::error::{Error, Result};
 use crate::image::Image;
+use crate::labels::Kind;
 use crate::row::{Part, Row, Target};
 use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
@@ -244,6 +245,7 @@ pub(super) fn collect(mut stacks: Vec<Stack>, format: &'static str, color: Color
     let classes = numbers.iter().map(i64::to_string).collect();
     Collection {
         dataset: Arc::new(Listing { rows, paths, classes, columns: vec![], read: read.clone() }),
+        target: Kind::Class,
         files,
         missing_files: vec![],
         missing_values: BTreeMap::new(),

@@ -5,6 +5,7 @@ mod files;
 mod folder;
 mod idx;
 mod npz;
+mod records;
 mod synthetic;
 mod tar;
 
@@ -20,6 +21,7 @@ use crate::dataset::Dataset;
 use crate::decode::{Color, Decoded};
 use crate::error::{Error, Result};
 use crate::image::Image;
+use crate::labels::Kind;
 use crate::row::{Column, Row};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -53,13 +55,15 @@ pub struct Found {
 pub struct Collection {
     /// Every row that has a picture, labelled or not, of all parts.
     pub dataset: Arc<dyn Dataset>,
+    /// What the targets of its rows are.
+    pub target: Kind,
     /// Every picture, with a row or without, sorted by path.
     pub files: Vec<Found>,
     /// Ids of rows whose picture does not exist.
     pub missing_files: Vec<String>,
     /// Ids of the rows with an empty cell, by column.
     pub missing_values: BTreeMap<String, Vec<String>>,
-    /// Column of the target, where there is a table.
+    /// Columns of the target, where there is a table.
     pub label: Option<String>,
     /// A competition's sample submission, if one lies there.
     pub sample_submission: Option<PathBuf>,
@@ -208,14 +212,4 @@ fn find(name: &str) -> Result<&'static Entry> {
 
 fn parameter(name: &str, source: serde_json::Error) -> Error {
     Error::Parameter { kind: "source", name: name.into(), source }
-}
-
-/// Classes in the order of their indices: by number where all are numbers, else by name.
-fn class_order(names: impl IntoIterator<Item = String>) -> Vec<String> {
-    let names: std::collections::BTreeSet<String> = names.into_iter().collect();
-    let mut names: Vec<String> = names.into_iter().collect();
-    if names.iter().all(|name| name.parse::<i64>().is_ok()) {
-        names.sort_by_key(|name| name.parse::<i64>().unwrap_or_default());
-    }
-    names
 }

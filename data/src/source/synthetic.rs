@@ -4,6 +4,7 @@ use super::{Collection, Found, Listing, Reader, Source};
 use crate::decode::Decoded;
 use crate::error::{Error, Result};
 use crate::image::Image;
+use crate::labels::Kind;
 use crate::rng::stream;
 use crate::row::{Part, Row, Target};
 use rand::Rng;
@@ -77,6 +78,7 @@ impl Source for Synthetic {
         });
         Ok(Collection {
             dataset,
+            target: Kind::Class,
             files: (0..count).map(|i| Found { path: path(i), row: Some(i) }).collect(),
             missing_files: vec![],
             missing_values: BTreeMap::new(),
