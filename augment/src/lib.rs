@@ -71,4 +71,4 @@ pub use draw::{Draw, Step};
 pub use error::{Error, Result};
 pub use registry::{BATCH_TRANSFORMS, Entry, TRANSFORMS, build, build_batch, resolve, resolve_batch};
 pub use transform::Transform;
-pub use views::{Views, predict_views};
+pub use views::{VIEWS, Views, predict_views};

@@ -34,6 +34,18 @@ pub enum Views {
     Random(NonZeroU8),
 }
 
+/// All [`Views`]: name in recipes, one sentence.
+pub const VIEWS: &[(&str, &str)] = &[
+    ("dihedral", "All eight symmetries of the square."),
+    ("five_crop", "The four corners and the middle."),
+    ("flip", "As it is and mirrored."),
+    ("multi_scale", "As it is, smaller and larger."),
+    ("none", "As it is."),
+    ("random", "As many random crops and mirrorings as it says: { random = 10 }."),
+    ("shift", "As it is, mirrored, and both shifted by a pixel: six views."),
+    ("ten_crop", "The five crops and all of them mirrored."),
+];
+
 /// A way to look at a picture.
 #[derive(Clone, Copy)]
 struct View {
@@ -166,6 +178,17 @@ mod tests {
     use candle_core::Device;
     use data::Image;
     use std::cell::RefCell;
+
+    /// The table has every word that a recipe may say.
+    #[test]
+    fn the_table_is_complete() {
+        for (name, doc) in VIEWS {
+            let said = if *name == "random" { serde_json::json!({"random": 3}) } else { serde_json::json!(name) };
+            assert!(serde_json::from_value::<Views>(said).is_ok() && doc.ends_with('.'), "{name}");
+        }
+        let known = serde_json::from_str::<Views>("\"x\"").unwrap_err().to_string();
+        assert_eq!(known.matches('`').count() / 2 - 1, VIEWS.len(), "{known}");
+    }
 
     #[test]
     fn views_are_those_of_pictures() {

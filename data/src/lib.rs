@@ -30,6 +30,7 @@
 
 pub mod balance;
 pub mod batch;
+mod changed;
 pub mod clean;
 mod dataset;
 pub mod decode;
@@ -49,6 +50,7 @@ pub mod table;
 pub mod tabular;
 
 pub use batch::{Batch, Stats};
+pub use changed::Changed;
 pub use dataset::{Cached, Dataset, Subset};
 pub use error::{Error, Result};
 pub use image::Image;

@@ -170,15 +170,12 @@ impl Loader {
         self.views(epoch, row, 0)
     }
 
-    /// The first picture of row `row` before its transform, and the random stream that epoch `epoch` changes it with.
-    ///
-    /// # Errors
-    /// As [`Loader::sample`].
+    /// The random stream that epoch `epoch` changes the first picture of row `row` with where the row comes first.
     ///
     /// # Panics
     /// When `row` is out of range.
-    pub fn unchanged(&self, epoch: usize, row: usize) -> Result<(Image, Stream)> {
-        Ok((self.dataset.picture(row, 0)?, self.stream(epoch, row, 0, 0)))
+    pub fn first_stream(&self, epoch: usize, row: usize) -> Stream {
+        self.stream(epoch, row, 0, 0)
     }
 
     /// The same for a row that came `before` times in this epoch.

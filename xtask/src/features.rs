@@ -94,7 +94,7 @@ fn read(path: &Path, key: &str, count: usize) -> Option<Tensor> {
 }
 
 fn compute(training: &Training<'_>, saved: &Saved, trained: &Trained) -> Result<Tensor> {
-    let loader = predict::loader(saved, training.pictures.clone(), BATCH, training.device)?;
+    let loader = predict::prepared(saved, training.pictures.clone(), BATCH, training.device)?;
     let stretch = training.progress.stretch("features", loader.rows().len() as u64, "pictures");
     let (mut rows, mut done) = (vec![], 0);
     for batch in loader.epoch(0) {

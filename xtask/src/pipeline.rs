@@ -154,7 +154,7 @@ impl Session {
         };
         let run = run.map_or_else(create, Ok)?;
         if let Some(deadline) = self.deadline {
-            let fitting = budget::fitting(&self.training(&prepared, Arc::default()), deadline)?;
+            let fitting = budget::fitting(&self.training(&prepared, Arc::default())?, deadline)?;
             (self.recipe.train.epochs, self.recipe.train.steps_per_epoch) = fitting;
             let fits = assemble::parts(&mut self.recipe.clone()).map(drop);
             // By then data have been read: it is no mistake of the command line alone.
@@ -235,7 +235,7 @@ impl Session {
     fn travel(&self, run: &Run, prepared: &Prepared) -> Result<()> {
         self.times.write(run)?;
         let interrupted = listen()?;
-        let training = self.training(prepared, interrupted);
+        let training = self.training(prepared, interrupted)?;
         let (mut oof, mut tests) = (vec![], vec![]);
         for number in 0..prepared.trained_folds {
             let tested = self.extent == Extent::Whole && !prepared.test().is_empty();
@@ -271,18 +271,19 @@ impl Session {
         results::write(&ending, &answers)
     }
 
-    fn training<'a>(&'a self, prepared: &'a Prepared, interrupted: Arc<AtomicBool>) -> Training<'a> {
+    fn training<'a>(&'a self, prepared: &'a Prepared, interrupted: Arc<AtomicBool>) -> Result<Training<'a>> {
         let text = self.recipe.text().unwrap_or_default();
         let mut weights = self.start.as_ref().map(|start| format!("\0{}", start.digest)).unwrap_or_default();
         let runs = self.recipe.loss.teacher.iter().chain(self.recipe.pseudo.as_ref().map(|pseudo| &pseudo.run));
         runs.for_each(|run| weights.extend(["\0", &saved::digest(Path::new(run)).unwrap_or_default()]));
         let fingerprint =
             blake3::hash(format!("{text}\0{}{weights}", prepared.fingerprint).as_bytes()).to_hex()[..16].to_string();
-        Training {
+        let pictures = assemble::prepared(&self.recipe, prepared.dataset.clone())?;
+        Ok(Training {
             recipe: &self.recipe,
             parts: &self.parts,
             prepared,
-            pictures: Arc::new(Cached::new(prepared.dataset.clone(), self.recipe.train.cache_mb)),
+            pictures: Arc::new(Cached::new(pictures, self.recipe.train.cache_mb)),
             device: &self.device,
             progress: &self.progress,
             times: &self.times,
@@ -290,7 +291,7 @@ impl Session {
             fingerprint,
             start: self.start.as_ref(),
             features: self.recipe.train.features,
-        }
+        })
     }
 
     /// Does `work` with a training of which nothing stays on disk.
@@ -298,7 +299,7 @@ impl Session {
         let temporary = tempfile::tempdir()?;
         let prepared = aside(&mut self.recipe, &temporary.path().join("run"), &self.progress)?;
         // A look at some batches does not pay for the features of all.
-        work(&Training { features: false, ..self.training(&prepared, Arc::default()) })
+        work(&Training { features: false, ..self.training(&prepared, Arc::default())? })
     }
 
     /// `--dry-run`: one batch through every stage; nothing stays on disk.

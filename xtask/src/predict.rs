@@ -1,5 +1,6 @@
 //! From a network and rows to predictions.
 
+use crate::assemble::Shared;
 use crate::saved::{Saved, Trained};
 use anyhow::Result;
 use augment::predict_views;
@@ -12,11 +13,19 @@ use std::sync::Arc;
 
 /// A loader of `dataset` in its own order, as the network wants its pictures.
 pub fn loader(saved: &Saved, dataset: Arc<dyn Dataset>, batch_size: usize, device: &Device) -> Result<Loader> {
-    let transform = saved.transform()?;
+    Ok(in_order(saved, dataset, batch_size, saved.transform()?, device))
+}
+
+/// The same for pictures that went through the deterministic steps ([`crate::assemble::prepared`]).
+pub fn prepared(saved: &Saved, dataset: Arc<dyn Dataset>, batch_size: usize, device: &Device) -> Result<Loader> {
+    Ok(in_order(saved, dataset, batch_size, saved.fit()?, device))
+}
+
+fn in_order(saved: &Saved, dataset: Arc<dyn Dataset>, batch_size: usize, transform: Shared, device: &Device) -> Loader {
     let views = saved.network.views;
     let config = LoaderConfig { batch_size, stats: saved.stats.clone(), views, ..LoaderConfig::default() };
     let loader = Loader::new(dataset, Sequential, config).with_transform(move |image, rng| transform(image, rng));
-    Ok(loader.with_meta(saved.encoder.clone()).on(device, DType::F32))
+    loader.with_meta(saved.encoder.clone()).on(device, DType::F32)
 }
 
 /// Probabilities of one batch.

@@ -121,4 +121,9 @@ impl Saved {
     pub fn transform(&self) -> Result<assemble::Shared> {
         assemble::shared(&self.steps)
     }
+
+    /// The last of them, for pictures that went through the others.
+    pub fn fit(&self) -> Result<assemble::Shared> {
+        assemble::shared(&self.steps[self.steps.len().saturating_sub(1)..])
+    }
 }

@@ -11,6 +11,7 @@ use crate::recipe::{NamedStats, Precision, Preprocess, Recipe, Snapshots, Spec, 
 use crate::usage::Usage;
 use anyhow::{Context, Result, anyhow};
 use augment::{BatchTransform, Draw, Pipeline, Transform};
+use data::{Changed, Dataset, Image, Stream};
 use eval::Metric;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ use train::TrainConfig;
 use train::schedule::{Schedule, Together, Warmup};
 
 /// A picture transform that many threads share.
-pub type Shared = Arc<dyn Fn(data::Image, &mut data::Stream) -> data::Image + Send + Sync>;
+pub type Shared = Arc<dyn Fn(Image, &mut Stream) -> Image + Send + Sync>;
 
 /// Everything of a recipe that needs no data.
 pub struct Parts {
@@ -34,11 +35,11 @@ pub struct Parts {
     pub also: Vec<(String, Box<dyn Metric>)>,
 }
 
-/// Steps, random transforms, fit to the input size.
+/// Random transforms and the fit to the input size, for pictures that went through the deterministic steps.
 pub struct Training {
     /// Of a picture.
     pub first: Shared,
-    /// The same, to be looked at step by step.
+    /// The same behind the deterministic steps, to be looked at step by step.
     pub steps: Pipeline,
     /// Of its further copies.
     pub copies: Shared,
@@ -163,8 +164,7 @@ fn fit(preprocess: &Preprocess) -> Spec {
     Spec::new("resize").with(json!({"size": size, "mode": resize, "crop": crop, "interpolation": interpolation}))
 }
 
-/// What training pictures of input side `side` go through: random changes come between the deterministic steps and the fit to
-/// the input size.
+/// What prepared training pictures of input side `side` go through: random changes, then the fit to the input size.
 fn training(recipe: &Recipe, transforms: &[Spec], copies: &[Spec], side: usize) -> Result<Training> {
     let preprocess = Preprocess { size: side, ..recipe.preprocess.clone() };
     let of_side = |transform: &Spec| {
@@ -178,10 +178,21 @@ fn training(recipe: &Recipe, transforms: &[Spec], copies: &[Spec], side: usize) 
     let all: Vec<Spec> = transforms.iter().chain(copies).map(of_side).collect();
     let chain = |count: usize| {
         let fit = training_fit(&preprocess, &all[..count]);
-        preprocess.steps.iter().chain(&all[..count]).chain([&fit]).cloned().collect::<Vec<Spec>>()
+        all[..count].iter().chain([&fit]).cloned().collect::<Vec<Spec>>()
     };
     let (first, copies) = (chain(transforms.len()), chain(all.len()));
-    Ok(Training { first: shared(&first)?, steps: in_order(&first)?, copies: shared(&copies)? })
+    let steps = in_order(&[&preprocess.steps[..], &first].concat())?;
+    Ok(Training { first: shared(&first)?, steps, copies: shared(&copies)? })
+}
+
+/// The pictures of `dataset` after the deterministic steps: what a cache is to keep.
+pub fn prepared(recipe: &Recipe, dataset: Arc<dyn Dataset>) -> Result<Arc<dyn Dataset>> {
+    if recipe.preprocess.steps.is_empty() {
+        return Ok(dataset);
+    }
+    let steps = shared(&recipe.preprocess.steps)?;
+    // They draw nothing.
+    Ok(Arc::new(Changed::new(dataset, move |image| steps(image, &mut Stream::new(0, 0, 0)))))
 }
 
 /// What brings training pictures to the input size: all of a picture where a random crop has chosen that before.

@@ -45,7 +45,10 @@ fn rows(kind: Kind) -> Result<Vec<Row>> {
         Kind::Losses => losses::LOSSES.iter().map(|e| Row::new(e.name, e.doc)).collect(),
         Kind::Augment => {
             let single = augment::TRANSFORMS.iter().map(|e| Row::new(e.name, e.doc));
-            single.chain(augment::BATCH_TRANSFORMS.iter().map(|e| Row::new(e.name, e.doc))).collect()
+            let batch = augment::BATCH_TRANSFORMS.iter().map(|e| Row::new(e.name, e.doc));
+            // Some are called as transforms are.
+            let views = augment::VIEWS.iter().map(|(name, doc)| Row::new(&format!("eval.views.{name}"), doc));
+            single.chain(batch).chain(views).collect()
         }
         Kind::Optimizers => train::optim::OPTIMIZERS.iter().map(|e| Row::new(e.name, e.doc)).collect(),
         Kind::Schedules => train::schedule::SCHEDULES.iter().map(|e| Row::new(e.name, e.doc)).collect(),

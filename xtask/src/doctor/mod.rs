@@ -8,7 +8,7 @@ mod verdict;
 
 pub use host::Host;
 
-use crate::assemble::Parts;
+use crate::assemble::{self, Parts};
 use crate::fold::Training;
 use crate::pipeline::aside;
 use crate::progress::Progress;
@@ -47,7 +47,7 @@ pub fn examine(mut recipe: Recipe, parts: &Parts, device: &Device, progress: &Pr
         parts,
         prepared: &prepared,
         // Nothing is kept: each picture costs what it costs the first time.
-        pictures: prepared.dataset.clone(),
+        pictures: assemble::prepared(&recipe, prepared.dataset.clone())?,
         device,
         progress,
         times: &Times::default(),

@@ -191,7 +191,7 @@ impl Training<'_> {
             Ok(loader.with_features(features.index_select(&Tensor::new(rows, features.device())?, 0)?))
         };
         let train = fed(train, &learn)?;
-        let judging = |rows: &[usize]| fed(predict::loader(&saved, subset(rows), size, self.device)?, rows);
+        let judging = |rows: &[usize]| fed(predict::prepared(&saved, subset(rows), size, self.device)?, rows);
         let validation = judging(&judge)?;
         let test = Some(prepared.test()).filter(|rows| !rows.is_empty());
         let test = test.map(|rows| judging(&rows)).transpose()?;

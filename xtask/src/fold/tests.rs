@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::prepare;
+use crate::{assemble, prepare};
 use candle_nn::VarMap;
 use models::parts::Choice;
 use train::{Gradients, Task};
@@ -26,7 +26,7 @@ fn with_fold(sets: &[&str], test: impl FnOnce(&Training<'_>, &Fold)) {
         recipe: &recipe,
         parts: &parts,
         prepared: &prepared,
-        pictures: prepared.dataset.clone(),
+        pictures: assemble::prepared(&recipe, prepared.dataset.clone()).unwrap(),
         features: false,
         device: &Device::Cpu,
         progress: &Progress::new(true),
@@ -284,4 +284,22 @@ fn an_auxiliary_head_learns_and_is_not_asked() {
     });
     let other = prepared(&[model, "model.aux=5", "data.classes=3", "preprocess.size=299"]).err().unwrap();
     assert!(format!("{other:#}").contains("5 outputs for 3 classes; set model.aux=3"), "{other:#}");
+}
+
+#[test]
+fn steps_before_the_cache_come_once_and_first() {
+    let sets = [SMALL, "preprocess.steps=['invert', {name='resize', size=20}]", "augment.transforms=['flip', 'rotate']"];
+    with_fold(&sets, |training, fold| {
+        let row = fold.train.rows().len() - 1;
+        let id = &fold.train.rows()[row].id;
+        let read = training.prepared.dataset.rows().iter().position(|row| row.id == *id).unwrap();
+        let image = training.prepared.dataset.image(read).unwrap();
+        let mut stream = fold.train.first_stream(3, row);
+        let steps = &training.parts.training[&training.recipe.preprocess.size].steps;
+        let whole = augment::Transform::apply(steps, image.clone(), &mut augment::Draw::of(&mut stream));
+        assert_eq!(fold.train.sample(3, row).unwrap(), [whole]);
+        let judged = crate::predict::prepared(&fold.saved, training.pictures.clone(), 1, training.device).unwrap();
+        let mut plain = data::Stream::new(0, 0, 0);
+        assert_eq!(judged.sample(0, read).unwrap(), [fold.saved.transform().unwrap()(image, &mut plain)]);
+    });
 }

@@ -57,7 +57,7 @@ impl Contents {
         let chosen = choose(known, count, sub_seed(training.recipe.seed, "sheet"));
         let indices = chosen.iter().map(|&row| learned[row]).collect();
         let judged = Arc::new(Subset::new(training.pictures.clone(), indices));
-        let evaluation = predict::loader(&fold.saved, judged, 1, training.device)?;
+        let evaluation = predict::prepared(&fold.saved, judged, 1, training.device)?;
         let row = |(i, &row): (usize, &usize)| -> data::Result<Vec<Image>> {
             let first = std::iter::once_with(|| evaluation.sample(0, i));
             let all = first.chain((0..epochs).map(|epoch| fold.train.sample(epoch, row)));

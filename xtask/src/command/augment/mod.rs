@@ -46,7 +46,7 @@ pub fn run(args: &AugmentArgs) -> Result<()> {
         recipe: &recipe,
         parts: &parts,
         prepared: &prepared,
-        pictures: Arc::new(Cached::new(prepared.dataset.clone(), recipe.train.cache_mb)),
+        pictures: Arc::new(Cached::new(assemble::prepared(&recipe, prepared.dataset.clone())?, recipe.train.cache_mb)),
         device: &device,
         times: &Times::default(),
         progress: &progress,

@@ -34,11 +34,14 @@ impl Replay {
         let loader = training.fold(fold)?.train;
         let row = loader.rows().iter().position(|row| row.id == id).with_context(|| format!("'{id}' is gone"))?;
         let steps = &training.parts.training.get(&training.recipe.preprocess.size).context("no such side")?.steps;
+        // As it lies there: the deterministic steps are among those shown.
+        let read = rows.iter().position(|row| row.id == id).with_context(|| format!("'{id}' is gone"))?;
+        let image = prepared.dataset.image(read)?;
         let seen = |epoch: usize| -> Result<(Image, Vec<Step>)> {
-            let (image, mut stream) = loader.unchanged(epoch, row)?;
+            let mut stream = loader.first_stream(epoch, row);
             let mut draw = Draw::of(&mut stream).recording();
             steps.apply(image.clone(), &mut draw);
-            Ok((image, draw.into_steps()))
+            Ok((image.clone(), draw.into_steps()))
         };
         let epochs = (0..epochs).map(seen).collect::<Result<Vec<_>>>()?;
         Ok(Self { row: loader.rows()[row].clone(), fold, epochs })

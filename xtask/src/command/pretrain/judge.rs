@@ -48,7 +48,7 @@ pub fn judge(training: &Training<'_>, saved: &Saved, network: &Network) -> Resul
         }
         let subset: Arc<dyn Dataset> = Arc::new(Subset::new(training.pictures.clone(), rows));
         let classes = subset.rows().iter().map(|row| row.class().unwrap_or(u32::MAX)).collect();
-        let loader = predict::loader(saved, subset, training.recipe.train.batch_size, training.device)?;
+        let loader = predict::prepared(saved, subset, training.recipe.train.batch_size, training.device)?;
         let mut all = vec![];
         for batch in loader.epoch(0) {
             let mut pass = Pass::eval();
