@@ -9,7 +9,7 @@ pub enum Error {
     /// No technique of this name.
     #[error("unknown {kind} '{name}', expected one of {known}")]
     Unknown {
-        /// source, sampler.
+        /// source, split, sampler.
         kind: &'static str,
         /// What was asked for.
         name: String,
@@ -19,7 +19,7 @@ pub enum Error {
     /// A parameter is unknown, missing or has the wrong type.
     #[error("{kind} '{name}': {source}")]
     Parameter {
-        /// source, sampler.
+        /// source, split, sampler.
         kind: &'static str,
         /// The technique.
         name: String,
@@ -87,6 +87,9 @@ pub enum Error {
         /// The first of them with reasons.
         list: String,
     },
+    /// A split has rows of one group on both sides.
+    #[error(transparent)]
+    Leak(#[from] crate::split::Leak),
     /// A tensor operation failed.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),

@@ -23,9 +23,10 @@
 //! | [`similar`] | equal and nearly equal pictures |
 //! | [`clean`](mod@clean) | which rows are used, and why others are not |
 //! | [`Samples`] | rows that are several pictures of one sample |
-//! | [`split`] | stratified, grouped and stratified-grouped folds |
+//! | [`split`] | folds without leaks, by class, group, label, time |
 //! | [`balance`], [`sampler`] | against imbalance |
-//! | [`tabular`] | metadata as features |
+//! | [`tabular`], [`impute`] | metadata as features, missing values filled in |
+//! | [`normalize`] | means and deviations of channels |
 //! | [`Loader`] | decoding and transforms on all cores, the same batches for any number of threads |
 
 pub mod balance;
@@ -37,8 +38,13 @@ pub mod decode;
 mod error;
 pub mod explore;
 mod image;
+
+pub mod impute;
+mod key;
 pub mod labels;
 mod loader;
+pub mod normalize;
+mod registry;
 pub mod rng;
 mod row;
 pub mod sampler;
@@ -54,8 +60,11 @@ pub use changed::Changed;
 pub use dataset::{Cached, Dataset, Subset};
 pub use error::{Error, Result};
 pub use image::Image;
+pub use key::Key;
 pub use labels::{Kind, Labels};
 pub use loader::{Epoch, Loader, LoaderConfig};
+pub use normalize::Normalize;
+pub use registry::Entry;
 pub use rng::Stream;
 pub use row::{Column, Part, Row, Target};
 pub use sampler::{Balanced, Sampler, Sequential, Shuffled};

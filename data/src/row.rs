@@ -50,6 +50,15 @@ impl Row {
         }
     }
 
+    /// The labels that it has: its class, or the places of values above 0.5.
+    pub fn labels(&self) -> Vec<usize> {
+        match &self.target {
+            None => vec![],
+            Some(Target::Class(class)) => vec![*class as usize],
+            Some(Target::Dense(values)) => (0..values.len()).filter(|&label| values[label] > 0.5).collect(),
+        }
+    }
+
     /// The class, or of several values the one with the largest, the first of equal ones: what soft labels say above all.
     pub fn likeliest(&self) -> Option<u32> {
         match self.target.as_ref()? {
@@ -58,6 +67,18 @@ impl Row {
                 let known = values.iter().enumerate().filter(|(_, value)| !value.is_nan());
                 known.reduce(|best, next| if next.1 > best.1 { next } else { best }).map(|(class, _)| class as u32)
             }
+        }
+    }
+}
+
+impl Target {
+    /// Whether both say the same; a value that is not known is one that is not known.
+    pub fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Dense(a), Self::Dense(b)) => {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b || (a.is_nan() && b.is_nan()))
+            }
+            _ => self == other,
         }
     }
 }

@@ -40,7 +40,7 @@ impl Samples {
                 return Err(Error::Invalid(why));
             }
             let sample = &mut rows[place];
-            if row.target.is_some() && sample.target.is_some() && row.target != sample.target {
+            if row.target.as_ref().zip(sample.target.as_ref()).is_some_and(|(a, b)| !a.is(b)) {
                 let (a, b) = (&first.id, &row.id);
                 let said =
                     |row: &Row| row.class().map_or(String::new(), |c| format!(" ({})", of.classes()[c as usize]));

@@ -1,5 +1,7 @@
 //! Metadata as features: numbers standardized, categories one-hot, missing values with a feature of their own.
 
+use crate::error::Result;
+use crate::impute::{ImputeConfig, Imputer};
 use crate::row::{Column, Row};
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +9,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Encoder {
     columns: Vec<Encoding>,
+    /// What stands in for missing values, where that is not their own median or category.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    imputer: Option<Imputer>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,7 +39,23 @@ impl Encoder {
             let std = if variance > 1e-12 { variance.sqrt() as f32 } else { 1.0 };
             Encoding::Number { median: values.get(values.len() / 2).copied().unwrap_or(0.0), mean: mean as f32, std }
         };
-        Self { columns: columns.iter().enumerate().map(fit).collect() }
+        Self { columns: columns.iter().enumerate().map(fit).collect(), imputer: None }
+    }
+
+    /// With other values in place of missing ones, learned from the same `rows`. Features stay as many as they are, and the one
+    /// that says "missing" still does.
+    ///
+    /// # Errors
+    /// As [`Imputer::fit`].
+    pub fn with_imputed<'a>(
+        mut self,
+        config: &ImputeConfig,
+        columns: &[Column],
+        rows: impl Iterator<Item = &'a Row> + Clone,
+    ) -> Result<Self> {
+        let imputer = Imputer::fit(config, columns, rows)?;
+        self.imputer = (*config != ImputeConfig::default()).then_some(imputer);
+        Ok(self)
     }
 
     /// M.
@@ -49,16 +70,19 @@ impl Encoder {
     /// `[M]` features of raw values; a value that is not given is missing.
     pub fn encode(&self, meta: &[f32]) -> Vec<f32> {
         let mut features = Vec::with_capacity(self.width());
+        let filled = self.imputer.as_ref().map(|imputer| imputer.fill(meta));
+        let imputed = |i: usize| filled.as_ref()?.get(i).copied().filter(|v| v.is_finite());
         for (i, encoding) in self.columns.iter().enumerate() {
             let value = meta.get(i).copied().filter(|v| v.is_finite());
             match encoding {
                 Encoding::Number { median, mean, std } => {
-                    features.push((value.unwrap_or(*median) - mean) / std);
+                    features.push((value.or_else(|| imputed(i)).unwrap_or(*median) - mean) / std);
                     features.push(f32::from(value.is_none()));
                 }
                 Encoding::Category { count } => {
-                    let hot = value.map_or(*count, |v| (v as usize).min(*count));
-                    features.extend((0..=*count).map(|c| f32::from(c == hot)));
+                    let hot = value.or_else(|| imputed(i)).map_or(*count, |v| (v as usize).min(*count));
+                    features.extend((0..*count).map(|c| f32::from(c == hot)));
+                    features.push(f32::from(value.is_none() || hot == *count));
                 }
             }
         }
@@ -85,5 +109,17 @@ mod tests {
         assert_eq!(encoder.encode(&rows[1].meta), [1.0 / deviation, 0.0, 0.0, 1.0, 0.0]);
         assert_eq!(encoder.encode(&rows[2].meta), [0.0, 1.0, 0.0, 1.0, 0.0]);
         assert_eq!(encoder.encode(&[]), [0.0, 1.0, 0.0, 0.0, 1.0]);
+
+        let with = |config: serde_json::Value| {
+            let config = serde_json::from_value(config).unwrap();
+            encoder.clone().with_imputed(&config, &columns, rows.iter()).unwrap()
+        };
+        assert_eq!(with(serde_json::json!({})), encoder);
+        let imputed = with(serde_json::json!({"numbers": {"constant": 3}, "categories": "mode"}));
+        assert_eq!(imputed.encode(&rows[1].meta), encoder.encode(&rows[1].meta));
+        assert_eq!(imputed.encode(&[]), [1.0 / deviation, 1.0, 0.0, 1.0, 1.0]);
+        let text = serde_json::to_string(&encoder).unwrap();
+        assert!(!text.contains("imputer"), "{text}");
+        assert_eq!(serde_json::from_str::<Encoder>(&text).unwrap(), encoder);
     }
 }

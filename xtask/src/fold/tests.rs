@@ -288,7 +288,8 @@ fn an_auxiliary_head_learns_and_is_not_asked() {
 
 #[test]
 fn steps_before_the_cache_come_once_and_first() {
-    let sets = [SMALL, "preprocess.steps=['invert', {name='resize', size=20}]", "augment.transforms=['flip', 'rotate']"];
+    let sets =
+        [SMALL, "preprocess.steps=['invert', {name='resize', size=20}]", "augment.transforms=['flip', 'rotate']"];
     with_fold(&sets, |training, fold| {
         let row = fold.train.rows().len() - 1;
         let id = &fold.train.rows()[row].id;

@@ -1,35 +1,48 @@
-//! Folds without leaks: each class spread evenly, no group in two folds.
+//! Each class spread evenly, no group in two folds.
 
+use super::deal::{Dealt, unevenness};
+use super::input::bundles;
+use super::{Folds, Input, Split, Stratified, five, ten};
 use crate::error::{Error, Result};
 use crate::rng::stream;
 use rand::seq::SliceRandom;
-use std::collections::BTreeMap;
+use serde::{Deserialize, Serialize};
 
-/// A split.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Folds {
-    /// Fold of each sample, 0..k; `None`: it belongs to the training part of every fold.
-    pub of: Vec<Option<usize>>,
-    /// Classes with fewer samples than folds, with their number of samples: they train in every fold.
-    pub rare: Vec<(u32, usize)>,
-    /// Classes that lie in too few groups, with the number of folds that have them.
-    pub lumped: Vec<(u32, usize)>,
+/// No group in two folds, each class as even as that allows: [`Stratified`] that insists on groups.
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `folds` | 5 | at least 2 |
+/// | `by` | the target | a column whose values are spread evenly in its place |
+/// | `bins` | 10 | at least 2, ranges of a number |
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StratifiedGrouped {
+    /// How many.
+    #[serde(default = "five")]
+    pub folds: usize,
+    /// What is spread evenly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Ranges of a number.
+    #[serde(default = "ten")]
+    pub bins: usize,
 }
 
-/// Each class spread evenly over `k` folds, at most one sample apart.
-///
-/// # Errors
-/// [`Error::Invalid`] when there are fewer than two folds or fewer samples than folds.
-pub fn stratified_k_fold(labels: &[u32], k: usize, seed: u64) -> Result<Folds> {
-    stratified_group_k_fold(labels, &vec![None; labels.len()], k, seed)
+impl StratifiedGrouped {
+    fn ungrouped(&self) -> Stratified {
+        Stratified { folds: self.folds, by: self.by.clone(), bins: self.bins }
+    }
 }
 
-/// No group in two folds, sizes as even as that allows. Samples without a group are on their own.
-///
-/// # Errors
-/// As [`stratified_k_fold`].
-pub fn group_k_fold(groups: &[Option<String>], k: usize, seed: u64) -> Result<Folds> {
-    stratified_group_k_fold(&vec![0; groups.len()], groups, k, seed)
+impl Split for StratifiedGrouped {
+    fn folds(&self, input: &Input<'_>, seed: u64) -> Result<Folds> {
+        input.grouped("stratified_grouped")?;
+        self.ungrouped().folds(input, seed)
+    }
+    fn validate(&self) -> Result<()> {
+        self.ungrouped().validate()
+    }
 }
 
 /// No group in two folds, each class as even as that allows.
@@ -51,15 +64,7 @@ pub fn stratified_group_k_fold(labels: &[u32], groups: &[Option<String>], k: usi
     labels.iter().for_each(|&c| total[c as usize] += 1);
     let rare: Vec<bool> = total.iter().map(|n| (1..k).contains(n)).collect();
 
-    let mut bundles = BTreeMap::<&str, Vec<usize>>::new();
-    let mut singles = vec![];
-    for (i, group) in groups.iter().enumerate() {
-        match group {
-            Some(group) => bundles.entry(group).or_default().push(i),
-            None => singles.push(vec![i]),
-        }
-    }
-    let bundles = bundles.into_values().chain(singles).filter(|b| !b.iter().any(|&i| rare[labels[i] as usize]));
+    let bundles = bundles(groups).into_iter().filter(|b| !b.iter().any(|&i| rare[labels[i] as usize]));
     let (mut several, mut singles): (Vec<_>, Vec<_>) = bundles.partition(|bundle| bundle.len() > 1);
     let mut rng = stream(seed, 0, 0);
     several.shuffle(&mut rng);
@@ -73,60 +78,15 @@ pub fn stratified_group_k_fold(labels: &[u32], groups: &[Option<String>], k: usi
     let lumped = (0..classes).filter(|&c| dealt.total[c] > 0 && !rare[c] && judged(c) < k);
     let lumped = lumped.map(|c| (c as u32, judged(c))).collect();
     let rare = (0..classes).filter(|&c| rare[c]).map(|c| (c as u32, dealt.total[c])).collect();
-    Ok(Folds { of: dealt.of, rare, lumped })
-}
-
-/// Folds while they are filled.
-struct Dealt {
-    /// By fold and class.
-    counts: Vec<Vec<usize>>,
-    sizes: Vec<usize>,
-    /// By class.
-    total: Vec<usize>,
-    of: Vec<Option<usize>>,
-}
-
-impl Dealt {
-    /// Puts `bundle` where it makes its classes the most even; ties go to the smallest fold.
-    fn deal(&mut self, bundle: &[usize], labels: &[u32]) {
-        let mut own = BTreeMap::<usize, usize>::new();
-        bundle.iter().for_each(|&i| *own.entry(labels[i] as usize).or_default() += 1);
-        let cost = |fold: usize| -> f64 { own.iter().map(|(&c, &n)| self.spread(c, fold, n)).sum() };
-        let costs: Vec<f64> = (0..self.sizes.len()).map(cost).collect();
-        let best = (0..costs.len()).min_by(|&a, &b| {
-            let close = (costs[a] - costs[b]).abs() < 1e-9;
-            let by_cost = if close { std::cmp::Ordering::Equal } else { costs[a].total_cmp(&costs[b]) };
-            by_cost.then(self.sizes[a].cmp(&self.sizes[b])).then(a.cmp(&b))
-        });
-        let fold = best.unwrap_or(0);
-        own.iter().for_each(|(&c, &n)| self.counts[fold][c] += n);
-        self.sizes[fold] += bundle.len();
-        bundle.iter().for_each(|&i| self.of[i] = Some(fold));
-    }
-
-    /// Standard deviation over folds of the share of class `c`, were `n` more of it in `fold`.
-    fn spread(&self, c: usize, fold: usize, n: usize) -> f64 {
-        let share = |f: usize| (self.counts[f][c] + if f == fold { n } else { 0 }) as f64 / self.total[c] as f64;
-        deviation((0..self.sizes.len()).map(share))
-    }
-}
-
-fn unevenness(bundle: &[usize], labels: &[u32], classes: usize) -> f64 {
-    let mut counts = vec![0.0; classes];
-    bundle.iter().for_each(|&i| counts[labels[i] as usize] += 1.0);
-    deviation(counts.into_iter())
-}
-
-fn deviation(values: impl Iterator<Item = f64> + Clone) -> f64 {
-    let n = values.clone().count().max(1) as f64;
-    let mean = values.clone().sum::<f64>() / n;
-    (values.map(|v| (v - mean) * (v - mean)).sum::<f64>() / n).sqrt()
+    Ok(Folds { count: k, of: dealt.of, rare, lumped, ..Folds::default() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::split::{group_k_fold, stratified_k_fold};
     use rand::Rng;
+    use std::collections::BTreeMap;
 
     fn counts(labels: &[u32], folds: &Folds, k: usize, class: u32) -> Vec<usize> {
         let in_fold = |f| labels.iter().zip(&folds.of).filter(|(c, o)| **c == class && **o == Some(f)).count();
