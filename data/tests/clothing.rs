@@ -19,7 +19,7 @@ fn known_facts_are_found_and_no_sender_sits_in_two_folds() {
     let (collection, params) = source::open(name, params).unwrap();
     assert_eq!((&params["id"], &params["label"]), (&"image".into(), &"label".into()));
     let drop: Vec<String> = ["Not sure", "Other", "Skip"].map(str::to_string).into();
-    let config = ExploreConfig { drop_labels: drop.clone() };
+    let config = ExploreConfig { drop_labels: drop.clone(), root: Some(root.clone()), ..ExploreConfig::default() };
     let report = explore(&collection, &config, &|_, _| ()).unwrap();
     assert_eq!(report.images, 5762);
     assert_eq!(report.classes.values().sum::<usize>() + report.dropped_labels.values().sum::<usize>(), 5403);

@@ -36,6 +36,15 @@ pub fn visible(image: &Image) -> Result<Image> {
     Ok(Image::new(width, height, kept, pixels)?)
 }
 
+/// The channels of the middle slice, each as a gray picture.
+pub fn planes(image: &Image) -> Result<Vec<Image>> {
+    let [depth, height, width, channels] = image.dims();
+    let slice = height * width * channels;
+    let pixels = &image.pixels()[depth / 2 * slice..][..slice];
+    let plane = |channel: usize| pixels.iter().skip(channel).step_by(channels).copied().collect();
+    (0..channels).map(|channel| Ok(Image::new(width, height, 1, plane(channel))?)).collect()
+}
+
 /// Pictures of one size and as many channels as one picture: side by side, in rows as long as there are rows.
 pub fn mosaic(pictures: &[Image]) -> Result<Image> {
     let [one, ..] = pictures else { bail!("there is no picture to show") };

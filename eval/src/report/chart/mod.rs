@@ -10,6 +10,7 @@
 
 mod bars;
 mod confusion;
+mod correlation;
 mod curves;
 mod frame;
 mod histogram;
@@ -17,16 +18,19 @@ mod intervals;
 mod lines;
 mod reliability;
 mod scale;
+mod scatter;
 mod stacked;
 mod text;
 
 pub use bars::bars;
 pub use confusion::confusion;
+pub use correlation::correlation;
 pub use curves::{precision_recall, roc};
 pub use histogram::histogram;
 pub use intervals::{Interval, intervals};
 pub use lines::{Series, lines};
 pub use reliability::reliability;
+pub use scatter::scatter;
 pub use stacked::stacked;
 
 /// A finished chart: SVG markup that only this module makes, so that no foreign text gets into a page as markup.
@@ -120,8 +124,9 @@ mod tests {
     fn all(values: &[f64], name: &str) -> Vec<Chart> {
         let labels = Labels { title: name, x: name, y: name };
         let points: Vec<[f64; 2]> = values.iter().enumerate().map(|(i, v)| [i as f64, *v]).collect();
+        let square: Vec<Vec<Option<f64>>> = vec![values.iter().copied().map(Some).collect(); values.len()];
         let turned = points.iter().map(|[x, y]| [*y, *x]).collect();
-        let series = [Series { name: name.into(), points }, Series { name: name.into(), points: turned }];
+        let series = [Series { name: name.into(), points: points.clone() }, Series { name: name.into(), points: turned }];
         let named: Vec<(String, f64)> = values.iter().map(|v| (name.into(), *v)).collect();
         let span = |v: &f64| Interval { name: name.into(), value: *v, low: v - 1.0, high: *v };
         let spans: Vec<Interval> = values.iter().map(span).collect();
@@ -136,6 +141,8 @@ mod tests {
             bars(labels, &named),
             histogram(labels, values, 10),
             confusion(name, &matrix),
+            correlation(name, &matrix.classes, &square),
+            scatter(labels, &points),
             roc(name, &series),
             precision_recall(name, &series),
             reliability(name, &bins),

@@ -11,13 +11,13 @@ use cells::cells;
 /// The most room that a name takes.
 const NAME: f64 = 112.0;
 /// Up to this many classes cells hold their counts.
-const COUNTED: usize = 20;
+pub(super) const COUNTED: usize = 20;
 
 /// A row per true class, a column per predicted one; the stronger the color, the larger the share of the row.
 ///
 /// What is right has another color than mistakes. Where there are too many classes to name them all, every few are named.
 pub fn confusion(title: &str, matrix: &ConfusionMatrix) -> Chart {
-    let layout = Layout::new(matrix);
+    let layout = Layout::new(&matrix.classes);
     let Layout { left, top, .. } = layout;
     let mark = |i: usize, [x, y]: [f64; 2]| match i {
         0 | 1 => format!(r#"<path d="M{x:.1} {:.1}h15v9h-15z" fill="{}" fill-opacity=".7"/>"#, y - 4.5, color(i)),
@@ -26,7 +26,7 @@ pub fn confusion(title: &str, matrix: &ConfusionMatrix) -> Chart {
     let (keys, _) = legend(&["right", "mistaken", "stronger: larger share"], layout.width, mark);
     let classes = matrix.classes.len() as f64;
     let (wide, high) = (layout.cell * classes, layout.height * classes);
-    let mut svg = keys + &ground([left, top, wide, high], &layout) + &cells(matrix, &layout) + &names(matrix, &layout);
+    let mut svg = keys + &ground([left, top, wide, high], &layout) + &cells(matrix, &layout) + &names(&matrix.classes, &layout);
     let turned = format!(r#"text-anchor="middle" transform="rotate(-90 11 {:.1})""#, top + high / 2.0);
     svg += &text([11.0, top + high / 2.0], &turned, "true class");
     let below = top + high + layout.depth + 24.0;
@@ -35,23 +35,24 @@ pub fn confusion(title: &str, matrix: &ConfusionMatrix) -> Chart {
 }
 
 /// Where everything is.
-struct Layout {
-    width: f64,
-    left: f64,
-    top: f64,
+pub(super) struct Layout {
+    pub width: f64,
+    pub left: f64,
+    pub top: f64,
     /// Width of a column.
-    cell: f64,
+    pub cell: f64,
     /// Height of a row.
-    height: f64,
+    pub height: f64,
     /// How the names below are turned, in degrees, and how high they are.
     angle: u8,
-    depth: f64,
+    pub depth: f64,
 }
 
 impl Layout {
-    fn new(matrix: &ConfusionMatrix) -> Self {
-        let classes = matrix.classes.len();
-        let room = matrix.classes.iter().map(|name| width(name, NAME)).fold(0.0, f64::max) + 10.0;
+    /// For rows and columns of these names.
+    pub fn new(names: &[String]) -> Self {
+        let classes = names.len();
+        let room = names.iter().map(|name| width(name, NAME)).fold(0.0, f64::max) + 10.0;
         let left = 18.0 + room;
         let wanted = if classes <= COUNTED { 27.0 } else { 12.0 };
         let width = (left + wanted * classes as f64 + 4.0).clamp(WIDTH, 860.0);
@@ -69,7 +70,7 @@ impl Layout {
 }
 
 /// What lies behind the cells; of many classes, every tenth ends at a line that guides the eye.
-fn ground([left, top, wide, high]: [f64; 4], layout: &Layout) -> String {
+pub(super) fn ground([left, top, wide, high]: [f64; 4], layout: &Layout) -> String {
     let at = format!(r#"x="{left:.1}" y="{top:.1}" width="{wide:.1}" height="{high:.1}""#);
     let mut svg = format!(r#"<rect {at} fill-opacity=".035"/>"#);
     let tens = (wide / layout.cell / 10.0 - 0.01).max(0.0) as usize;
@@ -82,18 +83,18 @@ fn ground([left, top, wide, high]: [f64; 4], layout: &Layout) -> String {
 }
 
 /// Names of rows and columns, as many as there is room for.
-fn names(matrix: &ConfusionMatrix, layout: &Layout) -> String {
+pub(super) fn names(classes: &[String], layout: &Layout) -> String {
     let &Layout { left, top, cell, height, .. } = layout;
     let size = 11f64.min(cell.max(10.0));
     let every = (size / cell).ceil().max(1.0) as usize;
     let end = format!(r#"font-size="{size:.1}" text-anchor="end""#);
-    let bottom = top + height * matrix.classes.len() as f64 + 10.0;
+    let bottom = top + height * classes.len() as f64 + 10.0;
     let below = |x: f64| match layout.angle {
         0 => format!(r#"font-size="{size:.1}" text-anchor="middle""#),
         angle => format!(r#"{end} transform="rotate(-{angle} {x:.1} {bottom:.1})""#),
     };
     let mut svg = String::new();
-    for (i, name) in matrix.classes.iter().enumerate().step_by(every) {
+    for (i, name) in classes.iter().enumerate().step_by(every) {
         let name = short(name, NAME);
         let (x, y) = (left + cell * (i as f64 + 0.5), top + height * (i as f64 + 0.5) + 4.0);
         let (x, low) = if layout.angle == 0 { (x, bottom + 4.0) } else { (x + 4.0, bottom) };

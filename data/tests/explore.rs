@@ -1,0 +1,299 @@
+//! The data report of collections made by hand, and its figures against those of Python's libraries (`xtask/fixtures/explore.py`).
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+use sconce_data::decode::{Color, Decoded, decode};
+use sconce_data::explore::{ExploreConfig, Report, explore};
+use sconce_data::similar::{Sketch, dhash, phash};
+use sconce_data::source::{Collection, Found};
+use sconce_data::{Column, Dataset, Image, Part, Result, Row, Target};
+use serde_json::Value;
+use std::path::Path;
+use std::sync::Arc;
+
+struct Made {
+    rows: Vec<Row>,
+    classes: Vec<String>,
+    columns: Vec<Column>,
+}
+
+impl Dataset for Made {
+    fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+    fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+    fn image(&self, index: usize) -> Result<Image> {
+        Ok(Image::filled(8, 8, &[index as u8]))
+    }
+}
+
+/// A collection of one file per row, whose picture is `draw` of the row's number.
+fn collection(made: Made, draw: impl Fn(usize) -> Image + Send + Sync + 'static) -> Collection {
+    let files = (0..made.rows.len()).map(|i| Found { path: format!("{i:05}.png"), row: Some(i) }).collect();
+    let read = move |path: &str| {
+        let image = draw(path[..5].parse().unwrap());
+        let stored_channels = image.channels();
+        Ok(Decoded { image, format: "png", stored_channels, is_deep: false })
+    };
+    Collection {
+        dataset: Arc::new(made),
+        files,
+        missing_files: vec![],
+        missing_values: Default::default(),
+        label: None,
+        sample_submission: None,
+        warnings: vec![],
+        read: Arc::new(read),
+    }
+}
+
+fn look(collection: &Collection) -> Report {
+    explore(collection, &ExploreConfig::default(), &|_, _| ()).unwrap()
+}
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
+fn golden() -> Value {
+    serde_json::from_str(include_str!("golden/explore.json")).unwrap()
+}
+
+/// The pattern of the script of the same name.
+fn pattern(width: usize, height: usize, channels: usize, kind: usize) -> Image {
+    let triangle = |v: usize, period: usize| (v % (2 * period)).abs_diff(period) * 255 / period;
+    let value = |i: usize| {
+        let (c, x, y) = (i % channels, i / channels % width, i / channels / width);
+        let wave = triangle(x * (3 + kind) + 40 * c, width + 7) + triangle(y * (2 + kind) + x * kind, height + 5);
+        let mixed = (x * 7919 + y * 104_729 + c * 1_299_709 + kind * 15_485_863) * 2_654_435_761 % (1 << 32);
+        (wave / 2 + (mixed >> 27) * kind).min(255) as u8
+    };
+    Image::new(width, height, channels, (0..width * height * channels).map(value).collect()).unwrap()
+}
+
+#[test]
+fn hashes_and_sharpness_are_those_of_python() {
+    let golden = golden();
+    let mut images = vec![];
+    for case in golden["drawn"].as_array().unwrap() {
+        let [width, height, channels, kind] =
+            ["width", "height", "channels", "kind"].map(|key| case[key].as_u64().unwrap() as usize);
+        images.push((format!("{width}×{height}"), pattern(width, height, channels, kind), case.clone()));
+    }
+    for (name, case) in golden["files"].as_object().unwrap() {
+        let bytes = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)).unwrap();
+        images.push((name.clone(), decode(name, &bytes, Color::Rgb).unwrap().image, case.clone()));
+    }
+    let drawn: Vec<Image> = images.iter().map(|(_, image, _)| image.clone()).collect();
+    let rows = vec![Row::default(); images.len()];
+    let report = look(&collection(Made { rows, classes: vec![], columns: vec![] }, move |i| drawn[i].clone()));
+    for (i, (name, image, case)) in images.iter().enumerate() {
+        assert_eq!(format!("{:016x}", dhash(image)), case["dhash"].as_str().unwrap(), "{name}");
+        assert_eq!(format!("{:016x}", phash(image)), case["phash"].as_str().unwrap(), "{name}");
+        let sharpness = f64::from(report.glances[i].as_ref().unwrap().sharpness);
+        assert!((sharpness / case["sharpness"].as_f64().unwrap() - 1.0).abs() < 1e-6, "{name}: {sharpness}");
+        let sketch = report.sketches[i].as_ref().unwrap();
+        assert_eq!((sketch.dhash, sketch.phash), (dhash(image), phash(image)));
+        assert_eq!(sketch, &Sketch::of(image));
+    }
+}
+
+fn hot(id: usize, values: &[f32]) -> Row {
+    Row { id: id.to_string(), target: Some(Target::Dense(values.to_vec())), ..Row::default() }
+}
+
+#[test]
+fn several_labels_are_counted_alone_and_together() {
+    let nan = f32::NAN;
+    let sets: [&[f32]; 7] = [
+        &[1.0, 1.0, 0.0],
+        &[1.0, 1.0, 0.0],
+        &[0.0, 0.0, 0.0],
+        &[0.0, 1.0, 0.0],
+        &[1.0, 0.0, 0.0],
+        &[1.0, 0.0, nan],
+        &[0.0, 1.0, 0.0],
+    ];
+    let mut rows: Vec<Row> = sets.iter().enumerate().map(|(i, values)| hot(i, values)).collect();
+    rows.push(Row { part: Part::Test, ..hot(7, &[1.0, 1.0, 1.0]) });
+    let made = Made { rows, classes: names(&["nucleus", "membrane", "rods"]), columns: vec![] };
+    let report = look(&collection(made, |i| Image::filled(4, 4, &[20 * i as u8])));
+    assert_eq!(
+        report.classes.iter().map(|(n, c)| (n.as_str(), *c)).collect::<Vec<_>>(),
+        [("membrane", 4), ("nucleus", 4)]
+    );
+    assert_eq!((report.imbalance, report.evenness), (1.0, 1.0));
+    let labels = report.multi_label.as_ref().unwrap();
+    assert_eq!((labels.rows, labels.empty, labels.unknown, labels.distinct), (7, 1, 1, 4));
+    assert!((labels.cardinality - 8.0 / 7.0).abs() < 1e-12 && (labels.density - 8.0 / 21.0).abs() < 1e-12);
+    assert_eq!(labels.together, [[4, 2, 0], [2, 4, 0], [0, 0, 0]]);
+    // Of 7 rows 4, 4 and 2.
+    assert!((labels.correlation[0][1].unwrap() - (7.0 * 2.0 - 16.0) / 12.0).abs() < 1e-12);
+    assert_eq!(labels.correlation[0][2], None, "rods are never seen");
+    let wished: Vec<(String, usize)> = labels.combinations.iter().map(|c| (c.labels.join("+"), c.count)).collect();
+    let wanted = [("", 1), ("nucleus", 1), ("nucleus+membrane", 2), ("membrane", 2)].map(|(l, n)| (l.to_string(), n));
+    assert_eq!(wished, wanted);
+    assert_eq!(labels.combinations[2].examples, ["00000.png", "00001.png"]);
+    let means: Vec<(&str, usize)> = report.mean_images.iter().map(|mean| (&mean.class[..], mean.count)).collect();
+    assert_eq!(means, [("nucleus", 4), ("membrane", 4)]);
+    assert_eq!(report.mean_images[0].image.pixels()[0], 50, "of 0, 20, 80 and 100");
+    let json = serde_json::to_value(&report).unwrap();
+    assert!(json["multi_label"]["correlation"][0][2].is_null());
+}
+
+/// Textures of which some are spoiled: each by one rule.
+#[test]
+fn odd_pictures_are_named_by_rules() {
+    let draw = |i: usize| match i {
+        30 => Image::filled(40, 30, &[128]),
+        31 => Image::new(40, 30, 1, (0..1200).map(|i| (i % 5) as u8).collect()).unwrap(),
+        32 => Image::new(40, 30, 1, (0..1200).map(|i| 250 + (i % 5) as u8).collect()).unwrap(),
+        33 => Image::new(40, 30, 1, (0..1200).map(|i| 60 + (i % 40) as u8 * 3).collect()).unwrap(),
+        34 => pattern(300, 30, 1, 1),
+        35 => {
+            let mut image = pattern(40, 30, 1, 2);
+            image.pixels_mut()[..600].fill(0);
+            image
+        }
+        _ => pattern(40, 30, 1, 1 + i % 3),
+    };
+    let rows = vec![Row::default(); 36];
+    let report = look(&collection(Made { rows, classes: vec![], columns: vec![] }, draw));
+    let found: Vec<(&str, Vec<&str>)> =
+        report.outliers.iter().map(|o| (o.kind, o.files.iter().map(|(path, _)| &path[3..5]).collect())).collect();
+    let wanted: [(&str, &[&str]); 6] = [
+        ("blank", &["30"]),
+        ("dark", &["31"]),
+        ("bright", &["32"]),
+        ("blurred", &["31", "32", "33"]),
+        ("border", &["35"]),
+        ("aspect", &["34"]),
+    ];
+    for ((kind, paths), (wanted, files)) in found.iter().zip(wanted) {
+        assert_eq!(*kind, wanted);
+        assert!(
+            files.iter().all(|file| paths.contains(file)) && (wanted == "blurred" || paths.len() == 1),
+            "{found:?}"
+        );
+    }
+    assert_eq!(found.len(), 6, "{found:?}");
+    assert!(report.warnings.contains(&"1 pictures are blank".to_string()), "{:?}", report.warnings);
+}
+
+fn row(i: usize) -> Row {
+    let mixed = (i * 2_654_435_761 % (1 << 32)) >> 20;
+    let (class, test) = (mixed % 3, i % 3 == 0);
+    let site = if mixed % 7 == 0 { f32::NAN } else { ((class + mixed / 3 % 2) % 3) as f32 };
+    Row {
+        id: i.to_string(),
+        part: if test { Part::Test } else { Part::Train },
+        target: (!test).then_some(Target::Class(class as u32)),
+        group: Some((i / 2).to_string()),
+        meta: vec![(30 + mixed % 50 + if test { 25 } else { 0 }) as f32, site, class as f32],
+        ..Row::default()
+    }
+}
+
+fn tabular(len: usize) -> Collection {
+    let column = |name: &str, categories: &[&str]| Column { name: name.into(), categories: names(categories) };
+    let columns =
+        vec![column("age", &[]), column("site", &["arm", "head", "leg"]), column("diagnosis", &["x", "y", "z"])];
+    let made = Made { rows: (0..len).map(row).collect(), classes: names(&["a", "b", "c"]), columns };
+    collection(made, |i| pattern(24 + i % 3, 20, 3, i % 4))
+}
+
+#[test]
+fn metadata_are_described_and_compared_with_the_target() {
+    let report = look(&tabular(400));
+    let [age, site, diagnosis] = &report.metadata[..] else { panic!("{:?}", report.metadata) };
+    let numbers = age.numbers.unwrap();
+    assert_eq!((age.missing, numbers.min), (0, 30.0));
+    assert!(age.association.as_ref().unwrap().value < 0.1, "{age:?}");
+    let (distinct, counts) = site.categories.as_ref().unwrap();
+    assert_eq!((*distinct, counts.iter().map(|(_, n)| n).sum::<usize>() + site.missing), (3, 400));
+    let told = site.association.as_ref().unwrap();
+    assert!(told.measure == "cramers_v" && told.value > 0.3 && told.value < 0.9, "{told:?}");
+    assert_eq!(diagnosis.association.as_ref().unwrap().value, 1.0);
+    let warned = |text: &str| report.warnings.iter().any(|warning| warning.contains(text));
+    assert!(warned("column 'diagnosis' nearly says the target"), "{:?}", report.warnings);
+    // Test rows are older.
+    let adversarial = report.adversarial.as_ref().unwrap();
+    assert_eq!((adversarial.train, adversarial.test), (266, 134));
+    assert_eq!(adversarial.features[0].name, "age");
+    assert!(adversarial.auc > 0.8 && adversarial.features[0].auc > 0.8 && adversarial.features[0].weight > 1.0);
+    assert!(warned("most of all by age"), "{:?}", report.warnings);
+}
+
+#[test]
+fn parts_that_do_not_differ_are_not_told_apart() {
+    let mut rows: Vec<Row> = (0..600).map(row).collect();
+    rows.iter_mut().for_each(|row| row.meta[0] = if row.part == Part::Test { row.meta[0] - 25.0 } else { row.meta[0] });
+    let columns = vec![Column { name: "age".into(), categories: vec![] }];
+    let report =
+        look(&collection(Made { rows, classes: names(&["a", "b", "c"]), columns }, |i| pattern(24, 20, 3, i % 4)));
+    let adversarial = report.adversarial.unwrap();
+    assert!((adversarial.auc - 0.5).abs() < 0.1, "{}", adversarial.auc);
+    assert!(!report.warnings.iter().any(|warning| warning.contains("differ")), "{:?}", report.warnings);
+}
+
+#[test]
+fn without_decoding_there_is_what_rows_tell() {
+    let mut collection = tabular(400);
+    let full = look(&collection);
+    collection.read = Arc::new(|path| panic!("{path} is decoded"));
+    let config = ExploreConfig { decode: false, ..ExploreConfig::default() };
+    let report = explore(&collection, &config, &|_, _| ()).unwrap();
+    assert_eq!((report.images, &report.classes, &report.parts), (400, &full.classes, &full.parts));
+    assert_eq!(report.metadata.len(), 3);
+    assert_eq!(report.adversarial.unwrap().features[0].name, "age");
+    assert!(report.sketches.is_empty() && report.corrupt.is_empty() && report.duplicates.is_empty());
+}
+
+#[test]
+fn values_are_described_as_numbers() {
+    let rows = (0..60).map(|i| Row { meta: vec![i as f32], ..hot(i, &[2.0 * i as f32, 5.0]) }).collect();
+    let columns = vec![Column { name: "dose".into(), categories: vec![] }];
+    let report =
+        look(&collection(Made { rows, classes: names(&["mean", "spread"]), columns }, |_| Image::filled(4, 4, &[9])));
+    assert_eq!((report.outputs["mean"].max, report.outputs["spread"].std), (118.0, 0.0));
+    assert!(report.classes.is_empty() && report.multi_label.is_none());
+    let told = report.metadata[0].association.as_ref().unwrap();
+    assert_eq!((told.measure, told.label.as_deref()), ("r_squared", Some("mean")));
+    assert!((told.value - 1.0).abs() < 1e-12);
+}
+
+/// Six channels and volumes go through everything that RGB does.
+#[test]
+fn any_number_of_channels_is_looked_at() {
+    let rows = (0..4).map(|i| Row { target: Some(Target::Class(i % 2)), ..Row::default() }).collect();
+    let draw = |i: usize| {
+        Image::volume([3, 8, 9, 6], (0..3 * 8 * 9 * 6).map(|v| (v * (i + 1) % 251) as u8).collect()).unwrap()
+    };
+    let report = look(&collection(Made { rows, classes: names(&["a", "b"]), columns: vec![] }, draw));
+    assert_eq!((report.mean.len(), report.sizes.depth, report.mean_images[1].image.channels()), (6, [3; 3], 6));
+}
+
+/// The pool's size is fixed when a process starts, so this test runs itself again under two sizes.
+#[test]
+fn any_number_of_threads_gives_the_same_report() {
+    let digest = |threads: &str| {
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        command.args(["digest_of_a_report", "--exact", "--nocapture"]).env("RAYON_NUM_THREADS", threads);
+        let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        text.lines().find_map(|line| line.split_once("digest: ").map(|(_, digest)| digest.to_string())).unwrap()
+    };
+    let (one, eight) = (digest("1"), digest("8"));
+    assert!(one.starts_with("1 threads") && eight.starts_with("8 threads"), "{one} {eight}");
+    assert_eq!(one[1..], eight[1..]);
+}
+
+#[test]
+fn digest_of_a_report() {
+    let report = look(&tabular(300));
+    let all = format!("{} {:?}", serde_json::to_string(&report).unwrap(), report.mean_images);
+    println!("digest: {} threads {}", rayon::current_num_threads(), blake3::hash(all.as_bytes()).to_hex());
+}
