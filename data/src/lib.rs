@@ -38,7 +38,6 @@ pub mod decode;
 mod error;
 pub mod explore;
 mod image;
-
 pub mod impute;
 mod key;
 pub mod labels;

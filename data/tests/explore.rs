@@ -41,6 +41,7 @@ fn collection(made: Made, draw: impl Fn(usize) -> Image + Send + Sync + 'static)
     };
     Collection {
         dataset: Arc::new(made),
+        target: Default::default(),
         files,
         missing_files: vec![],
         missing_values: Default::default(),

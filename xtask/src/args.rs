@@ -75,6 +75,8 @@ pub enum Kind {
     Schedules,
     Metrics,
     Sources,
+    Splits,
+    Samplers,
     Recipes,
 }
 

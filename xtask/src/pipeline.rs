@@ -168,6 +168,7 @@ impl Session {
         run.write("eda.html", self.times.of("report", page).as_bytes())?;
         run.write("folds.csv", &prepare::folds_csv(&prepared)?)?;
         run.write("excluded.csv", &prepare::excluded_csv(&prepared)?)?;
+        run.write("decisions.csv", &data::clean::decisions::write(&prepared.decisions)?)?;
         run.write("environment.json", &serde_json::to_vec_pretty(&environment)?)?;
         // A run begins with its recipe: it comes last, when all the rest is there.
         run.write("recipe.toml", self.recipe.text()?.as_bytes())?;

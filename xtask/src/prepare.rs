@@ -2,13 +2,15 @@
 
 use crate::assemble::{self, Parts};
 use crate::progress::Progress;
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, Spec};
 use crate::usage::Usage;
 use anyhow::{Context, Result, anyhow, bail};
 use data::clean::Cleaned;
+use data::clean::Decided;
 use data::decode::Color;
 use data::explore::{ExploreConfig, Report};
 use data::source::Collection;
+use data::split::{Folds, Input};
 use data::{Dataset, Part};
 use eval::Run;
 use serde_json::Value;
@@ -22,13 +24,17 @@ pub struct Prepared {
     pub report: Report,
     /// The data as they lie there.
     pub collection: Collection,
+    /// Files of the collection that each row of `dataset` has.
+    files: Vec<Vec<usize>>,
     /// All usable rows: training, validation, test.
     pub dataset: Arc<dyn Dataset>,
     /// Ids of the rows left out, each with the reason.
-    pub excluded: Vec<(String, &'static str)>,
-    /// Fold that each row of `dataset` judges; `None` for rows that train in every fold and for test rows.
-    pub folds: Vec<Option<usize>>,
-    /// Number of folds to train.
+    pub excluded: Vec<(String, String)>,
+    /// What was decided of single rows, to be edited and given again with `data.clean.decisions`.
+    pub decisions: Vec<Decided>,
+    /// Folds of the rows of `dataset`, of which test rows judge none; several where the split is repeated.
+    pub splits: Vec<Folds>,
+    /// Number of folds to train, those of all repeats.
     pub trained_folds: usize,
     /// The competition's own form, if there is one.
     pub sample: Option<eval::submission::Sample>,
@@ -92,8 +98,34 @@ impl Prepared {
     /// Rows that train fold `fold` and rows that judge it.
     pub fn split(&self, fold: usize) -> (Vec<usize>, Vec<usize>) {
         let rows = self.dataset.rows();
-        let known = (0..rows.len()).filter(|&i| rows[i].part != Part::Test);
-        known.partition(|&i| self.folds[i] != Some(fold))
+        let (mut split, mut fold) = (0, fold);
+        while split + 1 < self.splits.len() && fold >= self.splits[split].count {
+            fold -= self.splits[split].count;
+            split += 1;
+        }
+        let split = &self.splits[split];
+        let learned = split.trains(fold).into_iter().filter(|&i| rows[i].part != Part::Test);
+        (learned.collect(), split.judges(fold))
+    }
+    /// A trained fold that row `row` judges.
+    pub fn judged_in(&self, row: usize) -> Option<usize> {
+        self.splits[0].of[row].filter(|fold| *fold < self.trained_folds)
+    }
+    /// Mean and deviation of every channel over the pictures of `rows`, as they lie there, 0..=1.
+    pub fn channels(&self, rows: &[usize]) -> [Vec<f64>; 2] {
+        let mut pixels = 0.0;
+        let mut sums = vec![[0.0; 2]; self.report.mean.len()];
+        for glance in
+            rows.iter().flat_map(|&row| &self.files[row]).filter_map(|&file| self.report.glances[file].as_ref())
+        {
+            pixels += glance.pixels();
+            for (sum, own) in sums.iter_mut().zip(&glance.sums) {
+                (sum[0], sum[1]) = (sum[0] + own[0], sum[1] + own[1]);
+            }
+        }
+        let mean = |sum: &[f64; 2]| sum[0] / f64::max(pixels, 1.0) / 255.0;
+        let variance = |sum: &[f64; 2]| sum[1] / f64::max(pixels, 1.0) / (255.0 * 255.0) - mean(sum) * mean(sum);
+        [sums.iter().map(mean).collect(), sums.iter().map(|sum| variance(sum).max(0.0).sqrt()).collect()]
     }
     /// Rows of the test part.
     pub fn test(&self) -> Vec<usize> {
@@ -117,7 +149,7 @@ impl Prepared {
 }
 
 /// Keys of `[data]` that every source has.
-const GENERAL: &[&str] = &["source", "demo", "folds", "clean", "drop_labels"];
+const GENERAL: &[&str] = &["source", "demo", "folds", "split", "clean", "impute", "drop_labels"];
 
 /// Opens what `[data]` names and writes into the recipe what was found out: the source, columns, tables.
 pub fn open(recipe: &mut Recipe, demo: Option<&Path>) -> Result<Collection> {
@@ -247,18 +279,21 @@ pub fn prepare(recipe: &Recipe, collection: &Collection, report: Report, progres
         );
     }
     let views = assemble::views(recipe, &report, &*cleaned.dataset)?;
-    let (folds, trained_folds) = split(recipe, &cleaned, progress)?;
+    let (splits, trained_folds) = split(recipe, &cleaned, progress)?;
+    let files = files(collection, &*cleaned.dataset);
     let sample = collection.sample_submission.as_ref().map(|path| sample(path, recipe, &cleaned)).transpose()?;
     let fingerprint = fingerprint(&cleaned.dataset, &report);
     let color = recipe.data.params.get("color").and_then(|color| serde_json::from_value(color.clone()).ok());
     let color = color.unwrap_or_default();
-    let (excluded, collection) = (cleaned.excluded, collection.clone());
+    let (excluded, decisions, collection) = (cleaned.excluded, cleaned.decisions, collection.clone());
     let prepared = Prepared {
         report,
         collection,
+        files,
         dataset: cleaned.dataset,
         excluded,
-        folds,
+        decisions,
+        splits,
         trained_folds,
         sample,
         color,
@@ -281,53 +316,92 @@ fn sample(path: &Path, recipe: &Recipe, cleaned: &Cleaned) -> Result<eval::submi
     fitting.with_context(|| format!("sample submission '{}'", path.display()))
 }
 
-/// The fold that every row judges, and how many folds there are to train.
-fn split(recipe: &Recipe, cleaned: &Cleaned, progress: &Progress) -> Result<(Vec<Option<usize>>, usize)> {
+/// The scheme that the recipe names, with `data.folds` where it does not say how many.
+pub fn scheme(recipe: &Recipe) -> Option<Spec> {
+    let mut scheme = recipe.data.split.clone()?;
+    if recipe.data.folds > 0 {
+        scheme.params.entry("folds").or_insert(recipe.data.folds.into());
+    }
+    Some(scheme)
+}
+
+/// Folds of every row, and how many of them there are to train.
+fn split(recipe: &Recipe, cleaned: &Cleaned, progress: &Progress) -> Result<(Vec<Folds>, usize)> {
     let rows = cleaned.dataset.rows();
-    if recipe.data.folds == 0 && rows.iter().any(|row| row.part == Part::Validation) {
-        let judges = |row: &data::Row| (row.part == Part::Validation).then_some(0);
-        return Ok((rows.iter().map(judges).collect(), 1));
-    }
-    let (count, trained) = match recipe.data.folds {
-        0 => (5, 5),
-        1 => (5, 1),
-        count => (count, count),
-    };
     let known: Vec<usize> = (0..rows.len()).filter(|&i| rows[i].part != Part::Test).collect();
-    if known.len() < count {
-        bail!("{} labelled pictures cannot be split into {count} folds; set data.folds", known.len());
-    }
-    let labels: Vec<u32> = known.iter().filter_map(|&i| rows[i].class()).collect();
     let keys: Vec<Option<String>> = known.iter().map(|&i| cleaned.split_keys[i].clone()).collect();
     let seed = data::rng::sub_seed(recipe.seed, "folds");
-    let split = data::split::stratified_group_k_fold(&labels, &keys, count, seed)?;
-    let name = |class: u32| &cleaned.dataset.classes()[class as usize];
-    for (class, pictures) in split.rare {
-        let class = name(class);
-        progress.warning(&format!(
-            "class '{class}' has {pictures} pictures for {count} folds; they only train, in every fold"
-        ));
-    }
-    for (class, in_folds) in split.lumped {
-        let class = name(class);
-        progress.warning(&format!("class '{class}' lies in few groups: only {in_folds} of {count} folds have it"));
-    }
-    for fold in 0..trained {
-        let judges = split.of.iter().filter(|of| **of == Some(fold)).count();
-        if judges == 0 || judges == split.of.len() {
-            bail!(
-                "fold {} would have {} pictures to learn from and {judges} to judge by: too few groups or too few pictures of \
-                 each class; use fewer folds (data.folds) or another data.group",
-                fold + 1,
-                split.of.len() - judges
-            );
+    let given = recipe.data.folds == 0 && rows.iter().any(|row| row.part == Part::Validation);
+    let (splits, trained) = match scheme(recipe) {
+        Some(scheme) => {
+            let seen: Vec<&data::Row> = known.iter().map(|&i| &rows[i]).collect();
+            let (columns, classes) = (cleaned.dataset.columns(), cleaned.dataset.classes());
+            let input = Input { rows: &seen, keys: &keys, columns, classes };
+            let splits = data::split::build(&scheme.name, scheme.value())?.split(&input, seed).context("data.split")?;
+            let trained = splits.iter().map(|folds| folds.count).sum();
+            (splits, trained)
+        }
+        None if given => {
+            let judges = |&i: &usize| (rows[i].part == Part::Validation).then_some(0);
+            (vec![Folds { count: 1, of: known.iter().map(judges).collect(), ..Folds::default() }], 1)
+        }
+        None => {
+            let (count, trained) = match recipe.data.folds {
+                0 => (5, 5),
+                1 => (5, 1),
+                count => (count, count),
+            };
+            if known.len() < count {
+                bail!("{} labelled pictures cannot be split into {count} folds; set data.folds", known.len());
+            }
+            let labels: Vec<u32> = known.iter().map(|&i| rows[i].likeliest().unwrap_or(0)).collect();
+            let folds = data::split::stratified_group_k_fold(&labels, &keys, count, seed)?;
+            folds.check(&keys)?;
+            (vec![Folds { strata: cleaned.dataset.classes().to_vec(), ..folds }], trained)
+        }
+    };
+    for folds in &splits {
+        let (count, name) = (folds.count, |stratum: u32| folds.strata.get(stratum as usize).map_or("", String::as_str));
+        for &(stratum, pictures) in &folds.rare {
+            let class = name(stratum);
+            progress.warning(&format!(
+                "class '{class}' has {pictures} pictures for {count} folds; they only train, in every fold"
+            ));
+        }
+        for &(stratum, in_folds) in &folds.lumped {
+            let class = name(stratum);
+            progress.warning(&format!("class '{class}' lies in few groups: only {in_folds} of {count} folds have it"));
+        }
+        for fold in 0..folds.count.min(trained) {
+            let (learned, judges) = (folds.trains(fold).len(), folds.judges(fold).len());
+            if judges == 0 || learned == 0 {
+                bail!(
+                    "fold {} would have {learned} pictures to learn from and {judges} to judge by: too few groups or too few \
+                     pictures of each class; use fewer folds (data.folds), another data.split or another data.group",
+                    fold + 1,
+                );
+            }
         }
     }
-    let mut folds = vec![None; rows.len()];
-    for (row, fold) in known.into_iter().zip(split.of) {
-        folds[row] = fold;
+    Ok((splits.into_iter().map(|folds| among(folds, &known, rows.len())).collect(), trained))
+}
+
+/// Folds of the rows at `places` as folds of `count` rows, the others of which judge none.
+fn among(folds: Folds, places: &[usize], count: usize) -> Folds {
+    let mut of = vec![None; count];
+    places.iter().zip(&folds.of).for_each(|(&place, fold)| of[place] = *fold);
+    let unused = folds.unused.iter().map(|unused| unused.iter().map(|&i| places[i]).collect()).collect();
+    Folds { of, unused, ..folds }
+}
+
+/// Files of `collection` that each row of `dataset` has: a row has the id of its picture, or of the sample that it is one of.
+fn files(collection: &Collection, dataset: &dyn Dataset) -> Vec<Vec<usize>> {
+    let mut files = HashMap::<(Part, &str), Vec<usize>>::new();
+    let rows = collection.dataset.rows();
+    for (i, row) in collection.files.iter().enumerate().filter_map(|(i, file)| Some((i, &rows[file.row?]))) {
+        files.entry((row.part, row.sample.as_deref().unwrap_or(&row.id))).or_default().push(i);
     }
-    Ok((folds, trained))
+    dataset.rows().iter().map(|row| files.remove(&(row.part, row.id.as_str())).unwrap_or_default()).collect()
 }
 
 fn fingerprint(dataset: &Arc<dyn Dataset>, report: &Report) -> String {
@@ -345,25 +419,39 @@ fn fingerprint(dataset: &Arc<dyn Dataset>, report: &Report) -> String {
     hash.finalize().to_hex()[..16].to_string()
 }
 
-/// `folds.csv`: `id,fold,target[,group]`; fold -1 trains in every fold.
+/// `folds.csv`: `id,fold,target[,group]`, then a column for each repeat of the split, `fold_2` and so on; fold -1 judges in none.
 pub fn folds_csv(prepared: &Prepared) -> Result<Vec<u8>> {
     let rows = prepared.dataset.rows();
     let grouped = rows.iter().any(|row| row.group.is_some());
     let mut out = csv::Writer::from_writer(vec![]);
     let mut header = vec!["id", "fold", "target"];
     header.extend(grouped.then_some("group"));
+    let repeats: Vec<String> = (1..prepared.splits.len()).map(|repeat| format!("fold_{}", repeat + 1)).collect();
+    header.extend(repeats.iter().map(String::as_str));
     out.write_record(&header)?;
-    for (row, fold) in rows.iter().zip(&prepared.folds) {
+    let said = |folds: &Folds, row: usize| folds.of[row].map_or("-1".to_string(), |fold| fold.to_string());
+    for (i, row) in rows.iter().enumerate() {
         if row.part == Part::Test {
             continue;
         }
-        let target = row.class().map_or("", |class| prepared.classes()[class as usize].as_str());
-        let fold = fold.map_or("-1".to_string(), |fold| fold.to_string());
-        let mut record = vec![row.id.clone(), fold, target.to_string()];
+        let target = row.target.as_ref().map_or(String::new(), |target| said_of(target, prepared.classes()));
+        let mut record = vec![row.id.clone(), said(&prepared.splits[0], i), target];
         record.extend(grouped.then(|| row.group.clone().unwrap_or_default()));
+        record.extend(prepared.splits[1..].iter().map(|folds| said(folds, i)));
         out.write_record(&record)?;
     }
     Ok(out.into_inner()?)
+}
+
+/// The class, or the values, with `|` between them.
+fn said_of(target: &data::Target, classes: &[String]) -> String {
+    match target {
+        data::Target::Class(class) => classes[*class as usize].clone(),
+        data::Target::Dense(values) => {
+            let known = |value: &f32| if value.is_nan() { String::new() } else { value.to_string() };
+            values.iter().map(known).collect::<Vec<_>>().join("|")
+        }
+    }
 }
 
 /// `excluded.csv`: `id,reason` of every row that is not used.
@@ -371,7 +459,7 @@ pub fn excluded_csv(prepared: &Prepared) -> Result<Vec<u8>> {
     let mut out = csv::Writer::from_writer(vec![]);
     out.write_record(["id", "reason"])?;
     for (id, reason) in &prepared.excluded {
-        out.write_record([id.as_str(), reason])?;
+        out.write_record([id.as_str(), reason.as_str()])?;
     }
     Ok(out.into_inner()?)
 }

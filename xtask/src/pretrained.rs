@@ -269,7 +269,7 @@ mod tests {
         let Preprocess { size, resize, crop, interpolation, .. } = &said.preprocess;
         assert_eq!((*size, resize.as_str(), *crop, *interpolation), (224, "crop", 0.95, Interpolation::Bicubic));
         assert!(matches!(said.preprocess.stats, StatsChoice::Named(crate::recipe::NamedStats::Pretrained)));
-        let stats = crate::assemble::stats(&said, (&[0.5; 3], &[0.5; 3])).unwrap();
+        let stats = crate::assemble::stats(&said, [vec![0.5; 3], vec![0.5; 3]]).unwrap();
         assert_eq!(stats.mean, [0.485, 0.456, 0.406]);
         let both = [&own[..], &["preprocess.size=96", "preprocess.stats=dataset"]].concat();
         let said = recipe(&both).unwrap();
@@ -359,7 +359,7 @@ mod tests {
             rows.map(|row| photos.join("images").join(format!("{}.jpg", row[0]))).collect::<Vec<_>>()
         };
         let steps = crate::assemble::shared(&crate::assemble::evaluation_steps(&recipe)).unwrap();
-        let stats = crate::assemble::stats(&recipe, (&[0.5; 3], &[0.5; 3])).unwrap();
+        let stats = crate::assemble::stats(&recipe, [vec![0.5; 3], vec![0.5; 3]]).unwrap();
         let mut right = 0;
         for (label, names) in
             [("T-Shirt", &["jersey", "sweatshirt"][..]), ("Shoes", &["shoe", "Loafer", "boot", "sandal", "clog"][..])]
@@ -399,7 +399,7 @@ mod tests {
             NetworkConfig { model: recipe.model.name.clone(), classes: 10, params, ..NetworkConfig::default() };
         let network = Network::new(&config, init::seeded(&vars, 0, candle_core::DType::F32, &Device::Cpu)).unwrap();
         start.load(&config, &vars).unwrap();
-        let stats = crate::assemble::stats(&recipe, (&[0.5; 3], &[0.5; 3])).unwrap();
+        let stats = crate::assemble::stats(&recipe, [vec![0.5; 3], vec![0.5; 3]]).unwrap();
         let classes = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
             .map(String::from);
         let mut seen = [0; 10];

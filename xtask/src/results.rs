@@ -73,14 +73,22 @@ pub fn write(ending: &Ending<'_>, answers: &Answers) -> Result<()> {
     Ok(())
 }
 
-/// Out-of-fold predictions in the order of the rows.
+/// Out-of-fold predictions in the order of the rows; of a row that was judged in several repeats their mean.
 fn in_order(oof: &Predictions, prepared: &Prepared) -> Predictions {
-    let place: std::collections::HashMap<&str, usize> =
-        oof.ids.iter().enumerate().map(|(i, id)| (id.as_str(), i)).collect();
+    let mut places = std::collections::HashMap::<&str, Vec<usize>>::new();
+    oof.ids.iter().enumerate().for_each(|(i, id)| places.entry(id).or_default().push(i));
     // Ids of the test part may be those of training rows.
     let known = prepared.dataset.rows().iter().filter(|row| row.part != Part::Test);
-    let order: Vec<usize> = known.filter_map(|row| place.get(row.id.as_str()).copied()).collect();
-    oof.select(&order)
+    let said: Vec<&Vec<usize>> = known.filter_map(|row| places.get(row.id.as_str())).collect();
+    let mut all = oof.select(&said.iter().map(|places| places[0]).collect::<Vec<_>>());
+    let classes = all.classes.len();
+    for (row, places) in said.iter().enumerate().filter(|(_, places)| places.len() > 1) {
+        for (class, score) in all.scores[row * classes..(row + 1) * classes].iter_mut().enumerate() {
+            let sum: f64 = places.iter().map(|&place| f64::from(oof.row(place)[class])).sum();
+            *score = (sum / places.len() as f64) as f32;
+        }
+    }
+    all
 }
 
 fn metrics(

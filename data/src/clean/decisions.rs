@@ -45,8 +45,9 @@ pub fn read(path: &Path) -> Result<Vec<Decided>> {
     };
     let places = HEADER.iter().map(|name| place(name)).collect::<Result<Vec<_>>>()?;
     let mut decided = vec![];
-    for (line, cells) in &table.rows {
-        let [id, decision, value, reason] = [0, 1, 2, 3].map(|i| cells[places[i]].clone());
+    for cells in table.rows() {
+        let line = cells.line;
+        let [id, decision, value, reason] = [0, 1, 2, 3].map(|i| cells[places[i]].to_string());
         let wrong = |why: &str| Err(table.wrong(format!("line {line}: {why}")));
         let decision = match (&decision[..], value.is_empty()) {
             ("exclude", true) => Decision::Exclude,

@@ -220,7 +220,7 @@ pub fn channels(recipe: &Recipe) -> Result<Option<usize>> {
 /// Whether the statistics are those of pictures of so many channels, and the transforms have a meaning for them.
 pub fn check_pictures(recipe: &Recipe, channels: usize) -> Result<()> {
     let measured = vec![0.5; channels];
-    stats(recipe, (&measured, &measured))?.check(channels).at(recipe, "preprocess.stats")?;
+    stats(recipe, [measured.clone(), measured])?.check(channels).at(recipe, "preprocess.stats")?;
     let augment = &recipe.augment;
     for (specs, at) in [
         (&recipe.preprocess.steps, "preprocess.steps"),

@@ -256,6 +256,7 @@ fn of_logits(recipe: &Recipe, counts: &[usize]) -> Result<(Value, Box<dyn Loss>)
     let weights = match recipe.loss.class_weights {
         ClassWeights::None => None,
         ClassWeights::Balanced => Some(data::balance::inverse(counts)),
+        ClassWeights::Sqrt => Some(data::balance::sqrt_inverse(counts)),
         ClassWeights::Effective => Some(data::balance::effective_number(counts, 0.999)),
     };
     if let Some(weights) = weights {

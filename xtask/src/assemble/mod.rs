@@ -6,6 +6,7 @@ pub mod loss;
 pub use check::{channels, check_auxiliary, check_pictures, cycles, views};
 pub use loss::{check_soft, criterion, outputs};
 
+use crate::prepare;
 use crate::pretrained;
 use crate::recipe::{NamedStats, Precision, Preprocess, Recipe, Snapshots, Spec, StatsChoice, Train, table};
 use crate::usage::Usage;
@@ -96,7 +97,10 @@ pub fn parts(recipe: &mut Recipe) -> Result<Parts> {
     let decay = others(&recipe.train.decay_schedule, "train.decay_schedule")?;
     let dropout = others(&recipe.train.dropout_schedule, "train.dropout_schedule")?;
     let schedule = resolve(&recipe.train.schedule, &schedule, "train.schedule")?;
-    data::sampler::build(&recipe.train.sampler).at(recipe, "train.sampler")?;
+    let order = |name: &str, params| data::sampler::resolve(name, params).map_err(Into::into);
+    let sampler = resolve(&recipe.train.sampler, &order, "train.sampler")?;
+    let scheme = |name: &str, params| data::split::resolve(name, params).map_err(Into::into);
+    let split = prepare::scheme(recipe).map(|split| resolve(&split, &scheme, "data.split")).transpose()?;
     let loss = losses::resolve(&recipe.loss.name, Value::Object(recipe.loss.params.clone())).at(recipe, "loss")?;
     let model = models::resolve(&recipe.model.name, &Value::Object(recipe.model.params.clone())).at(recipe, "model")?;
     check::check_input(recipe, &model)?;
@@ -128,6 +132,8 @@ pub fn parts(recipe: &mut Recipe) -> Result<Parts> {
     recipe.eval.metric = decisive;
     recipe.eval.also = also;
     recipe.train.optimizer = optimizer;
+    recipe.train.sampler = sampler;
+    recipe.data.split = split;
     recipe.train.schedule = schedule;
     recipe.train.warmup = Some(recipe.train.warmup());
     recipe.train.momentum_schedule = momentum;
@@ -314,19 +320,19 @@ pub fn train_config(recipe: &Recipe) -> TrainConfig {
 
 /// Channel statistics of the recipe; `measured` are those of the data set. ImageNet's of gray pictures are the means over
 /// its channels.
-pub fn stats(recipe: &Recipe, measured: (&[f64], &[f64])) -> Result<data::Stats> {
+pub fn stats(recipe: &Recipe, measured: [Vec<f64>; 2]) -> Result<data::Stats> {
     Ok(match &recipe.preprocess.stats {
-        StatsChoice::Named(NamedStats::Imagenet) if measured.0.len() == 1 => data::Stats::default().gray(),
+        StatsChoice::Named(NamedStats::Imagenet) if measured[0].len() == 1 => data::Stats::default().gray(),
         StatsChoice::Named(NamedStats::Imagenet) => data::Stats::default(),
         StatsChoice::Named(NamedStats::Dataset) => {
             let narrow = |v: &[f64]| v.iter().map(|v| *v as f32).collect();
             // A channel that never changes is left at its scale.
-            let std = measured.1.iter().map(|s| if *s > 1e-6 { *s as f32 } else { 1.0 }).collect();
-            data::Stats { mean: narrow(measured.0), std }
+            let std = measured[1].iter().map(|s| if *s > 1e-6 { *s as f32 } else { 1.0 }).collect();
+            data::Stats { mean: narrow(&measured[0]), std }
         }
         StatsChoice::Named(NamedStats::Pretrained) => {
             let said = pretrained::preprocess(&recipe.model).at(recipe, "preprocess.stats")?;
-            let (mean, std) = said.stats(measured.0.len(), recipe.model.input);
+            let (mean, std) = said.stats(measured[0].len(), recipe.model.input);
             data::Stats { mean, std }
         }
         StatsChoice::Given { mean, std } => data::Stats { mean: mean.clone(), std: std.clone() },

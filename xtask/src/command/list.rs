@@ -54,6 +54,8 @@ fn rows(kind: Kind) -> Result<Vec<Row>> {
         Kind::Schedules => train::schedule::SCHEDULES.iter().map(|e| Row::new(e.name, e.doc)).collect(),
         Kind::Metrics => eval::metrics::METRICS.iter().map(|e| Row::new(e.name, e.doc)).collect(),
         Kind::Sources => data::source::SOURCES.iter().map(|e| Row::new(e.name, e.doc)).collect(),
+        Kind::Splits => data::split::SPLITS.iter().map(|e| Row::new(e.name, e.doc)).collect(),
+        Kind::Samplers => data::sampler::SAMPLERS.iter().map(|e| Row::new(e.name, e.doc)).collect(),
         Kind::Recipes => {
             let about = |(name, _): &(&str, &str)| Ok(Row::new(name, &Recipe::load(name, &[])?.about));
             BUNDLED.iter().map(about).collect::<Result<_>>()?

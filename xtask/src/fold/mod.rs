@@ -110,7 +110,9 @@ impl Training<'_> {
         let (learn, judge) = prepared.split(number);
         let rows = prepared.dataset.rows();
         let columns = if recipe.model.meta { prepared.dataset.columns() } else { &[] };
-        let encoder = data::tabular::Encoder::fit(columns, learn.iter().map(|&i| &rows[i]));
+        let learned = learn.iter().map(|&i| &rows[i]);
+        let encoder = data::tabular::Encoder::fit(columns, learned.clone());
+        let encoder = encoder.with_imputed(&recipe.data.impute, columns, learned)?;
         let criterion = assemble::criterion(recipe, &prepared.class_counts(&learn))?;
         let network = NetworkConfig {
             model: recipe.model.name.clone(),
@@ -130,7 +132,7 @@ impl Training<'_> {
             classes: prepared.classes().to_vec(),
             color: prepared.color,
             steps: assemble::evaluation_steps(recipe),
-            stats: assemble::stats(recipe, (&prepared.report.mean, &prepared.report.std))?,
+            stats: assemble::stats(recipe, prepared.channels(&learn))?,
             encoder,
             views: recipe.eval.views,
             loss: criterion.spec.clone(),
@@ -169,9 +171,9 @@ impl Training<'_> {
             stats: saved.stats.clone(),
             views: prepared.views,
         };
-        let train = Loader::new(pictures, data::sampler::build(&recipe.train.sampler)?, config)
-            .with_meta(saved.encoder.clone())
-            .on(self.device, DType::F32);
+        let sampler = &recipe.train.sampler;
+        let sampler = data::sampler::build(&sampler.name, sampler.value(), prepared.dataset.columns())?;
+        let train = Loader::new(pictures, sampler, config).with_meta(saved.encoder.clone()).on(self.device, DType::F32);
         let of_side = |side: usize| -> Result<Loader> {
             let assemble::Training { first, copies, .. } = self.parts.training.get(&side).context("no such side")?;
             let (first, copies) = (first.clone(), copies.clone());

@@ -299,7 +299,7 @@ fn steps_before_the_cache_come_once_and_first() {
         let steps = &training.parts.training[&training.recipe.preprocess.size].steps;
         let whole = augment::Transform::apply(steps, image.clone(), &mut augment::Draw::of(&mut stream));
         assert_eq!(fold.train.sample(3, row).unwrap(), [whole]);
-        let judged = crate::predict::prepared(&fold.saved, training.pictures.clone(), 1, training.device).unwrap();
+        let judged = predict::prepared(&fold.saved, training.pictures.clone(), 1, training.device).unwrap();
         let mut plain = data::Stream::new(0, 0, 0);
         assert_eq!(judged.sample(0, read).unwrap(), [fold.saved.transform().unwrap()(image, &mut plain)]);
     });

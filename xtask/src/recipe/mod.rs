@@ -165,6 +165,13 @@ pub struct Data {
     pub demo: bool,
     /// Number of folds; 0: the given validation part if there is one, else 5; 1: one hold-out of a fifth.
     pub folds: usize,
+    /// How they are made: a name of `list splits` with its parameters; where nothing is said, no group in two folds and each
+    /// class as even as that allows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split: Option<Spec>,
+    /// What stands in for missing values of the table's extra columns.
+    #[serde(skip_serializing_if = "is_default")]
+    pub impute: data::impute::ImputeConfig,
     /// Cleaning.
     pub clean: data::clean::CleanConfig,
     /// Labels that are no classes.
@@ -174,12 +181,18 @@ pub struct Data {
     pub params: Map<String, Value>,
 }
 
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 impl Default for Data {
     fn default() -> Self {
         Self {
             source: "auto".into(),
             demo: false,
             folds: 0,
+            split: None,
+            impute: Default::default(),
             clean: Default::default(),
             drop_labels: vec![],
             params: Map::new(),
@@ -316,7 +329,7 @@ impl Default for Model {
 pub struct Loss {
     /// A name of `list losses`.
     pub name: String,
-    /// Weights from class counts: `none`, `balanced`, `effective`.
+    /// Weights from class counts: `none`, `balanced`, `sqrt`, `effective`.
     pub class_weights: ClassWeights,
     /// Losses of embeddings, which are added: names of `list losses` with their parameters and a `weight`.
     pub embedding: Vec<Spec>,
@@ -351,6 +364,8 @@ pub enum ClassWeights {
     None,
     /// N / (K · n).
     Balanced,
+    /// Its square root.
+    Sqrt,
     /// (1 − β) / (1 − βⁿ) with β = 0.999 (Cui et al. 2019).
     Effective,
 }

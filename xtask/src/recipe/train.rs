@@ -72,8 +72,8 @@ pub struct Train {
     pub decay_norms: bool,
     /// Weight of the absolute values of the weights, which it makes 0 where they do not matter (L1); 0: none.
     pub l1: f64,
-    /// Order of the samples: `shuffled` or `balanced`.
-    pub sampler: String,
+    /// Order of the samples: a name of `list samplers` with its parameters.
+    pub sampler: Spec,
     /// Micro-batches per step.
     pub accumulate: usize,
     /// What is computed in: `f32`; `bf16` or `f16` between the layers, with weights and sums in F32.
@@ -156,7 +156,7 @@ impl Default for Train {
             dropout_schedule: None,
             decay_norms: false,
             l1: 0.0,
-            sampler: "shuffled".into(),
+            sampler: Spec::new("shuffled"),
             accumulate: 1,
             precision: Precision::F32,
             loss_scale: 65536.0,

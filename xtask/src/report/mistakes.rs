@@ -35,7 +35,7 @@ pub fn hard(run: &Run, prepared: &Prepared, oof: &Predictions, device: &Device) 
     for hard in hardest(oof, HARDEST)? {
         let i = hard.sample;
         let row = *places.get(oof.ids[i].as_str()).with_context(|| format!("no row '{}'", oof.ids[i]))?;
-        let fold = prepared.folds[row].unwrap_or(0);
+        let fold = prepared.judged_in(row).unwrap_or(0);
         if let Entry::Vacant(place) = eyes.entry(fold) {
             place.insert(Eye::open(run, fold, device)?);
         }

@@ -37,7 +37,10 @@ pub fn page(name: &str, report: &Report, collection: &Collection) -> Page {
         figures.insert(2, figure("labels per picture", format!("{:.2}", labels.cardinality), &about));
     }
     if let Some(adversarial) = &report.adversarial {
-        figures.insert(3, figure("train against test", format!("{:.2}", adversarial.auc), "AUC; 0.5: cannot be told apart"));
+        figures.insert(
+            3,
+            figure("train against test", format!("{:.2}", adversarial.auc), "AUC; 0.5: cannot be told apart"),
+        );
     }
     Page {
         title: format!("{name}: the data"),
