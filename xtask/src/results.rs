@@ -74,7 +74,7 @@ pub fn write(ending: &Ending<'_>, answers: &Answers) -> Result<()> {
 }
 
 /// Out-of-fold predictions in the order of the rows; of a row that was judged in several repeats their mean.
-fn in_order(oof: &Predictions, prepared: &Prepared) -> Predictions {
+pub fn in_order(oof: &Predictions, prepared: &Prepared) -> Predictions {
     let mut places = std::collections::HashMap::<&str, Vec<usize>>::new();
     oof.ids.iter().enumerate().for_each(|(i, id)| places.entry(id).or_default().push(i));
     // Ids of the test part may be those of training rows.

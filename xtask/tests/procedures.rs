@@ -428,3 +428,35 @@ fn batches_grow_until_there_are_no_more_pictures() {
     assert_eq!(said(&succeeds(&mut find("16")))["sizes"].as_array().unwrap().len(), 2);
     assert_eq!(fs::read_dir(folder).unwrap().count(), 0);
 }
+
+/// A split that is repeated: every picture is judged once in each repeat, and its predictions are their mean.
+#[test]
+fn recipes_name_splits_orders_and_what_stands_in_for_missing_values() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    let sets = [
+        "data.folds=0",
+        "data.split={name='repeated', repeats=2, of={name='stratified', folds=2}}",
+        "data.impute={numbers='median', columns={height_cm='mean'}}",
+        "train.sampler={name='weighted', weights='sqrt'}",
+        "loss.class_weights=sqrt",
+        "train.epochs=1",
+    ];
+    succeeds(&mut small(folder, "run", &sets));
+    let run = folder.join("run");
+    let table = String::from_utf8(read(&run.join("folds.csv"))).unwrap();
+    let header: Vec<&str> = table.lines().next().unwrap().split(',').collect();
+    let places = ["fold", "fold_2"].map(|name| header.iter().position(|column| *column == name).unwrap());
+    let rows: Vec<Vec<&str>> = table.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    assert!(rows.iter().any(|row| row[places[0]] != row[places[1]]), "both repeats are alike");
+    let metrics = json(&run.join("metrics.json"));
+    assert_eq!(metrics["folds"].as_array().unwrap().len(), 4);
+    let oof = String::from_utf8(read(&run.join("oof.csv"))).unwrap();
+    assert_eq!(oof.lines().count(), rows.len() + 1);
+    let mut evaluate = sconce(folder);
+    let again = said(&succeeds(evaluate.args(["evaluate", "run", "--quiet"])));
+    assert_eq!((&again["score"], &again["folds"]), (&metrics["score"], &metrics["folds"]));
+    assert!(String::from_utf8(read(&run.join("decisions.csv"))).unwrap().starts_with("id,decision,value,reason"));
+    let why = fails(&mut small(folder, "other", &["data.split=stratifed"]), 2);
+    assert!(why.contains("data.split") && why.contains("did you mean 'stratified'"), "{why}");
+}

@@ -3,7 +3,7 @@
 use crate::args::EvaluateArgs;
 use crate::progress::Progress;
 use crate::saved::Saved;
-use crate::{machine, output, predict, prepare};
+use crate::{machine, output, predict, prepare, results};
 use anyhow::Result;
 use data::{Dataset, Subset};
 use eval::{Predictions, Run};
@@ -28,7 +28,7 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
         let done = |pictures: usize| stretch.at(pictures as u64);
         folds.push(predict::members(&network, &saved, &saved.members(&run, fold), &loader, done)?);
     }
-    let all = Predictions::concat(&folds)?;
+    let all = results::in_order(&Predictions::concat(&folds)?, &prepared);
     let of_folds = folds.iter().map(|fold| parts.metric.score(fold)).collect::<Result<Vec<_>, _>>()?;
     let mut scores: BTreeMap<String, f64> =
         parts.also.iter().filter_map(|(name, metric)| Some((name.clone(), metric.score(&all).ok()?))).collect();
