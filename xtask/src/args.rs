@@ -152,6 +152,9 @@ impl Common {
 pub struct EdaArgs {
     /// A folder or table of pictures, or a recipe
     pub what: String,
+    /// Only what needs no pixels: rows, labels, metadata, missing files; a million rows take seconds
+    #[arg(long)]
+    pub no_decode: bool,
     #[command(flatten)]
     pub common: Common,
 }

@@ -216,7 +216,7 @@ impl Session {
     }
 
     fn prepare(&self, collection: &Collection) -> Result<Prepared> {
-        let look = || prepare::look(collection, &self.recipe, &self.progress);
+        let look = || prepare::look(collection, &self.recipe, true, &self.progress);
         let report = self.times.of("looking at the data", look)?;
         self.progress.note(&prepare::headline(&report));
         let prepared = prepare::prepare(&self.recipe, collection, report, &self.progress)?;
@@ -330,7 +330,7 @@ pub fn aside(recipe: &mut Recipe, folder: &Path, progress: &Progress) -> Result<
     assemble::check_runs(recipe)?;
     let demo = if recipe.data.demo { Some(draw(recipe, folder, progress)?.path("demo-data")) } else { None };
     let collection = prepare::open(recipe, demo.as_deref())?;
-    let report = prepare::look(&collection, recipe, progress)?;
+    let report = prepare::look(&collection, recipe, true, progress)?;
     progress.note(&prepare::headline(&report));
     prepare::prepare(recipe, &collection, report, progress)
 }

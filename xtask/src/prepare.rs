@@ -230,13 +230,13 @@ fn general(error: data::Error) -> anyhow::Error {
     }
 }
 
-/// Looks at every file.
-pub fn look(collection: &Collection, recipe: &Recipe, progress: &Progress) -> Result<Report> {
+/// Looks at every file, at its pixels only where they are to be decoded.
+pub fn look(collection: &Collection, recipe: &Recipe, decode: bool, progress: &Progress) -> Result<Report> {
     let stretch = progress.stretch("looking at pictures", collection.files.len() as u64, "pictures");
     let path = recipe.data.params.get("path").and_then(Value::as_str).map(Path::new);
     // The files lie below a folder, or beside a table.
     let root = path.and_then(|path| if path.is_file() { path.parent() } else { Some(path) }).map(Path::to_path_buf);
-    let config = ExploreConfig { drop_labels: recipe.data.drop_labels.clone(), root, ..ExploreConfig::default() };
+    let config = ExploreConfig { drop_labels: recipe.data.drop_labels.clone(), root, decode };
     Ok(data::explore::explore(collection, &config, &|done, _| stretch.at(done as u64))?)
 }
 
@@ -256,7 +256,7 @@ pub fn again(run: &Run, data: Option<&Path>, progress: &Progress) -> Result<(Rec
             .context(format!("the data are others than when '{}' was begun", run.folder().display())),
         false => error,
     })?;
-    let report = look(&collection, &recipe, progress)?;
+    let report = look(&collection, &recipe, true, progress)?;
     let prepared = prepare(&recipe, &collection, report, progress)?;
     // The same pictures and labels fall into the same folds.
     prepared.is_of(run)?;

@@ -31,7 +31,7 @@ pub fn run(args: &EdaArgs) -> Result<()> {
             forget(&out)
         }
     })?;
-    let report = prepare::look(&collection, &recipe, &progress)?;
+    let report = prepare::look(&collection, &recipe, !args.no_decode, &progress)?;
     std::fs::create_dir_all(&out).with_context(|| format!("cannot create '{}'", out.display()))?;
     let run = Run::open(&out)?;
     run.write("eda.json", &serde_json::to_vec_pretty(&report)?)?;

@@ -114,6 +114,8 @@ impl Training<'_> {
         let encoder = data::tabular::Encoder::fit(columns, learned.clone());
         let encoder = encoder.with_imputed(&recipe.data.impute, columns, learned)?;
         let criterion = assemble::criterion(recipe, &prepared.class_counts(&learn))?;
+        // Features are computed once for all folds.
+        let seen = if recipe.train.features { [&learn[..], &judge].concat() } else { learn.clone() };
         let network = NetworkConfig {
             model: recipe.model.name.clone(),
             params: Value::Object(recipe.model.params.clone()),
@@ -132,7 +134,7 @@ impl Training<'_> {
             classes: prepared.classes().to_vec(),
             color: prepared.color,
             steps: assemble::evaluation_steps(recipe),
-            stats: assemble::stats(recipe, prepared.channels(&learn))?,
+            stats: assemble::stats(recipe, prepared.channels(&seen))?,
             encoder,
             views: recipe.eval.views,
             loss: criterion.spec.clone(),

@@ -14,7 +14,7 @@ fn prepared(sets: &[&str]) -> Result<(Recipe, Parts, Prepared)> {
     let mut recipe = Recipe::load("default", &sets)?;
     let (parts, progress) = (assemble::parts(&mut recipe)?, Progress::new(true));
     let collection = prepare::open(&mut recipe, None)?;
-    let report = prepare::look(&collection, &recipe, &progress)?;
+    let report = prepare::look(&collection, &recipe, true, &progress)?;
     let prepared = prepare::prepare(&recipe, &collection, report, &progress)?;
     Ok((recipe, parts, prepared))
 }
