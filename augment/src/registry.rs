@@ -104,7 +104,7 @@ pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::of::<Clahe>("clahe", "Local contrast, limited (Zuiderveld 1994)."),
     Picture::of::<CoarseDropout>("coarse_dropout", "Several rectangles hidden."),
     Picture::of::<ColorJitter>("color_jitter", "Brightness, contrast, saturation, hue in random order."),
-    Picture::of::<Compression>("compression", "What saving as a JPEG leaves."),
+    Picture::of::<Compression>("compression", "What saving as a JPEG or a WebP leaves."),
     Picture::of::<Contrast>("contrast", "More or less contrast."),
     Picture::of::<CropGray>("crop_gray", "Dark borders cut off."),
     Picture::of::<Cutout>("cutout", "Squares hidden (DeVries & Taylor 2017)."),

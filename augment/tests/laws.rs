@@ -23,6 +23,9 @@ fn parameters(name: &str) -> Vec<Value> {
             json!({"n": 2, "shuffle": true, "of": ["random_erasing", ["flip"]]}),
         ],
         "box_blur" => vec![json!({}), json!({"kernel": [9, 41]})],
+        "compression" if cfg!(feature = "webp") => {
+            vec![json!({}), json!({"quality": [1, 100]}), json!({"quality": [1, 100], "format": "webp"})]
+        }
         "compression" => vec![json!({}), json!({"quality": [1, 100]})],
         "defocus" => vec![json!({}), json!({"radius": [1, 20], "alias_blur": [0.1, 3]})],
         "downscale" => ["nearest", "bilinear"]
@@ -541,7 +544,9 @@ fn wrong_names_and_values_are_clear_errors() {
         json!({"quality": [0, 50]}),
         "quality must be [low, high] with 1 ≤ low ≤ high ≤ 100, got [0, 50]",
     );
-    wrong("compression", json!({"format": "webp"}), "unknown variant `webp`, expected `jpeg`");
+    wrong("compression", json!({"format": "png"}), "unknown variant `png`, expected `jpeg` or `webp`");
+    #[cfg(not(feature = "webp"))]
+    wrong("compression", json!({"format": "webp"}), "format webp must be built in: build with the feature `webp`");
     wrong(
         "downscale",
         json!({"scale": [0.5, 2]}),

@@ -54,6 +54,8 @@ pub mod tone;
 pub mod veil;
 mod volume;
 mod warp;
+#[cfg(feature = "webp")]
+mod webp;
 mod window;
 
 pub use bilateral::bilateral;
@@ -85,6 +87,8 @@ pub use symmetry::{Symmetry, orient};
 pub use tiles::{Grid, rearrange};
 pub use volume::{mirror_volume, resize_volume, turn_volume, window_volume};
 pub use warp::{Map, affine, lens, project, quadrilateral, remap, remap_axes, rotation, warp};
+#[cfg(feature = "webp")]
+pub use webp::webp;
 pub use window::window;
 
 use data::Image;

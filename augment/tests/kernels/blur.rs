@@ -181,3 +181,16 @@ fn kernels_are_uniform_among_odd_sizes() {
     }
     assert!(counts.iter().all(|count| (430..570).contains(count)), "{counts:?}");
 }
+
+/// The decoder is libwebp's too: `image-webp` interpolates colors otherwise.
+#[cfg(feature = "webp")]
+#[test]
+fn webps_are_opencvs() {
+    for (case, mut image, want) in cases("webp") {
+        sconce_augment::pixel::webp(&mut image, size(&case["quality"]) as u8);
+        close(&case, &image, &want, 0, 0.0);
+    }
+    let (_, image, want) = cases("webp").into_iter().find(|(case, _, _)| case["quality"] == 50).unwrap();
+    let compression = build("compression", json!({"quality": [50, 50], "format": "webp"})).unwrap();
+    assert_eq!(compression.apply(image, &mut Draw::new(&mut ChaCha8Rng::seed_from_u64(0))), want);
+}
