@@ -1,5 +1,5 @@
 //! Laws that every transform of the tables keeps.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use candle_core::{Device, Tensor};
 use proptest::prelude::*;
@@ -93,9 +93,9 @@ fn parameters(name: &str) -> Vec<Value> {
         "pad_crop" => vec![json!({}), json!({"size": 9, "border": "reflect_101", "padding": 40})],
         "random_erasing" => vec![
             json!({"p": 1}),
-            json!({"p": 1, "value": "random", "scale": [0.5, 1.0]}),
-            json!({"p": 1, "value": "pixel", "count": [1, 5]}),
-            json!({"p": 1, "value": "color"}),
+            json!({"p": 1, "fill": "random", "scale": [0.5, 1.0]}),
+            json!({"p": 1, "fill": "pixel", "count": [1, 5]}),
+            json!({"p": 1, "fill": "color"}),
         ],
         "rain" => vec![json!({}), json!({"drops": 10, "slant": [-80, 80], "blur": 15, "color": 255})],
         "random_resized_crop" => {
@@ -298,7 +298,6 @@ fn slices_of_a_volume_change_alike() {
     for (name, params, transform) in all().filter(|(name, params, _)| {
         let noise = |fill: &Value| ["random", "pixel"].iter().any(|noise| fill == noise);
         ![&WHOLE[..], &NOISE, &POLICIES].iter().any(|names| names.contains(name))
-            && !noise(&params["value"])
             && !noise(&params["fill"])
             && !name.starts_with("volume_")
             && *name != "some_of"
@@ -431,7 +430,7 @@ fn recipes_build() {
         "flip",
         {"name": "rotate", "degrees": 30.0},
         {"name": "color_jitter", "brightness": 0.2, "contrast": 0.2, "saturation": 0.2},
-        {"name": "some_of", "n": 1, "of": [{"name": "random_erasing", "value": "random"}, ["flip", "dihedral"]]},
+        {"name": "some_of", "n": 1, "of": [{"name": "random_erasing", "fill": "random"}, ["flip", "dihedral"]]},
         {"name": "resize", "size": 48, "mode": "letterbox"},
     ]);
     let pipeline: Pipeline = serde_json::from_value(recipe).unwrap();
@@ -487,7 +486,24 @@ fn wrong_names_and_values_are_clear_errors() {
     wrong("pad_crop", json!({"padding": 99_999}), "padding must be in 0..=32768, got 99999");
     wrong("random_resized_crop", json!({"scale": [0.5, 2.0]}), "0 < low ≤ high ≤ 1, got [0.5, 2]");
     wrong("random_resized_crop", json!({"ratio": [2.0, 1.0]}), "0 < low ≤ high, got [2, 1]");
-    wrong("random_erasing", json!({"value": 300}), "must be in 0..=255, \"random\", \"pixel\" or \"color\", got 300");
+    let fills = "fill must be in 0..=255, one for each channel, \"random\", \"pixel\" or \"color\", got";
+    wrong("random_erasing", json!({"value": 300}), &format!("transform 'random_erasing': {fills} 300"));
+    wrong("cutout", json!({"fill": [1, 300]}), &format!("transform 'cutout': {fills} [1,300]"));
+    wrong(
+        "rotate",
+        json!({"fill": -1}),
+        "transform 'rotate': fill must be in 0..=255, one number or a list of one for each",
+    );
+    wrong("rotate", json!({"fill": 9}), "transform 'rotate': fill needs border constant, got [9]");
+    wrong("volume_crop", json!({"fill": [1, 2], "border": "reflect"}), "fill needs border constant, got [1, 2]");
+    wrong("pixel_dropout", json!({"fill": [1, 2], "per_channel": true}), "fill must be one value with per_channel");
+    wrong(
+        "center_crop",
+        json!({"size": 9, "width": 8, "height": 7}),
+        "size is for squares, leave it out beside width and height, got 9",
+    );
+    wrong("rand_augment", json!({"std": 0.5}), "std is not of this style, Torchvision");
+    wrong("rand_augment", json!({"style": "timm", "bins": 11}), "bins is not of this style, Timm");
     wrong(
         "random_erasing",
         json!({"count": [2, 1]}),
@@ -566,4 +582,40 @@ fn wrong_names_and_values_are_clear_errors() {
     wrong("fmix", json!({"decay": -1}), "batch transform 'fmix': decay must be in 0..=10, got -1");
     wrong("resize_mix", json!({"scale": [0, 1]}), "batch transform 'resize_mix': scale must be [low, high]");
     wrong("cutmix", json!({"p": -0.1}), "batch transform 'cutmix': p must be in 0..=1, got -0.1");
+}
+
+#[test]
+fn fills_have_a_value_for_each_channel() {
+    let color = json!([10, 20, 30]);
+    for entry in TRANSFORMS {
+        let defaults = match entry.name {
+            "maybe" | "one_of" | "some_of" => continue,
+            name => resolve(name, json!({})).unwrap(),
+        };
+        if defaults.get("fill").is_none() || entry.name == "lung_mask" {
+            continue;
+        }
+        let mut params = json!({"fill": color});
+        if defaults.get("border").is_some() {
+            params["border"] = json!("constant");
+        }
+        let transform = build(entry.name, params.clone()).unwrap();
+        assert_eq!(resolve(entry.name, params.clone()).unwrap()["fill"], color, "{}", entry.name);
+        transform.check_channels(3).unwrap();
+        let error = transform.check_channels(4).unwrap_err().to_string();
+        assert!(
+            error.contains("fill must be one value or one for each of 4 channels") || error.contains("channels, got 4")
+        );
+        // Of pictures of one color, what is seen then is that color or the fill, or between them.
+        let picture = Image::filled(40, 30, &[210, 220, 230]);
+        let mut found = false;
+        for seed in 0..40 {
+            let seen = transform.apply(picture.clone(), &mut Draw::new(&mut ChaCha8Rng::seed_from_u64(seed)));
+            found |= seen.pixels().as_chunks::<3>().0.contains(&[10, 20, 30]);
+        }
+        // One fills channels, and these keep all of a picture of one color, or move little.
+        let kept = ["channel_drop", "grid_distortion", "pad_crop", "circle_crop", "random_crop", "background_removal"];
+        println!("{}: {found}", entry.name);
+        assert!(found || kept.contains(&entry.name), "{}", entry.name);
+    }
 }

@@ -3,7 +3,7 @@
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::{Border, Interpolation, Region, resize, window};
+use crate::pixel::{Border, Interpolation, Paint, Region, resize, window};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 /// |---|---|---|
 /// | `size` | 224 | pixels, ≥ 1 |
 /// | `interpolation` | `bilinear` | `nearest`, `bilinear`, `bicubic`, `lanczos` |
-/// | `fill` | 0 | 0..=255 |
+/// | `fill` | 0 | 0..=255, or one for each channel |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Letterbox {
@@ -26,12 +26,12 @@ pub struct Letterbox {
     /// How the picture is resized.
     pub interpolation: Interpolation,
     /// Value of the stripes.
-    pub fill: u8,
+    pub fill: Paint,
 }
 
 impl Default for Letterbox {
     fn default() -> Self {
-        Self { size: 224, interpolation: Interpolation::Bilinear, fill: 0 }
+        Self { size: 224, interpolation: Interpolation::Bilinear, fill: Paint::default() }
     }
 }
 
@@ -44,6 +44,9 @@ impl Transform for Letterbox {
     }
     fn validate(&self) -> Result<()> {
         check::side("transform 'letterbox'", "size", self.size)
+    }
+    fn check_channels(&self, channels: usize) -> Result<()> {
+        check::fill("transform 'letterbox'", self.fill, channels)
     }
     fn is_random(&self) -> bool {
         false

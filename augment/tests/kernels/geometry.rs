@@ -118,7 +118,7 @@ fn lattices_follow_torchvision_scipy_and_opencv() {
         let between = if case["between"] == "bilinear" { Between::Bilinear } else { Between::Triangles };
         check(
             &case,
-            &bend(&picture(&case["input"]), &lattice, between, (Sampling::Bilinear, border(&case), 0)),
+            &bend(&picture(&case["input"]), &lattice, between, (Sampling::Bilinear, border(&case), 0.into())),
             false,
             1,
         );
@@ -129,11 +129,11 @@ fn lattices_follow_torchvision_scipy_and_opencv() {
 fn lenses_and_axes_follow_opencv_and_numpy() {
     for case in cases("lens") {
         let k = case["k"].as_f64().unwrap();
-        check(&case, &lens(&picture(&case["input"]), k, (Sampling::Bilinear, border(&case), 0)), false, 1);
+        check(&case, &lens(&picture(&case["input"]), k, (Sampling::Bilinear, border(&case), 0.into())), false, 1);
     }
     for case in cases("axes") {
         let axes = [floats(&case["x"]), floats(&case["y"])];
-        let look = (Sampling::Bilinear, border(&case), 0);
+        let look = (Sampling::Bilinear, border(&case), 0.into());
         check(&case, &remap_axes(&picture(&case["input"]), [&axes[0], &axes[1]], look), false, 1);
     }
 }

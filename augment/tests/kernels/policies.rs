@@ -146,7 +146,7 @@ fn operations_are_torchvisions() {
         let op = op(&case["name"]);
         let interpolation: Sampling = serde_json::from_value(case["interpolation"].clone()).unwrap();
         let (argument, want) = (case["argument"].as_f64().unwrap(), picture(&case["output"]));
-        let ours = op.apply(picture(&case["input"]), argument, Moves { interpolation, fill: 0 });
+        let ours = op.apply(picture(&case["input"]), argument, Moves { interpolation, fill: 0.into() });
         let differences: Vec<u8> = ours.pixels().iter().zip(want.pixels()).map(|(a, b)| a.abs_diff(*b)).collect();
         let (most, differing) = (differences.iter().max().unwrap(), differences.iter().filter(|d| **d > 0).count());
         let share = differing as f64 / differences.len() as f64;
