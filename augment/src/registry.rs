@@ -27,6 +27,7 @@ use crate::quality::{Compression, Downscale};
 use crate::transform::{Resolved, Transform};
 use crate::volume::{Intensity, VolumeCrop, VolumeFlip, VolumeResize, VolumeRotate};
 use crate::weather::{Fog, Rain, Shadow};
+use candle_core::{Result as TensorResult, Tensor};
 use data::Image;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -271,7 +272,23 @@ pub fn build_batch(name: &str, params: Value) -> Result<Box<dyn BatchTransform>>
     let entry = find(BATCH_TRANSFORMS, "batch transform", name)?;
     let transform = (entry.build)(params).map_err(|source| wrong("batch transform", name, source))?;
     transform.validate()?;
-    Ok(transform)
+    Ok(Box::new(NamedBatch { name: entry.name, transform }))
+}
+
+/// A batch transform of the table, and what it is called in a record.
+#[derive(Debug)]
+struct NamedBatch {
+    name: &'static str,
+    transform: Box<dyn BatchTransform>,
+}
+
+impl BatchTransform for NamedBatch {
+    fn apply(&self, images: &Tensor, targets: &Tensor, draw: &mut Draw) -> TensorResult<(Tensor, Tensor)> {
+        draw.record(self.name, |draw| self.transform.apply(images, targets, draw))
+    }
+    fn validate(&self) -> Result<()> {
+        self.transform.validate()
+    }
 }
 
 /// `params` of the batch transform `name` with every default written out.

@@ -619,3 +619,30 @@ fn fills_have_a_value_for_each_channel() {
         assert!(found || kept.contains(&entry.name), "{}", entry.name);
     }
 }
+
+/// What a batch transform draws can be shown: shares, boxes, orders.
+#[test]
+fn batch_transforms_record_what_they_draw() {
+    let (images, targets) = (
+        Tensor::zeros((4, 3, 8, 6), candle_core::DType::F32, &Device::Cpu).unwrap(),
+        Tensor::eye(4, candle_core::DType::F32, &Device::Cpu).unwrap(),
+    );
+    for (name, drawn) in [
+        ("mixup", &["mixes", "lambda", "order"][..]),
+        ("cutmix", &["mixes", "lambda", "x", "y", "order", "box"]),
+        ("fmix", &["mixes", "lambda", "noise", "order", "kept"]),
+        ("resize_mix", &["mixes", "scale", "top", "left", "order", "box"]),
+    ] {
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let mut draw = Draw::new(&mut rng).recording();
+        build_batch(name, json!({})).unwrap().apply(&images, &targets, &mut draw).unwrap();
+        let steps = draw.into_steps();
+        let names: Vec<&str> = steps[0].drawn.iter().map(|(name, _)| *name).collect();
+        assert_eq!((steps.len(), steps[0].name, &names[..], steps[0].image.is_none()), (1, name, drawn, true));
+        let (_, order) = steps[0].drawn.iter().find(|(name, _)| *name == "order").unwrap();
+        assert_eq!(order.as_array().unwrap().len(), 4);
+        if let Some((_, seen)) = steps[0].drawn.iter().find(|(name, _)| *name == "box") {
+            assert!(seen[2].as_i64().unwrap() <= 6 && seen[3].as_i64().unwrap() <= 8, "{seen}");
+        }
+    }
+}
