@@ -193,6 +193,9 @@ pub const BATCH_TRANSFORMS: &[Entry<dyn BatchTransform>] = &[
     Batch::of::<ResizeMix>("resize_mix", "Another picture shrunk and pasted (Qin et al. 2020)."),
 ];
 
+/// Other names of transforms, each with the one in the table.
+const ALIASES: &[(&str, &str)] = &[("crop_from_gray", "crop_gray")];
+
 /// The transform `name` with `params`, an object.
 ///
 /// Each takes a probability `p`, by default 1 where its own documentation says nothing else.
@@ -302,6 +305,7 @@ pub fn resolve_batch(name: &str, params: Value) -> Result<Value> {
 }
 
 fn find<T: ?Sized>(table: &'static [Entry<T>], kind: &'static str, name: &str) -> Result<&'static Entry<T>> {
+    let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, now)| now);
     let known = || table.iter().map(|e| e.name).collect::<Vec<_>>().join(", ");
     table.iter().find(|e| e.name == name).ok_or_else(|| Error::Unknown { kind, name: name.into(), known: known() })
 }

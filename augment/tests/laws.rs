@@ -357,6 +357,7 @@ fn resolving_writes_every_default_once() {
         assert!(entry.doc.ends_with('.') && entry.doc.len() < 90, "{}", entry.name);
     }
     assert_eq!(resolve("flip", json!({})).unwrap(), json!({"p": 0.5, "vertical": false}));
+    assert_eq!(resolve("crop_from_gray", json!({})).unwrap(), resolve("crop_gray", json!({})).unwrap());
     let nested = resolve("maybe", json!({"of": ["flip", {"name": "one_of", "of": ["dihedral"]}]})).unwrap();
     let one_of = json!({"name": "one_of", "of": [{"name": "dihedral", "p": 1.0}], "p": 1.0});
     let flip = json!({"name": "flip", "p": 0.5, "vertical": false});

@@ -9,7 +9,7 @@ use data::Image;
 use serde::{Deserialize, Serialize};
 
 /// Keeps the largest disc about the middle, black around, then cuts off the dark border as [`CropGray`](super::CropGray) does
-/// (the `circle_crop` of the competitions on the eye's ground).
+/// (the `circle_crop` of the competitions on the fundus).
 ///
 /// | field | default | range |
 /// |---|---|---|

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// Keeps the lungs of a computed tomography of bytes, for volumes and pictures of one channel (the segmentation that the
 /// notebooks of the Data Science Bowl 2017 share).
 ///
-/// Air is darker than `threshold`. Of its parts that hang together by faces, those are dropped that reach the side of a slice:
+/// Air is darker than `threshold`. Of its parts that are 6-connected, those are dropped that reach the side of a slice:
 /// the air around the body. The largest `keep` of the others are the lungs; closed in each slice by an ellipse, so that vessels
 /// within and at the rim stay. What is not in a lung becomes `fill`; where no part is found, the volume stays.
 ///

@@ -37,10 +37,7 @@ impl Default for Letterbox {
 
 impl Transform for Letterbox {
     fn apply(&self, image: Image, _: &mut Draw) -> Image {
-        let (sides, region) = (long_side([image.width(), image.height()], self.size), Region::whole(&image));
-        let image = resize(image, region, sides, self.interpolation);
-        let square = Region::centered(&image, self.size, self.size);
-        window(image, square, Border::Constant, self.fill)
+        boxed(image, [self.size; 2], self.interpolation, self.fill)
     }
     fn validate(&self) -> Result<()> {
         check::side("transform 'letterbox'", "size", self.size)
@@ -51,6 +48,14 @@ impl Transform for Letterbox {
     fn is_random(&self) -> bool {
         false
     }
+}
+
+/// The picture with its long side resized, in the middle of a square of `fill`, which may be smaller.
+pub(super) fn boxed(image: Image, [long, square]: [usize; 2], interpolation: Interpolation, fill: Paint) -> Image {
+    let (sides, whole) = (long_side([image.width(), image.height()], long), Region::whole(&image));
+    let image = resize(image, whole, sides, interpolation);
+    let square = Region::centered(&image, square, square);
+    window(image, square, Border::Constant, fill)
 }
 
 /// The sides of a picture whose long side becomes `size`.

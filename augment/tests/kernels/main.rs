@@ -3,6 +3,7 @@
 mod batch;
 mod blur;
 mod color;
+mod draws;
 mod geometry;
 mod noise;
 mod pillow;

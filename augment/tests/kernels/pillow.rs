@@ -78,6 +78,20 @@ fn resizing_follows_pillow() {
     }
 }
 
+/// Four pixels made three, by each of its filters.
+#[test]
+fn four_pixels_become_pillows_three() {
+    let picture = Image::new(4, 4, 1, (0..16).map(|i| i % 4 * 50 + i / 4 * 10).collect()).unwrap();
+    for (interpolation, want) in [
+        (Interpolation::Bilinear, [18, 78, 138, 30, 90, 150, 42, 102, 162]),
+        (Interpolation::Bicubic, [11, 77, 143, 24, 90, 156, 37, 103, 169]),
+        (Interpolation::Lanczos, [10, 77, 144, 23, 90, 157, 36, 103, 170]),
+    ] {
+        let seen = resize(picture.clone(), Region::whole(&picture), [3, 3], interpolation);
+        assert_eq!(seen.pixels(), want, "{interpolation:?}");
+    }
+}
+
 /// Pictures as networks are judged on them.
 #[test]
 fn evaluation_follows_timm() {

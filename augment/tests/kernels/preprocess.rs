@@ -141,7 +141,7 @@ fn parts_are_counted_as_by_scipy() {
             assert_eq!(labels.iter().filter(|label| **label as usize == i + 1).count(), part.size);
         }
     }
-    // Corners do not hang together, faces of neighbouring slices do.
+    // Corners do not connect, faces of neighbouring slices do.
     let (labels, parts) = label(&[true, false, false, true, true, false, false, false], [2, 2, 2]);
     assert_eq!((labels, parts.len()), (vec![1, 0, 0, 2, 1, 0, 0, 0], 2));
     // Around a corner, there and back again.
