@@ -1,6 +1,7 @@
 //! Blurs and compressions against OpenCV, Albumentations and Pillow (`xtask/fixtures/augment_blur.py`).
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+use crate::golden::{bytes, picture};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sconce_augment::pixel::{
@@ -15,11 +16,10 @@ fn cases(kind: &str) -> Vec<(Value, Image, Image)> {
     let all: Value = serde_json::from_str(include_str!("../golden/blur.json")).unwrap();
     let cases: Vec<_> = all["cases"].as_array().unwrap().iter().filter(|case| case["kind"] == kind).cloned().collect();
     assert!(!cases.is_empty(), "{kind}");
-    let bytes = |v: &Value| v.as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as u8).collect();
     let pictures = |case: &Value| {
-        let input = &all["pictures"][size(&case["input"])];
-        let picture = |pixels| Image::new(size(&input[0]), size(&input[1]), size(&input[2]), pixels).unwrap();
-        (picture(bytes(&input[3])), picture(bytes(&case["output"])))
+        let input = picture(&all["pictures"][size(&case["input"])]);
+        let output = Image::new(input.width(), input.height(), input.channels(), bytes(&case["output"])).unwrap();
+        (input, output)
     };
     let with_pictures = |case: Value| {
         let (input, output) = pictures(&case);

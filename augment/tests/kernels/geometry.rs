@@ -1,6 +1,7 @@
 //! Warps, crops and frames against torchvision, OpenCV, SciPy and Pillow (`xtask/fixtures/augment_geometry.py`).
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+use crate::golden::picture;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sconce_augment::pixel::{
@@ -33,11 +34,6 @@ fn array<const N: usize>(v: &Value) -> [f64; N] {
 
 fn pairs(v: &Value) -> Vec<[f64; 2]> {
     v.as_array().unwrap().iter().map(array).collect()
-}
-
-fn picture(v: &Value) -> Image {
-    let [width, height, channels] = std::array::from_fn(|i| v[i].as_u64().unwrap() as usize);
-    Image::new(width, height, channels, numbers(&v[3]).into_iter().map(|v| v as u8).collect()).unwrap()
 }
 
 fn sampling(case: &Value) -> Sampling {

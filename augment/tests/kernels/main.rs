@@ -5,6 +5,7 @@ mod blur;
 mod color;
 mod draws;
 mod geometry;
+mod golden;
 mod noise;
 mod pillow;
 mod policies;

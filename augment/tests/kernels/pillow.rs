@@ -1,6 +1,7 @@
 //! Kernels against Pillow and torchvision (`xtask/fixtures/augment.py`).
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+use crate::golden::picture;
 use candle_core::{Device, Tensor};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -19,11 +20,6 @@ fn numbers(v: &Value) -> Vec<f64> {
 
 fn sizes<const N: usize>(v: &Value) -> [usize; N] {
     std::array::from_fn(|i| v[i].as_u64().unwrap() as usize)
-}
-
-fn picture(v: &Value) -> Image {
-    let [width, height, channels] = sizes(v);
-    Image::new(width, height, channels, numbers(&v[3]).into_iter().map(|v| v as u8).collect()).unwrap()
 }
 
 /// Largest difference of two bytes, and the share of bytes that differ.

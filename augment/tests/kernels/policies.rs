@@ -1,6 +1,7 @@
 //! Policies against torchvision and timm (`xtask/fixtures/augment_color.py`), and how often they choose what.
 #![allow(clippy::unwrap_used)]
 
+use crate::golden::picture;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sconce_augment::pixel::{Sampling, mix};
@@ -42,12 +43,6 @@ fn numbers(v: &Value) -> Vec<f64> {
 
 fn sides(v: &Value) -> [usize; 2] {
     [0, 1].map(|i| v[i].as_u64().unwrap() as usize)
-}
-
-fn picture(v: &Value) -> Image {
-    let [width, height] = sides(v);
-    let channels = v[2].as_u64().unwrap() as usize;
-    Image::new(width, height, channels, numbers(&v[3]).into_iter().map(|v| v as u8).collect()).unwrap()
 }
 
 fn op(name: &Value) -> Op {

@@ -1,6 +1,7 @@
 //! Preparation and volumes against OpenCV, numpy, Pillow, scipy and torch (`xtask/fixtures/augment_preprocess.py`).
 #![allow(clippy::unwrap_used)]
 
+use crate::golden::bytes;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sconce_augment::pixel::{
@@ -22,10 +23,6 @@ fn prepared(name: &str) -> Vec<Value> {
 
 fn sizes<const N: usize>(v: &Value) -> [usize; N] {
     std::array::from_fn(|i| v[i].as_u64().unwrap() as usize)
-}
-
-fn bytes(v: &Value) -> Vec<u8> {
-    v.as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as u8).collect()
 }
 
 fn picture(v: &Value) -> Image {
