@@ -3,7 +3,7 @@
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::{against_surroundings, disc, middle_pixel, outside_disc};
+use crate::pixel::{against_surroundings, middle_pixel, outside_disc};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};

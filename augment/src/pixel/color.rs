@@ -3,6 +3,7 @@
 //!
 //! Brightness and contrast take any number of channels; saturation, hue and gray change pictures of three and leave others.
 
+use super::Paint;
 use super::simd::{self, Planes};
 use super::tone::{self, Table};
 use data::Image;

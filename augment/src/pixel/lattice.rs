@@ -1,7 +1,7 @@
 //! Displacements known at the nodes of a lattice.
 
-use super::Border;
 use super::read::{Reader, Rows, Sampling, place_f32};
+use super::{Border, Paint};
 use data::Image;
 
 /// How far from a pixel the picture is read there, known at the nodes of a lattice that covers the picture.

@@ -89,7 +89,7 @@ mod tests {
         seen.sort();
         seen.dedup();
         assert_eq!(seen, [[0, 2], [1, 3], [2, 4], [3, 5]]);
-        let padded = VolumeCrop { size: [5, 1, 1], place: Place::Center, border: Border::Constant, fill: 9 };
+        let padded = VolumeCrop { size: [5, 1, 1], place: Place::Center, border: Border::Constant, fill: 9.into() };
         assert_eq!(padded.apply(volume, &mut Draw::new(&mut rng)).pixels(), [9, 0, 2, 4, 9]);
         assert!(!padded.is_random() && crop.is_random());
     }

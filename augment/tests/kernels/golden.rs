@@ -1,4 +1,5 @@
 //! Pictures of golden files, as `xtask/fixtures/golden.py` writes them.
+#![allow(clippy::unwrap_used)]
 
 use sconce_augment::Image;
 use serde_json::Value;
