@@ -1,6 +1,7 @@
 //! Each kernel on a 224² picture of three channels, and each transform with its defaults at 224² and 512².
 #![allow(clippy::unwrap_used)]
 
+use candle_core::{DType, Device, Tensor};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use data::Image;
 use rand::SeedableRng;
@@ -9,7 +10,7 @@ use sconce_augment::pixel::{
     Border, Interpolation, Region, Sampling, Symmetry, box_blur, color, disc_blur, gaussian_blur, jpeg, median_blur,
     orient, resize, rotation, warp, window,
 };
-use sconce_augment::{Draw, TRANSFORMS, build};
+use sconce_augment::{BATCH_TRANSFORMS, Draw, TRANSFORMS, build, build_batch};
 use serde_json::json;
 
 fn picture(width: usize, height: usize) -> Image {
@@ -83,5 +84,40 @@ fn transforms(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, kernels, transforms);
+/// Blends of 32 pictures of floats.
+fn batches(c: &mut Criterion) {
+    for size in [224, 512] {
+        let images = Tensor::rand(0f32, 1.0, (32, 3, size, size), &Device::Cpu).unwrap();
+        let targets = Tensor::eye(32, DType::F32, &Device::Cpu).unwrap();
+        for entry in BATCH_TRANSFORMS {
+            let transform = build_batch(entry.name, json!({})).unwrap();
+            let mut rng = ChaCha8Rng::seed_from_u64(0);
+            c.bench_function(&format!("batch/{}/{size}", entry.name), |b| {
+                b.iter(|| transform.apply(&images, &targets, &mut Draw::new(&mut rng)).unwrap());
+            });
+        }
+    }
+}
+
+/// Volumes of 64³ values.
+fn volumes(c: &mut Criterion) {
+    let volume = Image::volume([64, 64, 64, 1], (0..64 * 64 * 64).map(|i| (i * 31) as u8).collect()).unwrap();
+    for (name, params) in [
+        ("volume_flip", json!({})),
+        ("volume_rotate", json!({"planes": ["height_width", "depth_height", "depth_width"]})),
+        ("volume_rotate", json!({"planes": [], "degrees": 15})),
+        ("volume_crop", json!({"size": [48, 48, 48]})),
+        ("volume_resize", json!({"size": [48, 48, 48]})),
+        ("intensity", json!({})),
+    ] {
+        let transform = build(name, params.clone()).unwrap();
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let mut apply = |volume| transform.apply(volume, &mut Draw::new(&mut rng));
+        c.bench_function(&format!("volume/{name} {params}/64"), |b| {
+            b.iter_batched(|| volume.clone(), &mut apply, BatchSize::SmallInput);
+        });
+    }
+}
+
+criterion_group!(benches, kernels, transforms, batches, volumes);
 criterion_main!(benches);

@@ -1,6 +1,7 @@
 //! Ranges that many techniques' parameters share.
 
 use crate::error::{Error, Result};
+use crate::pixel::{Border, Paint};
 
 /// Longest side that a parameter may ask for, pixels: a typing error should not end in a failed allocation.
 pub(crate) const MAX_SIDE: usize = 1 << 15;
@@ -73,5 +74,19 @@ pub(crate) fn volume(technique: &str, size: [usize; 3]) -> Result<()> {
 pub(crate) fn odd(technique: &str, name: &str, value: usize, least: usize) -> Result<()> {
     that(value % 2 == 1 && (least..=255).contains(&value), technique, || {
         format!("{name} must be an odd number in {least}..=255, got {value}")
+    })
+}
+
+/// A fill that is one value, or as many as the picture has channels.
+pub(crate) fn fill(technique: &str, fill: Paint, channels: usize) -> Result<()> {
+    that(fill.suits(channels), technique, || {
+        format!("fill must be one value or one for each of {channels} channels, got {:?}", fill.values())
+    })
+}
+
+/// A fill where it is seen.
+pub(crate) fn border(technique: &str, border: Border, fill: Paint) -> Result<()> {
+    that(border == Border::Constant || fill == Paint::default(), technique, || {
+        format!("fill needs border constant, got {:?}", fill.values())
     })
 }

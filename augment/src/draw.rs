@@ -34,9 +34,9 @@ pub struct Step {
     pub depth: usize,
     /// What was drawn, in order.
     pub drawn: Vec<(&'static str, Value)>,
-    /// The picture after it.
+    /// The picture after it; none for what changes whole batches.
     #[serde(skip)]
-    pub image: Image,
+    pub image: Option<Image>,
 }
 
 impl<'a> Draw<'a> {
@@ -144,23 +144,46 @@ impl<'a> Draw<'a> {
         [area * ratio, area / ratio].map(|square| square.sqrt().round_ties_even() as usize)
     }
 
-    /// Applies a part as a step of its own.
-    pub(crate) fn step(
-        &mut self,
-        name: &'static str,
-        image: Image,
-        apply: impl FnOnce(Image, &mut Self) -> Image,
-    ) -> Image {
-        let Some(record) = &mut self.record else { return apply(image, self) };
-        let number = record.steps.len();
-        record.steps.push(Step { name, depth: record.open.len(), drawn: vec![], image: image.clone() });
-        record.open.push(number);
+    /// Applies a transform, or a part of one, as a step of its own: what it draws is recorded there, and the picture after it.
+    ///
+    /// Those of the table do so themselves; a transform that is built by hand does when it is applied within this.
+    ///
+    /// ```
+    /// use rand::SeedableRng;
+    /// use sconce_augment::{Draw, Image, Transform, geometry::Rotate};
+    /// let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(7);
+    /// let mut draw = Draw::new(&mut rng).recording();
+    /// draw.step("rotate", Image::filled(4, 4, &[9]), |image, draw| Rotate::default().apply(image, draw));
+    /// assert_eq!(draw.into_steps()[0].drawn[0].0, "degrees");
+    /// ```
+    pub fn step(&mut self, name: &'static str, image: Image, apply: impl FnOnce(Image, &mut Self) -> Image) -> Image {
+        let number = self.open(name);
         let image = apply(image, self);
+        self.close(number, Some(&image));
+        image
+    }
+
+    /// As [`step`](Draw::step), for what changes no single picture, as batch transforms.
+    pub fn record<T>(&mut self, name: &'static str, apply: impl FnOnce(&mut Self) -> T) -> T {
+        let number = self.open(name);
+        let made = apply(self);
+        self.close(number, None);
+        made
+    }
+
+    fn open(&mut self, name: &'static str) -> usize {
+        let Some(record) = &mut self.record else { return 0 };
+        let number = record.steps.len();
+        record.steps.push(Step { name, depth: record.open.len(), drawn: vec![], image: None });
+        record.open.push(number);
+        number
+    }
+
+    fn close(&mut self, number: usize, image: Option<&Image>) {
         if let Some(record) = &mut self.record {
             record.open.pop();
-            record.steps[number].image = image.clone();
+            record.steps[number].image = image.cloned();
         }
-        image
     }
 }
 
@@ -222,7 +245,65 @@ mod tests {
         let steps = draw.into_steps();
         let said: Vec<(&str, usize, usize)> = steps.iter().map(|s| (s.name, s.depth, s.drawn.len())).collect();
         assert_eq!(said, [("outer", 0, 2), ("inner", 1, 1)]);
-        assert!(steps.iter().all(|step| step.image == seen));
+        assert!(steps.iter().all(|step| step.image.as_ref() == Some(&seen)));
         assert_eq!(steps[0].drawn[1], ("after", Value::from("text")));
+    }
+
+    /// How often each of `n` things happened, against as often as it should; none is further off than five deviations.
+    fn even(counts: &[usize]) -> bool {
+        let mean = counts.iter().sum::<usize>() as f64 / counts.len() as f64;
+        counts.iter().all(|count| (*count as f64 - mean).abs() < 5.0 * mean.sqrt())
+    }
+
+    #[test]
+    fn uniform_draws_are_even_and_within_their_bounds() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut draw = Draw::new(&mut rng);
+        let mut tenths = [0; 10];
+        for _ in 0..20_000 {
+            let value = draw.uniform("", [-2.0, 3.0]);
+            assert!((-2.0..3.0).contains(&value));
+            tenths[((value + 2.0) * 2.0) as usize] += 1;
+        }
+        assert!(even(&tenths), "{tenths:?}");
+        assert_eq!(draw.uniform("", [4.0, 4.0]), 4.0);
+        let (mut sevenths, mut ends) = ([0; 7], [0; 4]);
+        for _ in 0..14_000 {
+            sevenths[draw.below("", 7)] += 1;
+            ends[(draw.whole("", [-1, 2]) + 1) as usize] += 1;
+        }
+        assert!(even(&sevenths) && even(&ends), "{sevenths:?} {ends:?}");
+        assert_eq!([draw.below("", 1), draw.below("", 0)], [0, 0]);
+    }
+
+    #[test]
+    fn chances_have_their_probability_and_always_take_one_number() {
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        let mut draw = Draw::new(&mut rng);
+        for p in [0.1, 0.5, 0.9] {
+            let hits = (0..10_000).filter(|_| draw.chance("", p)).count() as f64;
+            assert!((hits - 10_000.0 * p).abs() < 5.0 * (10_000.0 * p * (1.0 - p)).sqrt(), "{p}: {hits}");
+        }
+        assert!((0..1000).all(|_| draw.chance("", 1.0) && !draw.chance("", 0.0)));
+        let next = |p| {
+            let mut rng = ChaCha8Rng::seed_from_u64(3);
+            let mut draw = Draw::new(&mut rng);
+            draw.chance("", p);
+            draw.seed("")
+        };
+        assert!([0.0, 0.3, 1.0].iter().all(|p| next(*p) == next(0.5)));
+    }
+
+    #[test]
+    fn all_orders_are_as_likely() {
+        let mut rng = ChaCha8Rng::seed_from_u64(4);
+        let mut draw = Draw::new(&mut rng);
+        let mut counts = std::collections::BTreeMap::new();
+        for _ in 0..12_000 {
+            *counts.entry(draw.order("", 4)).or_insert(0) += 1;
+        }
+        let counts: Vec<usize> = counts.into_values().collect();
+        assert!(counts.len() == 24 && even(&counts), "{counts:?}");
+        assert_eq!((draw.order("", 0), draw.order("", 1)), (vec![], vec![0]));
     }
 }

@@ -29,7 +29,7 @@
 //! | [`enhance`], of radiology | `window`, `lung_mask` |
 //! | [`volume`] | `volume_flip`, `volume_rotate`, `volume_crop`, `volume_resize`, `intensity` |
 //! | [`blur`] | `box_blur`, `gaussian_blur`, `median_blur`, `motion_blur`, `defocus`, `zoom_blur`, `glass_blur` |
-//! | [`quality`] | `compression`, `downscale` |
+//! | [`quality`] | `compression` (JPEG; WebP with the feature `webp`), `downscale` |
 //! | [`color`] | `brightness`, `contrast`, `saturation`, `hue`, `color_jitter`, `gray`, `invert` |
 //! | | `gamma`, `tone_curve`, `solarize`, `posterize`, `equalize`, `autocontrast`, `clahe` |
 //! | | `sharpen`, `fancy_pca`, `rgb_shift`, `channel_affine`, `channel_drop`, `channel_shuffle` |

@@ -27,6 +27,7 @@ use crate::quality::{Compression, Downscale};
 use crate::transform::{Resolved, Transform};
 use crate::volume::{Intensity, VolumeCrop, VolumeFlip, VolumeResize, VolumeRotate};
 use crate::weather::{Fog, Rain, Shadow};
+use candle_core::{Result as TensorResult, Tensor};
 use data::Image;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -104,7 +105,7 @@ pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::of::<Clahe>("clahe", "Local contrast, limited (Zuiderveld 1994)."),
     Picture::of::<CoarseDropout>("coarse_dropout", "Several rectangles hidden."),
     Picture::of::<ColorJitter>("color_jitter", "Brightness, contrast, saturation, hue in random order."),
-    Picture::of::<Compression>("compression", "What saving as a JPEG leaves."),
+    Picture::of::<Compression>("compression", "What saving as a JPEG or a WebP leaves."),
     Picture::of::<Contrast>("contrast", "More or less contrast."),
     Picture::of::<CropGray>("crop_gray", "Dark borders cut off."),
     Picture::of::<Cutout>("cutout", "Squares hidden (DeVries & Taylor 2017)."),
@@ -192,6 +193,9 @@ pub const BATCH_TRANSFORMS: &[Entry<dyn BatchTransform>] = &[
     Batch::of::<ResizeMix>("resize_mix", "Another picture shrunk and pasted (Qin et al. 2020)."),
 ];
 
+/// Other names of transforms, each with the one in the table.
+const ALIASES: &[(&str, &str)] = &[("crop_from_gray", "crop_gray")];
+
 /// The transform `name` with `params`, an object.
 ///
 /// Each takes a probability `p`, by default 1 where its own documentation says nothing else.
@@ -271,7 +275,23 @@ pub fn build_batch(name: &str, params: Value) -> Result<Box<dyn BatchTransform>>
     let entry = find(BATCH_TRANSFORMS, "batch transform", name)?;
     let transform = (entry.build)(params).map_err(|source| wrong("batch transform", name, source))?;
     transform.validate()?;
-    Ok(transform)
+    Ok(Box::new(NamedBatch { name: entry.name, transform }))
+}
+
+/// A batch transform of the table, and what it is called in a record.
+#[derive(Debug)]
+struct NamedBatch {
+    name: &'static str,
+    transform: Box<dyn BatchTransform>,
+}
+
+impl BatchTransform for NamedBatch {
+    fn apply(&self, images: &Tensor, targets: &Tensor, draw: &mut Draw) -> TensorResult<(Tensor, Tensor)> {
+        draw.record(self.name, |draw| self.transform.apply(images, targets, draw))
+    }
+    fn validate(&self) -> Result<()> {
+        self.transform.validate()
+    }
 }
 
 /// `params` of the batch transform `name` with every default written out.
@@ -285,6 +305,7 @@ pub fn resolve_batch(name: &str, params: Value) -> Result<Value> {
 }
 
 fn find<T: ?Sized>(table: &'static [Entry<T>], kind: &'static str, name: &str) -> Result<&'static Entry<T>> {
+    let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, now)| now);
     let known = || table.iter().map(|e| e.name).collect::<Vec<_>>().join(", ");
     table.iter().find(|e| e.name == name).ok_or_else(|| Error::Unknown { kind, name: name.into(), known: known() })
 }

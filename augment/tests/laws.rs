@@ -23,6 +23,9 @@ fn parameters(name: &str) -> Vec<Value> {
             json!({"n": 2, "shuffle": true, "of": ["random_erasing", ["flip"]]}),
         ],
         "box_blur" => vec![json!({}), json!({"kernel": [9, 41]})],
+        "compression" if cfg!(feature = "webp") => {
+            vec![json!({}), json!({"quality": [1, 100]}), json!({"quality": [1, 100], "format": "webp"})]
+        }
         "compression" => vec![json!({}), json!({"quality": [1, 100]})],
         "defocus" => vec![json!({}), json!({"radius": [1, 20], "alias_blur": [0.1, 3]})],
         "downscale" => ["nearest", "bilinear"]
@@ -90,9 +93,9 @@ fn parameters(name: &str) -> Vec<Value> {
         "pad_crop" => vec![json!({}), json!({"size": 9, "border": "reflect_101", "padding": 40})],
         "random_erasing" => vec![
             json!({"p": 1}),
-            json!({"p": 1, "value": "random", "scale": [0.5, 1.0]}),
-            json!({"p": 1, "value": "pixel", "count": [1, 5]}),
-            json!({"p": 1, "value": "color"}),
+            json!({"p": 1, "fill": "random", "scale": [0.5, 1.0]}),
+            json!({"p": 1, "fill": "pixel", "count": [1, 5]}),
+            json!({"p": 1, "fill": "color"}),
         ],
         "rain" => vec![json!({}), json!({"drops": 10, "slant": [-80, 80], "blur": 15, "color": 255})],
         "random_resized_crop" => {
@@ -295,7 +298,6 @@ fn slices_of_a_volume_change_alike() {
     for (name, params, transform) in all().filter(|(name, params, _)| {
         let noise = |fill: &Value| ["random", "pixel"].iter().any(|noise| fill == noise);
         ![&WHOLE[..], &NOISE, &POLICIES].iter().any(|names| names.contains(name))
-            && !noise(&params["value"])
             && !noise(&params["fill"])
             && !name.starts_with("volume_")
             && *name != "some_of"
@@ -355,6 +357,7 @@ fn resolving_writes_every_default_once() {
         assert!(entry.doc.ends_with('.') && entry.doc.len() < 90, "{}", entry.name);
     }
     assert_eq!(resolve("flip", json!({})).unwrap(), json!({"p": 0.5, "vertical": false}));
+    assert_eq!(resolve("crop_from_gray", json!({})).unwrap(), resolve("crop_gray", json!({})).unwrap());
     let nested = resolve("maybe", json!({"of": ["flip", {"name": "one_of", "of": ["dihedral"]}]})).unwrap();
     let one_of = json!({"name": "one_of", "of": [{"name": "dihedral", "p": 1.0}], "p": 1.0});
     let flip = json!({"name": "flip", "p": 0.5, "vertical": false});
@@ -428,7 +431,7 @@ fn recipes_build() {
         "flip",
         {"name": "rotate", "degrees": 30.0},
         {"name": "color_jitter", "brightness": 0.2, "contrast": 0.2, "saturation": 0.2},
-        {"name": "some_of", "n": 1, "of": [{"name": "random_erasing", "value": "random"}, ["flip", "dihedral"]]},
+        {"name": "some_of", "n": 1, "of": [{"name": "random_erasing", "fill": "random"}, ["flip", "dihedral"]]},
         {"name": "resize", "size": 48, "mode": "letterbox"},
     ]);
     let pipeline: Pipeline = serde_json::from_value(recipe).unwrap();
@@ -484,7 +487,24 @@ fn wrong_names_and_values_are_clear_errors() {
     wrong("pad_crop", json!({"padding": 99_999}), "padding must be in 0..=32768, got 99999");
     wrong("random_resized_crop", json!({"scale": [0.5, 2.0]}), "0 < low ≤ high ≤ 1, got [0.5, 2]");
     wrong("random_resized_crop", json!({"ratio": [2.0, 1.0]}), "0 < low ≤ high, got [2, 1]");
-    wrong("random_erasing", json!({"value": 300}), "must be in 0..=255, \"random\", \"pixel\" or \"color\", got 300");
+    let fills = "fill must be in 0..=255, one for each channel, \"random\", \"pixel\" or \"color\", got";
+    wrong("random_erasing", json!({"value": 300}), &format!("transform 'random_erasing': {fills} 300"));
+    wrong("cutout", json!({"fill": [1, 300]}), &format!("transform 'cutout': {fills} [1,300]"));
+    wrong(
+        "rotate",
+        json!({"fill": -1}),
+        "transform 'rotate': fill must be in 0..=255, one number or a list of one for each",
+    );
+    wrong("rotate", json!({"fill": 9}), "transform 'rotate': fill needs border constant, got [9]");
+    wrong("volume_crop", json!({"fill": [1, 2], "border": "reflect"}), "fill needs border constant, got [1, 2]");
+    wrong("pixel_dropout", json!({"fill": [1, 2], "per_channel": true}), "fill must be one value with per_channel");
+    wrong(
+        "center_crop",
+        json!({"size": 9, "width": 8, "height": 7}),
+        "size is for squares, leave it out beside width and height, got 9",
+    );
+    wrong("rand_augment", json!({"std": 0.5}), "std is not of this style, Torchvision");
+    wrong("rand_augment", json!({"style": "timm", "bins": 11}), "bins is not of this style, Timm");
     wrong(
         "random_erasing",
         json!({"count": [2, 1]}),
@@ -541,7 +561,9 @@ fn wrong_names_and_values_are_clear_errors() {
         json!({"quality": [0, 50]}),
         "quality must be [low, high] with 1 ≤ low ≤ high ≤ 100, got [0, 50]",
     );
-    wrong("compression", json!({"format": "webp"}), "unknown variant `webp`, expected `jpeg`");
+    wrong("compression", json!({"format": "png"}), "unknown variant `png`, expected `jpeg` or `webp`");
+    #[cfg(not(feature = "webp"))]
+    wrong("compression", json!({"format": "webp"}), "format webp must be built in: build with the feature `webp`");
     wrong(
         "downscale",
         json!({"scale": [0.5, 2]}),
@@ -561,4 +583,72 @@ fn wrong_names_and_values_are_clear_errors() {
     wrong("fmix", json!({"decay": -1}), "batch transform 'fmix': decay must be in 0..=10, got -1");
     wrong("resize_mix", json!({"scale": [0, 1]}), "batch transform 'resize_mix': scale must be [low, high]");
     wrong("cutmix", json!({"p": -0.1}), "batch transform 'cutmix': p must be in 0..=1, got -0.1");
+}
+
+#[test]
+fn fills_have_a_value_for_each_channel() {
+    let color = json!([10, 20, 30]);
+    for entry in TRANSFORMS {
+        let defaults = match entry.name {
+            "maybe" | "one_of" | "some_of" => continue,
+            name => resolve(name, json!({})).unwrap(),
+        };
+        if defaults.get("fill").is_none() || entry.name == "lung_mask" {
+            continue;
+        }
+        let mut params = json!({"fill": color});
+        if defaults.get("border").is_some() {
+            params["border"] = json!("constant");
+        }
+        let transform = build(entry.name, params.clone()).unwrap();
+        assert_eq!(resolve(entry.name, params.clone()).unwrap()["fill"], color, "{}", entry.name);
+        transform.check_channels(3).unwrap();
+        let error = transform.check_channels(4).unwrap_err().to_string();
+        assert!(
+            error.contains("fill must be one value or one for each of 4 channels") || error.contains("channels, got 4")
+        );
+        params["fill"] = json!(0);
+        let black = build(entry.name, params).unwrap();
+        let (mut differs, mut found) = (false, false);
+        for seed in 0..200 {
+            let apply = |transform: &dyn Transform| {
+                let mut rng = ChaCha8Rng::seed_from_u64(seed);
+                transform.apply(Image::filled(40, 30, &[210, 220, 230]), &mut Draw::new(&mut rng))
+            };
+            let seen = apply(transform.as_ref());
+            differs |= seen != apply(black.as_ref());
+            found |= seen.pixels().as_chunks::<3>().0.contains(&[10, 20, 30]);
+        }
+        // These have no border by default, or hardly one, and these change the fill too.
+        let kept = ["volume_rotate", "grid_distortion"].contains(&entry.name);
+        let mixed = ["augmix", "channel_drop", "optical_distortion"].contains(&entry.name);
+        assert!((differs || kept) && (found || kept || mixed), "{}: {differs} {found}", entry.name);
+    }
+}
+
+/// What a batch transform draws can be shown: shares, boxes, orders.
+#[test]
+fn batch_transforms_record_what_they_draw() {
+    let (images, targets) = (
+        Tensor::zeros((4, 3, 8, 6), candle_core::DType::F32, &Device::Cpu).unwrap(),
+        Tensor::eye(4, candle_core::DType::F32, &Device::Cpu).unwrap(),
+    );
+    for (name, drawn) in [
+        ("mixup", &["mixes", "lambda", "order"][..]),
+        ("cutmix", &["mixes", "lambda", "x", "y", "order", "box"]),
+        ("fmix", &["mixes", "lambda", "noise", "order", "kept"]),
+        ("resize_mix", &["mixes", "scale", "top", "left", "order", "box"]),
+    ] {
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let mut draw = Draw::new(&mut rng).recording();
+        build_batch(name, json!({})).unwrap().apply(&images, &targets, &mut draw).unwrap();
+        let steps = draw.into_steps();
+        let names: Vec<&str> = steps[0].drawn.iter().map(|(name, _)| *name).collect();
+        assert_eq!((steps.len(), steps[0].name, &names[..], steps[0].image.is_none()), (1, name, drawn, true));
+        let (_, order) = steps[0].drawn.iter().find(|(name, _)| *name == "order").unwrap();
+        assert_eq!(order.as_array().unwrap().len(), 4);
+        if let Some((_, seen)) = steps[0].drawn.iter().find(|(name, _)| *name == "box") {
+            assert!(seen[2].as_i64().unwrap() <= 6 && seen[3].as_i64().unwrap() <= 8, "{seen}");
+        }
+    }
 }

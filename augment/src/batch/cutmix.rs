@@ -49,7 +49,7 @@ impl BatchTransform for CutMix {
                 }
                 let lambda = draw.beta("lambda", [self.alpha; 2]);
                 let center = [draw.below("x", width), draw.below("y", height)];
-                Blend::Paste(cut_full([width, height], lambda, center))
+                Blend::pasted(cut_full([width, height], lambda, center), draw)
             });
             return mix(images, targets, &blends);
         }
@@ -60,6 +60,7 @@ impl BatchTransform for CutMix {
         let center = [draw.below("x", width), draw.below("y", height)];
         let order = Tensor::from_vec(draw.order("order", batch), batch, images.device())?;
         let (region, kept) = cut([width, height], lambda, center);
+        Blend::pasted(region, draw);
         Ok((paste(images, &order, region)?, blend(targets, &order, kept)?))
     }
     fn validate(&self) -> Result<()> {

@@ -52,6 +52,7 @@ impl BatchTransform for FMix {
         let mut normal = || StandardNormal.sample(&mut stream);
         let noise: Vec<[f64; 2]> = (0..height * (width / 2 + 1)).map(|_| [normal(), normal()]).collect();
         let (mask, kept) = mask(&low_frequencies(&noise, self.decay, [width, height]), lambda);
+        draw.note("kept", kept);
         let mut shape = vec![1; images.rank()];
         shape[images.rank() - 2..].copy_from_slice(&[height, width]);
         let own = Tensor::from_vec(mask, shape, images.device())?;

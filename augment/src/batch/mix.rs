@@ -32,6 +32,13 @@ impl Blend {
     /// Nothing happens.
     pub const NOTHING: Self = Self::Average(1.0);
 
+    /// A rectangle is pasted, which is noted.
+    pub(super) fn pasted(region: Region, draw: &mut Draw) -> Self {
+        let Region { left, top, width, height } = region;
+        draw.note("box", [left, top, width as isize, height as isize].to_vec());
+        Self::Paste(region)
+    }
+
     /// The share of a picture of `[width, height]` that is left.
     pub fn kept(self, [width, height]: [usize; 2]) -> f64 {
         match self {

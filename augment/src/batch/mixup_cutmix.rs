@@ -62,7 +62,7 @@ impl MixupCutMix {
         let Some([low, high]) = self.min_max else {
             let lambda = draw.beta("lambda", [self.cutmix_alpha; 2]);
             let center = [draw.below("x", width), draw.below("y", height)];
-            return Blend::Paste(cut_full([width, height], lambda, center));
+            return Blend::pasted(cut_full([width, height], lambda, center), draw);
         };
         // The highest share itself is excluded, as in timm, unless nothing else is left.
         let mut side = |name, length: usize| {
@@ -71,7 +71,7 @@ impl MixupCutMix {
         };
         let (h, w) = (side("height", height), side("width", width));
         let (top, left) = (draw.below("top", height - h + 1), draw.below("left", width - w + 1));
-        Blend::Paste(Region { left: left as isize, top: top as isize, width: w, height: h })
+        Blend::pasted(Region { left: left as isize, top: top as isize, width: w, height: h }, draw)
     }
 }
 

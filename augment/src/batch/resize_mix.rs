@@ -47,7 +47,7 @@ impl BatchTransform for ResizeMix {
         let (top, left) = (draw.below("top", height - h + 1), draw.below("left", width - w + 1));
         let order = Tensor::from_vec(draw.order("order", batch), batch, images.device())?;
         let region = Region { left: left as isize, top: top as isize, width: w, height: h };
-        let kept = Blend::Paste(region).kept([width, height]);
+        let kept = Blend::pasted(region, draw).kept([width, height]);
         Ok((shrink(images, &order, region)?, blend(targets, &order, kept)?))
     }
     fn validate(&self) -> Result<()> {

@@ -3,6 +3,7 @@
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
+use crate::pixel::noise::mixed;
 use crate::pixel::{Border, gaussian_blur, swap_nearby};
 use crate::transform::Transform;
 use data::Image;
@@ -38,7 +39,7 @@ impl Transform for GlassBlur {
         let (mut seed, delta) = (draw.seed("distances"), self.max_delta as i64);
         gaussian_blur(&mut image, self.sigma, 0, Border::Reflect101, 0);
         swap_nearby(&mut image, self.max_delta, self.iterations, || {
-            let bits = mixed(&mut seed);
+            let bits = next(&mut seed);
             [bits & 0xffff_ffff, bits >> 32].map(|bits| ((bits as i64 * 2 * delta) >> 32) as isize - delta as isize)
         });
         gaussian_blur(&mut image, self.sigma, 0, Border::Reflect101, 0);
@@ -54,11 +55,9 @@ impl Transform for GlassBlur {
 }
 
 /// The next number of SplitMix64: two per pixel would take longer from the stream than all the rest.
-fn mixed(state: &mut u64) -> u64 {
+fn next(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+    mixed(*state)
 }
 
 #[cfg(test)]
@@ -86,7 +85,7 @@ mod tests {
         let mut counts = [0; 6];
         let (mut seed, mut sum) = (7, 0);
         for _ in 0..60_000 {
-            let bits = mixed(&mut seed) & 0xffff_ffff;
+            let bits = next(&mut seed) & 0xffff_ffff;
             counts[((bits * 6) >> 32) as usize] += 1;
             sum += bits >> 31;
         }

@@ -3,7 +3,7 @@
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::color;
+use crate::pixel::{Paint, color};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -13,19 +13,19 @@ use serde::{Deserialize, Serialize};
 /// | field | default | range |
 /// |---|---|---|
 /// | `channels` | [1, 1] | 1 ≤ low ≤ high |
-/// | `fill` | 0 | 0..=255 |
+/// | `fill` | 0 | 0..=255, or one for each channel |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChannelDrop {
     /// Between which their number is uniform.
     pub channels: [usize; 2],
     /// What they hold instead.
-    pub fill: u8,
+    pub fill: Paint,
 }
 
 impl Default for ChannelDrop {
     fn default() -> Self {
-        Self { channels: [1, 1], fill: 0 }
+        Self { channels: [1, 1], fill: Paint::default() }
     }
 }
 
@@ -41,5 +41,8 @@ impl Transform for ChannelDrop {
         check::that(1 <= low && low <= high && high <= check::MAX_SIDE, "transform 'channel_drop'", || {
             format!("channels must be [low, high] with 1 ≤ low ≤ high, got [{low}, {high}]")
         })
+    }
+    fn check_channels(&self, channels: usize) -> Result<()> {
+        check::fill("transform 'channel_drop'", self.fill, channels)
     }
 }

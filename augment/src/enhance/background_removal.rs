@@ -3,7 +3,7 @@
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::keep_colors;
+use crate::pixel::{Paint, keep_colors};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 /// | `low` | [25, 100, 50] | hue, saturation, value |
 /// | `high` | [95, 255, 255] | hue, saturation, value, both bounds included |
 /// | `closing` | 11 | 1..=255, odd; 1 closes nothing |
-/// | `fill` | 0 | 0..=255 |
+/// | `fill` | 0 | 0..=255, or one for each channel |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BackgroundRemoval {
@@ -29,12 +29,12 @@ pub struct BackgroundRemoval {
     /// Sides of the ellipse.
     pub closing: usize,
     /// What is seen instead.
-    pub fill: u8,
+    pub fill: Paint,
 }
 
 impl Default for BackgroundRemoval {
     fn default() -> Self {
-        Self { low: [25, 100, 50], high: [95, 255, 255], closing: 11, fill: 0 }
+        Self { low: [25, 100, 50], high: [95, 255, 255], closing: 11, fill: Paint::default() }
     }
 }
 
@@ -54,7 +54,8 @@ impl Transform for BackgroundRemoval {
     fn check_channels(&self, channels: usize) -> Result<()> {
         check::that(channels == 3, "transform 'background_removal'", || {
             format!("needs colors, pictures of 3 channels, got {channels}")
-        })
+        })?;
+        check::fill("transform 'background_removal'", self.fill, channels)
     }
     fn is_random(&self) -> bool {
         false

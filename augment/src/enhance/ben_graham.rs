@@ -3,7 +3,7 @@
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::{against_surroundings, disc};
+use crate::pixel::{against_surroundings, middle_pixel, outside_disc};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -40,7 +40,8 @@ impl Transform for BenGraham {
     fn apply(&self, mut image: Image, _: &mut Draw) -> Image {
         against_surroundings(&mut image, self.sigma, self.weight);
         if let Some(radius) = self.disc {
-            disc(&mut image, radius, 128);
+            let center = middle_pixel(&image);
+            outside_disc(&mut image, center, radius.floor(), 128);
         }
         image
     }

@@ -7,7 +7,7 @@ use data::Image;
 use serde::{Deserialize, Serialize};
 
 /// Cuts off the dark border: keeps the smallest rectangle with all pixels whose gray is above `tolerance` (the
-/// `crop_image_from_gray` of the competitions on the eye's ground).
+/// `crop_image_from_gray` of the competitions on the fundus).
 ///
 /// The gray is OpenCV's for pictures of three channels, the mean for others. A picture that is dark everywhere stays.
 ///

@@ -3,7 +3,7 @@
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::{close_mask, label};
+use crate::pixel::{Paint, close_mask, label};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// Keeps the lungs of a computed tomography of bytes, for volumes and pictures of one channel (the segmentation that the
 /// notebooks of the Data Science Bowl 2017 share).
 ///
-/// Air is darker than `threshold`. Of its parts that hang together by faces, those are dropped that reach the side of a slice:
+/// Air is darker than `threshold`. Of its parts that are 6-connected, those are dropped that reach the side of a slice:
 /// the air around the body. The largest `keep` of the others are the lungs; closed in each slice by an ellipse, so that vessels
 /// within and at the rim stay. What is not in a lung becomes `fill`; where no part is found, the volume stays.
 ///
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 /// | `threshold` | 124 | 1..=255: −320 Hounsfield units in the window −1000..400 |
 /// | `keep` | 2 | ≥ 1 |
 /// | `closing` | 9 | 1..=255, odd; 1 closes nothing |
-/// | `fill` | 0 | 0..=255 |
+/// | `fill` | 0 | 0..=255, or one for each channel |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LungMask {
@@ -31,12 +31,12 @@ pub struct LungMask {
     /// Sides of the ellipse.
     pub closing: usize,
     /// What is seen instead.
-    pub fill: u8,
+    pub fill: Paint,
 }
 
 impl Default for LungMask {
     fn default() -> Self {
-        Self { threshold: 124, keep: 2, closing: 9, fill: 0 }
+        Self { threshold: 124, keep: 2, closing: 9, fill: Paint::default() }
     }
 }
 
@@ -46,6 +46,7 @@ impl Transform for LungMask {
         if channels != 1 {
             return image;
         }
+        let fill = self.fill.values()[0];
         let air: Vec<bool> = image.pixels().iter().map(|v| *v < self.threshold).collect();
         let (labels, parts) = label(&air, [depth, height, width]);
         let mut inside: Vec<usize> = (0..parts.len()).filter(|i| !parts[*i].touches_side).collect();
@@ -59,7 +60,7 @@ impl Transform for LungMask {
         let mut mask: Vec<u8> = labels.iter().map(|label| if lungs.contains(label) { 255 } else { 0 }).collect();
         mask.chunks_exact_mut(height * width).for_each(|slice| close_mask(slice, width, self.closing));
         for (value, kept) in image.pixels_mut().iter_mut().zip(&mask) {
-            *value = if *kept > 0 { *value } else { self.fill };
+            *value = if *kept > 0 { *value } else { fill };
         }
         image
     }
@@ -72,7 +73,8 @@ impl Transform for LungMask {
     fn check_channels(&self, channels: usize) -> Result<()> {
         check::that(channels == 1, "transform 'lung_mask'", || {
             format!("needs volumes or pictures of 1 channel, got {channels}")
-        })
+        })?;
+        check::fill("transform 'lung_mask'", self.fill, channels)
     }
     fn is_random(&self) -> bool {
         false

@@ -3,7 +3,7 @@
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::{Interpolation, Region, disc, radius, resize};
+use crate::pixel::{Interpolation, Region, middle_pixel, outside_disc, radius, resize};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -48,7 +48,8 @@ impl Transform for RadiusNormalize {
             image
         };
         if let Some(share) = self.disc {
-            disc(&mut image, share * wanted, 128);
+            let center = middle_pixel(&image);
+            outside_disc(&mut image, center, (share * wanted).floor(), 128);
         }
         image
     }

@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 ///
 /// | field | default | range |
 /// |---|---|---|
-/// | `holes` | [1, 8] | 1 ≤ low ≤ high ≤ 10,000 |
+/// | `holes` | [1, 2] | 1 ≤ low ≤ high ≤ 10,000 |
 /// | `height` | [0.1, 0.2] | 0 < low ≤ high < 1, shares of the height; or whole pixels, ≥ 1 |
 /// | `width` | [0.1, 0.2] | the same of the width |
-/// | `fill` | 0 | 0..=255, `"random"`, `"pixel"`, `"color"` as in `random_erasing` |
+/// | `fill` | 0 | 0..=255, or one for each channel; `"random"`, `"pixel"`, `"color"` as in `random_erasing` |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CoarseDropout {
@@ -33,7 +33,7 @@ pub struct CoarseDropout {
 impl Default for CoarseDropout {
     fn default() -> Self {
         let side = Extent([0.1, 0.2]);
-        Self { holes: [1, 8], height: side, width: side, fill: Fill::Constant(0) }
+        Self { holes: [1, 2], height: side, width: side, fill: Fill::default() }
     }
 }
 
@@ -54,6 +54,9 @@ impl Transform for CoarseDropout {
         check::range(technique, "holes", self.holes.map(|n| n as f64), [1.0, 10_000.0])?;
         self.height.validate(technique, "height")?;
         self.width.validate(technique, "width")
+    }
+    fn check_channels(&self, channels: usize) -> Result<()> {
+        check::fill("transform 'coarse_dropout'", self.fill.constant(), channels)
     }
 }
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 /// |---|---|---|
 /// | `size` | 16 | pixels, ≥ 1 |
 /// | `count` | 1 | 1..=1000 squares |
-/// | `fill` | 0 | 0..=255, `"random"`, `"pixel"`, `"color"` as in `random_erasing` |
+/// | `fill` | 0 | 0..=255, or one for each channel; `"random"`, `"pixel"`, `"color"` as in `random_erasing` |
 /// | `inside` | false | true: squares lie inside the picture, where they fit (Jordan 2024, on CIFAR) |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -32,7 +32,7 @@ pub struct Cutout {
 
 impl Default for Cutout {
     fn default() -> Self {
-        Self { size: 16, count: 1, fill: Fill::Constant(0), inside: false }
+        Self { size: 16, count: 1, fill: Fill::default(), inside: false }
     }
 }
 
@@ -53,6 +53,9 @@ impl Transform for Cutout {
         let technique = "transform 'cutout'";
         check::side(technique, "size", self.size)?;
         check::within(technique, "count", self.count as f64, [1.0, 1000.0])
+    }
+    fn check_channels(&self, channels: usize) -> Result<()> {
+        check::fill("transform 'cutout'", self.fill.constant(), channels)
     }
 }
 

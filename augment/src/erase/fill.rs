@@ -2,7 +2,7 @@
 
 use crate::draw::Draw;
 use crate::pixel::noise::{Words, normal_bytes, uniform_bytes};
-use crate::pixel::{Region, fill};
+use crate::pixel::{Paint, Region, fill};
 use data::Image;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,8 +14,8 @@ use serde_json::Value;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Value", into = "Value")]
 pub enum Fill {
-    /// One value in all channels.
-    Constant(u8),
+    /// Always the same.
+    Constant(Paint),
     /// `"random"`: every byte uniform.
     Random,
     /// `"pixel"`: every byte normal.
@@ -31,13 +31,14 @@ impl TryFrom<Value> for Fill {
     type Error = String;
 
     fn try_from(value: Value) -> Result<Self, String> {
-        let byte = value.as_u64().and_then(|v| u8::try_from(v).ok());
-        match (byte, value.as_str()) {
-            (Some(byte), _) => Ok(Self::Constant(byte)),
-            (_, Some("random")) => Ok(Self::Random),
-            (_, Some("pixel")) => Ok(Self::Pixel),
-            (_, Some("color")) => Ok(Self::Color),
-            _ => Err(format!("what fills must be in 0..=255, \"random\", \"pixel\" or \"color\", got {value}")),
+        let error = || {
+            format!("fill must be in 0..=255, one for each channel, \"random\", \"pixel\" or \"color\", got {value}")
+        };
+        match value.as_str() {
+            Some("random") => Ok(Self::Random),
+            Some("pixel") => Ok(Self::Pixel),
+            Some("color") => Ok(Self::Color),
+            _ => Paint::parse(&value).map(Self::Constant).ok_or_else(error),
         }
     }
 }
@@ -45,7 +46,7 @@ impl TryFrom<Value> for Fill {
 impl From<Fill> for Value {
     fn from(fill: Fill) -> Self {
         match fill {
-            Fill::Constant(byte) => byte.into(),
+            Fill::Constant(paint) => paint.into(),
             Fill::Random => "random".into(),
             Fill::Pixel => "pixel".into(),
             Fill::Color => "color".into(),
@@ -53,7 +54,18 @@ impl From<Fill> for Value {
     }
 }
 
+impl Default for Fill {
+    fn default() -> Self {
+        Self::Constant(Paint::default())
+    }
+}
+
 impl Fill {
+    /// What it always is; black for noise, which suits any number of channels.
+    pub(crate) fn constant(self) -> Paint {
+        if let Self::Constant(paint) = self { paint } else { Paint::default() }
+    }
+
     /// Something to fill holes of a picture with. Draws a seed unless it is constant.
     pub(crate) fn source(self, draw: &mut Draw) -> Source {
         let seed = if matches!(self, Self::Constant(_)) { 0 } else { draw.seed("seed") };
@@ -71,30 +83,32 @@ pub(crate) struct Source {
 impl Source {
     /// Fills a rectangle.
     pub(crate) fn region(&mut self, image: &mut Image, region: Region) {
-        if self.fill == Fill::Color {
-            let color = self.color(image.channels());
-            return fill(image, region, |row| {
-                row.chunks_mut(color.len()).for_each(|pixel| pixel.copy_from_slice(&color))
-            });
+        let channels = image.channels();
+        match self.fill {
+            Fill::Constant(paint) => fill(image, region, |row| paint.cover(row, channels)),
+            Fill::Random | Fill::Pixel => fill(image, region, |row| self.noise(row)),
+            Fill::Color => {
+                let mut color = vec![0; channels];
+                self.noise(&mut color);
+                fill(image, region, |row| row.chunks_mut(channels).for_each(|pixel| pixel.copy_from_slice(&color)));
+            }
         }
-        fill(image, region, |row| self.values(row));
     }
 
-    /// Fills some values.
+    /// Fills a pixel, or one value of it where all channels have the same.
     pub(crate) fn values(&mut self, values: &mut [u8]) {
+        match self.fill {
+            Fill::Constant(paint) => paint.cover(values, values.len()),
+            _ => self.noise(values),
+        }
+    }
+
+    fn noise(&mut self, values: &mut [u8]) {
         let first = self.used;
         match self.fill {
-            Fill::Constant(byte) => return values.fill(byte),
             Fill::Random => uniform_bytes(values, self.words, first),
-            Fill::Pixel | Fill::Color => normal_bytes(values, PHOTOGRAPHS, self.words, first),
+            _ => normal_bytes(values, PHOTOGRAPHS, self.words, first),
         }
         self.used = first.wrapping_add(values.len() as u32);
-    }
-
-    /// A color.
-    fn color(&mut self, channels: usize) -> Vec<u8> {
-        let mut color = vec![0; channels];
-        self.values(&mut color);
-        color
     }
 }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 /// | `ratio` | 0.5 | 0 < ratio ≤ 1, of a hole's sides to its cell's |
 /// | `unit` | a tenth of each side | [low, high], 2..=32768 pixels: the sides of a cell, about |
 /// | `random_offset` | true | false: each hole lies at its cell's upper left corner |
-/// | `fill` | 0 | 0..=255, `"random"`, `"pixel"`, `"color"` as in `random_erasing` |
+/// | `fill` | 0 | 0..=255, or one for each channel; `"random"`, `"pixel"`, `"color"` as in `random_erasing` |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GridDropout {
@@ -33,7 +33,7 @@ pub struct GridDropout {
 
 impl Default for GridDropout {
     fn default() -> Self {
-        Self { ratio: 0.5, unit: None, random_offset: true, fill: Fill::Constant(0) }
+        Self { ratio: 0.5, unit: None, random_offset: true, fill: Fill::default() }
     }
 }
 
@@ -60,5 +60,8 @@ impl Transform for GridDropout {
         })?;
         let unit = self.unit.unwrap_or([2, 2]).map(|n| n as f64);
         check::range(technique, "unit", unit, [2.0, check::MAX_SIDE as f64])
+    }
+    fn check_channels(&self, channels: usize) -> Result<()> {
+        check::fill("transform 'grid_dropout'", self.fill.constant(), channels)
     }
 }

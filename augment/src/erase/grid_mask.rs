@@ -4,7 +4,7 @@ use crate::check;
 use crate::draw::Draw;
 use crate::erase::Extent;
 use crate::error::Result;
-use crate::pixel::grid;
+use crate::pixel::{Paint, grid};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 /// | `d` | [96, 224] | ≥ 2 pixels from one square to the next; or 0 < low ≤ high < 1, shares of the shorter side |
 /// | `ratio` | 0.6 | 0..=1, share of `d` that stays between squares: 1 − (1 − ratio)² of the picture is seen |
 /// | `rotate` | 360 | 0..=360 degrees: angles are uniform from 0 to this |
-/// | `fill` | 0 | 0..=255 |
+/// | `fill` | 0 | 0..=255, or one for each channel |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GridMask {
@@ -28,12 +28,12 @@ pub struct GridMask {
     /// Largest angle, degrees.
     pub rotate: f64,
     /// What is seen instead.
-    pub fill: u8,
+    pub fill: Paint,
 }
 
 impl Default for GridMask {
     fn default() -> Self {
-        Self { d: Extent([96.0, 224.0]), ratio: 0.6, rotate: 360.0, fill: 0 }
+        Self { d: Extent([96.0, 224.0]), ratio: 0.6, rotate: 360.0, fill: Paint::default() }
     }
 }
 
@@ -52,5 +52,8 @@ impl Transform for GridMask {
         check::that(self.d.0[0] != 1.0, technique, || "d must be at least 2 pixels, got 1".into())?;
         check::within(technique, "ratio", self.ratio, [0.0, 1.0])?;
         check::within(technique, "rotate", self.rotate, [0.0, 360.0])
+    }
+    fn check_channels(&self, channels: usize) -> Result<()> {
+        check::fill("transform 'grid_mask'", self.fill, channels)
     }
 }

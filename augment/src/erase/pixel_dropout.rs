@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 /// |---|---|---|
 /// | `share` | 0.01 | 0..=1 |
 /// | `per_channel` | false | true: each channel of a pixel by itself |
-/// | `fill` | 0 | 0..=255, `"random"`, `"pixel"` or `"color"` as in `random_erasing`; each pixel is a hole |
+/// | `fill` | 0 | 0..=255, or one for each channel; `"random"`, `"pixel"` or `"color"` as in `random_erasing`; each pixel is a hole |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PixelDropout {
@@ -29,7 +29,7 @@ pub struct PixelDropout {
 
 impl Default for PixelDropout {
     fn default() -> Self {
-        Self { share: 0.01, per_channel: false, fill: Fill::Constant(0) }
+        Self { share: 0.01, per_channel: false, fill: Fill::default() }
     }
 }
 
@@ -41,6 +41,12 @@ impl Transform for PixelDropout {
         image
     }
     fn validate(&self) -> Result<()> {
-        check::within("transform 'pixel_dropout'", "share", self.share, [0.0, 1.0])
+        let technique = "transform 'pixel_dropout'";
+        let one = self.fill.constant().values().len() == 1;
+        check::that(one || !self.per_channel, technique, || "fill must be one value with per_channel".into())?;
+        check::within(technique, "share", self.share, [0.0, 1.0])
+    }
+    fn check_channels(&self, channels: usize) -> Result<()> {
+        check::fill("transform 'pixel_dropout'", self.fill.constant(), channels)
     }
 }

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 /// | `p` | 0.5 | 0..=1 |
 /// | `scale` | [0.02, 0.33] | 0 < low ≤ high ≤ 1 |
 /// | `ratio` | [0.3, 3.3] | 0 < low ≤ high |
-/// | `value` | 0 | 0..=255; `"random"`: every byte uniform; `"pixel"`: every byte normal; `"color"`: one normal color each |
+/// | `fill` | 0 | 0..=255, or one for each channel; `"random"`: every byte uniform; `"pixel"`: every byte normal; `"color"`: one normal color each |
 /// | `count` | [1, 1] | 1 ≤ low ≤ high ≤ 1000 rectangles |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -32,14 +32,15 @@ pub struct RandomErasing {
     /// Height over width.
     pub ratio: [f64; 2],
     /// What is seen instead.
-    pub value: Fill,
+    #[serde(alias = "value")]
+    pub fill: Fill,
     /// How many rectangles.
     pub count: [usize; 2],
 }
 
 impl Default for RandomErasing {
     fn default() -> Self {
-        Self { p: 0.5, scale: [0.02, 0.33], ratio: [0.3, 3.3], value: Fill::Constant(0), count: [1, 1] }
+        Self { p: 0.5, scale: [0.02, 0.33], ratio: [0.3, 3.3], fill: Fill::default(), count: [1, 1] }
     }
 }
 
@@ -66,7 +67,7 @@ impl Transform for RandomErasing {
         // What always is one needs no number to say so.
         let count =
             if low < high { draw.whole("count", [low as i64, high as i64]).max(1) as usize } else { low.max(1) };
-        let mut source = self.value.source(draw);
+        let mut source = self.fill.source(draw);
         for _ in 0..count {
             if let Some(region) = self.region(&image, count, draw) {
                 source.region(&mut image, region);
@@ -80,6 +81,9 @@ impl Transform for RandomErasing {
         check::range(technique, "count", self.count.map(|n| n as f64), [1.0, 1000.0])?;
         check::interval(technique, "scale", self.scale, 1.0)?;
         check::interval(technique, "ratio", self.ratio, f64::INFINITY)
+    }
+    fn check_channels(&self, channels: usize) -> Result<()> {
+        check::fill("transform 'random_erasing'", self.fill.constant(), channels)
     }
 }
 
@@ -105,13 +109,13 @@ mod tests {
             // Five may cover one another.
             assert!((0.02..0.205).contains(&erased), "{erased}");
         }
-        let noise = RandomErasing { value: Fill::Random, ..erasing.clone() };
+        let noise = RandomErasing { fill: Fill::Random, ..erasing.clone() };
         let seen = noise.apply(Image::filled(200, 100, &[0]), &mut Draw::new(&mut rng));
         let (count, sum) =
             seen.pixels().iter().filter(|v| **v > 0).fold((0, 0), |(n, s), v| (n + 1, s + u32::from(*v)));
         assert!((110..146).contains(&(sum / count)), "{}", sum / count);
-        let erased = |value| {
-            let seen = RandomErasing { value, ..erasing.clone() }
+        let erased = |fill| {
+            let seen = RandomErasing { fill, ..erasing.clone() }
                 .apply(Image::filled(200, 100, &[0; 3]), &mut Draw::new(&mut ChaCha8Rng::seed_from_u64(1)));
             let mut pixels: Vec<[u8; 3]> =
                 seen.pixels().as_chunks().0.iter().copied().filter(|p| *p != [0; 3]).collect();

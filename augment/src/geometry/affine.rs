@@ -3,7 +3,7 @@
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::{Border, Sampling, affine, warp};
+use crate::pixel::{Border, Paint, Sampling, affine, warp};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 /// | `shear` | [0, 0] | 0..=89 each, degrees along x and y, to either side |
 /// | `interpolation` | `bilinear` | `nearest`, `bilinear`, `bicubic` |
 /// | `border` | `reflect_101` | `constant`, `reflect`, `reflect_101`, `replicate` |
-/// | `fill` | 0 | 0..=255 |
+/// | `fill` | 0 | 0..=255, or one for each channel; only for `constant` |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Affine {
@@ -37,13 +37,21 @@ pub struct Affine {
     /// What comes in from outside.
     pub border: Border,
     /// Value of a constant border.
-    pub fill: u8,
+    pub fill: Paint,
 }
 
 impl Default for Affine {
     fn default() -> Self {
         let (interpolation, border) = (Sampling::Bilinear, Border::Reflect101);
-        Self { degrees: 15.0, translate: [0.1; 2], scale: [0.9, 1.1], shear: [0.0; 2], interpolation, border, fill: 0 }
+        Self {
+            degrees: 15.0,
+            translate: [0.1; 2],
+            scale: [0.9, 1.1],
+            shear: [0.0; 2],
+            interpolation,
+            border,
+            fill: Paint::default(),
+        }
     }
 }
 
@@ -62,10 +70,14 @@ impl Transform for Affine {
         warp(&image, inverse, self.interpolation, self.border, self.fill)
     }
     fn validate(&self) -> Result<()> {
+        check::border("transform 'affine'", self.border, self.fill)?;
         let technique = "transform 'affine'";
         check::within(technique, "degrees", self.degrees, [0.0, 180.0])?;
         self.translate.iter().try_for_each(|share| check::within(technique, "translate", *share, [0.0, 1.0]))?;
         check::interval(technique, "scale", self.scale, f64::INFINITY)?;
         self.shear.iter().try_for_each(|angle| check::within(technique, "shear", *angle, [0.0, 89.0]))
+    }
+    fn check_channels(&self, channels: usize) -> Result<()> {
+        check::fill("transform 'affine'", self.fill, channels)
     }
 }

@@ -1,9 +1,10 @@
 //! The middle of the picture.
 
-use super::random_crop::sides;
+use super::random_crop::{SIZE, sides};
+use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::{Border, Region, window};
+use crate::pixel::{Border, Paint, Region, window};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -15,9 +16,9 @@ use serde::{Deserialize, Serialize};
 /// | field | default | range |
 /// |---|---|---|
 /// | `size` | 224 | pixels, ≥ 1 |
-/// | `width`, `height` | `size` | pixels, ≥ 1 |
+/// | `width`, `height` | `size` | pixels, ≥ 1; without `size` where both are given |
 /// | `border` | `constant` | `constant`, `reflect`, `reflect_101`, `replicate` |
-/// | `fill` | 0 | 0..=255 |
+/// | `fill` | 0 | 0..=255, or one for each channel; only for `constant` |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CenterCrop {
@@ -32,12 +33,12 @@ pub struct CenterCrop {
     /// What lies around smaller pictures.
     pub border: Border,
     /// Value of a constant border.
-    pub fill: u8,
+    pub fill: Paint,
 }
 
 impl Default for CenterCrop {
     fn default() -> Self {
-        Self { size: 224, width: None, height: None, border: Border::Constant, fill: 0 }
+        Self { size: SIZE, width: None, height: None, border: Border::Constant, fill: Paint::default() }
     }
 }
 
@@ -53,7 +54,11 @@ impl Transform for CenterCrop {
         window(image, Region { left, top, width, height }, self.border, self.fill)
     }
     fn validate(&self) -> Result<()> {
+        check::border("transform 'center_crop'", self.border, self.fill)?;
         sides("transform 'center_crop'", self.size, [self.width, self.height])
+    }
+    fn check_channels(&self, channels: usize) -> Result<()> {
+        check::fill("transform 'center_crop'", self.fill, channels)
     }
     fn is_random(&self) -> bool {
         false

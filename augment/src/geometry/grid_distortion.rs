@@ -3,7 +3,7 @@
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::{Border, Sampling, remap_axes};
+use crate::pixel::{Border, Paint, Sampling, remap_axes};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 /// | `limit` | 0.3 | 0..=0.99 |
 /// | `interpolation` | `bilinear` | `nearest`, `bilinear`, `bicubic` |
 /// | `border` | `reflect_101` | `constant`, `reflect`, `reflect_101`, `replicate` |
-/// | `fill` | 0 | 0..=255 |
+/// | `fill` | 0 | 0..=255, or one for each channel; only for `constant` |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GridDistortion {
@@ -30,13 +30,13 @@ pub struct GridDistortion {
     /// What comes in from outside, where rounding reaches there.
     pub border: Border,
     /// Value of a constant border.
-    pub fill: u8,
+    pub fill: Paint,
 }
 
 impl Default for GridDistortion {
     fn default() -> Self {
         let (interpolation, border) = (Sampling::Bilinear, Border::Reflect101);
-        Self { steps: 5, limit: 0.3, interpolation, border, fill: 0 }
+        Self { steps: 5, limit: 0.3, interpolation, border, fill: Paint::default() }
     }
 }
 
@@ -51,11 +51,15 @@ impl Transform for GridDistortion {
         remap_axes(&image, [&columns, &rows], (self.interpolation, self.border, self.fill))
     }
     fn validate(&self) -> Result<()> {
+        check::border("transform 'grid_distortion'", self.border, self.fill)?;
         let technique = "transform 'grid_distortion'";
         check::that((1..=1000).contains(&self.steps), technique, || {
             format!("steps must be in 1..=1000, got {}", self.steps)
         })?;
         check::within(technique, "limit", self.limit, [0.0, 0.99])
+    }
+    fn check_channels(&self, channels: usize) -> Result<()> {
+        check::fill("transform 'grid_distortion'", self.fill, channels)
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::{Border, Interpolation, Region, resize, window};
+use crate::pixel::{Border, Interpolation, Paint, Region, resize, window};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 /// |---|---|---|
 /// | `size` | 224 | pixels, ≥ 1 |
 /// | `interpolation` | `bilinear` | `nearest`, `bilinear`, `bicubic`, `lanczos` |
-/// | `fill` | 0 | 0..=255 |
+/// | `fill` | 0 | 0..=255, or one for each channel |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Letterbox {
@@ -26,28 +26,36 @@ pub struct Letterbox {
     /// How the picture is resized.
     pub interpolation: Interpolation,
     /// Value of the stripes.
-    pub fill: u8,
+    pub fill: Paint,
 }
 
 impl Default for Letterbox {
     fn default() -> Self {
-        Self { size: 224, interpolation: Interpolation::Bilinear, fill: 0 }
+        Self { size: 224, interpolation: Interpolation::Bilinear, fill: Paint::default() }
     }
 }
 
 impl Transform for Letterbox {
     fn apply(&self, image: Image, _: &mut Draw) -> Image {
-        let (sides, region) = (long_side([image.width(), image.height()], self.size), Region::whole(&image));
-        let image = resize(image, region, sides, self.interpolation);
-        let square = Region::centered(&image, self.size, self.size);
-        window(image, square, Border::Constant, self.fill)
+        boxed(image, [self.size; 2], self.interpolation, self.fill)
     }
     fn validate(&self) -> Result<()> {
         check::side("transform 'letterbox'", "size", self.size)
     }
+    fn check_channels(&self, channels: usize) -> Result<()> {
+        check::fill("transform 'letterbox'", self.fill, channels)
+    }
     fn is_random(&self) -> bool {
         false
     }
+}
+
+/// The picture with its long side resized, in the middle of a square of `fill`, which may be smaller.
+pub(super) fn boxed(image: Image, [long, square]: [usize; 2], interpolation: Interpolation, fill: Paint) -> Image {
+    let (sides, whole) = (long_side([image.width(), image.height()], long), Region::whole(&image));
+    let image = resize(image, whole, sides, interpolation);
+    let square = Region::centered(&image, square, square);
+    window(image, square, Border::Constant, fill)
 }
 
 /// The sides of a picture whose long side becomes `size`.

@@ -3,7 +3,7 @@
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::{Border, Sampling, lens};
+use crate::pixel::{Border, Paint, Sampling, lens};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 /// | `limit` | 0.05 | 0..=10 |
 /// | `interpolation` | `bilinear` | `nearest`, `bilinear`, `bicubic` |
 /// | `border` | `reflect_101` | `constant`, `reflect`, `reflect_101`, `replicate` |
-/// | `fill` | 0 | 0..=255 |
+/// | `fill` | 0 | 0..=255, or one for each channel; only for `constant` |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OpticalDistortion {
@@ -27,12 +27,12 @@ pub struct OpticalDistortion {
     /// What comes in from outside.
     pub border: Border,
     /// Value of a constant border.
-    pub fill: u8,
+    pub fill: Paint,
 }
 
 impl Default for OpticalDistortion {
     fn default() -> Self {
-        Self { limit: 0.05, interpolation: Sampling::Bilinear, border: Border::Reflect101, fill: 0 }
+        Self { limit: 0.05, interpolation: Sampling::Bilinear, border: Border::Reflect101, fill: Paint::default() }
     }
 }
 
@@ -42,6 +42,10 @@ impl Transform for OpticalDistortion {
         lens(&image, k, (self.interpolation, self.border, self.fill))
     }
     fn validate(&self) -> Result<()> {
+        check::border("transform 'optical_distortion'", self.border, self.fill)?;
         check::within("transform 'optical_distortion'", "limit", self.limit, [0.0, 10.0])
+    }
+    fn check_channels(&self, channels: usize) -> Result<()> {
+        check::fill("transform 'optical_distortion'", self.fill, channels)
     }
 }

@@ -3,7 +3,7 @@
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::{Border, Region, window};
+use crate::pixel::{Border, Paint, Region, window};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use serde_json::Value;
 /// |---|---|---|
 /// | `padding` | 4 | pixels, one number or [left, top, right, bottom] |
 /// | `border` | `constant` | `constant`, `reflect`, `reflect_101`, `replicate` |
-/// | `fill` | 0 | 0..=255 |
+/// | `fill` | 0 | 0..=255, or one for each channel; only for `constant` |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Pad {
@@ -24,7 +24,7 @@ pub struct Pad {
     /// What the frame shows.
     pub border: Border,
     /// Value of a constant border.
-    pub fill: u8,
+    pub fill: Paint,
 }
 
 /// Widths of a frame: one number, or `[left, top, right, bottom]`.
@@ -54,7 +54,7 @@ impl From<Padding> for Value {
 
 impl Default for Pad {
     fn default() -> Self {
-        Self { padding: Padding([4; 4]), border: Border::Constant, fill: 0 }
+        Self { padding: Padding([4; 4]), border: Border::Constant, fill: Paint::default() }
     }
 }
 
@@ -66,8 +66,12 @@ impl Transform for Pad {
         window(image, region, self.border, self.fill)
     }
     fn validate(&self) -> Result<()> {
+        check::border("transform 'pad'", self.border, self.fill)?;
         let most = [0.0, check::MAX_SIDE as f64];
         self.padding.0.iter().try_for_each(|v| check::within("transform 'pad'", "padding", *v as f64, most))
+    }
+    fn check_channels(&self, channels: usize) -> Result<()> {
+        check::fill("transform 'pad'", self.fill, channels)
     }
     fn is_random(&self) -> bool {
         false

@@ -3,7 +3,7 @@
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::{Border, Region, window};
+use crate::pixel::{Border, Paint, Region, window};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 /// | `size` | the picture's own sides | pixels, ≥ 1 |
 /// | `padding` | 4 | pixels |
 /// | `border` | `constant` | `constant`, `reflect`, `reflect_101`, `replicate` |
-/// | `fill` | 0 | 0..=255 |
+/// | `fill` | 0 | 0..=255, or one for each channel; only for `constant` |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PadCrop {
@@ -29,12 +29,12 @@ pub struct PadCrop {
     /// What the border shows.
     pub border: Border,
     /// Value of a constant border.
-    pub fill: u8,
+    pub fill: Paint,
 }
 
 impl Default for PadCrop {
     fn default() -> Self {
-        Self { size: None, padding: 4, border: Border::Constant, fill: 0 }
+        Self { size: None, padding: 4, border: Border::Constant, fill: Paint::default() }
     }
 }
 
@@ -50,9 +50,13 @@ impl Transform for PadCrop {
         window(image, Region { left, top, width, height }, self.border, self.fill)
     }
     fn validate(&self) -> Result<()> {
+        check::border("transform 'pad_crop'", self.border, self.fill)?;
         let technique = "transform 'pad_crop'";
         check::within(technique, "padding", self.padding as f64, [0.0, check::MAX_SIDE as f64])?;
         self.size.map_or(Ok(()), |size| check::side(technique, "size", size))
+    }
+    fn check_channels(&self, channels: usize) -> Result<()> {
+        check::fill("transform 'pad_crop'", self.fill, channels)
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::{Border, Sampling, project, quadrilateral};
+use crate::pixel::{Border, Paint, Sampling, project, quadrilateral};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 /// | `scale` | [0.05, 0.1] | 0 ≤ low ≤ high ≤ 1 |
 /// | `interpolation` | `bilinear` | `nearest`, `bilinear`, `bicubic` |
 /// | `border` | `reflect_101` | `constant`, `reflect`, `reflect_101`, `replicate` |
-/// | `fill` | 0 | 0..=255 |
+/// | `fill` | 0 | 0..=255, or one for each channel; only for `constant` |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Perspective {
@@ -29,12 +29,17 @@ pub struct Perspective {
     /// What comes in from outside, where rounding reaches there.
     pub border: Border,
     /// Value of a constant border.
-    pub fill: u8,
+    pub fill: Paint,
 }
 
 impl Default for Perspective {
     fn default() -> Self {
-        Self { scale: [0.05, 0.1], interpolation: Sampling::Bilinear, border: Border::Reflect101, fill: 0 }
+        Self {
+            scale: [0.05, 0.1],
+            interpolation: Sampling::Bilinear,
+            border: Border::Reflect101,
+            fill: Paint::default(),
+        }
     }
 }
 
@@ -54,6 +59,10 @@ impl Transform for Perspective {
         project(&image, quadrilateral(corners, sides), self.interpolation, self.border, self.fill)
     }
     fn validate(&self) -> Result<()> {
+        check::border("transform 'perspective'", self.border, self.fill)?;
         check::range("transform 'perspective'", "scale", self.scale, [0.0, 1.0])
+    }
+    fn check_channels(&self, channels: usize) -> Result<()> {
+        check::fill("transform 'perspective'", self.fill, channels)
     }
 }

@@ -3,7 +3,7 @@
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::{Between, Border, Lattice, Sampling, bend};
+use crate::pixel::{Between, Border, Lattice, Paint, Sampling, bend};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 /// | `grid` | 4 | 2..=100, points of a row and of a column |
 /// | `interpolation` | `bilinear` | `nearest`, `bilinear`, `bicubic` |
 /// | `border` | `reflect_101` | `constant`, `reflect`, `reflect_101`, `replicate` |
-/// | `fill` | 0 | 0..=255 |
+/// | `fill` | 0 | 0..=255, or one for each channel; only for `constant` |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PiecewiseAffine {
@@ -33,13 +33,13 @@ pub struct PiecewiseAffine {
     /// What comes in from outside, where rounding reaches there.
     pub border: Border,
     /// Value of a constant border.
-    pub fill: u8,
+    pub fill: Paint,
 }
 
 impl Default for PiecewiseAffine {
     fn default() -> Self {
         let (interpolation, border) = (Sampling::Bilinear, Border::Reflect101);
-        Self { scale: [0.03, 0.05], grid: 4, interpolation, border, fill: 0 }
+        Self { scale: [0.03, 0.05], grid: 4, interpolation, border, fill: Paint::default() }
     }
 }
 
@@ -65,10 +65,14 @@ impl Transform for PiecewiseAffine {
         }
     }
     fn validate(&self) -> Result<()> {
+        check::border("transform 'piecewise_affine'", self.border, self.fill)?;
         let technique = "transform 'piecewise_affine'";
         check::that((2..=100).contains(&self.grid), technique, || {
             format!("grid must be in 2..=100, got {}", self.grid)
         })?;
         check::range(technique, "scale", self.scale, [0.0, 1.0])
+    }
+    fn check_channels(&self, channels: usize) -> Result<()> {
+        check::fill("transform 'piecewise_affine'", self.fill, channels)
     }
 }

@@ -3,7 +3,7 @@
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::{Border, Region, window};
+use crate::pixel::{Border, Paint, Region, window};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize};
 /// | field | default | range |
 /// |---|---|---|
 /// | `size` | 224 | pixels, ≥ 1 |
-/// | `width`, `height` | `size` | pixels, ≥ 1 |
+/// | `width`, `height` | `size` | pixels, ≥ 1; without `size` where both are given |
 /// | `border` | `constant` | `constant`, `reflect`, `reflect_101`, `replicate` |
-/// | `fill` | 0 | 0..=255 |
+/// | `fill` | 0 | 0..=255, or one for each channel; only for `constant` |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RandomCrop {
@@ -32,12 +32,15 @@ pub struct RandomCrop {
     /// What lies around smaller pictures.
     pub border: Border,
     /// Value of a constant border.
-    pub fill: u8,
+    pub fill: Paint,
 }
+
+/// Sides of crops where nothing else is said.
+pub(super) const SIZE: usize = 224;
 
 impl Default for RandomCrop {
     fn default() -> Self {
-        Self { size: 224, width: None, height: None, border: Border::Constant, fill: 0 }
+        Self { size: SIZE, width: None, height: None, border: Border::Constant, fill: Paint::default() }
     }
 }
 
@@ -52,13 +55,21 @@ impl Transform for RandomCrop {
         window(image, Region { left, top, width, height }, self.border, self.fill)
     }
     fn validate(&self) -> Result<()> {
+        check::border("transform 'random_crop'", self.border, self.fill)?;
         sides("transform 'random_crop'", self.size, [self.width, self.height])
+    }
+    fn check_channels(&self, channels: usize) -> Result<()> {
+        check::fill("transform 'random_crop'", self.fill, channels)
     }
 }
 
 /// The sides of a crop.
 pub(super) fn sides(technique: &str, size: usize, [width, height]: [Option<usize>; 2]) -> Result<()> {
     check::side(technique, "size", size)?;
+    let ignored = width.is_some() && height.is_some() && size != SIZE;
+    check::that(!ignored, technique, || {
+        format!("size is for squares, leave it out beside width and height, got {size}")
+    })?;
     width.map_or(Ok(()), |width| check::side(technique, "width", width))?;
     height.map_or(Ok(()), |height| check::side(technique, "height", height))
 }

@@ -1,10 +1,10 @@
 //! To one size.
 
-use super::letterbox::long_side;
+use super::letterbox::{boxed, long_side};
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::{Border, Interpolation, Region, resize, resize_middle, window};
+use crate::pixel::{Interpolation, Paint, Region, resize, resize_middle};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -72,12 +72,7 @@ impl Transform for Resize {
             Fit::Squash => resize_middle(image, [square; 2], [size; 2], interpolation),
             // Truncated, as `torchvision` does.
             Fit::Crop => resize_middle(image, sides.map(|side| square * side / short), [size; 2], interpolation),
-            Fit::Letterbox => {
-                let region = Region::whole(&image);
-                let image = resize(image, region, long_side(sides, square), interpolation);
-                let square = Region::centered(&image, size, size);
-                window(image, square, Border::Constant, 0)
-            }
+            Fit::Letterbox => boxed(image, [square, size], interpolation, Paint::default()),
             Fit::ShortSide => {
                 let whole = Region::whole(&image);
                 let most = max_size.unwrap_or(usize::MAX);

@@ -3,7 +3,7 @@
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::{Border, Sampling, rotation, warp};
+use crate::pixel::{Border, Paint, Sampling, rotation, warp};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 /// | `degrees` | 15 | 0..=180 |
 /// | `interpolation` | `bilinear` | `nearest`, `bilinear`, `bicubic` |
 /// | `border` | `reflect_101` | `constant`, `reflect`, `reflect_101`, `replicate` |
-/// | `fill` | 0 | 0..=255 |
+/// | `fill` | 0 | 0..=255, or one for each channel; only for `constant` |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rotate {
@@ -26,12 +26,12 @@ pub struct Rotate {
     /// What comes in at the corners.
     pub border: Border,
     /// Value of a constant border.
-    pub fill: u8,
+    pub fill: Paint,
 }
 
 impl Default for Rotate {
     fn default() -> Self {
-        Self { degrees: 15.0, interpolation: Sampling::Bilinear, border: Border::Reflect101, fill: 0 }
+        Self { degrees: 15.0, interpolation: Sampling::Bilinear, border: Border::Reflect101, fill: Paint::default() }
     }
 }
 
@@ -45,6 +45,10 @@ impl Transform for Rotate {
         warp(&image, inverse, self.interpolation, self.border, self.fill)
     }
     fn validate(&self) -> Result<()> {
+        check::border("transform 'rotate'", self.border, self.fill)?;
         check::within("transform 'rotate'", "degrees", self.degrees, [0.0, 180.0])
+    }
+    fn check_channels(&self, channels: usize) -> Result<()> {
+        check::fill("transform 'rotate'", self.fill, channels)
     }
 }

@@ -3,7 +3,7 @@
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::{Between, Border, Sampling, bend, thin_plate};
+use crate::pixel::{Between, Border, Paint, Sampling, bend, thin_plate};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 /// | `points` | 4 | 2..=10, of a row and of a column |
 /// | `interpolation` | `bilinear` | `nearest`, `bilinear`, `bicubic` |
 /// | `border` | `reflect_101` | `constant`, `reflect`, `reflect_101`, `replicate` |
-/// | `fill` | 0 | 0..=255 |
+/// | `fill` | 0 | 0..=255, or one for each channel; only for `constant` |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ThinPlate {
@@ -32,13 +32,13 @@ pub struct ThinPlate {
     /// What comes in from outside.
     pub border: Border,
     /// Value of a constant border.
-    pub fill: u8,
+    pub fill: Paint,
 }
 
 impl Default for ThinPlate {
     fn default() -> Self {
         let (interpolation, border) = (Sampling::Bilinear, Border::Reflect101);
-        Self { scale: [0.2, 0.4], points: 4, interpolation, border, fill: 0 }
+        Self { scale: [0.2, 0.4], points: 4, interpolation, border, fill: Paint::default() }
     }
 }
 
@@ -54,10 +54,14 @@ impl Transform for ThinPlate {
         bend(&image, &plate, Between::Bilinear, (self.interpolation, self.border, self.fill))
     }
     fn validate(&self) -> Result<()> {
+        check::border("transform 'thin_plate'", self.border, self.fill)?;
         let technique = "transform 'thin_plate'";
         check::that((2..=10).contains(&self.points), technique, || {
             format!("points must be in 2..=10, got {}", self.points)
         })?;
         check::range(technique, "scale", self.scale, [0.0, 1.0])
+    }
+    fn check_channels(&self, channels: usize) -> Result<()> {
+        check::fill("transform 'thin_plate'", self.fill, channels)
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Brightness and contrast take any number of channels; saturation, hue and gray change pictures of three and leave others.
 
+use super::Paint;
 use super::simd::{self, Planes};
 use super::tone::{self, Table};
 use data::Image;
@@ -189,13 +190,13 @@ pub fn reorder(image: &mut Image, order: &[u32]) {
 }
 
 /// Overwrites whole channels.
-pub fn drop_channels(image: &mut Image, dropped: &[u32], fill: u8) {
-    let channels = image.channels();
+pub fn drop_channels(image: &mut Image, dropped: &[u32], fill: impl Into<Paint>) {
+    let (channels, fill) = (image.channels(), fill.into());
     let is_dropped = |c: usize| dropped.contains(&(c as u32));
     // One pattern over many pixels, so that channels need not be told apart.
     let pattern = |of: &dyn Fn(usize) -> u8| (0..64 * channels).map(|i| of(i % channels)).collect::<Vec<u8>>();
     let kept = pattern(&|c| if is_dropped(c) { 0 } else { 255 });
-    let filled = pattern(&|c| if is_dropped(c) { fill } else { 0 });
+    let filled = pattern(&|c| if is_dropped(c) { fill.of(c) } else { 0 });
     simd::wide(|| {
         for block in image.pixels_mut().chunks_mut(kept.len()) {
             for (value, (kept, filled)) in block.iter_mut().zip(kept.iter().zip(&filled)) {

@@ -9,7 +9,7 @@ pub struct Component {
     pub touches_side: bool,
 }
 
-/// Numbers the parts of a mask `[depth, height, width]` that hang together by faces, from 1 on in the order of their first
+/// Numbers the parts of a mask `[depth, height, width]` that are 6-connected, from 1 on in the order of their first
 /// voxels (`scipy.ndimage.label`); 0 is outside the mask.
 pub fn label(mask: &[bool], [depth, height, width]: [usize; 3]) -> (Vec<u32>, Vec<Component>) {
     let mut labels = vec![0; mask.len()];

@@ -1,6 +1,7 @@
 //! Smooth random fields.
 
 use super::lattice::{Lattice, nodes};
+use super::noise::mixed;
 use super::simd;
 
 /// `alpha` times uniform noise of −1..=1 in every pixel, blurred by a Gauss curve of `sigma` pixels: Simard's displacements.
@@ -74,13 +75,6 @@ fn hashed(i: u32, key: u64) -> u32 {
     v = (v ^ (v >> 16)).wrapping_mul(0x85eb_ca6b) ^ (key >> 32) as u32;
     v = (v ^ (v >> 13)).wrapping_mul(0xc2b2_ae35);
     v ^ (v >> 16)
-}
-
-/// Splits the bits of a seed over the whole word.
-fn mixed(seed: u64) -> u64 {
-    let v = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let v = (v ^ (v >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    v ^ (v >> 31)
 }
 
 #[cfg(test)]

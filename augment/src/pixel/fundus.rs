@@ -1,4 +1,4 @@
-//! Round pictures on a dark ground: where they are, and discs.
+//! Round pictures on a dark ground: where they are, and how large.
 
 use super::{Border, Region, gaussian_blur, simd};
 use data::Image;
@@ -32,23 +32,6 @@ pub fn bounds(image: &Image, tolerance: u8) -> Option<Region> {
         width: columns[1] - columns[0] + 1,
         height: rows[1] - rows[0] + 1,
     })
-}
-
-/// Overwrites what lies outside a disc about the pixel in the middle, right or below of it where there is none.
-pub fn disc(image: &mut Image, radius: f64, fill: u8) {
-    let [_, height, width, channels] = image.dims();
-    let radius = radius.floor().max(0.0);
-    for (y, row) in image.pixels_mut().chunks_exact_mut(width * channels).enumerate() {
-        let rise = (y % height).abs_diff(height / 2) as f64;
-        let half = radius * radius - rise * rise;
-        if half < 0.0 {
-            row.fill(fill);
-            continue;
-        }
-        let (middle, half) = (width / 2, half.sqrt() as usize);
-        row[..middle.saturating_sub(half) * channels].fill(fill);
-        row[(middle + half + 1).min(width) * channels..].fill(fill);
-    }
 }
 
 /// The radius of a round picture: half the number of pixels in the middle row whose sum over the channels is above a tenth of

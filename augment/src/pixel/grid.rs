@@ -1,8 +1,8 @@
 //! Holes in a regular order.
 
-use super::Region;
 use super::noise::Words;
 use super::simd::{self, Kernel};
+use super::{Paint, Region};
 use data::Image;
 
 /// The holes of a picture of `[height, width]` pixels in `[rows, columns]` of cells, row by row.
@@ -34,7 +34,7 @@ fn intervals(side: usize, n: usize) -> Vec<(usize, usize)> {
 
 /// Hides a grid of squares: `[period, kept]` pixels from one to the next and between them, shifted by `[left, top]`, turned about
 /// the picture's center.
-pub fn mask(image: &mut Image, [period, kept]: [usize; 2], shift: [usize; 2], degrees: f64, fill: u8) {
+pub fn mask(image: &mut Image, [period, kept]: [usize; 2], shift: [usize; 2], degrees: f64, fill: impl Into<Paint>) {
     let period = period.max(1);
     if kept >= period {
         return;
@@ -47,13 +47,14 @@ pub fn mask(image: &mut Image, [period, kept]: [usize; 2], shift: [usize; 2], de
     let step = [phase(cos), phase(sin)];
     let center = [width as f64 / 2.0, height as f64 / 2.0];
     let bound = (kept as f64 * unit).round() as u32;
+    let fill = fill.into().pixel(channels);
     for slice in image.pixels_mut().chunks_exact_mut(height * width * channels) {
         for (y, row) in slice.chunks_exact_mut(width * channels).enumerate() {
             // The first pixel's center, turned about the picture's.
             let (x, y) = (0.5 - center[0], y as f64 + 0.5 - center[1]);
             let u = phase(center[0] + cos * x - sin * y - shift[0] as f64);
             let v = phase(center[1] + sin * x + cos * y - shift[1] as f64);
-            simd::run(MaskRow { channels, row, start: [u, v], step, bound, fill });
+            simd::run(MaskRow { channels, row, start: [u, v], step, bound, fill: &fill });
         }
     }
 }
@@ -64,7 +65,7 @@ struct MaskRow<'a> {
     start: [u32; 2],
     step: [u32; 2],
     bound: u32,
-    fill: u8,
+    fill: &'a [u8],
 }
 
 impl Kernel for MaskRow<'_> {
@@ -78,11 +79,12 @@ impl Kernel for MaskRow<'_> {
 #[inline(always)]
 fn mask_row(channels: usize, mask: MaskRow) {
     let MaskRow { row, start, step, bound, fill, .. } = mask;
+    let fill = &fill[..channels];
     for (i, pixel) in (0u32..).zip(row.chunks_exact_mut(channels)) {
         let [u, v] = [0, 1].map(|k| start[k].wrapping_add(step[k].wrapping_mul(i)));
         let hidden = u >= bound && v >= bound;
-        for value in pixel {
-            *value = if hidden { fill } else { *value };
+        for (value, fill) in pixel.iter_mut().zip(fill) {
+            *value = if hidden { *fill } else { *value };
         }
     }
 }

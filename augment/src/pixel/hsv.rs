@@ -1,5 +1,6 @@
 //! Masks of colors.
 
+use super::Paint;
 use super::morphology::close_mask;
 use super::simd::{self, Kernel};
 use data::Image;
@@ -31,11 +32,13 @@ fn quotient(whole: f32, by: i32) -> i32 {
 
 /// Overwrites the pixels whose hue, saturation and value do not lie in `low..=high`, once the mask of those that do is closed
 /// by an ellipse of `closing` pixels. Pictures of other than three channels stay.
-pub fn keep_colors(image: &mut Image, [low, high]: [[u8; 3]; 2], closing: usize, fill: u8) {
+pub fn keep_colors(image: &mut Image, [low, high]: [[u8; 3]; 2], closing: usize, fill: impl Into<Paint>) {
     if image.channels() != 3 {
         return;
     }
     let [_, height, width, _] = image.dims();
+    let fill = fill.into();
+    let fill = [0, 1, 2].map(|c| fill.of(c));
     let mut mask = vec![0; height * width];
     for slice in image.pixels_mut().chunks_exact_mut(height * width * 3) {
         let pixels = slice.as_chunks_mut::<3>().0;
@@ -43,7 +46,7 @@ pub fn keep_colors(image: &mut Image, [low, high]: [[u8; 3]; 2], closing: usize,
         close_mask(&mut mask, width, closing);
         simd::wide(|| {
             for (pixel, kept) in pixels.iter_mut().zip(&mask) {
-                *pixel = pixel.map(|v| (v & kept) | (fill & !kept));
+                *pixel = [0, 1, 2].map(|c| (pixel[c] & kept) | (fill[c] & !kept));
             }
         });
     }

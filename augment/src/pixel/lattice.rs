@@ -1,7 +1,7 @@
 //! Displacements known at the nodes of a lattice.
 
-use super::Border;
 use super::read::{Reader, Rows, Sampling, place_f32};
+use super::{Border, Paint};
 use data::Image;
 
 /// How far from a pixel the picture is read there, known at the nodes of a lattice that covers the picture.
@@ -57,7 +57,7 @@ pub(super) fn nodes(side: usize, step: usize) -> usize {
 }
 
 /// The picture read at displaced places; the size stays, `fill` is the value of a constant border.
-pub fn bend(source: &Image, lattice: &Lattice, between: Between, look: (Sampling, Border, u8)) -> Image {
+pub fn bend(source: &Image, lattice: &Lattice, between: Between, look: (Sampling, Border, Paint)) -> Image {
     let (sampling, border, fill) = look;
     let rows = Bent { lattice, between, x: vec![0.0; lattice.columns * 2], y: vec![0.0; lattice.columns * 2] };
     Reader { sampling, border, fill }.read(source, [source.width(), source.height()], rows)
@@ -140,14 +140,16 @@ fn along(places: &mut [i32], nodes: &[f32], cells: Cells, [start, slope]: [f32; 
 mod tests {
     use super::*;
 
-    const LOOK: (Sampling, Border, u8) = (Sampling::Bilinear, Border::Replicate, 0);
+    fn look() -> (Sampling, Border, Paint) {
+        (Sampling::Bilinear, Border::Replicate, Paint::default())
+    }
 
     #[test]
     fn equal_displacements_move_the_picture() {
         let picture = Image::new(4, 3, 1, (0..12).collect()).unwrap();
         let moved = Lattice::sampled([4, 3], 2, |_, _| [1.0, -1.0]);
         for between in [Between::Bilinear, Between::Triangles] {
-            assert_eq!(bend(&picture, &moved, between, LOOK).pixels(), [1, 2, 3, 3, 1, 2, 3, 3, 5, 6, 7, 7]);
+            assert_eq!(bend(&picture, &moved, between, look()).pixels(), [1, 2, 3, 3, 1, 2, 3, 3, 5, 6, 7, 7]);
         }
         assert!(Lattice::new(1, [1.0; 2], vec![0.0; 4], vec![0.0; 4]).is_none());
         assert!(Lattice::new(2, [0.0; 2], vec![0.0; 4], vec![0.0; 4]).is_none());
@@ -158,10 +160,10 @@ mod tests {
     fn lattices_interpolate() {
         let picture = Image::new(37, 29, 3, (0..37 * 29 * 3).map(|i| (i * i / 5 % 256) as u8).collect()).unwrap();
         let shift = |x: f64, y: f64| [0.125 * x - 0.0625 * y, 0.03125 * x + 0.25 * y];
-        let want = bend(&picture, &Lattice::sampled([37, 29], 1, shift), Between::Bilinear, LOOK);
+        let want = bend(&picture, &Lattice::sampled([37, 29], 1, shift), Between::Bilinear, look());
         for step in [1, 2, 3, 8, 64] {
             for between in [Between::Bilinear, Between::Triangles] {
-                let seen = bend(&picture, &Lattice::sampled([37, 29], step, shift), between, LOOK);
+                let seen = bend(&picture, &Lattice::sampled([37, 29], step, shift), between, look());
                 let most = seen.pixels().iter().zip(want.pixels()).map(|(a, b)| a.abs_diff(*b)).max();
                 assert!(most <= Some(1), "{step} {between:?} {most:?}");
             }

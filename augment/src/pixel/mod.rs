@@ -38,6 +38,7 @@ mod median;
 mod mix;
 mod morphology;
 pub mod noise;
+mod paint;
 mod pca;
 pub mod polygon;
 mod read;
@@ -54,6 +55,8 @@ pub mod tone;
 pub mod veil;
 mod volume;
 mod warp;
+#[cfg(feature = "webp")]
+mod webp;
 mod window;
 
 pub use bilateral::bilateral;
@@ -62,11 +65,11 @@ pub use blur::{MAX_BOX, box_blur, gaussian_blur, gaussian_size, gaussian_weights
 pub use border::Border;
 pub use clahe::clahe;
 pub use components::{Component, label};
-pub use disc::outside_disc;
+pub use disc::{middle, middle_pixel, outside_disc};
 pub use downscale::{Scaling, downscale};
 pub use field::noise_field;
 pub use fill::fill;
-pub use fundus::{against_surroundings, bounds, disc, radius};
+pub use fundus::{against_surroundings, bounds, radius};
 pub use histogram::{autocontrast, equalize, histograms};
 pub use hsv::{hsv, keep_colors};
 pub use jpeg::jpeg;
@@ -74,6 +77,7 @@ pub use lattice::{Between, Lattice, bend};
 pub use median::median_blur;
 pub use mix::mix;
 pub use morphology::{close_cross, close_mask};
+pub use paint::Paint;
 pub use pca::fancy_pca;
 pub use read::Sampling;
 pub use region::Region;
@@ -85,6 +89,8 @@ pub use symmetry::{Symmetry, orient};
 pub use tiles::{Grid, rearrange};
 pub use volume::{mirror_volume, resize_volume, turn_volume, window_volume};
 pub use warp::{Map, affine, lens, project, quadrilateral, remap, remap_axes, rotation, warp};
+#[cfg(feature = "webp")]
+pub use webp::webp;
 pub use window::window;
 
 use data::Image;

@@ -44,6 +44,14 @@ impl Words {
     }
 }
 
+/// Spreads the bits of a seed over the whole word: the finalizer of SplitMix64.
+#[inline(always)]
+pub(crate) fn mixed(seed: u64) -> u64 {
+    let v = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let v = (v ^ (v >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    v ^ (v >> 31)
+}
+
 /// The sum of a word's four bytes is nearly normal; an odd polynomial fitted to the quantiles makes it so.
 #[inline(always)]
 fn normal(word: u32) -> f32 {

@@ -1,7 +1,7 @@
 //! Reading a picture at places between its pixels: the common part of all warps.
 
 use super::simd::Kernel;
-use super::{Border, image, simd};
+use super::{Border, Paint, image, simd};
 use data::Image;
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +54,7 @@ pub(super) fn place_f32(v: f32) -> i32 {
 pub(super) struct Reader {
     pub sampling: Sampling,
     pub border: Border,
-    pub fill: u8,
+    pub fill: Paint,
 }
 
 /// Where the pixels of a result are read.
@@ -190,12 +190,12 @@ impl Plane<'_> {
         let seen = |(x, y): (&i32, &i32)| touches(*x, last[0]) & touches(*y, last[1]);
         let (x, y) = (&places.x[..count], &places.y[..count]);
         let Some(first) = x.iter().zip(y).position(seen) else {
-            out.fill(self.reader.fill);
+            self.reader.fill.cover(out, self.channels);
             return;
         };
         let end = x.iter().zip(y).rposition(seen).map_or(count, |last| last + 1);
-        out[..first * self.channels].fill(self.reader.fill);
-        out[end * self.channels..].fill(self.reader.fill);
+        self.reader.fill.cover(&mut out[..first * self.channels], self.channels);
+        self.reader.fill.cover(&mut out[end * self.channels..], self.channels);
         self.inside(places, first..end, out);
         // What the vectors took for the outermost pixel.
         let within = |v: i32, last: i32| (v >= 0) & (v <= last);
@@ -207,7 +207,7 @@ impl Plane<'_> {
             }
             for ((pixel, x), y) in out.chunks_exact_mut(self.channels).zip(x).zip(y) {
                 if !(touches(*x, last[0]) && touches(*y, last[1])) {
-                    pixel.fill(self.reader.fill);
+                    self.reader.fill.cover(pixel, self.channels);
                 } else if !(within(*x, last[0]) && within(*y, last[1])) {
                     self.slowly(*x, *y, pixel);
                 }
@@ -266,7 +266,9 @@ impl Plane<'_> {
             let y = self.reader.border.index(y as isize, self.height)?;
             Some((y * self.width + x) * self.channels)
         };
-        let value = |start: Option<usize>, c: usize| start.map_or(self.reader.fill, |start| self.slice[start + c]);
+        let value = |start: Option<usize>, c: usize| {
+            start.map_or_else(|| self.reader.fill.of(c), |start| self.slice[start + c])
+        };
         let ([left, top], [right, below]) = ([x >> BITS, y >> BITS], [x & (UNIT - 1), y & (UNIT - 1)]);
         match self.reader.sampling {
             Sampling::Nearest => {

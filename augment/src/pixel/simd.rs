@@ -11,11 +11,7 @@ use super::read::Corners;
 pub(crate) fn wide<R>(kernel: impl FnOnce() -> R) -> R {
     #[cfg(target_arch = "x86_64")]
     {
-        if is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512dq")
-        {
+        if has_avx512() {
             // SAFETY: the processor has these features.
             return unsafe { x86::avx512(kernel) };
         }
@@ -39,11 +35,7 @@ pub(crate) trait Kernel {
 pub(crate) fn run<K: Kernel>(kernel: K) -> K::Out {
     #[cfg(target_arch = "x86_64")]
     {
-        if is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512dq")
-        {
+        if has_avx512() {
             // SAFETY: the processor has these features.
             return unsafe { x86::run_avx512(kernel) };
         }
@@ -58,10 +50,7 @@ pub(crate) fn run<K: Kernel>(kernel: K) -> K::Out {
 /// Replaces every byte by its entry in the table.
 pub(crate) fn look_up(bytes: &mut [u8], table: &[u8; 256]) {
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512vbmi")
-    {
+    if has_byte_permutes() {
         // SAFETY: the processor has these features.
         return unsafe { x86::look_up(bytes, table) };
     }
@@ -263,41 +252,39 @@ fn join(planes: &Planes, block: &mut [u8; 192]) {
     }
 }
 
-/// Whether bytes can be exchanged freely among vectors of 64.
+/// Whether there are vectors of 64 bytes.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn has_byte_permutes() -> bool {
-    is_x86_feature_detected!("avx512f")
+fn has_avx512() -> bool {
+    is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vl")
         && is_x86_feature_detected!("avx512dq")
-        && is_x86_feature_detected!("avx512vbmi")
+}
+
+/// Whether bytes can be exchanged freely among vectors of 64, which the youngest of them do.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn has_byte_permutes() -> bool {
+    has_avx512() && is_x86_feature_detected!("avx512vbmi")
 }
 
 /// Values of a window at these places, each below 64.
 #[inline(always)]
 pub(crate) fn pick(window: &[u16; 64], places: &[u16; 32]) -> [u16; 32] {
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw") {
+    if has_avx512() {
         // SAFETY: the processor has these features.
         return unsafe { x86::pick(window, places) };
     }
     places.map(|place| window[usize::from(place & 63)])
 }
 
-/// Whether the kernels that gather pixels run here: 64 shuffled bytes at once need the youngest vectors.
-#[cfg(target_arch = "x86_64")]
-fn gathers() -> bool {
-    is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512vl")
-        && is_x86_feature_detected!("avx512vbmi")
-}
-
 /// Copies 1 to 4 channels of the pixels that begin at `starts`; false, and nothing done, where there are no vectors for it.
 pub(crate) fn gather_nearest(slice: &[u8], channels: usize, starts: &[i32], out: &mut [u8]) -> bool {
     #[cfg(target_arch = "x86_64")]
-    if (1..=4).contains(&channels) && slice.len() >= 4 && slice.len() <= i32::MAX as usize && gathers() {
+    if (1..=4).contains(&channels) && slice.len() >= 4 && slice.len() <= i32::MAX as usize && has_byte_permutes() {
         // SAFETY: the processor has these features; the sizes were checked.
         unsafe { x86::gather_nearest(slice, channels, starts, out) };
         return true;
@@ -309,7 +296,7 @@ pub(crate) fn gather_nearest(slice: &[u8], channels: usize, starts: &[i32], out:
 /// Puts pixels of 1 to 4 channels in the opposite order; false, and nothing done, where there are no vectors for it.
 pub(crate) fn reverse(bytes: &mut [u8], channels: usize) -> bool {
     #[cfg(target_arch = "x86_64")]
-    if (1..=4).contains(&channels) && bytes.len().is_multiple_of(channels) && gathers() {
+    if (1..=4).contains(&channels) && bytes.len().is_multiple_of(channels) && has_byte_permutes() {
         // SAFETY: the processor has these features; the number of bytes was checked.
         unsafe { x86::reverse(bytes, channels) };
         return true;
@@ -325,7 +312,7 @@ pub(crate) fn gather_bilinear(slice: &[u8], [channels, stride]: [usize; 2], corn
     {
         let enough = slice.len() >= stride.saturating_add(8) && slice.len() <= i32::MAX as usize;
         let fits = corners.starts.len() == corners.rights.len() && corners.starts.len() == corners.belows.len();
-        if (1..=4).contains(&channels) && enough && fits && gathers() {
+        if (1..=4).contains(&channels) && enough && fits && has_byte_permutes() {
             // SAFETY: the processor has these features; the sizes were checked.
             unsafe { x86::gather_bilinear(slice, [channels, stride], corners, out) };
             return true;
@@ -374,6 +361,7 @@ mod x86 {
     /// The processor has these features; 1 to 4 channels, whole pixels.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
     pub(super) unsafe fn reverse(bytes: &mut [u8], channels: usize) {
+        debug_assert!((1..=4).contains(&channels) && bytes.len().is_multiple_of(channels));
         // A block of whole pixels from each end, reversed and exchanged.
         let block = 64 / channels * channels;
         // SAFETY: 64 bytes.
@@ -400,6 +388,7 @@ mod x86 {
     /// The processor has these features, and the slice 4..2³¹ bytes; 1 to 4 channels.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
     pub(super) unsafe fn gather_nearest(slice: &[u8], channels: usize, starts: &[i32], out: &mut [u8]) {
+        debug_assert!((1..=4).contains(&channels) && (4..=i32::MAX as usize).contains(&slice.len()));
         // SAFETY: 64 bytes.
         let packing = unsafe { _mm512_loadu_si512(PACKINGS[channels].as_ptr().cast()) };
         let limit = _mm512_set1_epi32(slice.len() as i32 - 4);
@@ -430,6 +419,8 @@ mod x86 {
         corners: &Corners,
         out: &mut [u8],
     ) {
+        debug_assert!((1..=4).contains(&channels) && (stride + 8..=i32::MAX as usize).contains(&slice.len()));
+        debug_assert!([corners.rights.len(), corners.belows.len()] == [corners.starts.len(); 2]);
         // SAFETY: as this function's.
         unsafe {
             match channels {
@@ -576,6 +567,7 @@ mod x86 {
     /// The processor has these features.
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
     pub(super) unsafe fn look_up_channels(bytes: &mut [u8], tables: &[[u8; 256]]) {
+        debug_assert!(tables.len() <= 16);
         let count = tables.len().max(1);
         // Which bytes of a block are those of each channel, for each channel that the block may begin with.
         let mut masks = [[0u64; 16]; 16];

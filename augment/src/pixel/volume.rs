@@ -1,6 +1,6 @@
 //! Volumes: mirrored, turned, cut and resized along all three axes.
 
-use super::{Border, Interpolation, Region, Symmetry, image, orient, resize, sound, window};
+use super::{Border, Interpolation, Paint, Region, Symmetry, image, orient, resize, sound, window};
 use data::Image;
 
 /// Exchanges front and back, top and bottom, left and right.
@@ -55,21 +55,28 @@ pub fn turn_volume(source: Image, turns: usize, from: usize, to: usize) -> Image
 }
 
 /// The volume seen through a box, which may reach outside: a window into `depth` slices from `front` on.
-pub fn window_volume(source: Image, (front, depth): (isize, usize), region: Region, border: Border, fill: u8) -> Image {
+pub fn window_volume(
+    source: Image,
+    (front, depth): (isize, usize),
+    region: Region,
+    border: Border,
+    fill: impl Into<Paint>,
+) -> Image {
+    let fill = fill.into();
     // First within the slices: there is less to copy then.
     let source = window(source, region, border, fill);
     let all = front == 0 && depth == source.depth();
     if all || depth == 0 { source } else { slices(&source, (front, depth), border, fill) }
 }
 
-fn slices(source: &Image, (front, depth): (isize, usize), border: Border, fill: u8) -> Image {
+fn slices(source: &Image, (front, depth): (isize, usize), border: Border, fill: Paint) -> Image {
     let [count, height, width, channels] = source.dims();
     let size = height * width * channels;
     let mut pixels = Vec::with_capacity(depth * size);
     for z in 0..depth {
         match border.index(front.saturating_add_unsigned(z), count) {
             Some(z) => pixels.extend_from_slice(&source.pixels()[z * size..][..size]),
-            None => pixels.resize(pixels.len() + size, fill),
+            None => fill.extend(&mut pixels, height * width, channels),
         }
     }
     image([depth, height, width, channels], pixels)

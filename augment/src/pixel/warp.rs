@@ -1,7 +1,7 @@
 //! Maps from the pixels of the result to places in a picture.
 
-use super::Border;
 use super::read::{Reader, Rows, Sampling, UNIT, place, place_f32, place_f64};
+use super::{Border, Paint};
 use data::Image;
 
 /// Coordinates of affine maps are in 2⁻³² pixels, so that stepping along a row adds no visible error.
@@ -53,10 +53,10 @@ pub fn quadrilateral(corners: [[f64; 2]; 4], [width, height]: [usize; 2]) -> [f6
 
 /// Each pixel `(x, y)` of the result is read at `(a·x + b·y + c, d·x + e·y + f)` of the picture.
 ///
-/// `inverse` is `[a, b, c, d, e, f]`; pixels lie at whole numbers. The size stays; `fill` is the value of a constant
+/// `inverse` is `[a, b, c, d, e, f]`; pixels lie at whole numbers. The size stays; `fill` is that of a constant
 /// border. Rounded to the nearest, as `torchvision` does.
-pub fn warp(source: &Image, inverse: [f64; 6], sampling: Sampling, border: Border, fill: u8) -> Image {
-    Reader { sampling, border, fill }.read(source, [source.width(), source.height()], Affine(inverse))
+pub fn warp(source: &Image, inverse: [f64; 6], sampling: Sampling, border: Border, fill: impl Into<Paint>) -> Image {
+    Reader { sampling, border, fill: fill.into() }.read(source, [source.width(), source.height()], Affine(inverse))
 }
 
 struct Affine([f64; 6]);
@@ -83,8 +83,8 @@ fn line(places: &mut [i32], mut at: i64, step: i64) {
 /// picture.
 ///
 /// `inverse` is `[a, b, c, d, e, f, g, h, i]`; else as [`warp`].
-pub fn project(source: &Image, inverse: [f64; 9], sampling: Sampling, border: Border, fill: u8) -> Image {
-    Reader { sampling, border, fill }.read(source, [source.width(), source.height()], Projective(inverse))
+pub fn project(source: &Image, inverse: [f64; 9], sampling: Sampling, border: Border, fill: impl Into<Paint>) -> Image {
+    Reader { sampling, border, fill: fill.into() }.read(source, [source.width(), source.height()], Projective(inverse))
 }
 
 struct Projective([f64; 9]);
@@ -121,8 +121,8 @@ impl Map {
 }
 
 /// The picture read at the places of a map; else as [`warp`]. The result has the map's size.
-pub fn remap(source: &Image, map: &Map, sampling: Sampling, border: Border, fill: u8) -> Image {
-    Reader { sampling, border, fill }.read(source, [map.width, map.x.len() / map.width], Mapped(map))
+pub fn remap(source: &Image, map: &Map, sampling: Sampling, border: Border, fill: impl Into<Paint>) -> Image {
+    Reader { sampling, border, fill: fill.into() }.read(source, [map.width, map.x.len() / map.width], Mapped(map))
 }
 
 struct Mapped<'a>(&'a Map);
@@ -137,7 +137,7 @@ impl Rows for Mapped<'_> {
 }
 
 /// The picture read at `(columns[x], rows[y])`; else as [`remap`].
-pub fn remap_axes(source: &Image, [columns, rows]: [&[f32]; 2], look: (Sampling, Border, u8)) -> Image {
+pub fn remap_axes(source: &Image, [columns, rows]: [&[f32]; 2], look: (Sampling, Border, Paint)) -> Image {
     let (sampling, border, fill) = look;
     let places = [columns, rows].map(|axis| axis.iter().map(|v| place_f32(*v)).collect::<Vec<_>>());
     if columns.is_empty() || rows.is_empty() {
@@ -158,7 +158,7 @@ impl Rows for Axes {
 
 /// The picture as a lens with the radial coefficients `k₁ = k₂ = k` shows it: as OpenCV's `initUndistortRectifyMap` for a camera
 /// whose focal lengths are the sides and whose axis goes through the center.
-pub fn lens(source: &Image, k: f64, look: (Sampling, Border, u8)) -> Image {
+pub fn lens(source: &Image, k: f64, look: (Sampling, Border, Paint)) -> Image {
     let (sampling, border, fill) = look;
     let sides = [source.width(), source.height()];
     Reader { sampling, border, fill }.read(source, sides, Lens { sides: sides.map(|side| side as f32), k: k as f32 })
@@ -223,7 +223,7 @@ mod tests {
                             let start = ((m[k + 1] * (i / width) as f64 + m[k + 2]) * ONE) as i64;
                             place(start + (m[k] * ONE) as i64 * (i % width) as i64)
                         };
-                        let want = Reader { sampling, border, fill: 77 }.alone(&picture, at(0), at(3));
+                        let want = Reader { sampling, border, fill: 77.into() }.alone(&picture, at(0), at(3));
                         assert_eq!(pixel, want, "{width} {channels} {border:?} {sampling:?} {scale} {i}");
                     }
                 }

@@ -1,12 +1,13 @@
 //! Crops and paddings.
 
-use super::{Border, Region, image};
+use super::{Border, Paint, Region, image};
 use data::Image;
 
 /// The picture seen through a window, which may reach outside; `fill` is the value of a constant border.
 ///
 /// An empty window is all of the picture.
-pub fn window(source: Image, region: Region, border: Border, fill: u8) -> Image {
+pub fn window(source: Image, region: Region, border: Border, fill: impl Into<Paint>) -> Image {
+    let fill = fill.into();
     if region.is_empty() || region == Region::whole(&source) {
         return source;
     }
@@ -19,20 +20,20 @@ pub fn window(source: Image, region: Region, border: Border, fill: u8) -> Image 
     for slice in source.pixels().chunks_exact(height * width * channels) {
         for y in 0..region.height {
             let Some(y) = border.index(region.top.saturating_add_unsigned(y), height) else {
-                pixels.resize(pixels.len() + region.width * channels, fill);
+                fill.extend(&mut pixels, region.width, channels);
                 continue;
             };
             let row = &slice[y * width * channels..][..width * channels];
             let outside =
                 |pixels: &mut Vec<u8>, x: usize| match border.index(region.left.saturating_add_unsigned(x), width) {
                     Some(x) => pixels.extend_from_slice(&row[x * channels..][..channels]),
-                    None => pixels.resize(pixels.len() + channels, fill),
+                    None => fill.extend(pixels, 1, channels),
                 };
             let middle = &row[inside.left as usize * channels..][..inside.width * channels];
             if border == Border::Constant {
-                pixels.resize(pixels.len() + first * channels, fill);
+                fill.extend(&mut pixels, first, channels);
                 pixels.extend_from_slice(middle);
-                pixels.resize(pixels.len() + (region.width - last) * channels, fill);
+                fill.extend(&mut pixels, region.width - last, channels);
                 continue;
             }
             (0..first).for_each(|x| outside(&mut pixels, x));

@@ -4,7 +4,7 @@ use super::op::{Moves, Space};
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::{Sampling, mix};
+use crate::pixel::{Paint, Sampling, mix};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 /// | `alpha` | 1 | > 0 |
 /// | `all_ops` | true | whether brightness, color, contrast and sharpness are among the operations |
 /// | `interpolation` | `bilinear` | `nearest`, `bilinear`, `bicubic` |
-/// | `fill` | 0 | 0..=255 |
+/// | `fill` | 0 | 0..=255, or one for each channel |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AugMix {
@@ -40,7 +40,7 @@ pub struct AugMix {
     /// How pixels that move are read.
     pub interpolation: Sampling,
     /// What comes in at the border.
-    pub fill: u8,
+    pub fill: Paint,
 }
 
 /// How many operations a chain has.
@@ -72,7 +72,7 @@ impl Default for AugMix {
             alpha: 1.0,
             all_ops: true,
             interpolation: Sampling::Bilinear,
-            fill: 0,
+            fill: Paint::default(),
         }
     }
 }
@@ -119,6 +119,7 @@ impl Transform for AugMix {
         })
     }
     fn check_channels(&self, channels: usize) -> Result<()> {
-        check::colors("transform 'augmix'", channels)
+        check::colors("transform 'augmix'", channels)?;
+        check::fill("transform 'augmix'", self.fill, channels)
     }
 }

@@ -4,7 +4,7 @@ use super::op::{Moves, Op, Space};
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::Sampling;
+use crate::pixel::{Paint, Sampling};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 /// |---|---|---|
 /// | `policy` | `imagenet` | `imagenet`, `cifar10`, `svhn` |
 /// | `interpolation` | `nearest` | `nearest`, `bilinear`, `bicubic` |
-/// | `fill` | 0 | 0..=255 |
+/// | `fill` | 0 | 0..=255, or one for each channel |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AutoAugment {
@@ -25,7 +25,7 @@ pub struct AutoAugment {
     /// How pixels that move are read.
     pub interpolation: Sampling,
     /// What comes in at the border.
-    pub fill: u8,
+    pub fill: Paint,
 }
 
 /// For which data a policy was searched.
@@ -51,7 +51,7 @@ impl Policy {
 
 impl Default for AutoAugment {
     fn default() -> Self {
-        Self { policy: Policy::Imagenet, interpolation: Sampling::Nearest, fill: 0 }
+        Self { policy: Policy::Imagenet, interpolation: Sampling::Nearest, fill: Paint::default() }
     }
 }
 
@@ -72,7 +72,8 @@ impl Transform for AutoAugment {
         image
     }
     fn check_channels(&self, channels: usize) -> Result<()> {
-        check::colors("transform 'auto_augment'", channels)
+        check::colors("transform 'auto_augment'", channels)?;
+        check::fill("transform 'auto_augment'", self.fill, channels)
     }
 }
 

@@ -1,7 +1,9 @@
 //! The operations of the policies, and how strong they are.
 
 use crate::draw::Draw;
-use crate::pixel::{Border, Region, Sampling, autocontrast, color, equalize, rotation, sharpen, tone, warp, window};
+use crate::pixel::{
+    Border, Paint, Region, Sampling, autocontrast, color, equalize, rotation, sharpen, tone, warp, window,
+};
 use data::Image;
 
 /// An operation of a policy.
@@ -32,7 +34,7 @@ pub struct Moves {
     /// How pixels are read.
     pub interpolation: Sampling,
     /// What comes in at the border.
-    pub fill: u8,
+    pub fill: Paint,
 }
 
 impl Op {

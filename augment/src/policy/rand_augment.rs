@@ -4,7 +4,7 @@ use super::op::{Levels, Moves, Space};
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::Sampling;
+use crate::pixel::{Paint, Sampling};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 /// | `max` | 10 | 0..=100, only `timm` |
 /// | `increasing` | false | only `timm`: whether all become stronger with the level |
 /// | `interpolation` | `nearest` | `nearest`, `bilinear`, `bicubic` |
-/// | `fill` | 0 | 0..=255 |
+/// | `fill` | 0 | 0..=255, or one for each channel |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RandAugment {
@@ -51,7 +51,7 @@ pub struct RandAugment {
     /// How pixels that move are read.
     pub interpolation: Sampling,
     /// What comes in at the border.
-    pub fill: u8,
+    pub fill: Paint,
 }
 
 /// Whose operations.
@@ -75,7 +75,7 @@ impl Default for RandAugment {
             max: 10.0,
             increasing: false,
             interpolation: Sampling::Nearest,
-            fill: 0,
+            fill: Paint::default(),
         }
     }
 }
@@ -129,12 +129,26 @@ impl Transform for RandAugment {
         check::within(technique, "max", self.max, [0.0, 100.0])?;
         check::strength(technique, "std", self.std)?;
         check::strength(technique, "magnitude", self.magnitude)?;
+        let default = Self::default();
+        let others: &[(&str, bool)] = match self.style {
+            Style::Timm => &[("bins", self.bins != default.bins)],
+            Style::Torchvision => &[
+                ("op_p", self.op_p != default.op_p),
+                ("std", self.std != default.std),
+                ("max", self.max != default.max),
+                ("increasing", self.increasing),
+            ],
+        };
+        for (name, given) in others {
+            check::that(!given, technique, || format!("{name} is not of this style, {:?}", self.style))?;
+        }
         let of_bins = self.magnitude.fract() == 0.0 && self.magnitude < self.bins as f64;
         check::that(of_bins || self.style == Style::Timm, technique, || {
             format!("magnitude must be one of the {} bins from 0 on, got {}", self.bins, self.magnitude)
         })
     }
     fn check_channels(&self, channels: usize) -> Result<()> {
-        check::colors("transform 'rand_augment'", channels)
+        check::colors("transform 'rand_augment'", channels)?;
+        check::fill("transform 'rand_augment'", self.fill, channels)
     }
 }

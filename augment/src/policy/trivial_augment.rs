@@ -4,7 +4,7 @@ use super::op::{Moves, Space};
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::Sampling;
+use crate::pixel::{Paint, Sampling};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 /// |---|---|---|
 /// | `bins` | 31 | 2..=1000 |
 /// | `interpolation` | `nearest` | `nearest`, `bilinear`, `bicubic` |
-/// | `fill` | 0 | 0..=255 |
+/// | `fill` | 0 | 0..=255, or one for each channel |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrivialAugment {
@@ -25,12 +25,12 @@ pub struct TrivialAugment {
     /// How pixels that move are read.
     pub interpolation: Sampling,
     /// What comes in at the border.
-    pub fill: u8,
+    pub fill: Paint,
 }
 
 impl Default for TrivialAugment {
     fn default() -> Self {
-        Self { bins: 31, interpolation: Sampling::Nearest, fill: 0 }
+        Self { bins: 31, interpolation: Sampling::Nearest, fill: Paint::default() }
     }
 }
 
@@ -49,6 +49,7 @@ impl Transform for TrivialAugment {
         check::within("transform 'trivial_augment'", "bins", self.bins as f64, [2.0, 1000.0])
     }
     fn check_channels(&self, channels: usize) -> Result<()> {
-        check::colors("transform 'trivial_augment'", channels)
+        check::colors("transform 'trivial_augment'", channels)?;
+        check::fill("transform 'trivial_augment'", self.fill, channels)
     }
 }

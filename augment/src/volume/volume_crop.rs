@@ -3,7 +3,7 @@
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::{Border, Region, window_volume};
+use crate::pixel::{Border, Paint, Region, window_volume};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 /// | `size` | [64, 64, 64] | `[depth, height, width]`, ≥ 1 |
 /// | `place` | `random` | `random`, `center` |
 /// | `border` | `constant` | `constant`, `reflect`, `reflect_101`, `replicate` |
-/// | `fill` | 0 | 0..=255 |
+/// | `fill` | 0 | 0..=255, or one for each channel; only for `constant` |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct VolumeCrop {
@@ -29,7 +29,7 @@ pub struct VolumeCrop {
     /// What the padding shows.
     pub border: Border,
     /// Value of a constant border.
-    pub fill: u8,
+    pub fill: Paint,
 }
 
 /// Where a crop lies.
@@ -45,7 +45,7 @@ pub enum Place {
 
 impl Default for VolumeCrop {
     fn default() -> Self {
-        Self { size: [64; 3], place: Place::Random, border: Border::Constant, fill: 0 }
+        Self { size: [64; 3], place: Place::Random, border: Border::Constant, fill: Paint::default() }
     }
 }
 
@@ -62,7 +62,11 @@ impl Transform for VolumeCrop {
         window_volume(image, (front, depth), Region { left, top, width, height }, self.border, self.fill)
     }
     fn validate(&self) -> Result<()> {
+        check::border("transform 'volume_crop'", self.border, self.fill)?;
         check::volume("transform 'volume_crop'", self.size)
+    }
+    fn check_channels(&self, channels: usize) -> Result<()> {
+        check::fill("transform 'volume_crop'", self.fill, channels)
     }
     fn is_random(&self) -> bool {
         self.place == Place::Random
@@ -85,7 +89,7 @@ mod tests {
         seen.sort();
         seen.dedup();
         assert_eq!(seen, [[0, 2], [1, 3], [2, 4], [3, 5]]);
-        let padded = VolumeCrop { size: [5, 1, 1], place: Place::Center, border: Border::Constant, fill: 9 };
+        let padded = VolumeCrop { size: [5, 1, 1], place: Place::Center, border: Border::Constant, fill: 9.into() };
         assert_eq!(padded.apply(volume, &mut Draw::new(&mut rng)).pixels(), [9, 0, 2, 4, 9]);
         assert!(!padded.is_random() && crop.is_random());
     }

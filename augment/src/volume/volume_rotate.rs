@@ -3,7 +3,7 @@
 use crate::check;
 use crate::draw::Draw;
 use crate::error::Result;
-use crate::pixel::{Border, Sampling, rotation, turn_volume, warp};
+use crate::pixel::{Border, Paint, Sampling, rotation, turn_volume, warp};
 use crate::transform::Transform;
 use data::Image;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 /// | `planes` | [`height_width`] | of `height_width`, `depth_height`, `depth_width`; none: no quarter turns |
 /// | `degrees` | 0 | 0..=180 |
 /// | `border` | `reflect_101` | `constant`, `reflect`, `reflect_101`, `replicate` |
-/// | `fill` | 0 | 0..=255 |
+/// | `fill` | 0 | 0..=255, or one for each channel; only for `constant` |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct VolumeRotate {
@@ -29,7 +29,7 @@ pub struct VolumeRotate {
     /// What comes in at the corners.
     pub border: Border,
     /// Value of a constant border.
-    pub fill: u8,
+    pub fill: Paint,
 }
 
 /// Two axes of a volume.
@@ -46,7 +46,7 @@ pub enum Plane {
 
 impl Default for VolumeRotate {
     fn default() -> Self {
-        Self { planes: vec![Plane::HeightWidth], degrees: 0.0, border: Border::Reflect101, fill: 0 }
+        Self { planes: vec![Plane::HeightWidth], degrees: 0.0, border: Border::Reflect101, fill: Paint::default() }
     }
 }
 
@@ -68,6 +68,10 @@ impl Transform for VolumeRotate {
         warp(&image, inverse, Sampling::Bilinear, self.border, self.fill)
     }
     fn validate(&self) -> Result<()> {
+        check::border("transform 'volume_rotate'", self.border, self.fill)?;
         check::within("transform 'volume_rotate'", "degrees", self.degrees, [0.0, 180.0])
+    }
+    fn check_channels(&self, channels: usize) -> Result<()> {
+        check::fill("transform 'volume_rotate'", self.fill, channels)
     }
 }

@@ -1,6 +1,7 @@
 //! Blurs and compressions against OpenCV, Albumentations and Pillow (`xtask/fixtures/augment_blur.py`).
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+use crate::golden::{bytes, picture};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sconce_augment::pixel::{
@@ -15,11 +16,10 @@ fn cases(kind: &str) -> Vec<(Value, Image, Image)> {
     let all: Value = serde_json::from_str(include_str!("../golden/blur.json")).unwrap();
     let cases: Vec<_> = all["cases"].as_array().unwrap().iter().filter(|case| case["kind"] == kind).cloned().collect();
     assert!(!cases.is_empty(), "{kind}");
-    let bytes = |v: &Value| v.as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as u8).collect();
     let pictures = |case: &Value| {
-        let input = &all["pictures"][size(&case["input"])];
-        let picture = |pixels| Image::new(size(&input[0]), size(&input[1]), size(&input[2]), pixels).unwrap();
-        (picture(bytes(&input[3])), picture(bytes(&case["output"])))
+        let input = picture(&all["pictures"][size(&case["input"])]);
+        let output = Image::new(input.width(), input.height(), input.channels(), bytes(&case["output"])).unwrap();
+        (input, output)
     };
     let with_pictures = |case: Value| {
         let (input, output) = pictures(&case);
@@ -180,4 +180,17 @@ fn kernels_are_uniform_among_odd_sizes() {
         counts[touched / 2 - 1] += 1;
     }
     assert!(counts.iter().all(|count| (430..570).contains(count)), "{counts:?}");
+}
+
+/// The decoder is libwebp's too: `image-webp` interpolates colors otherwise.
+#[cfg(feature = "webp")]
+#[test]
+fn webps_are_opencvs() {
+    for (case, mut image, want) in cases("webp") {
+        sconce_augment::pixel::webp(&mut image, size(&case["quality"]) as u8);
+        close(&case, &image, &want, 0, 0.0);
+    }
+    let (_, image, want) = cases("webp").into_iter().find(|(case, _, _)| case["quality"] == 50).unwrap();
+    let compression = build("compression", json!({"quality": [50, 50], "format": "webp"})).unwrap();
+    assert_eq!(compression.apply(image, &mut Draw::new(&mut ChaCha8Rng::seed_from_u64(0))), want);
 }

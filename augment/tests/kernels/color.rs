@@ -2,18 +2,13 @@
 //! they draw.
 #![allow(clippy::unwrap_used)]
 
+use crate::golden::picture;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sconce_augment::pixel::{autocontrast, clahe, color, equalize, fancy_pca, sharpen, tone};
 use sconce_augment::{Draw, Image, build};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-
-fn picture(v: &Value) -> Image {
-    let size = |i: usize| v[i].as_u64().unwrap() as usize;
-    let pixels = v[3].as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as u8).collect();
-    Image::new(size(0), size(1), size(2), pixels).unwrap()
-}
 
 /// The kernel `name` on a picture, and how far it may be from its reference: by how much, and in which share of the bytes.
 fn change(name: &str, args: &[f64], image: &mut Image) -> (u8, f64) {

@@ -3,7 +3,9 @@
 mod batch;
 mod blur;
 mod color;
+mod draws;
 mod geometry;
+mod golden;
 mod noise;
 mod pillow;
 mod policies;

@@ -2,6 +2,7 @@
 //! their transforms draw.
 #![allow(clippy::unwrap_used)]
 
+use crate::golden::picture;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sconce_augment::pixel::{Region, grid, noise, polygon, stain, veil};
@@ -30,11 +31,6 @@ fn array<const N: usize>(v: &Value) -> [f64; N] {
 
 fn sizes<const N: usize>(v: &Value) -> [usize; N] {
     std::array::from_fn(|i| v[i].as_u64().unwrap() as usize)
-}
-
-fn picture(v: &Value) -> Image {
-    let [width, height, channels] = sizes(v);
-    Image::new(width, height, channels, numbers(&v[3]).into_iter().map(|v| v as u8).collect()).unwrap()
 }
 
 /// Largest difference of two bytes, and the share of bytes that differ.

@@ -1,6 +1,7 @@
 //! Kernels against Pillow and torchvision (`xtask/fixtures/augment.py`).
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+use crate::golden::picture;
 use candle_core::{Device, Tensor};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -19,11 +20,6 @@ fn numbers(v: &Value) -> Vec<f64> {
 
 fn sizes<const N: usize>(v: &Value) -> [usize; N] {
     std::array::from_fn(|i| v[i].as_u64().unwrap() as usize)
-}
-
-fn picture(v: &Value) -> Image {
-    let [width, height, channels] = sizes(v);
-    Image::new(width, height, channels, numbers(&v[3]).into_iter().map(|v| v as u8).collect()).unwrap()
 }
 
 /// Largest difference of two bytes, and the share of bytes that differ.
@@ -75,6 +71,20 @@ fn resizing_follows_pillow() {
         let ours = resize(picture(&case["input"]), region, [out_width, out_height], Interpolation::Bilinear);
         let (most, share) = difference(&ours, &case["output"]);
         assert!(most <= 1 && share < 0.3, "{region:?} to {out_width} x {out_height}: {most}, {share}");
+    }
+}
+
+/// Four pixels made three, by each of its filters.
+#[test]
+fn four_pixels_become_pillows_three() {
+    let picture = Image::new(4, 4, 1, (0..16).map(|i| i % 4 * 50 + i / 4 * 10).collect()).unwrap();
+    for (interpolation, want) in [
+        (Interpolation::Bilinear, [18, 78, 138, 30, 90, 150, 42, 102, 162]),
+        (Interpolation::Bicubic, [11, 77, 143, 24, 90, 156, 37, 103, 169]),
+        (Interpolation::Lanczos, [10, 77, 144, 23, 90, 157, 36, 103, 170]),
+    ] {
+        let seen = resize(picture.clone(), Region::whole(&picture), [3, 3], interpolation);
+        assert_eq!(seen.pixels(), want, "{interpolation:?}");
     }
 }
 

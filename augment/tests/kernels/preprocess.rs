@@ -1,6 +1,7 @@
 //! Preparation and volumes against OpenCV, numpy, Pillow, scipy and torch (`xtask/fixtures/augment_preprocess.py`).
 #![allow(clippy::unwrap_used)]
 
+use crate::golden::bytes;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sconce_augment::pixel::{
@@ -22,10 +23,6 @@ fn prepared(name: &str) -> Vec<Value> {
 
 fn sizes<const N: usize>(v: &Value) -> [usize; N] {
     std::array::from_fn(|i| v[i].as_u64().unwrap() as usize)
-}
-
-fn bytes(v: &Value) -> Vec<u8> {
-    v.as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as u8).collect()
 }
 
 fn picture(v: &Value) -> Image {
@@ -141,7 +138,7 @@ fn parts_are_counted_as_by_scipy() {
             assert_eq!(labels.iter().filter(|label| **label as usize == i + 1).count(), part.size);
         }
     }
-    // Corners do not hang together, faces of neighbouring slices do.
+    // Corners do not connect, faces of neighbouring slices do.
     let (labels, parts) = label(&[true, false, false, true, true, false, false, false], [2, 2, 2]);
     assert_eq!((labels, parts.len()), (vec![1, 0, 0, 2, 1, 0, 0, 0], 2));
     // Around a corner, there and back again.

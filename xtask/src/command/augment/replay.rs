@@ -57,7 +57,7 @@ impl Replay {
         let layout = Layout::new(side, self.columns(), self.epochs.len(), 0)?;
         let mut sheet = Sheet::new(layout);
         for (row, (first, steps)) in self.epochs.iter().enumerate() {
-            let pictures = std::iter::once(first).chain(steps.iter().map(|step| &step.image));
+            let pictures = std::iter::once(first).chain(steps.iter().filter_map(|step| step.image.as_ref()));
             for (column, picture) in pictures.enumerate() {
                 sheet.put(row, column, &fitted(picture, side)?)?;
             }
@@ -70,8 +70,8 @@ impl Replay {
         let epoch = |(epoch, (_, steps)): (usize, &(Image, Vec<Step>))| {
             let step = |step: &Step| {
                 let drawn: serde_json::Map<String, Value> = numbered(&step.drawn).into_iter().collect();
-                let [_, height, width, channels] = step.image.dims();
-                json!({"name": step.name, "depth": step.depth, "drawn": drawn, "size": [width, height, channels]})
+                let size = step.image.as_ref().map(|image| [image.width(), image.height(), image.channels()]);
+                json!({"name": step.name, "depth": step.depth, "drawn": drawn, "size": size})
             };
             json!({"epoch": epoch + 1, "steps": steps.iter().map(step).collect::<Vec<_>>()})
         };
