@@ -26,10 +26,13 @@
 //! | [`split`] | stratified, grouped and stratified-grouped folds |
 //! | [`balance`], [`sampler`] | against imbalance |
 //! | [`tabular`] | metadata as features |
+//! | [`Cached`], [`DiskCached`] | decoded pictures, kept in memory or on disk |
 //! | [`Loader`] | decoding and transforms on all cores, the same batches for any number of threads |
+//! | [`Waits`] | how long training waited for batches, and why |
 
 pub mod balance;
 pub mod batch;
+mod cache;
 pub mod clean;
 mod dataset;
 pub mod decode;
@@ -46,8 +49,10 @@ pub mod source;
 pub mod split;
 pub mod table;
 pub mod tabular;
+mod waits;
 
 pub use batch::{Batch, Stats};
+pub use cache::{DiskCached, DiskUse, Stamp};
 pub use dataset::{Cached, Dataset, Subset};
 pub use error::{Error, Result};
 pub use image::Image;
@@ -56,3 +61,4 @@ pub use rng::Stream;
 pub use row::{Column, Part, Row, Target};
 pub use sampler::{Balanced, Sampler, Sequential, Shuffled};
 pub use samples::{Samples, spread};
+pub use waits::{Meter, Waits};
