@@ -1,7 +1,7 @@
 //! JPEG files to normalized batches of 64 through [`Loader`]: read, decode, random resized crop, flip, normalize.
 //!
 //! `cargo bench -p sconce-data --bench loader -- [FOLDER] [SIZE] [THREADS]`; without a folder, of pictures drawn for it. Every
-//! file is read and decoded in every epoch. One JSON line, with the median of the epochs.
+//! file is read and decoded in every epoch. One JSON line, with the median of the epochs and where the time of the last went.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use fast_image_resize::images::{Image as Pixels, ImageRef};
@@ -94,12 +94,12 @@ fn main() {
     let config = LoaderConfig { batch_size: 64, ..LoaderConfig::default() };
     let loader =
         Loader::new(Arc::new(Files(rows)), Shuffled, config).with_transform(move |image, rng| crop(image, size, rng));
-    let mut speeds = vec![];
+    let (mut speeds, mut waits) = (vec![], None);
     for epoch in 0..EPOCHS {
         let start = Instant::now();
-        for batch in loader.epoch(epoch) {
-            batch.unwrap();
-        }
+        let mut batches = loader.epoch(epoch);
+        batches.by_ref().for_each(|batch| drop(batch.unwrap()));
+        waits = Some(batches.waits());
         speeds.push(paths.len() as f64 / start.elapsed().as_secs_f64());
     }
     speeds.sort_by(f64::total_cmp);
@@ -110,6 +110,7 @@ fn main() {
         "threads": rayon::current_num_threads(),
         "images_per_s": speed,
         "best_images_per_s": speeds[EPOCHS - 1],
+        "waits": waits,
     });
     println!("{described}");
 }

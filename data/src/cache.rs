@@ -23,13 +23,14 @@ pub type Stamp = dyn Fn(usize, usize) -> Option<String> + Send + Sync;
 
 /// Keeps decoded pictures in a folder up to a limit; beyond it they are decoded each time. The pixels are the same either way.
 ///
-/// An entry is found by the row's id and part and the picture's number, and holds for as long as its key, its stamp and the version
-/// of this crate stay what they were; another is decoded again and replaced, as one that is cut or otherwise broken. Several
-/// processes may use a folder. Where its limit is reached, entries of other keys make room, the oldest first; those of the own key
-/// never do, as every epoch needs each of them. What cannot be written is not kept and no error: [`DiskCached::usage`] says why.
+/// An entry is found by the row's id and part and the picture's number, and holds for as long as its key, its stamp and the
+/// version of this crate stay what they were; another is decoded again and replaced, as one that is cut or otherwise broken.
+/// Several processes may use a folder. Where its limit is reached, entries of other keys make room, the oldest first; those of
+/// the own key never do, as every epoch needs each of them. What cannot be written is not kept and no error:
+/// [`DiskCached::usage`] says why.
 ///
-/// An entry is a file `<key>/<2 digits>/<60 digits>`: `pixels 1`, a BLAKE3 hash of what the entry depends on, depth, height, width
-/// and channels as u64, a CRC-32C of all this and the pixels, the pixels. Numbers are little-endian.
+/// An entry is a file `<key>/<2 digits>/<60 digits>`: `pixels 1`, a BLAKE3 hash of what the entry depends on, depth, height,
+/// width and channels as u64, a CRC-32C of all this and the pixels, the pixels. Numbers are little-endian.
 pub struct DiskCached {
     of: Arc<dyn Dataset>,
     folder: PathBuf,
@@ -73,9 +74,9 @@ struct Entry {
 }
 
 impl DiskCached {
-    /// Keeps at most `megabytes` (MiB) in `folder`, which is made where it is missing. `key` is what the pixels of all pictures depend
-    /// on: the name of the source and its parameters, as [`source::open`](crate::source::open) gives them. `stamp` is what those of
-    /// one depend on, as [`file_stamp`](DiskCached::file_stamp) of its file; a picture without a stamp is never kept.
+    /// Keeps at most `megabytes` (MiB) in `folder`, which is made where it is missing. `key` is what the pixels of all pictures
+    /// depend on: the name of the source and its parameters, as [`source::open`](crate::source::open) gives them. `stamp` is
+    /// what those of one depend on, as [`file_stamp`](DiskCached::file_stamp) of its file; a picture without one is never kept.
     ///
     /// # Errors
     /// [`Error::Read`] when the folder cannot be made or listed.
