@@ -4,7 +4,6 @@ use crate::error::{Error, Result};
 use crate::image::Image;
 use crate::row::{Row, Target};
 use candle_core::{DType, Device, Tensor};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// Mean and standard deviation of each channel, in units of 0..=1.
@@ -69,35 +68,77 @@ pub struct Batch {
 /// # Errors
 /// [`Error::Invalid`] when there is none, sizes differ, or `stats` has other channels.
 pub fn stack(images: &[Image], stats: &Stats, device: &Device) -> Result<Tensor> {
-    let Some(first) = images.first() else { return Err(Error::Invalid("a batch needs at least one picture".into())) };
-    let [depth, height, width, channels] = first.dims();
-    stats.check(channels)?;
-    if let Some(other) = images.iter().find(|image| image.dims() != first.dims()) {
-        let (a, b) = (first.dims(), other.dims());
-        return Err(Error::Invalid(format!(
-            "pictures of one batch have different sizes: {a:?} and {b:?}; resize them"
-        )));
+    let mut stack = Stack::new(stats, images.len());
+    images.iter().try_for_each(|image| stack.push(image))?;
+    stack.tensor(device)
+}
+
+/// A stack of pictures in the making.
+pub(crate) struct Stack<'a> {
+    stats: &'a Stats,
+    count: usize,
+    dims: Option<[usize; 4]>,
+    /// The normalized value of each level, per channel.
+    tables: Vec<[f32; 256]>,
+    values: Vec<f32>,
+}
+
+impl<'a> Stack<'a> {
+    /// Of `count` pictures.
+    pub fn new(stats: &'a Stats, count: usize) -> Self {
+        let level = |mean: f32, std: f32| std::array::from_fn(|v| (v as f32 / 255.0 - mean) / std);
+        let tables = stats.mean.iter().zip(&stats.std).map(|(mean, std)| level(*mean, *std)).collect();
+        Self { stats, count, dims: None, tables, values: vec![] }
     }
-    let table: Vec<[f32; 256]> = stats
-        .mean
-        .iter()
-        .zip(&stats.std)
-        .map(|(mean, std)| std::array::from_fn(|v| (v as f32 / 255.0 - mean) / std))
-        .collect();
-    let plane = depth * height * width;
-    let mut values = vec![0.0f32; images.len() * channels * plane];
-    values.par_chunks_mut(channels * plane).zip(images).for_each(|(out, image)| {
-        for (c, (out, table)) in out.chunks_exact_mut(plane).zip(&table).enumerate() {
-            for (out, pixel) in out.iter_mut().zip(image.pixels().chunks_exact(channels)) {
-                *out = table[usize::from(pixel[c])];
+
+    /// Puts one more behind the others.
+    pub fn push(&mut self, image: &Image) -> Result<()> {
+        let dims = image.dims();
+        match self.dims {
+            None => {
+                self.stats.check(image.channels())?;
+                self.dims = Some(dims);
+                // Each value is written once: the memory is not cleared before.
+                self.values.reserve_exact(self.count * image.pixels().len());
+            }
+            Some(first) if first != dims => {
+                return Err(Error::Invalid(format!(
+                    "pictures of one batch have different sizes: {first:?} and {dims:?}; resize them"
+                )));
+            }
+            Some(_) => {}
+        }
+        match self.tables.len() {
+            1 => self.planes::<1>(image.pixels()),
+            3 => self.planes::<3>(image.pixels()),
+            channels => {
+                for (c, table) in self.tables.iter().enumerate() {
+                    self.values.extend(image.pixels().chunks_exact(channels).map(|pixel| table[usize::from(pixel[c])]));
+                }
             }
         }
-    });
-    let shape = match depth {
-        1 => vec![images.len(), channels, height, width],
-        _ => vec![images.len(), channels, depth, height, width],
-    };
-    Ok(Tensor::from_vec(values, shape, device)?)
+        Ok(())
+    }
+
+    /// As for any number of channels, faster where it is known.
+    fn planes<const C: usize>(&mut self, pixels: &[u8]) {
+        let (pixels, _) = pixels.as_chunks::<C>();
+        for (c, table) in self.tables.iter().enumerate().take(C) {
+            self.values.extend(pixels.iter().map(|pixel| table[usize::from(pixel[c])]));
+        }
+    }
+
+    /// All that were pushed, on `device`.
+    pub fn tensor(self, device: &Device) -> Result<Tensor> {
+        let [depth, height, width, channels] =
+            self.dims.ok_or_else(|| Error::Invalid("a batch needs at least one picture".into()))?;
+        let count = self.values.len() / (depth * height * width * channels);
+        let shape = match depth {
+            1 => vec![count, channels, height, width],
+            _ => vec![count, channels, depth, height, width],
+        };
+        Ok(Tensor::from_vec(self.values, shape, device)?)
+    }
 }
 
 /// Targets of `rows`: `[B]` U32, `[B, K]` F32, or `None` when one has none.

@@ -123,10 +123,12 @@ fn shown(error: &impl std::fmt::Debug) -> String {
     format!("the JPEG is broken: {}", text.lines().next().unwrap_or_default().trim().trim_matches('"'))
 }
 
-/// Whether an end marker follows the last scan. Inside a scan every 0xFF is followed by 0x00, so markers are real.
+/// Whether an end marker follows the last scan of what was decoded, which has at least one. Inside a scan every 0xFF is followed
+/// by 0x00, so markers are real.
 fn ends_properly(bytes: &[u8]) -> bool {
-    let last = |marker: u8| bytes.windows(2).rposition(|pair| pair == [0xFF, marker]);
-    matches!((last(0xDA), last(0xD9)), (Some(scan), Some(end)) if scan < end)
+    let marker = |pair: &[u8], marker: u8| pair == [0xFF, marker];
+    let end = bytes.windows(2).rposition(|pair| marker(pair, 0xD9));
+    end.is_some_and(|end| !bytes[end..].windows(2).any(|pair| marker(pair, 0xDA)))
 }
 
 fn other(bytes: &[u8], color: Color) -> Result<Decoded, String> {
@@ -191,4 +193,18 @@ fn finish(image: DynamicImage, color: Color) -> Result<Image, String> {
 pub(crate) fn luma(rgb: &[u8]) -> u8 {
     let [r, g, b] = [rgb[0], rgb[1], rgb[2]].map(u32::from);
     ((r * 19_595 + g * 38_470 + b * 7_471 + 0x8000) >> 16) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_belongs_to_the_last_scan() {
+        assert!(ends_properly(b"\xFF\xDA scan \xFF\xD9"));
+        assert!(ends_properly(b"\xFF\xDA scan \xFF\xDA scan \xFF\xD9 and more\xFF"));
+        assert!(!ends_properly(b"\xFF\xDA scan"));
+        // A thumbnail's end.
+        assert!(!ends_properly(b"\xFF\xDA small \xFF\xD9 \xFF\xDA scan"));
+    }
 }

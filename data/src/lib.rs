@@ -27,10 +27,14 @@
 //! | [`balance`], [`sampler`] | against imbalance |
 //! | [`tabular`], [`impute`] | metadata as features, missing values filled in |
 //! | [`normalize`] | means and deviations of channels |
+//! | [`tabular`] | metadata as features |
+//! | [`Cached`], [`DiskCached`] | decoded pictures, kept in memory or on disk |
 //! | [`Loader`] | decoding and transforms on all cores, the same batches for any number of threads |
+//! | [`Waits`] | how long training waited for batches, and why |
 
 pub mod balance;
 pub mod batch;
+mod cache;
 mod changed;
 pub mod clean;
 mod dataset;
@@ -53,8 +57,10 @@ pub mod source;
 pub mod split;
 pub mod table;
 pub mod tabular;
+mod waits;
 
 pub use batch::{Batch, Stats};
+pub use cache::{DiskCached, DiskUse, Stamp};
 pub use changed::Changed;
 pub use dataset::{Cached, Dataset, Subset};
 pub use error::{Error, Result};
@@ -68,3 +74,4 @@ pub use rng::Stream;
 pub use row::{Column, Part, Row, Target};
 pub use sampler::{Balanced, Sampler, Sequential, Shuffled};
 pub use samples::{Samples, spread};
+pub use waits::{Meter, Waits};

@@ -1,6 +1,9 @@
 //! Batches made ahead on all cores. What is in them depends on seed, epoch and rows, never on threads or timing.
+//!
+//! The threads of the pool decode and transform pictures, a batch of them ahead of what is needed next, so that none waits for
+//! the end of a batch. A thread of the epoch takes them in order and puts each into its batch, which it brings to the device.
 
-use crate::batch::{Batch, Stats, cast, stack, targets};
+use crate::batch::{Batch, Stack, Stats, cast, targets};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::image::Image;
@@ -9,12 +12,13 @@ use crate::row::Row;
 use crate::sampler::Sampler;
 use crate::samples::spread;
 use crate::tabular::Encoder;
+use crate::waits::{Meter, Stage, Waits};
 use candle_core::{DType, Device, Tensor};
-use crossbeam_channel::{Receiver, bounded};
-use rayon::prelude::*;
+use crossbeam_channel::{Receiver, Sender, bounded};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Weak};
 
 /// How batches are made.
 ///
@@ -135,27 +139,63 @@ impl Loader {
         self.epoch_from(epoch, 0)
     }
 
-    /// The batches of epoch `epoch` from the `first` one on, as if those before had been read.
+    /// The batches of epoch `epoch` from the `first` one on, as if those before had been read. Their making begins with this
+    /// call; pictures in memory are at most those of `prefetch` + 2 batches, and two per thread where a batch has fewer.
     pub fn epoch_from(&self, epoch: usize, first: usize) -> Epoch {
         let (sender, receiver) = bounded(self.config.prefetch.max(1));
-        let (loader, batches) = (self.clone(), self.batches());
-        let work = move || {
-            let rows = loader.dataset.rows();
-            let order_seed = sub_seed(loader.config.seed, "order");
-            let order = loader.sampler.order(rows, &mut stream(order_seed, epoch, 0));
-            let copies = order.iter().flat_map(|&row| std::iter::repeat_n(row, loader.config.repeat.max(1)));
-            let order = numbered(copies);
-            for batch in order.chunks(loader.config.batch_size.max(1)).take(batches).skip(first) {
-                let batch = loader.batch(epoch, batch);
-                let stop = batch.is_err();
-                // Nobody listens any more: the epoch was dropped.
-                if sender.send(batch).is_err() || stop {
-                    return;
-                }
-            }
-        };
+        let (loader, left, meter) = (Arc::new(self.clone()), self.batches().saturating_sub(first), Meter::start());
+        let counts = meter.clone();
+        let work = move || loader.make(epoch, first, &sender, &counts);
         let spawned = std::thread::Builder::new().name("loader".into()).spawn(work);
-        Epoch { receiver, left: batches.saturating_sub(first), failed: spawned.err().map(|e| e.to_string()) }
+        Epoch { receiver, left, failed: spawned.err().map(|e| e.to_string()), meter }
+    }
+
+    /// Makes the batches of an epoch from the `first` one on and sends them off.
+    fn make(self: &Arc<Self>, epoch: usize, first: usize, sender: &Sender<Result<Batch>>, meter: &Meter) {
+        let (size, rows) = (self.config.batch_size.max(1), self.dataset.rows());
+        let order = self.sampler.order(rows, &mut stream(sub_seed(self.config.seed, "order"), epoch, 0));
+        let order = numbered(order.iter().flat_map(|&row| std::iter::repeat_n(row, self.config.repeat.max(1))));
+        let batches: Vec<&[(usize, u64)]> = order.chunks(size).take(self.batches()).skip(first).collect();
+        let running = Arc::new(());
+        let read = batches.iter().filter(|_| self.features.is_none()).flat_map(|members| members.iter());
+        let mut coming = read.map(|member| self.begin(epoch, *member, Arc::downgrade(&running), meter));
+        let mut begun: VecDeque<_> = coming.by_ref().take(size.max(2 * rayon::current_num_threads())).collect();
+        for &members in &batches {
+            let pictures = std::iter::from_fn(|| {
+                let next = begun.pop_front()?;
+                let views = next.recv().unwrap_or_else(|_| Err(stopped("a transform panicked")));
+                begun.extend(coming.next());
+                Some(views)
+            });
+            let batch = self.batch(members, pictures, meter);
+            let stop = batch.is_err();
+            // Nobody listens any more: the epoch was dropped.
+            if meter.time(Stage::Idle, || sender.send(batch)).is_err() || stop {
+                return;
+            }
+        }
+    }
+
+    /// Lets the pool make a sample's pictures, unless nobody is `wanted` to have them when their turn comes.
+    fn begin(
+        self: &Arc<Self>,
+        epoch: usize,
+        (row, before): (usize, u64),
+        wanted: Weak<()>,
+        meter: &Meter,
+    ) -> Receiver<Result<Vec<Image>>> {
+        let (sender, receiver) = bounded(1);
+        let (loader, meter) = (self.clone(), meter.clone());
+        rayon::spawn(move || {
+            if wanted.strong_count() == 0 {
+                return;
+            }
+            // A panic ends this epoch and not the program: its receiver hears of it when `sender` goes.
+            if let Ok(views) = catch_unwind(AssertUnwindSafe(|| loader.views(epoch, row, before, &meter))) {
+                let _ = sender.send(views);
+            }
+        });
+        receiver
     }
 
     /// The pictures of row `row`, as many as there are views, as epoch `epoch` shows them where the row comes first: read and
@@ -167,7 +207,7 @@ impl Loader {
     /// # Panics
     /// When `row` is out of range.
     pub fn sample(&self, epoch: usize, row: usize) -> Result<Vec<Image>> {
-        self.views(epoch, row, 0)
+        self.views(epoch, row, 0, &Meter::start())
     }
 
     /// The random stream that epoch `epoch` changes the first picture of row `row` with where the row comes first.
@@ -179,12 +219,13 @@ impl Loader {
     }
 
     /// The same for a row that came `before` times in this epoch.
-    fn views(&self, epoch: usize, row: usize, before: u64) -> Result<Vec<Image>> {
+    fn views(&self, epoch: usize, row: usize, before: u64, meter: &Meter) -> Result<Vec<Image>> {
         let (count, views) = (self.dataset.pictures(row), self.config.views.max(1));
+        let picture = |nth| self.picture(self.stream(epoch, row, nth, before), (row, nth, before), meter);
+        let first = picture(0)?;
         if views == 1 {
-            return Ok(vec![self.picture(epoch, row, 0, before)?]);
+            return Ok(vec![first]);
         }
-        let first = self.picture(epoch, row, 0, before)?;
         if count == 1 && first.depth() > 1 {
             return spread(first.depth(), views).map(|z| first.slice(z)).collect();
         }
@@ -192,7 +233,7 @@ impl Loader {
         for pair in spread(count, views).collect::<Vec<_>>().windows(2) {
             seen.push(match pair {
                 [before, nth] if before == nth => seen[seen.len() - 1].clone(),
-                other => self.picture(epoch, row, other[1], before)?,
+                other => picture(other[1])?,
             });
         }
         Ok(seen)
@@ -206,43 +247,52 @@ impl Loader {
         Stream::new(sub_seed(self.config.seed, "transform"), epoch, picture)
     }
 
-    /// Picture `nth` of a row that came `before` times in this epoch.
-    fn picture(&self, epoch: usize, row: usize, nth: usize, before: u64) -> Result<Image> {
+    /// Picture `nth` of a row that came `before` times in this epoch, changed by the numbers of `stream`.
+    fn picture(&self, mut stream: Stream, (row, nth, before): (usize, usize, u64), meter: &Meter) -> Result<Image> {
         let first = before.is_multiple_of(self.config.repeat.max(1) as u64);
         let transform = self.copies.as_ref().filter(|_| !first).unwrap_or(&self.transform);
-        Ok(transform(self.dataset.picture(row, nth)?, &mut self.stream(epoch, row, nth, before)))
+        let image = meter.time(Stage::Decode, || self.dataset.picture(row, nth))?;
+        Ok(meter.time(Stage::Transform, || transform(image, &mut stream)))
     }
 
-    /// One batch of row indices, each with how often the row came before in this epoch.
-    fn batch(&self, epoch: usize, members: &[(usize, u64)]) -> Result<Batch> {
-        let rows: Vec<&Row> = members.iter().map(|(i, _)| &self.dataset.rows()[*i]).collect();
+    /// The batch of `members` from the pictures of each, which come in this order.
+    fn batch(
+        &self,
+        members: &[(usize, u64)],
+        pictures: impl Iterator<Item = Result<Vec<Image>>>,
+        meter: &Meter,
+    ) -> Result<Batch> {
+        let views = self.config.views.max(1);
         let images = match &self.features {
             Some(features) => {
                 let indices: Vec<u32> = members.iter().map(|(i, _)| *i as u32).collect();
                 features.index_select(&Tensor::new(indices, features.device())?, 0)?.to_device(&self.device)?
             }
             None => {
-                let samples = members.par_iter().map(|(i, before)| self.views(epoch, *i, *before));
-                let pictures: Vec<Image> = samples.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
-                let images = stack(&pictures, &self.config.stats, &self.device)?;
-                match self.config.views {
-                    0 | 1 => images,
-                    views => {
-                        let each = &images.dims()[1..];
-                        images.reshape([&[members.len(), views], each].concat())?
-                    }
+                let mut stack = Stack::new(&self.config.stats, members.len() * views);
+                for sample in pictures.take(members.len()) {
+                    let sample = sample?;
+                    meter.time(Stage::Collate, || sample.iter().try_for_each(|picture| stack.push(picture)))?;
                 }
+                meter.time(Stage::Collate, || stack.tensor(&self.device))?
             }
         };
+        let rows: Vec<&Row> = members.iter().map(|(i, _)| &self.dataset.rows()[*i]).collect();
         let encode = |encoder: &Encoder| -> Result<Tensor> {
             let features: Vec<f32> = rows.iter().flat_map(|row| encoder.encode(&row.meta)).collect();
             Ok(Tensor::from_vec(features, (rows.len(), encoder.width()), &self.device)?)
         };
-        Ok(Batch {
-            ids: rows.iter().map(|row| row.id.clone()).collect(),
-            images: cast(images, self.dtype)?,
-            targets: targets(&rows, &self.device)?,
-            meta: self.encoder.as_ref().map(encode).transpose()?,
+        meter.time(Stage::Collate, || {
+            let images = match views > 1 && self.features.is_none() {
+                true => images.reshape([&[members.len(), views], &images.dims()[1..]].concat())?,
+                false => images,
+            };
+            Ok(Batch {
+                ids: rows.iter().map(|row| row.id.clone()).collect(),
+                images: cast(images, self.dtype)?,
+                targets: targets(&rows, &self.device)?,
+                meta: self.encoder.as_ref().map(encode).transpose()?,
+            })
         })
     }
 }
@@ -258,11 +308,28 @@ fn numbered(order: impl Iterator<Item = usize>) -> Vec<(usize, u64)> {
     order.map(|i| (i, before(i))).collect()
 }
 
+fn stopped(why: &str) -> Error {
+    Error::Invalid(format!("the loader stopped: {why}"))
+}
+
 /// The batches of one epoch, made by a thread of their own; dropping it ends the work.
 pub struct Epoch {
     receiver: Receiver<Result<Batch>>,
     left: usize,
     failed: Option<String>,
+    meter: Meter,
+}
+
+impl Epoch {
+    /// How long batches were waited for so far, and what the loader did meanwhile.
+    pub fn waits(&self) -> Waits {
+        self.meter.waits()
+    }
+
+    /// What [`Epoch::waits`] reads, for one who gives the epoch away.
+    pub fn meter(&self) -> Meter {
+        self.meter.clone()
+    }
 }
 
 impl Iterator for Epoch {
@@ -273,10 +340,11 @@ impl Iterator for Epoch {
             return None;
         }
         self.left -= 1;
-        let stopped = |why: &str| Error::Invalid(format!("the loader stopped: {why}"));
         let batch = match self.failed.take() {
             Some(why) => Err(stopped(&why)),
-            None => self.receiver.recv().unwrap_or_else(|_| Err(stopped("a transform panicked"))),
+            None => {
+                self.meter.hand_out(|| self.receiver.recv()).unwrap_or_else(|_| Err(stopped("its thread panicked")))
+            }
         };
         if batch.is_err() {
             self.left = 0;

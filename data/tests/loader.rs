@@ -4,11 +4,12 @@
 use candle_core::DType;
 use rand::Rng;
 use sconce_data::{
-    Balanced, Batch, Cached, Dataset, Error, Image, Loader, LoaderConfig, Result, Row, Samples, Sequential, Shuffled,
-    Stats, Stream, Subset, source,
+    Balanced, Batch, Cached, Dataset, DiskCached, Error, Image, Loader, LoaderConfig, Result, Row, Samples, Sequential,
+    Shuffled, Stats, Stream, Subset, sampler, source,
 };
 use serde_json::json;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn dataset(len: usize) -> Arc<dyn Dataset> {
     source::open("synthetic", json!({"len": len, "size": 8})).unwrap().0.dataset
@@ -51,7 +52,15 @@ fn any_number_of_threads_gives_the_same_batches() {
 fn digest_of_an_epoch() {
     let batches = bits(loader(dataset(50), 3).epoch(2));
     assert_eq!(batches.len(), 7);
-    assert_eq!(batches, bits(loader(Arc::new(Cached::new(dataset(50), 1)), 3).epoch(2)));
+    let folder = tempfile::tempdir().unwrap();
+    let on_disk = || Arc::new(DiskCached::open(dataset(50), folder.path(), 1, "", |_, _| Some(String::new())).unwrap());
+    let (cold, warm) = (on_disk(), on_disk());
+    let caches: [Arc<dyn Dataset>; 4] =
+        [Arc::new(Cached::new(dataset(50), 1)), cold.clone(), warm.clone(), Arc::new(Cached::new(warm.clone(), 1))];
+    for cached in caches {
+        assert_eq!(batches, bits(loader(cached, 3).epoch(2)));
+    }
+    assert_eq!((cold.usage().decoded, warm.usage().decoded, warm.usage().read), (50, 0, 100));
     let hash = blake3::hash(format!("{batches:?}").as_bytes());
     println!("digest: {} threads {}", rayon::current_num_threads(), hash.to_hex());
 }
@@ -61,7 +70,83 @@ fn epochs_and_seeds_differ_and_an_epoch_can_be_entered_anywhere() {
     let epoch = |seed, epoch| bits(loader(dataset(50), seed).epoch(epoch));
     assert_ne!(epoch(3, 2), epoch(3, 1));
     assert_ne!(epoch(3, 2), epoch(4, 2));
-    assert_eq!(epoch(3, 2)[4..], bits(loader(dataset(50), 3).epoch_from(2, 4)));
+    for (name, ..) in sampler::SAMPLERS {
+        for (repeat, drop_last, batch_size) in [(1, false, 8), (1, true, 8), (3, false, 8), (2, true, 7), (3, false, 1)]
+        {
+            let config = LoaderConfig { batch_size, seed: 3, repeat, drop_last, ..LoaderConfig::default() };
+            let change = |mut image: Image, rng: &mut Stream| {
+                image.pixels_mut()[0] = rng.random();
+                image
+            };
+            let copied = |_, rng: &mut Stream| Image::filled(8, 8, &[rng.random(), 1, 2]);
+            let loader =
+                Loader::new(dataset(20), data_sampler(name), config).with_transform(change).with_copies(copied);
+            let whole = bits(loader.epoch(2));
+            assert_eq!(whole.len(), loader.batches());
+            for first in [0, 1, 2, loader.batches() - 1, loader.batches(), loader.batches() + 1] {
+                let rest = whole.get(first..).unwrap_or_default();
+                assert_eq!(bits(loader.epoch_from(2, first)), rest, "{name}, {repeat} times, from {first}");
+            }
+        }
+    }
+}
+
+/// Counts what is decoded, which may never be more than `allowed`.
+struct Counted {
+    rows: Vec<Row>,
+    decoded: AtomicUsize,
+    allowed: AtomicUsize,
+    exceeded: AtomicUsize,
+}
+
+impl Dataset for Counted {
+    fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+    fn classes(&self) -> &[String] {
+        &[]
+    }
+    fn image(&self, _: usize) -> Result<Image> {
+        let count = self.decoded.fetch_add(1, Ordering::SeqCst) + 1;
+        self.exceeded.fetch_max(count.saturating_sub(self.allowed.load(Ordering::SeqCst)), Ordering::SeqCst);
+        Ok(Image::filled(1, 1, &[0, 0, 0]))
+    }
+}
+
+/// However slow its reader is and however many rows there are, a loader is ahead by `prefetch` + 2 batches and no more.
+#[test]
+fn a_loader_is_ahead_by_a_fixed_number_of_batches() {
+    let (batch_size, prefetch) = (2 * rayon::current_num_threads(), 3);
+    let ahead = (prefetch + 2) * batch_size;
+    let rows = (0..20 * batch_size).map(|i| Row { id: i.to_string(), ..Row::default() }).collect::<Vec<_>>();
+    let (count, zero) = (rows.len(), AtomicUsize::default);
+    let dataset = Arc::new(Counted { rows, decoded: zero(), allowed: ahead.into(), exceeded: zero() });
+    let config = LoaderConfig { batch_size, prefetch, ..LoaderConfig::default() };
+    let mut epoch = Loader::new(dataset.clone(), Sequential, config).epoch(0);
+    for taken in 0..20 {
+        while dataset.decoded.load(Ordering::SeqCst) < count.min(ahead + taken * batch_size) {
+            std::thread::yield_now();
+        }
+        dataset.allowed.fetch_add(batch_size, Ordering::SeqCst);
+        epoch.next().unwrap().unwrap();
+    }
+    assert!(epoch.next().is_none());
+    assert_eq!((dataset.decoded.load(Ordering::SeqCst), dataset.exceeded.load(Ordering::SeqCst)), (count, 0));
+}
+
+#[test]
+fn waits_can_be_read_while_an_epoch_runs_and_after_it() {
+    let loader = loader(dataset(50), 3);
+    let mut epoch = loader.epoch(0);
+    let (before, meter) = (epoch.waits(), epoch.meter());
+    assert_eq!((before.batches, before.waited_s, before.elapsed_s), (0, 0.0, 0.0));
+    epoch.next().unwrap().unwrap();
+    assert_eq!((epoch.waits().batches, meter.waits().batches), (1, 1));
+    assert_eq!(epoch.count(), 6);
+    let after = meter.waits();
+    assert_eq!(after.batches, 7);
+    assert!(after.waited_s <= after.elapsed_s);
+    assert!(after.decode_s > 0.0 && after.transform_s > 0.0 && after.collate_s > 0.0);
 }
 
 #[test]
@@ -230,7 +315,9 @@ fn a_picture_that_fails_ends_the_epoch_with_its_name() {
     let sizes = Loader::new(Arc::new(Subset::new(Arc::new(rows(20)), vec![12, 13])), Sequential, config.clone());
     assert!(sizes.epoch(0).next().unwrap().err().unwrap().to_string().contains("different sizes"));
     let panics = Loader::new(dataset(4), Sequential, config).with_transform(|_, _| panic!("a bug in a transform"));
-    assert!(panics.epoch(0).next().unwrap().is_err());
+    let mut epoch = panics.epoch(0);
+    assert!(epoch.next().unwrap().err().unwrap().to_string().contains("a transform panicked"));
+    assert!(epoch.next().is_none());
 }
 
 /// The same order and targets, a row of features of each sample, and no picture is read.
