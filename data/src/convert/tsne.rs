@@ -10,8 +10,8 @@ const MOST: usize = 5000;
 const STEPS: [usize; 2] = [250, 1000];
 const EXAGGERATION: f64 = 12.0;
 
-/// Places points of many dimensions in the plane so that those that are near each other stay so (van der Maaten & Hinton 2008), as
-/// `sklearn.manifold.TSNE(method="exact", init="pca", learning_rate="auto")` does, without its early end. `perplexity` is how
+/// Places points of many dimensions in the plane so that those that are near each other stay so (van der Maaten & Hinton 2008),
+/// as `sklearn.manifold.TSNE(method="exact", init="pca", learning_rate="auto")` does, without its early end. `perplexity` is how
 /// many neighbours each point has; it is lowered to what the number of points allows.
 ///
 /// # Errors
