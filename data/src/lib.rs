@@ -27,7 +27,7 @@
 //! | [`balance`], [`sampler`] | against imbalance |
 //! | [`tabular`], [`impute`] | metadata as features, missing values filled in |
 //! | [`normalize`] | means and deviations of channels |
-//! | [`tabular`] | metadata as features |
+//! | [`convert`] | sounds, series, tables, traffic and volumes as pictures |
 //! | [`Cached`], [`DiskCached`] | decoded pictures, kept in memory or on disk |
 //! | [`Loader`] | decoding and transforms on all cores, the same batches for any number of threads |
 //! | [`Waits`] | how long training waited for batches, and why |
@@ -37,6 +37,7 @@ pub mod batch;
 mod cache;
 mod changed;
 pub mod clean;
+pub mod convert;
 mod dataset;
 pub mod decode;
 mod error;
