@@ -209,11 +209,16 @@ pub fn recognize(path: &Path) -> Result<(&'static str, Value)> {
     if tree.pictures.is_empty() {
         let is_dicom = |name: &&String| ["dcm", "dicom", "ima"].contains(&files::ending(Path::new(name)).as_str());
         let is_nifti = |name: &&String| files::is_nifti(Path::new(name));
-        if tree.foreign.iter().any(|name| is_dicom(&name)) {
-            return Ok(("dicom", params));
-        }
-        if tree.foreign.iter().any(|name| is_nifti(&name)) {
-            return Ok(("nifti", params));
+        let medical = [("dicom", tree.foreign.iter().find(is_dicom)), ("nifti", tree.foreign.iter().find(is_nifti))];
+        if let Some((source, Some(file))) = medical.into_iter().find(|(_, file)| file.is_some()) {
+            return match find(source) {
+                Ok(_) => Ok((source, params)),
+                Err(_) => {
+                    let why =
+                        format!("'{file}' is below it, but this program was built without the feature '{source}'");
+                    Err(Error::Layout { path: path.into(), why })
+                }
+            };
         }
         let why = format!("no pictures ({}) are below it", PICTURES.join(", "));
         return Err(Error::Layout { path: path.into(), why });

@@ -129,7 +129,7 @@ impl Source for Multichannel {
         let pattern = Pattern::new(text, &self.channels).map_err(Error::Invalid)?;
         let key = self.id.as_deref().filter(|id| id.contains('{')).unwrap_or("{id}");
         let key = Template::new(key, &pattern).map_err(Error::Invalid)?;
-        let gathered = gather(&tree, &pattern, &key);
+        let (gathered, has_several) = (gather(&tree, &pattern, &key), key.leaves_out);
         if gathered.samples.is_empty() {
             let why = match gathered.lacking.first() {
                 Some(file) => format!("no picture has all channels, '{file}' is not there; correct data.channels"),
@@ -162,7 +162,7 @@ impl Source for Multichannel {
             label: self.label,
             ..
         } = csv;
-        Ok(spread(found, &gathered.samples, key.leaves_out, read))
+        Ok(spread(found, &gathered.samples, has_several, read))
     }
 }
 
