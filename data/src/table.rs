@@ -98,6 +98,38 @@ impl Table {
         (0..self.len()).map(|row| self.row(row))
     }
 
+    /// With a last column called `pattern`, such as `{experiment}_{well}`, that holds it with the cells of the columns named in
+    /// braces; without it where it names columns that there are not.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when a brace is not closed.
+    pub fn composed(self, pattern: &str) -> Result<Self> {
+        let unclosed = || Error::Invalid(format!("the pattern '{pattern}' has a brace that is not closed"));
+        let (first, rest) = pattern.split_once('{').ok_or_else(unclosed)?;
+        let mut parts = vec![];
+        for part in rest.split('{') {
+            let (name, text) = part.split_once('}').ok_or_else(unclosed)?;
+            let Some(column) = self.header.iter().position(|h| h == name) else { return Ok(self) };
+            parts.push((column, text));
+        }
+        let (header, lines, path) = (self.header.clone(), self.lines.clone(), self.path.clone());
+        let mut table = Self { header, lines, path, text: String::new(), ends: vec![] };
+        table.header.push(pattern.into());
+        for row in self.rows() {
+            for column in 0..self.header.len() {
+                table.text.push_str(&row[column]);
+                table.ends.push(table.text.len());
+            }
+            table.text.push_str(first);
+            for (column, text) in &parts {
+                table.text.push_str(&row[*column]);
+                table.text.push_str(text);
+            }
+            table.ends.push(table.text.len());
+        }
+        Ok(table)
+    }
+
     fn cell(&self, cell: usize) -> &str {
         let start = cell.checked_sub(1).map_or(0, |before| self.ends[before]);
         &self.text[start..self.ends[cell]]

@@ -1,8 +1,9 @@
 //! A table of ids and labels beside a folder of pictures, as most competitions come.
 
 use super::files::{Tree, file_name, is_sample, is_table, words};
+use super::folder::class_folders;
 use super::records::{Record, Records};
-use super::{Collection, Source};
+use super::{Collection, Reader, Source};
 use crate::decode::Color;
 use crate::error::{Error, Result};
 use crate::labels::{Kind, Labels};
@@ -23,7 +24,7 @@ use std::path::{Path, PathBuf};
 /// | `table` | found | table of the training part, relative to the folder |
 /// | `test_table` | found | table of the test part |
 /// | `sample_submission` | found | example of an answer; its ids are the test part where no table is |
-/// | `id` | found | column name |
+/// | `id` | found | column name, or a pattern that composes it of several: `{experiment}_{plate}_{well}` |
 /// | `label` | found | a column, or several: one per class, or one per value of a regression or distribution |
 /// | `target` | class | what the labels are ([`Labels`]): class, multi_label, ordinal, distribution, regression |
 /// | `pictures` | the id | columns that each name one picture of a row's sample: both eyes, two sites |
@@ -45,7 +46,7 @@ pub struct Csv {
     /// Example of an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sample_submission: Option<String>,
-    /// Column that names the picture.
+    /// Column that names the picture, or a pattern of columns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Columns of the label.
@@ -57,7 +58,7 @@ pub struct Csv {
     )]
     pub label: Vec<String>,
     /// What the labels are.
-    #[serde(default, skip_serializing_if = "is_plain")]
+    #[serde(default, skip_serializing_if = "Labels::is_plain")]
     pub target: Labels,
     /// Columns that each name one picture of a row's sample; the id is then the sample's.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "names")]
@@ -77,7 +78,7 @@ pub struct Csv {
 }
 
 /// One name, or several.
-fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+pub(super) fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "expected the name of a column, or several")]
     enum Names {
@@ -91,15 +92,11 @@ fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::E
 }
 
 /// One name as a word.
-fn one_or_several<S: Serializer>(names: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn one_or_several<S: Serializer>(names: &[String], serializer: S) -> Result<S::Ok, S::Error> {
     match names {
         [one] => serializer.serialize_str(one),
         several => serializer.collect_seq(several),
     }
-}
-
-pub(super) fn is_plain(labels: &Labels) -> bool {
-    *labels == Labels::default()
 }
 
 /// Names that label columns have.
@@ -160,15 +157,49 @@ fn training_tables(tree: &Tree) -> Vec<&String> {
 
 impl Source for Csv {
     fn open(&mut self) -> Result<Collection> {
+        self.enter();
+        let tree = Tree::walk(&self.path)?;
+        let read = tree.reader(self.color);
+        self.open_tree(&tree, read)
+    }
+}
+
+impl Csv {
+    /// Makes the path of a table the folder it lies in.
+    pub(super) fn enter(&mut self) {
         if is_table(&self.path) && self.path.is_file() {
             self.table = self.path.file_name().map(|name| name.to_string_lossy().into_owned());
             let folder = self.path.parent().filter(|p| !p.as_os_str().is_empty());
             self.path = folder.unwrap_or(Path::new(".")).into();
         }
-        let tree = Tree::walk(&self.path)?;
+    }
+
+    /// The pictures of `tree` with what its tables say of them, or their class folders where no table names them; `read`
+    /// decodes them.
+    pub(super) fn open_any(&mut self, tree: &Tree, read: Reader) -> Result<Collection> {
+        let said = self.table.is_some() || self.id.is_some() || !self.label.is_empty();
+        let fit = if said { Ok(Fit::Yes) } else { fits(tree) };
+        if matches!(fit, Ok(Fit::Yes)) {
+            return self.open_tree(tree, read);
+        }
+        let columns = self.group.iter().chain(&self.meta).chain(&self.sample).next();
+        if columns.is_some() || !self.target.is_plain() {
+            return self.open_tree(tree, read);
+        }
+        match (class_folders(tree, read.clone(), None), fit) {
+            (Ok(found), Ok(Fit::No)) => Ok(found),
+            (Ok(found), _) if found.dataset.classes().len() >= 2 => Ok(found),
+            (_, Ok(Fit::Perhaps)) => self.open_tree(tree, read),
+            (_, Err(error)) | (Err(error), _) => Err(error),
+            (found, _) => found,
+        }
+    }
+
+    /// The pictures of `tree` with what its tables say of them; `read` decodes them.
+    pub(super) fn open_tree(&mut self, tree: &Tree, read: Reader) -> Result<Collection> {
         let index = Index::new(&tree.pictures);
-        let sample = self.sample(&tree)?;
-        let table = self.training_table(&tree, &index)?;
+        let sample = self.sample(tree)?;
+        let table = self.training_table(tree, &index)?;
         if !self.pictures.is_empty() && !self.sample.is_empty() {
             let why = "data.pictures are the pictures of a row, data.sample the rows of a sample; give one of them";
             return Err(Error::Invalid(why.into()));
@@ -182,9 +213,9 @@ impl Source for Csv {
         self.id = Some(table.header[id].clone());
         let labels = self.label_columns(&table, id, sample.as_ref())?;
         self.label = labels.iter().map(|&label| table.header[label].clone()).collect();
-        let test = self.test_table(&tree, &table.header[id])?;
+        let test = self.test_table(tree, &table.header[id])?;
 
-        let mut reading = Reading::new(&tree, &index);
+        let mut reading = Reading::new(tree, &index);
         reading.add(&table, Part::Train, id, self)?;
         if let Some(test) = &test {
             let (id, known) = (&table.header[id], test.header.join(", "));
@@ -199,11 +230,18 @@ impl Source for Csv {
             // What stands in its label columns is an example.
             reading.add(sample, Part::Test, 0, &Self { label: vec![], ..self.clone() })?;
         }
-        reading.finish(self, &table.path, sample.map(|s| s.path.clone()))
+        reading.finish(self, &table.path, sample.map(|s| s.path.clone()), read)
     }
-}
 
-impl Csv {
+    /// Reads a table, with the column of the ids where those are composed.
+    fn read_table(&self, name: &str) -> Result<Table> {
+        let table = Table::read(&self.path.join(name))?;
+        match &self.id {
+            Some(pattern) if pattern.contains('{') => table.composed(pattern),
+            _ => Ok(table),
+        }
+    }
+
     fn sample(&mut self, tree: &Tree) -> Result<Option<Table>> {
         self.sample_submission = self.sample_submission.take().or_else(|| tree.sample_submission().cloned());
         self.sample_submission.as_ref().map(|name| Table::read(&self.path.join(name))).transpose()
@@ -211,11 +249,11 @@ impl Csv {
 
     fn training_table(&mut self, tree: &Tree, index: &Index<'_>) -> Result<Table> {
         if let Some(name) = &self.table {
-            return Table::read(&self.path.join(name));
+            return self.read_table(name);
         }
         let tables = training_tables(tree);
         for name in &tables {
-            let table = Table::read(&self.path.join(name))?;
+            let table = self.read_table(name)?;
             if self.id.is_some() || !self.pictures.is_empty() || id_column(&table, index).is_some() {
                 self.table = Some(name.to_string());
                 return Ok(table);
@@ -232,12 +270,12 @@ impl Csv {
 
     fn test_table(&mut self, tree: &Tree, id: &str) -> Result<Option<Table>> {
         if let Some(name) = &self.test_table {
-            return Table::read(&self.path.join(name)).map(Some);
+            return self.read_table(name).map(Some);
         }
         let is_test = |t: &&String| words(file_name(t)).iter().any(|w| w.starts_with("test")) && !is_sample(t);
         for name in tree.tables.iter().filter(is_test) {
             // Another table of the test part may be the one.
-            let Ok(table) = Table::read(&self.path.join(name)) else { continue };
+            let Ok(table) = self.read_table(name) else { continue };
             if table.header.iter().any(|h| h == id) {
                 self.test_table = Some(name.clone());
                 return Ok(Some(table));
@@ -287,7 +325,10 @@ impl<'a> Index<'a> {
         let mut names = Vec::with_capacity(2 * pictures.len());
         for (i, path) in pictures.iter().enumerate() {
             let name = file_name(path);
-            let cut = |text: &'a str| text.rsplit_once('.').map_or(text, |(stem, _)| stem);
+            let cut = |text: &'a str| {
+                let plain = text.strip_suffix(".gz").filter(|plain| plain.ends_with(".nii")).unwrap_or(text);
+                plain.rsplit_once('.').map_or(plain, |(stem, _)| stem)
+            };
             let mut own = [path.as_str(), name, cut(path), cut(name)];
             own.sort_unstable();
             let distinct = own.iter().enumerate().filter(|(n, name)| *n == 0 || own[n - 1] != **name);
@@ -475,7 +516,13 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    fn finish(mut self, config: &Csv, table: &Path, sample_submission: Option<PathBuf>) -> Result<Collection> {
+    fn finish(
+        mut self,
+        config: &Csv,
+        table: &Path,
+        sample_submission: Option<PathBuf>,
+        read: Reader,
+    ) -> Result<Collection> {
         let mut warnings = self.tree.warnings();
         if self.repeated > 0 {
             warnings.push(format!("{} rows stand in their table again and are left out", self.repeated));
@@ -492,7 +539,7 @@ impl<'a> Reading<'a> {
             meta: config.meta.clone(),
             records: self.records,
             unowned: unowned.map(|(path, _)| path.clone()).collect(),
-            read: self.tree.reader(config.color),
+            read,
         };
         let found = records.collect(&config.target, table)?;
         self.missing_files.sort();

@@ -27,6 +27,8 @@ pub(super) struct Tree {
     pub tables: Vec<String>,
     /// Files that may be pictures but cannot be read.
     pub foreign: Vec<String>,
+    /// Whether a file is a picture.
+    wanted: fn(&Path) -> bool,
     /// Folders that were entered, without links: a link may lead in a circle.
     seen: BTreeSet<PathBuf>,
 }
@@ -34,7 +36,12 @@ pub(super) struct Tree {
 impl Tree {
     /// Lists `root`. Hidden files and the litter of zip programs are left out.
     pub fn walk(root: &Path) -> Result<Self> {
-        let mut tree = Self::empty(root);
+        Self::walk_for(root, is_picture)
+    }
+
+    /// Lists `root`, where the files that are `wanted` are the pictures.
+    pub fn walk_for(root: &Path, wanted: fn(&Path) -> bool) -> Result<Self> {
+        let mut tree = Self { wanted, ..Self::empty(root) };
         tree.enter(root, "", 0)?;
         tree.pictures.sort();
         tree.tables.sort();
@@ -45,13 +52,13 @@ impl Tree {
     /// Lists `names`, which are files of an archive at `root`.
     pub fn of_archive(root: &Path, names: BTreeSet<String>) -> Self {
         let mut tree = Self::empty(root);
-        names.into_iter().for_each(|name| tree.add(name));
+        names.into_iter().for_each(|name| tree.add(is_picture(Path::new(&name)), name));
         tree
     }
 
     fn empty(root: &Path) -> Self {
         let (pictures, tables, foreign) = (vec![], vec![], vec![]);
-        Self { root: root.into(), pictures, tables, foreign, seen: BTreeSet::new() }
+        Self { root: root.into(), pictures, tables, foreign, wanted: is_picture, seen: BTreeSet::new() }
     }
 
     /// What is said of files that cannot be read.
@@ -87,19 +94,19 @@ impl Tree {
                     self.enter(&path, &relative, depth + 1)?;
                 }
             } else {
-                self.add(relative);
+                self.add((self.wanted)(&path), relative);
             }
         }
         Ok(())
     }
 
-    fn add(&mut self, relative: String) {
+    fn add(&mut self, is_wanted: bool, relative: String) {
         let path = Path::new(&relative);
-        if is_picture(path) {
+        if is_wanted {
             self.pictures.push(relative);
         } else if is_table(path) {
             self.tables.push(relative);
-        } else if FOREIGN.contains(&ending(path).as_str()) {
+        } else if FOREIGN.contains(&ending(path).as_str()) || is_nifti(path) {
             self.foreign.push(relative);
         }
     }
@@ -112,20 +119,20 @@ impl Tree {
     /// Decodes pictures below the root.
     pub fn reader(&self, color: Color) -> Reader {
         let root = self.root.clone();
-        Arc::new(move |path| {
-            let full = root.join(path);
-            let unreadable = |source| Error::Read { path: full.clone(), source };
-            let metadata = std::fs::metadata(&full).map_err(unreadable)?;
-            let refuse = |why: String| Err(Error::Decode { name: path.into(), why });
-            match metadata.len() {
-                _ if !metadata.is_file() => return refuse("it is no regular file".into()),
-                size if size > LARGEST => {
-                    return refuse(format!("it has {size} bytes, more than the {LARGEST} allowed"));
-                }
-                _ => {}
-            }
-            decode(path, &std::fs::read(&full).map_err(unreadable)?, color)
-        })
+        Arc::new(move |path| decode(path, &read(&root, path)?, color))
+    }
+}
+
+/// The bytes of the file at `path` below `root`.
+pub(super) fn read(root: &Path, path: &str) -> Result<Vec<u8>> {
+    let full = root.join(path);
+    let unreadable = |source| Error::Read { path: full.clone(), source };
+    let metadata = std::fs::metadata(&full).map_err(unreadable)?;
+    let refuse = |why: String| Err(Error::Decode { name: path.into(), why });
+    match metadata.len() {
+        _ if !metadata.is_file() => refuse("it is no regular file".into()),
+        size if size > LARGEST => refuse(format!("it has {size} bytes, more than the {LARGEST} allowed")),
+        _ => std::fs::read(&full).map_err(unreadable),
     }
 }
 
@@ -208,6 +215,12 @@ pub(super) fn ending(path: &Path) -> String {
 
 pub(super) fn is_picture(path: &Path) -> bool {
     PICTURES.contains(&ending(path).as_str())
+}
+
+/// Whether a file is called as volumes of NIfTI are.
+pub(super) fn is_nifti(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    name.ends_with(".nii") || name.ends_with(".nii.gz")
 }
 
 pub(super) fn is_table(path: &Path) -> bool {

@@ -176,7 +176,7 @@ impl Stack {
     }
 
     /// Pictures.
-    fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.pixels.len() / self.size()
     }
 

@@ -1,21 +1,37 @@
 //! Layouts in which data sets come. Each is one file: a configuration that opens into a [`Collection`].
 
 mod csv;
+#[cfg(feature = "dicom")]
+mod dicom;
+#[cfg(feature = "dicom")]
+mod dicom_file;
 mod files;
 mod folder;
 mod idx;
+mod multichannel;
+#[cfg(feature = "nifti")]
+mod nifti;
 mod npz;
 mod records;
 mod synthetic;
 mod tar;
+#[cfg(any(feature = "dicom", feature = "nifti"))]
+mod window;
 
 pub use csv::Csv;
+#[cfg(feature = "dicom")]
+pub use dicom::Dicom;
 pub use files::PICTURES;
 pub use folder::{Folder, Unit};
 pub use idx::Idx;
+pub use multichannel::Multichannel;
+#[cfg(feature = "nifti")]
+pub use nifti::Nifti;
 pub use npz::Npz;
 pub use synthetic::Synthetic;
 pub use tar::Tar;
+#[cfg(any(feature = "dicom", feature = "nifti"))]
+pub use window::{Percentiles, Tissue, Window};
 
 use crate::dataset::Dataset;
 use crate::decode::{Color, Decoded};
@@ -131,8 +147,13 @@ impl Entry {
 /// All sources.
 pub const SOURCES: &[Entry] = &[
     Entry::of::<Csv>("csv", "A table with id and label columns beside a folder of pictures."),
+    #[cfg(feature = "dicom")]
+    Entry::of::<Dicom>("dicom", "DICOM files: X-rays and other pictures, or series of slices as volumes."),
     Entry::of::<Folder>("folder", "A folder of pictures per class, with or without train, val and test folders above."),
     Entry::of::<Idx>("idx", "MNIST's four files, gzipped or not: pictures and their classes as bytes."),
+    Entry::of::<Multichannel>("multichannel", "Pictures whose channels are a file each, as microscopes store them."),
+    #[cfg(feature = "nifti")]
+    Entry::of::<Nifti>("nifti", "NIfTI volumes (.nii, .nii.gz) with a table or in class folders."),
     Entry::of::<Npz>("npz", "NumPy's arrays of pictures or volumes with their classes, as MedMNIST comes."),
     Entry::of::<Synthetic>("synthetic", "Shapes drawn by the program: nothing to download, for tests and first steps."),
     Entry::of::<Tar>("tar", "Class folders in a .tar, .tar.gz or .tgz, which is never unpacked to disk."),
@@ -182,7 +203,23 @@ pub fn recognize(path: &Path) -> Result<(&'static str, Value)> {
         return Ok(("idx", params));
     }
     let tree = files::Tree::walk(path)?;
+    if multichannel::lies_in(&tree) {
+        return Ok(("multichannel", params));
+    }
     if tree.pictures.is_empty() {
+        let is_dicom = |name: &&String| ["dcm", "dicom", "ima"].contains(&files::ending(Path::new(name)).as_str());
+        let is_nifti = |name: &&String| files::is_nifti(Path::new(name));
+        let medical = [("dicom", tree.foreign.iter().find(is_dicom)), ("nifti", tree.foreign.iter().find(is_nifti))];
+        if let Some((source, Some(file))) = medical.into_iter().find(|(_, file)| file.is_some()) {
+            return match find(source) {
+                Ok(_) => Ok((source, params)),
+                Err(_) => {
+                    let why =
+                        format!("'{file}' is below it, but this program was built without the feature '{source}'");
+                    Err(Error::Layout { path: path.into(), why })
+                }
+            };
+        }
         let why = format!("no pictures ({}) are below it", PICTURES.join(", "));
         return Err(Error::Layout { path: path.into(), why });
     }

@@ -2,24 +2,31 @@
 
 use super::files::{Budget, broken, memory_mb, read_announced};
 use super::idx::{Stack, collect};
+use super::records::{Record, Records};
 use super::{Collection, Source};
 use crate::decode::Color;
 use crate::error::{Error, Result};
-use crate::row::Part;
+use crate::labels::Labels;
+use crate::row::{Part, Row};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::PathBuf;
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-/// Arrays `train_images`, `train_labels` and likewise `val_…` and `test_…`, as MedMNIST comes: pictures `[N, H, W]` or
-/// `[N, H, W, 3]` or volumes `[N, D, H, W]` of unsigned bytes, classes `[N]` or `[N, 1]` of any integers. A test part
-/// without labels is to be predicted. All is kept in memory.
+/// Arrays `train_images`, `train_labels` and likewise `val_…` and `test_…`, as MedMNIST comes, or `x_train`, `y_train`, as
+/// Keras' `mnist.npz`: pictures `[N, H, W]` or `[N, H, W, 3]` or volumes `[N, D, H, W]` of unsigned bytes, classes `[N]` or
+/// `[N, 1]` of any integers. Other targets may be floats, and `[N, K]`: K labels of ones and zeros, shares or values. A test
+/// part without labels is to be predicted. All is kept in memory.
 ///
 /// | field | default | range |
 /// |---|---|---|
 /// | `path` | required | a `.npz` file |
+/// | `images` | found | name of the arrays of pictures, `{part}` for train, val or test; without it there is one training part |
+/// | `labels` | found | name of the arrays of labels, likewise |
+/// | `target` | class | what the labels are ([`Labels`]): class, multi_label, ordinal, distribution, regression; its `classes` name the K columns |
 /// | `color` | as stored | gray, rgb; colors are not made gray |
 /// | `memory_mb` | 2048 | most that the arrays and the rows of their pictures may take, at least 1 |
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,6 +34,15 @@ use zip::result::ZipError;
 pub struct Npz {
     /// The file.
     pub path: PathBuf,
+    /// Name of the arrays of pictures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<String>,
+    /// Name of the arrays of labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<String>,
+    /// What the labels are.
+    #[serde(default, skip_serializing_if = "Labels::is_plain")]
+    pub target: Labels,
     /// What pictures are turned into.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub color: Option<Color>,
@@ -37,6 +53,12 @@ pub struct Npz {
 
 /// Prefixes of the arrays.
 const PARTS: [(&str, Part); 3] = [("train", Part::Train), ("val", Part::Validation), ("test", Part::Test)];
+/// What stands for a prefix in the name of an array.
+const PART: &str = "{part}";
+/// Names of the arrays of pictures and labels: MedMNIST's, and Keras'.
+const NAMES: [(&str, &str); 2] = [("{part}_images", "{part}_labels"), ("x_{part}", "y_{part}")];
+/// What is kept of a label while it is read as a word, bytes.
+const CELL: u64 = 48;
 /// Longest header of an array, bytes.
 const LONGEST_HEADER: u64 = 1 << 16;
 
@@ -46,9 +68,15 @@ impl Source for Npz {
         let file = File::open(&self.path).map_err(|source| Error::Read { path: self.path.clone(), source })?;
         let mut arrays =
             Arrays { zip: ZipArchive::new(BufReader::new(file)).map_err(|e| self.unzip(e))?, source: self };
-        let mut stacks: Vec<Stack> = vec![];
-        for (name, part) in PARTS {
-            let (images, labels) = (format!("{name}_images"), format!("{name}_labels"));
+        let has = |name: &str| arrays.zip.index_for_name(&format!("{}.npy", name.replace(PART, "train"))).is_some();
+        let found = NAMES.into_iter().find(|(images, _)| has(images)).unwrap_or(NAMES[0]);
+        let images = self.images.clone().unwrap_or_else(|| found.0.into());
+        let labels = self.labels.clone().unwrap_or_else(|| found.1.into());
+        let (mut stacks, mut cells) = (Vec::<Stack>::new(), BTreeMap::new());
+        let mut columns = 1;
+        let parts = if images.contains(PART) { &PARTS[..] } else { &PARTS[..1] };
+        for &(name, part) in parts {
+            let (images, labels) = (images.replace(PART, name), labels.replace(PART, name));
             let (pictures, classes) = (arrays.read(&images, &mut budget)?, arrays.read(&labels, &mut budget)?);
             let Some(pictures) = pictures else {
                 match part {
@@ -59,15 +87,31 @@ impl Source for Npz {
             if classes.is_none() && part != Part::Test {
                 return Err(arrays.missing(&labels));
             }
-            let labels = classes.map(|classes| classes.classes()).transpose();
-            let stack = Stack {
+            let mut stack = Stack {
                 name,
                 part,
                 dims: pictures.dims().map_err(|why| self.wrong(&images, &why))?,
-                labels: labels.map_err(|why| self.wrong(&format!("{name}_labels"), &why))?,
+                labels: None,
                 pixels: pictures.bytes,
             };
-            stack.check(&self.path)?;
+            match classes {
+                Some(classes) if self.target.is_plain() => {
+                    stack.labels = Some(classes.classes().map_err(|why| self.wrong(&labels, &why))?);
+                    stack.check(&self.path)?;
+                }
+                Some(classes) => {
+                    let ([count, width], held) =
+                        (classes.sides().map_err(|why| self.wrong(&labels, &why))?, stack.len());
+                    if count != held || (part != Part::Train && width != columns) {
+                        let why = format!("its sides are {:?}, expected [{held}, {columns}]", classes.shape);
+                        return Err(self.wrong(&labels, &why));
+                    }
+                    columns = width;
+                    budget.take(CELL.saturating_mul((count * width) as u64), &self.path)?;
+                    cells.insert(name, classes.cells().map_err(|why| self.wrong(&labels, &why))?);
+                }
+                None => {}
+            }
             stack.charge(&self.path, &mut budget)?;
             if let Some(first) = stacks.first().filter(|first| first.dims != stack.dims) {
                 let (this, that) = (stack.dims, first.dims);
@@ -77,17 +121,40 @@ impl Source for Npz {
             }
             stacks.push(stack);
         }
+        (self.images, self.labels) = (Some(images), Some(labels));
         let stored = if stacks.iter().any(|stack| stack.dims[3] == 3) { Color::Rgb } else { Color::Gray };
         let color = *self.color.get_or_insert(stored);
         if color == Color::Gray && stored == Color::Rgb {
             let why = "its pictures have colors, which are not made gray; leave data.color away".into();
             return Err(Error::Layout { path: self.path.clone(), why });
         }
-        Ok(collect(stacks, "npz", color))
+        let found = collect(stacks, "npz", color);
+        if self.target.is_plain() {
+            return Ok(found);
+        }
+        self.labelled(found, cells, columns)
     }
 }
 
 impl Npz {
+    /// `found` with the labels of each part, one for each of `columns`.
+    fn labelled(&self, found: Collection, mut cells: BTreeMap<&str, Labelled>, columns: usize) -> Result<Collection> {
+        // Rows stand in the order of their parts' names, those of a part in their own.
+        let record = |row: &Row| {
+            let (part, _) = row.id.split_once('/').unwrap_or_default();
+            let labels = cells.get_mut(part).and_then(Iterator::next).unwrap_or_else(|| vec![None; columns]);
+            Record { path: row.id.clone(), id: row.id.clone(), part: row.part, labels, ..Record::default() }
+        };
+        let records = found.dataset.rows().iter().map(record).collect();
+        let columns = match columns {
+            1 => vec!["label".into()],
+            _ if self.target.classes.len() == columns => self.target.classes.clone(),
+            _ => (0..columns).map(|column| column.to_string()).collect(),
+        };
+        let (meta, unowned) = (vec![], vec![]);
+        Records { columns, meta, records, unowned, read: found.read }.collect(&self.target, &self.path)
+    }
+
     fn wrong(&self, array: &str, why: &str) -> Error {
         Error::Layout { path: self.path.clone(), why: format!("array '{array}': {why}") }
     }
@@ -152,6 +219,9 @@ struct Kind {
     /// Bytes of a value.
     size: usize,
 }
+
+/// The label cells of one picture after the other.
+type Labelled = std::vec::IntoIter<Vec<Option<String>>>;
 
 /// An array as it is stored.
 struct Array {
@@ -223,21 +293,67 @@ impl Array {
     /// A class number for each picture.
     fn classes(&self) -> Result<Vec<i64>, String> {
         if !matches!(self.shape[..], [_] | [_, 1]) {
-            return Err(format!("its sides are {:?}, expected one class per picture, [N] or [N, 1]", self.shape));
+            return Err(format!(
+                "its sides are {:?}, expected one class per picture, [N] or [N, 1]; for several labels say data.target = \
+                 \"multi_label\"",
+                self.shape
+            ));
         }
         let Kind { name, letter, size } = &self.kind;
         if !matches!((letter, size), ('u' | 'i', 1 | 2 | 4 | 8) | ('b', 1)) {
-            return Err(format!("its values are '{name}'; classes are read from integers"));
+            return Err(format!(
+                "its values are '{name}'; classes are read from integers; for numbers say data.target = \"regression\""
+            ));
         }
-        let highest_first = name.starts_with('>');
-        let number = |bytes: &[u8]| {
-            let add = |number: i128, byte: &u8| number << 8 | i128::from(*byte);
-            let value = if highest_first { bytes.iter().fold(0, add) } else { bytes.iter().rev().fold(0, add) };
-            let is_negative = *letter == 'i' && value >> (8 * size - 1) == 1;
-            let value = if is_negative { value - (1 << (8 * size)) } else { value };
+        let class = |bytes| {
+            let value = self.kind.integer(bytes);
             i64::try_from(value).map_err(|_| format!("class {value} is too large"))
         };
-        self.bytes.chunks_exact(*size).map(number).collect()
+        self.bytes.chunks_exact(*size).map(class).collect()
+    }
+
+    /// Pictures and labels of each.
+    fn sides(&self) -> Result<[usize; 2], String> {
+        match self.shape[..] {
+            [count] => Ok([count, 1]),
+            [count, width] => Ok([count, width]),
+            _ => Err(format!("its sides are {:?}, expected [N] or [N, K]", self.shape)),
+        }
+    }
+
+    /// The labels of each picture as words; `None` for a float that is no number.
+    fn cells(&self) -> Result<Labelled, String> {
+        let [_, width] = self.sides()?;
+        let Kind { name, letter, size } = &self.kind;
+        let word: fn(&Kind, &[u8]) -> Option<String> = match (letter, size) {
+            ('u' | 'i', 1 | 2 | 4 | 8) | ('b', 1) => |kind, bytes| Some(kind.integer(bytes).to_string()),
+            ('f', 4) => |kind, bytes| {
+                let value = f32::from_bits(kind.integer(bytes) as u32);
+                (!value.is_nan()).then(|| value.to_string())
+            },
+            ('f', 8) => |kind, bytes| {
+                let value = f64::from_bits(kind.integer(bytes) as u64);
+                (!value.is_nan()).then(|| value.to_string())
+            },
+            _ => {
+                return Err(format!(
+                    "its values are '{name}'; labels are read from integers and floats of 4 or 8 bytes"
+                ));
+            }
+        };
+        let words = |row: &[u8]| row.chunks_exact(*size).map(|bytes| word(&self.kind, bytes)).collect();
+        Ok(self.bytes.chunks_exact(size * width).map(words).collect::<Vec<_>>().into_iter())
+    }
+}
+
+impl Kind {
+    /// The integer of these bytes.
+    fn integer(&self, bytes: &[u8]) -> i128 {
+        let add = |number: i128, byte: &u8| number << 8 | i128::from(*byte);
+        let value =
+            if self.name.starts_with('>') { bytes.iter().fold(0, add) } else { bytes.iter().rev().fold(0, add) };
+        let is_negative = self.letter == 'i' && value >> (8 * self.size - 1) == 1;
+        if is_negative { value - (1 << (8 * self.size)) } else { value }
     }
 }
 
