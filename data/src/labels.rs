@@ -107,6 +107,11 @@ impl Labels {
         Self { kind, ..Self::default() }
     }
 
+    /// Whether nothing is said but the default.
+    pub(crate) fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
+
     fn check(&self) -> Result<(), String> {
         if let Some(twice) = (1..self.classes.len()).find(|&i| self.classes[..i].contains(&self.classes[i])) {
             return Err(format!("target.classes has '{}' twice", self.classes[twice]));

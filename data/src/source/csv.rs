@@ -57,7 +57,7 @@ pub struct Csv {
     )]
     pub label: Vec<String>,
     /// What the labels are.
-    #[serde(default, skip_serializing_if = "is_plain")]
+    #[serde(default, skip_serializing_if = "Labels::is_plain")]
     pub target: Labels,
     /// Columns that each name one picture of a row's sample; the id is then the sample's.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "names")]
@@ -77,7 +77,7 @@ pub struct Csv {
 }
 
 /// One name, or several.
-fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+pub(super) fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "expected the name of a column, or several")]
     enum Names {
@@ -91,19 +91,16 @@ fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::E
 }
 
 /// One name as a word.
-fn one_or_several<S: Serializer>(names: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn one_or_several<S: Serializer>(names: &[String], serializer: S) -> Result<S::Ok, S::Error> {
     match names {
         [one] => serializer.serialize_str(one),
         several => serializer.collect_seq(several),
     }
 }
 
-pub(super) fn is_plain(labels: &Labels) -> bool {
-    *labels == Labels::default()
-}
-
 /// Names that label columns have.
-const LABELS: &[&str] = &["label", "labels", "class", "target", "category", "species", "diagnosis", "level", "y"];
+pub(super) const LABELS: &[&str] =
+    &["label", "labels", "class", "target", "category", "species", "diagnosis", "level", "y"];
 
 /// How well a table fits the pictures beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
