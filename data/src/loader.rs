@@ -130,7 +130,8 @@ impl Loader {
 
     /// Batches of an epoch.
     pub fn batches(&self) -> usize {
-        let (rows, size) = (self.dataset.rows().len() * self.config.repeat.max(1), self.config.batch_size.max(1));
+        let samples = self.sampler.length(self.dataset.rows());
+        let (rows, size) = (samples * self.config.repeat.max(1), self.config.batch_size.max(1));
         if self.config.drop_last { rows / size } else { rows.div_ceil(size) }
     }
 

@@ -4,8 +4,8 @@
 use candle_core::DType;
 use rand::Rng;
 use sconce_data::{
-    Balanced, Batch, Cached, Dataset, DiskCached, Error, Image, Loader, LoaderConfig, Result, Row, Samples, Sequential,
-    Shuffled, Stats, Stream, Subset, sampler, source,
+    Balanced, Batch, Cached, Dataset, DiskCached, Error, Image, Loader, LoaderConfig, Result, Row, Sampler, Samples,
+    Sequential, Shuffled, Stats, Stream, Subset, sampler, source,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -70,7 +70,7 @@ fn epochs_and_seeds_differ_and_an_epoch_can_be_entered_anywhere() {
     let epoch = |seed, epoch| bits(loader(dataset(50), seed).epoch(epoch));
     assert_ne!(epoch(3, 2), epoch(3, 1));
     assert_ne!(epoch(3, 2), epoch(4, 2));
-    for (name, ..) in sampler::SAMPLERS {
+    for name in sampler::SAMPLERS.iter().map(|entry| entry.name) {
         for (repeat, drop_last, batch_size) in [(1, false, 8), (1, true, 8), (3, false, 8), (2, true, 7), (3, false, 1)]
         {
             let config = LoaderConfig { batch_size, seed: 3, repeat, drop_last, ..LoaderConfig::default() };
@@ -374,6 +374,6 @@ fn copies_stand_one_behind_the_other_and_differ() {
     assert_eq!(once[192..384], thrice[576..768]);
 }
 
-fn data_sampler(name: &str) -> Box<dyn sconce_data::Sampler> {
-    sconce_data::sampler::build(name, serde_json::json!({}), &[]).unwrap()
+fn data_sampler(name: &str) -> Box<dyn Sampler> {
+    sampler::build(name, serde_json::json!({}), &[]).unwrap()
 }

@@ -100,7 +100,8 @@ pub(super) fn one_or_several<S: Serializer>(names: &[String], serializer: S) -> 
 }
 
 /// Names that label columns have.
-const LABELS: &[&str] = &["label", "labels", "class", "target", "category", "species", "diagnosis", "level", "y"];
+pub(super) const LABELS: &[&str] =
+    &["label", "labels", "class", "target", "category", "species", "diagnosis", "level", "y"];
 
 /// How well a table fits the pictures beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

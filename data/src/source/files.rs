@@ -1,11 +1,11 @@
 //! What lies below a folder.
 
-use super::Reader;
+use super::{Reader, shards};
 use crate::decode::{Color, decode};
 use crate::error::{Error, Result};
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, BufReader, ErrorKind, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,6 +25,8 @@ pub(super) struct Tree {
     pub root: PathBuf,
     pub pictures: Vec<String>,
     pub tables: Vec<String>,
+    /// Files that hold many samples each.
+    pub shards: Vec<String>,
     /// Files that may be pictures but cannot be read.
     pub foreign: Vec<String>,
     /// Whether a file is a picture.
@@ -45,6 +47,7 @@ impl Tree {
         tree.enter(root, "", 0)?;
         tree.pictures.sort();
         tree.tables.sort();
+        tree.shards.sort();
         tree.foreign.sort();
         Ok(tree)
     }
@@ -57,8 +60,8 @@ impl Tree {
     }
 
     fn empty(root: &Path) -> Self {
-        let (pictures, tables, foreign) = (vec![], vec![], vec![]);
-        Self { root: root.into(), pictures, tables, foreign, wanted: is_picture, seen: BTreeSet::new() }
+        let (pictures, tables, shards, foreign) = (vec![], vec![], vec![], vec![]);
+        Self { root: root.into(), pictures, tables, shards, foreign, wanted: is_picture, seen: BTreeSet::new() }
     }
 
     /// What is said of files that cannot be read.
@@ -106,6 +109,8 @@ impl Tree {
             self.pictures.push(relative);
         } else if is_table(path) {
             self.tables.push(relative);
+        } else if shards::kind(path).is_some() {
+            self.shards.push(relative);
         } else if FOREIGN.contains(&ending(path).as_str()) || is_nifti(path) {
             self.foreign.push(relative);
         }
@@ -192,6 +197,94 @@ pub(super) fn read_announced(reader: &mut dyn Read, announced: u64) -> io::Resul
         _ if count > announced => wrong(ErrorKind::InvalidData, "it holds more"),
         _ => Ok(bytes),
     }
+}
+
+/// Reads in order what is wanted of a large file, and skips the rest without reading it.
+pub(super) struct Skim<R> {
+    inner: BufReader<R>,
+    /// Where it stands, bytes from the start.
+    pub at: u64,
+    /// Of the file, bytes.
+    pub length: u64,
+}
+
+impl Skim<File> {
+    /// A file from its start.
+    pub fn open(path: &Path) -> Result<Self> {
+        let unreadable = |source| Error::Read { path: path.into(), source };
+        let file = File::open(path).map_err(unreadable)?;
+        let length = file.metadata().map_err(unreadable)?.len();
+        Ok(Self::new(file, length))
+    }
+}
+
+impl<R: Read + Seek> Skim<R> {
+    /// `inner` from its start, which has `length` bytes.
+    pub fn new(inner: R, length: u64) -> Self {
+        Self { inner: BufReader::new(inner), at: 0, length }
+    }
+
+    /// Where something of `count` bytes ends, which must be at `end` or before.
+    pub fn end_of(&self, count: u64, end: u64) -> io::Result<u64> {
+        let past = |kind, what: &str| io::Error::new(kind, format!("at byte {}: {what}", self.at));
+        match self.at.checked_add(count) {
+            Some(own) if own > self.length => Err(past(ErrorKind::UnexpectedEof, "more is announced than follows")),
+            Some(own) if own <= end => Ok(own),
+            _ => Err(past(ErrorKind::InvalidData, "a value is larger than what holds it")),
+        }
+    }
+
+    /// The next `count` bytes, which must end at `end` or before.
+    pub fn take(&mut self, count: u64, end: u64) -> io::Result<Vec<u8>> {
+        let own = self.end_of(count, end)?;
+        let mut bytes = vec![0; usize::try_from(count).map_err(io::Error::other)?];
+        self.inner.read_exact(&mut bytes)?;
+        self.at = own;
+        Ok(bytes)
+    }
+
+    /// The next `N` bytes, which must end at `end` or before.
+    pub fn array<const N: usize>(&mut self, end: u64) -> io::Result<[u8; N]> {
+        let own = self.end_of(N as u64, end)?;
+        let mut bytes = [0; N];
+        self.inner.read_exact(&mut bytes)?;
+        self.at = own;
+        Ok(bytes)
+    }
+
+    /// A number of seven bits to a byte, the lowest first, as protobuf and Thrift write it.
+    pub fn varint(&mut self, end: u64) -> io::Result<u64> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let [byte] = self.array(end)?;
+            value |= u64::from(byte & 0x7F) << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(io::Error::new(ErrorKind::InvalidData, format!("at byte {}: a number has no end", self.at)))
+    }
+
+    /// Goes to byte `to`, forwards or back.
+    pub fn go(&mut self, to: u64) -> io::Result<()> {
+        let by = i64::try_from(i128::from(to) - i128::from(self.at)).map_err(io::Error::other)?;
+        self.inner.seek_relative(by)?;
+        self.at = to;
+        Ok(())
+    }
+}
+
+/// The `length` bytes of the file at `path` that begin at `offset`; `name` is what errors call them.
+pub(super) fn read_span(path: &Path, name: &str, (offset, length): (u64, u64)) -> Result<Vec<u8>> {
+    if length > LARGEST {
+        let why = format!("it has {length} bytes, more than the {LARGEST} allowed");
+        return Err(Error::Decode { name: name.into(), why });
+    }
+    let mut file = Skim::open(path)?;
+    // The file may have become shorter since it was listed.
+    let end = file.length;
+    let read = file.go(offset).and_then(|()| file.take(length, end));
+    read.map_err(|source| Error::Read { path: path.into(), source })
 }
 
 /// What is said of a file that is not what it should be, apart from one that cannot be read at all.

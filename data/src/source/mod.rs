@@ -1,5 +1,6 @@
 //! Layouts in which data sets come. Each is one file: a configuration that opens into a [`Collection`].
 
+mod bson;
 mod csv;
 #[cfg(feature = "dicom")]
 mod dicom;
@@ -12,12 +13,18 @@ mod multichannel;
 #[cfg(feature = "nifti")]
 mod nifti;
 mod npz;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod records;
+mod shards;
 mod synthetic;
 mod tar;
+mod tfrecord;
+mod webdataset;
 #[cfg(any(feature = "dicom", feature = "nifti"))]
 mod window;
 
+pub use bson::Bson;
 pub use csv::Csv;
 #[cfg(feature = "dicom")]
 pub use dicom::Dicom;
@@ -28,8 +35,12 @@ pub use multichannel::Multichannel;
 #[cfg(feature = "nifti")]
 pub use nifti::Nifti;
 pub use npz::Npz;
+#[cfg(feature = "parquet")]
+pub use parquet::Parquet;
 pub use synthetic::Synthetic;
 pub use tar::Tar;
+pub use tfrecord::TfRecord;
+pub use webdataset::WebDataset;
 #[cfg(any(feature = "dicom", feature = "nifti"))]
 pub use window::{Percentiles, Tissue, Window};
 
@@ -146,6 +157,7 @@ impl Entry {
 
 /// All sources.
 pub const SOURCES: &[Entry] = &[
+    Entry::of::<Bson>("bson", "BSON documents of a product's pictures, as Cdiscount's competition comes."),
     Entry::of::<Csv>("csv", "A table with id and label columns beside a folder of pictures."),
     #[cfg(feature = "dicom")]
     Entry::of::<Dicom>("dicom", "DICOM files: X-rays and other pictures, or series of slices as volumes."),
@@ -155,8 +167,12 @@ pub const SOURCES: &[Entry] = &[
     #[cfg(feature = "nifti")]
     Entry::of::<Nifti>("nifti", "NIfTI volumes (.nii, .nii.gz) with a table or in class folders."),
     Entry::of::<Npz>("npz", "NumPy's arrays of pictures or volumes with their classes, as MedMNIST comes."),
+    #[cfg(feature = "parquet")]
+    Entry::of::<Parquet>("parquet", "Parquet files of pictures and labels, as the Hugging Face hub lays them out."),
     Entry::of::<Synthetic>("synthetic", "Shapes drawn by the program: nothing to download, for tests and first steps."),
     Entry::of::<Tar>("tar", "Class folders in a .tar, .tar.gz or .tgz, which is never unpacked to disk."),
+    Entry::of::<TfRecord>("tfrecord", "TensorFlow's record files of pictures and their features."),
+    Entry::of::<WebDataset>("webdataset", "Tar files of samples: pictures beside the .cls or .json of the same name."),
 ];
 
 /// Opens the data set `name` with `params`, an object, and gives the parameters as they were resolved.
@@ -188,14 +204,15 @@ pub fn recognize(path: &Path) -> Result<(&'static str, Value)> {
     if metadata.is_file() {
         let source = match path {
             _ if files::is_table(path) => "csv",
+            _ if files::ending(path) == "tar" && webdataset::is_webdataset(path) => "webdataset",
             _ if tar::is_archive(path) => "tar",
             _ if idx::is_part(path) => "idx",
             _ if files::ending(path) == "npz" => "npz",
-            _ => {
-                let why = "this is a file, but neither a table (.csv, .tsv) nor an archive (.tar, .tar.gz, .tgz, \
-                           .npz); give one of them or a folder of pictures";
-                return Err(Error::Layout { path: path.into(), why: why.into() });
-            }
+            _ => shards::kind(path).ok_or_else(|| {
+                let why = "this is a file, but neither a table (.csv, .tsv) nor an archive (.tar, .tar.gz, .tgz, .npz) \
+                           nor a file of many samples (.tfrec, .parquet, .bson); give one of them or a folder of pictures";
+                Error::Layout { path: path.into(), why: why.into() }
+            })?,
         };
         return Ok((source, params));
     }
@@ -219,6 +236,13 @@ pub fn recognize(path: &Path) -> Result<(&'static str, Value)> {
                     Err(Error::Layout { path: path.into(), why })
                 }
             };
+        }
+        let is_samples = |kind: &str, shard: &str| kind != "webdataset" || webdataset::is_webdataset(&path.join(shard));
+        let mut shards = tree.shards.iter().filter_map(|shard| Some((shards::kind(Path::new(shard))?, shard)));
+        if let Some((source, first)) = shards.next()
+            && is_samples(source, first)
+        {
+            return Ok((source, params));
         }
         let why = format!("no pictures ({}) are below it", PICTURES.join(", "));
         return Err(Error::Layout { path: path.into(), why });

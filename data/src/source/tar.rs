@@ -1,6 +1,6 @@
 //! Class folders in an archive.
 
-use super::files::{Budget, LARGEST, Tree, broken, first_bytes, is_gzip, is_litter, is_picture, memory_mb};
+use super::files::{Budget, Tree, broken, first_bytes, is_gzip, is_litter, is_picture, memory_mb, read_span};
 use super::folder::{Unit, class_folders};
 use super::{Collection, Reader, Source};
 use crate::decode::{Color, decode};
@@ -9,7 +9,7 @@ use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tar::{Archive, Entries, Entry};
@@ -60,27 +60,14 @@ pub(super) fn is_archive(path: &Path) -> bool {
 impl Source for Tar {
     fn open(&mut self) -> Result<Collection> {
         let mut budget = Budget::new("tar", self.memory_mb)?;
-        let first = first_bytes(&self.path)?;
-        if let Some((_, kind)) = FOREIGN.iter().find(|(bytes, _)| first.starts_with(bytes)) {
-            let why = format!("it is packed with {kind}, which is not read; unpack it, or pack it as .tar or .tar.gz");
-            return Err(Error::Layout { path: self.path.clone(), why });
-        }
-        let (names, odd, ends, read) = match is_gzip(&first) {
+        let (names, odd, ends, read) = match is_gzipped(&self.path)? {
             true => self.unpack(&mut budget)?,
             false => self.index()?,
         };
         let tree = Tree::of_archive(&self.path, names);
         let mut collection = class_folders(&tree, read, self.sample)?;
-        if !ends {
-            let what =
-                "the block that ends an archive is missing: all its files are whole, but there may have been more";
-            collection.warnings.push(what.into());
-        }
-        if let Some(first) = odd.first() {
-            let count = odd.len();
-            let what = "links, devices or paths that lead out of the archive and are ignored";
-            collection.warnings.push(format!("{count} files are {what}, as '{first}'"));
-        }
+        collection.warnings.extend((!ends).then(|| NO_END.into()));
+        collection.warnings.extend(ignored(&odd));
         if let Some(first) = tree.tables.first() {
             collection.warnings.push(format!(
                 "tables in archives are not read, as '{first}'; unpack the archive where they hold the labels"
@@ -90,35 +77,39 @@ impl Source for Tar {
     }
 }
 
+/// What is said of an archive without its end.
+pub(super) const NO_END: &str =
+    "the block that ends an archive is missing: all its files are whole, but there may have been more";
+
+/// What is said of files that are ignored.
+pub(super) fn ignored(odd: &[String]) -> Option<String> {
+    let what = "links, devices or paths that lead out of the archive and are ignored";
+    odd.first().map(|first| format!("{} files are {what}, as '{first}'", odd.len()))
+}
+
+/// Whether an archive is gzipped; one that is packed otherwise is an error.
+pub(super) fn is_gzipped(path: &Path) -> Result<bool> {
+    let first = first_bytes(path)?;
+    match FOREIGN.iter().find(|(bytes, _)| first.starts_with(bytes)) {
+        Some((_, kind)) => {
+            let why = format!("it is packed with {kind}, which is not read; unpack it, or pack it as .tar or .tar.gz");
+            Err(Error::Layout { path: path.into(), why })
+        }
+        None => Ok(is_gzip(&first)),
+    }
+}
+
 /// What a listing finds: names of all files, those that are ignored, whether the archive has its end, and how pictures are read.
 type Found = (BTreeSet<String>, Vec<String>, bool, Reader);
 
 impl Tar {
     /// Lists a plain archive.
     fn index(&self) -> Result<Found> {
-        let unreadable = |source| Error::Read { path: self.path.clone(), source };
-        let file = File::open(&self.path).map_err(unreadable)?;
-        let length = file.metadata().map_err(unreadable)?.len();
-        let mut archive = Archive::new(file);
-        let entries = archive.entries_with_seek().map_err(unreadable)?;
-        let mut members = Members::default();
-        let listed = members.list(entries, |entry| match entry.raw_file_position().checked_add(entry.size()) {
-            Some(end) if end <= length => Ok((entry.raw_file_position(), entry.size())),
-            _ => Err(io::Error::new(ErrorKind::UnexpectedEof, "its last file is cut")),
-        });
-        let ends = members.check(listed, length).map_err(|error| broken(&self.path, error))?;
-        let (path, color, places) = (self.path.clone(), self.color, members.pictures);
+        let (members, ends) = Members::index(&self.path, is_picture, |_, span| Ok(span))?;
+        let (path, color, places) = (self.path.clone(), self.color, members.kept);
         let read: Reader = Arc::new(move |name| {
-            let unreadable = |source| Error::Read { path: path.clone(), source };
-            let &(offset, size) = places.get(name).ok_or_else(|| unknown(name))?;
-            if size > LARGEST {
-                let why = format!("it has {size} bytes, more than the {LARGEST} allowed");
-                return Err(Error::Decode { name: name.into(), why });
-            }
-            let mut file = File::open(&path).map_err(unreadable)?;
-            file.seek(SeekFrom::Start(offset)).map_err(unreadable)?;
-            let mut bytes = vec![0; size as usize];
-            file.read_exact(&mut bytes).map_err(unreadable)?;
+            let span = places.get(name).ok_or_else(|| unknown(name))?;
+            let bytes = read_span(&path, name, *span)?;
             decode(name, &bytes, color)
         });
         Ok((members.names, members.odd, ends, read))
@@ -132,7 +123,7 @@ impl Tar {
         let mut members = Members::default();
         let mut archive = Archive::new(&mut reader);
         let listed = archive.entries().and_then(|entries| {
-            members.list(entries, |entry| {
+            members.list(entries, is_picture, |entry| {
                 let mut bytes = vec![];
                 match entry.read_to_end(&mut bytes)? as u64 == entry.size() {
                     true => Ok(bytes.into_boxed_slice()),
@@ -146,7 +137,7 @@ impl Tar {
             return Err(budget.exceeded(&self.path));
         }
         let ends = members.check(listed, reader.count).map_err(|error| broken(&self.path, error))?;
-        let (color, pictures) = (self.color, members.pictures);
+        let (color, pictures) = (self.color, members.kept);
         let read: Reader = Arc::new(move |name| decode(name, pictures.get(name).ok_or_else(|| unknown(name))?, color));
         Ok((members.names, members.odd, ends, read))
     }
@@ -157,27 +148,52 @@ fn unknown(name: &str) -> Error {
 }
 
 /// What is in an archive.
-struct Members<T> {
+pub(super) struct Members<T> {
     /// Of all files.
-    names: BTreeSet<String>,
-    /// How to get each picture; of two files of one name the later one counts, as `tar` unpacks it.
-    pictures: BTreeMap<String, T>,
+    pub names: BTreeSet<String>,
+    /// How to get each file that is wanted; of two files of one name the later one counts, as `tar` unpacks it.
+    pub kept: BTreeMap<String, T>,
     /// Links and paths that are not safe.
-    odd: Vec<String>,
+    pub odd: Vec<String>,
     /// Where the last file ends, bytes.
     end: u64,
 }
 
 impl<T> Default for Members<T> {
     fn default() -> Self {
-        Self { names: BTreeSet::new(), pictures: BTreeMap::new(), odd: vec![], end: 0 }
+        Self { names: BTreeSet::new(), kept: BTreeMap::new(), odd: vec![], end: 0 }
     }
 }
 
 impl<T> Members<T> {
+    /// Lists a plain archive and keeps of each file that is `wanted` what `keep` makes of it and its offset and size;
+    /// says whether the archive has its end.
+    pub fn index(
+        path: &Path,
+        wanted: fn(&Path) -> bool,
+        keep: impl Fn(&mut Entry<'_, File>, (u64, u64)) -> io::Result<T>,
+    ) -> Result<(Self, bool)> {
+        let unreadable = |source| Error::Read { path: path.into(), source };
+        let file = File::open(path).map_err(unreadable)?;
+        let length = file.metadata().map_err(unreadable)?.len();
+        let mut archive = Archive::new(file);
+        let entries = archive.entries_with_seek().map_err(unreadable)?;
+        let mut members = Self::default();
+        let listed = members.list(entries, wanted, |entry| {
+            let (offset, size) = (entry.raw_file_position(), entry.size());
+            match offset.checked_add(size) {
+                Some(end) if end <= length => keep(entry, (offset, size)),
+                _ => Err(io::Error::new(ErrorKind::UnexpectedEof, "its last file is cut")),
+            }
+        });
+        let ends = members.check(listed, length).map_err(|error| broken(path, error))?;
+        Ok((members, ends))
+    }
+
     fn list<R: Read>(
         &mut self,
         entries: Entries<'_, R>,
+        wanted: fn(&Path) -> bool,
         keep: impl Fn(&mut Entry<'_, R>) -> io::Result<T>,
     ) -> io::Result<()> {
         let invalid = |what: String| io::Error::new(ErrorKind::InvalidData, what);
@@ -198,8 +214,8 @@ impl<T> Members<T> {
                 self.odd.push(name);
             } else if !parts.iter().any(|part| is_litter(part)) {
                 let name = parts.join("/");
-                if is_picture(Path::new(&name)) {
-                    self.pictures.insert(name.clone(), keep(&mut entry)?);
+                if wanted(Path::new(&name)) {
+                    self.kept.insert(name.clone(), keep(&mut entry)?);
                 }
                 self.names.insert(name);
             }

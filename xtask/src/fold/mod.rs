@@ -162,19 +162,26 @@ impl Training<'_> {
                 Arc::new(pictures)
             }
         };
-        let size = recipe.train.batch_size;
+        let (size, sampler) = (recipe.train.batch_size, &recipe.train.sampler);
+        let sampler = data::sampler::build(&sampler.name, sampler.value(), prepared.dataset.columns())?;
+        let together = sampler.together() * recipe.train.repeat;
+        if sampler.together() > 1 && !size.is_multiple_of(together) {
+            bail!(
+                "train.sampler: '{}' puts {together} pictures side by side, some of which batches of {size} would cut apart; \
+                 set train.batch_size to a multiple of {together}",
+                recipe.train.sampler.name
+            );
+        }
         let config = LoaderConfig {
             batch_size: size,
             seed,
             // A small last batch makes poor batch statistics.
-            drop_last: pictures.rows().len() * recipe.train.repeat >= size,
+            drop_last: sampler.length(pictures.rows()) * recipe.train.repeat >= size,
             repeat: recipe.train.repeat,
             prefetch: recipe.train.prefetch,
             stats: saved.stats.clone(),
             views: prepared.views,
         };
-        let sampler = &recipe.train.sampler;
-        let sampler = data::sampler::build(&sampler.name, sampler.value(), prepared.dataset.columns())?;
         let train = Loader::new(pictures, sampler, config).with_meta(saved.encoder.clone()).on(self.device, DType::F32);
         let of_side = |side: usize| -> Result<Loader> {
             let assemble::Training { first, copies, .. } = self.parts.training.get(&side).context("no such side")?;
