@@ -5,6 +5,7 @@ use crate::image::Image;
 use crate::row::{Row, Target};
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// Mean and standard deviation of each channel, in units of 0..=1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -75,7 +76,7 @@ pub fn stack(images: &[Image], stats: &Stats, device: &Device) -> Result<Tensor>
 
 /// A stack of pictures in the making.
 pub(crate) struct Stack<'a> {
-    stats: &'a Stats,
+    stats: Cow<'a, Stats>,
     count: usize,
     dims: Option<[usize; 4]>,
     /// The normalized value of each level, per channel.
@@ -86,9 +87,16 @@ pub(crate) struct Stack<'a> {
 impl<'a> Stack<'a> {
     /// Of `count` pictures.
     pub fn new(stats: &'a Stats, count: usize) -> Self {
-        let level = |mean: f32, std: f32| std::array::from_fn(|v| (v as f32 / 255.0 - mean) / std);
-        let tables = stats.mean.iter().zip(&stats.std).map(|(mean, std)| level(*mean, *std)).collect();
-        Self { stats, count, dims: None, tables, values: vec![] }
+        Self { stats: Cow::Borrowed(stats), count, dims: None, tables: tables(stats), values: vec![] }
+    }
+
+    /// Puts one more behind the others, normalized with `stats` as all from here on.
+    pub fn push_as(&mut self, image: &Image, stats: Cow<'a, Stats>) -> Result<()> {
+        if stats != self.stats {
+            stats.check(image.channels())?;
+            (self.tables, self.stats) = (tables(&stats), stats);
+        }
+        self.push(image)
     }
 
     /// Puts one more behind the others.
@@ -139,6 +147,11 @@ impl<'a> Stack<'a> {
         };
         Ok(Tensor::from_vec(self.values, shape, device)?)
     }
+}
+
+fn tables(stats: &Stats) -> Vec<[f32; 256]> {
+    let level = |mean: f32, std: f32| std::array::from_fn(|v| (v as f32 / 255.0 - mean) / std);
+    stats.mean.iter().zip(&stats.std).map(|(mean, std)| level(*mean, *std)).collect()
 }
 
 /// Targets of `rows`: `[B]` U32, `[B, K]` F32, or `None` when one has none.

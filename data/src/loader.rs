@@ -7,6 +7,7 @@ use crate::batch::{Batch, Stack, Stats, cast, targets};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::image::Image;
+use crate::normalize::Normalize;
 use crate::rng::{Stream, name_hash, stream, sub_seed};
 use crate::row::Row;
 use crate::sampler::Sampler;
@@ -71,6 +72,7 @@ pub struct Loader {
     copies: Option<Transform>,
     features: Option<Tensor>,
     encoder: Option<Encoder>,
+    normalize: Option<Normalize>,
     device: Device,
     dtype: DType,
 }
@@ -87,6 +89,7 @@ impl Loader {
             copies: None,
             features: None,
             encoder: None,
+            normalize: None,
             device: Device::Cpu,
             dtype: DType::F32,
         }
@@ -114,6 +117,12 @@ impl Loader {
     /// With metadata features.
     pub fn with_meta(mut self, encoder: Encoder) -> Self {
         self.encoder = (encoder.width() > 0).then_some(encoder);
+        self
+    }
+
+    /// With pictures normalized otherwise than with `stats`: each with its own, or with those of its group.
+    pub fn with_normalize(mut self, normalize: Option<Normalize>) -> Self {
+        self.normalize = normalize;
         self
     }
 
@@ -271,9 +280,13 @@ impl Loader {
             }
             None => {
                 let mut stack = Stack::new(&self.config.stats, members.len() * views);
-                for sample in pictures.take(members.len()) {
-                    let sample = sample?;
-                    meter.time(Stage::Collate, || sample.iter().try_for_each(|picture| stack.push(picture)))?;
+                for (sample, (row, _)) in pictures.take(members.len()).zip(members) {
+                    let (sample, row) = (sample?, &self.dataset.rows()[*row]);
+                    let mut push = |picture: &Image| match &self.normalize {
+                        Some(normalize) => stack.push_as(picture, normalize.of(row, picture)?),
+                        None => stack.push(picture),
+                    };
+                    meter.time(Stage::Collate, || sample.iter().try_for_each(&mut push))?;
                 }
                 meter.time(Stage::Collate, || stack.tensor(&self.device))?
             }

@@ -4,8 +4,8 @@
 use candle_core::DType;
 use rand::Rng;
 use sconce_data::{
-    Balanced, Batch, Cached, Dataset, DiskCached, Error, Image, Loader, LoaderConfig, Result, Row, Sampler, Samples,
-    Sequential, Shuffled, Stats, Stream, Subset, sampler, source,
+    Balanced, Batch, Cached, Dataset, DiskCached, Error, Image, Loader, LoaderConfig, Normalize, Result, Row, Sampler,
+    Samples, Sequential, Shuffled, Stats, Stream, Subset, sampler, source,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -376,4 +376,21 @@ fn copies_stand_one_behind_the_other_and_differ() {
 
 fn data_sampler(name: &str) -> Box<dyn Sampler> {
     sampler::build(name, serde_json::json!({}), &[]).unwrap()
+}
+
+#[test]
+fn pictures_may_be_normalized_each_by_its_own() {
+    let config = LoaderConfig { batch_size: 5, ..LoaderConfig::default() };
+    let own = Some(Normalize::PerImage { unbiased: false });
+    let loader = Loader::new(dataset(5), Sequential, config.clone()).with_normalize(own);
+    let batch = loader.epoch(0).next().unwrap().unwrap().images;
+    let plain = Loader::new(dataset(5), Sequential, config).epoch(0).next().unwrap().unwrap().images;
+    for channel in batch.reshape((15, ())).unwrap().to_vec2::<f32>().unwrap() {
+        let mean = channel.iter().sum::<f32>() / channel.len() as f32;
+        let variance = channel.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / channel.len() as f32;
+        // A channel without change becomes 0.
+        assert!(mean.abs() < 1e-4 && ((variance - 1.0).abs() < 1e-3 || variance == 0.0), "{mean} {variance}");
+    }
+    let flat = |images: &candle_core::Tensor| images.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    assert_ne!(flat(&batch), flat(&plain));
 }

@@ -122,6 +122,7 @@ fn key(training: &Training<'_>, saved: &Saved, vars: &VarMap) -> Result<String> 
         "color": saved.color,
         "steps": saved.steps,
         "stats": saved.stats,
+        "normalize": saved.normalize,
         "model": network.model,
         "params": network.params,
         "channels": network.channels,

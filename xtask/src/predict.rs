@@ -25,7 +25,7 @@ fn in_order(saved: &Saved, dataset: Arc<dyn Dataset>, batch_size: usize, transfo
     let views = saved.network.views;
     let config = LoaderConfig { batch_size, stats: saved.stats.clone(), views, ..LoaderConfig::default() };
     let loader = Loader::new(dataset, Sequential, config).with_transform(move |image, rng| transform(image, rng));
-    loader.with_meta(saved.encoder.clone()).on(device, DType::F32)
+    loader.with_normalize(saved.normalize.clone()).with_meta(saved.encoder.clone()).on(device, DType::F32)
 }
 
 /// Probabilities of one batch.

@@ -5,6 +5,7 @@ use crate::recipe::Spec;
 use anyhow::{Context, Result, bail};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarMap;
+use data::Normalize;
 use data::batch::Stats;
 use data::decode::Color;
 use data::tabular::Encoder;
@@ -27,6 +28,9 @@ pub struct Saved {
     pub steps: Vec<Spec>,
     /// Normalization.
     pub stats: Stats,
+    /// The same where pictures or groups have their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalize: Option<Normalize>,
     /// Metadata as features.
     pub encoder: Encoder,
     /// Test-time views.

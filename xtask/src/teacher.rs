@@ -36,10 +36,10 @@ impl Teacher {
             );
         }
         let before = |saved: &Saved| saved.steps[..saved.steps.len().saturating_sub(1)].to_vec();
-        if student.color != saved.color || before(student) != before(&saved) {
+        if student.color != saved.color || before(student) != before(&saved) || student.normalize != saved.normalize {
             bail!(
-                "loss.teacher: '{}' sees pictures of other colors or prepared in another way; take its data.color and \
-                 preprocess.steps",
+                "loss.teacher: '{}' sees pictures of other colors, or prepared or normalized in another way; take its data.color, \
+                 preprocess.steps and preprocess.stats",
                 folder.display()
             );
         }

@@ -457,6 +457,14 @@ fn recipes_name_splits_orders_and_what_stands_in_for_missing_values() {
     let again = said(&succeeds(evaluate.args(["evaluate", "run", "--quiet"])));
     assert_eq!((&again["score"], &again["folds"]), (&metrics["score"], &metrics["folds"]));
     assert!(String::from_utf8(read(&run.join("decisions.csv"))).unwrap().starts_with("id,decision,value,reason"));
+    succeeds(&mut small(folder, "groups", &["preprocess.stats={per_group='site'}", "train.epochs=1"]));
+    let saved = json(&folder.join("groups/fold0/model.json"));
+    assert!(saved["normalize"]["per_group"]["groups"].as_object().unwrap().len() > 1);
+    let metrics = json(&folder.join("groups/metrics.json"));
+    let again = said(&succeeds(sconce(folder).args(["evaluate", "groups", "--quiet"])));
+    assert_eq!(again["score"], metrics["score"]);
+    let why = fails(&mut small(folder, "other", &["preprocess.stats={per_group='plate'}"]), 2);
+    assert!(why.contains("preprocess.stats") && why.contains("'plate'") && why.contains("site"), "{why}");
     let why = fails(&mut small(folder, "other", &["data.split=stratifed"]), 2);
     assert!(why.contains("data.split") && why.contains("did you mean 'stratified'"), "{why}");
 }

@@ -1,7 +1,7 @@
 //! Recipes that cannot be, found before anything is read.
 
 use super::{At, in_order, stats};
-use crate::recipe::{Data, LrScaling, Recipe, Snapshots, Spec, StatsChoice};
+use crate::recipe::{Data, LrScaling, NamedStats, Recipe, Snapshots, Spec, StatsChoice};
 use crate::usage::Usage;
 use anyhow::{Context, Result, anyhow};
 use augment::Transform;
@@ -151,7 +151,8 @@ pub(super) fn check_input(recipe: &Recipe, model: &Value) -> Result<()> {
     let known = channels(recipe)?;
     let presumed = known.unwrap_or(match &recipe.preprocess.stats {
         StatsChoice::Given { mean, .. } => mean.len().max(1),
-        StatsChoice::Named(_) => Color::Rgb.channels(),
+        StatsChoice::Named(NamedStats::Mnist | NamedStats::FashionMnist) => Color::Gray.channels(),
+        _ => Color::Rgb.channels(),
     });
     check_pictures(recipe, presumed)?;
     // Built once without weights, so that a wrong parameter is found before any picture is read.

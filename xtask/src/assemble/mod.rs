@@ -12,7 +12,7 @@ use crate::recipe::{NamedStats, Precision, Preprocess, Recipe, Snapshots, Spec, 
 use crate::usage::Usage;
 use anyhow::{Context, Result, anyhow};
 use augment::{BatchTransform, Draw, Pipeline, Transform};
-use data::{Changed, Dataset, Image, Stream};
+use data::{Changed, Dataset, Image, Normalize, Stream};
 use eval::Metric;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -318,13 +318,21 @@ pub fn train_config(recipe: &Recipe) -> TrainConfig {
     }
 }
 
-/// Channel statistics of the recipe; `measured` are those of the data set. ImageNet's of gray pictures are the means over
-/// its channels.
+/// Channel statistics of the recipe; `measured` are those of the pictures that are learned from, which also stand in where
+/// pictures or groups have their own. Those of color pictures become those of gray ones by their means over the channels.
 pub fn stats(recipe: &Recipe, measured: [Vec<f64>; 2]) -> Result<data::Stats> {
+    let known = |name: &str| -> Result<data::Stats> {
+        let stats = data::normalize::named(name)?;
+        Ok(if measured[0].len() == 1 { stats.gray() } else { stats })
+    };
     Ok(match &recipe.preprocess.stats {
-        StatsChoice::Named(NamedStats::Imagenet) if measured[0].len() == 1 => data::Stats::default().gray(),
-        StatsChoice::Named(NamedStats::Imagenet) => data::Stats::default(),
-        StatsChoice::Named(NamedStats::Dataset) => {
+        StatsChoice::Named(NamedStats::Imagenet) => known("imagenet")?,
+        StatsChoice::Named(NamedStats::Cifar10) => known("cifar10")?,
+        StatsChoice::Named(NamedStats::Cifar100) => known("cifar100")?,
+        StatsChoice::Named(NamedStats::Mnist) => known("mnist")?,
+        StatsChoice::Named(NamedStats::FashionMnist) => known("fashion_mnist")?,
+        StatsChoice::Named(NamedStats::Inception) => known("inception")?,
+        StatsChoice::Named(NamedStats::Dataset | NamedStats::PerImage) | StatsChoice::Grouped { .. } => {
             let narrow = |v: &[f64]| v.iter().map(|v| *v as f32).collect();
             // A channel that never changes is left at its scale.
             let std = measured[1].iter().map(|s| if *s > 1e-6 { *s as f32 } else { 1.0 }).collect();
@@ -336,6 +344,19 @@ pub fn stats(recipe: &Recipe, measured: [Vec<f64>; 2]) -> Result<data::Stats> {
             data::Stats { mean, std }
         }
         StatsChoice::Given { mean, std } => data::Stats { mean: mean.clone(), std: std.clone() },
+    })
+}
+
+/// What pictures are normalized with where that is not the same for all: `pictures` are prepared, `learned` those of them that
+/// are learned from.
+pub fn normalize(recipe: &Recipe, pictures: &dyn Dataset, learned: &[usize]) -> Result<Option<Normalize>> {
+    Ok(match &recipe.preprocess.stats {
+        StatsChoice::Named(NamedStats::PerImage) => Some(Normalize::PerImage { unbiased: false }),
+        StatsChoice::Grouped { per_group } => {
+            let key = data::Key::find(per_group, pictures.columns()).at(recipe, "preprocess.stats")?;
+            Some(Normalize::per_group(key, pictures, learned, &|image| image)?)
+        }
+        _ => None,
     })
 }
 

@@ -57,6 +57,10 @@ fn about(saved: &Saved) -> Result<Map<String, Value>> {
         "mean": saved.stats.mean,
         "std": saved.stats.std,
     });
+    if let Some(normalize) = &saved.normalize {
+        // In place of both.
+        about["normalize"] = json!(normalize);
+    }
     if saved.network.meta > 0 {
         about["features"] = json!(saved.encoder);
     }

@@ -135,6 +135,7 @@ impl Training<'_> {
             color: prepared.color,
             steps: assemble::evaluation_steps(recipe),
             stats: assemble::stats(recipe, prepared.channels(&seen))?,
+            normalize: assemble::normalize(recipe, &*self.pictures, &seen)?,
             encoder,
             views: recipe.eval.views,
             loss: criterion.spec.clone(),
@@ -182,7 +183,10 @@ impl Training<'_> {
             stats: saved.stats.clone(),
             views: prepared.views,
         };
-        let train = Loader::new(pictures, sampler, config).with_meta(saved.encoder.clone()).on(self.device, DType::F32);
+        let train = Loader::new(pictures, sampler, config)
+            .with_normalize(saved.normalize.clone())
+            .with_meta(saved.encoder.clone())
+            .on(self.device, DType::F32);
         let of_side = |side: usize| -> Result<Loader> {
             let assemble::Training { first, copies, .. } = self.parts.training.get(&side).context("no such side")?;
             let (first, copies) = (first.clone(), copies.clone());

@@ -215,8 +215,10 @@ pub struct Preprocess {
     pub interpolation: Interpolation,
     /// Deterministic transforms before that.
     pub steps: Vec<Spec>,
-    /// Channel statistics for normalization: `imagenet`, `dataset` (measured), `pretrained` (those of the weights), or a table
-    /// with `mean` and `std`.
+    /// Channel statistics for normalization: `dataset` (measured over the pictures that a fold learns from), `pretrained` (those of
+    /// the weights), `imagenet`, `cifar10`, `cifar100`, `mnist`, `fashion_mnist`, `inception`, `per_image` (each picture's own),
+    /// `{ per_group = "plate" }` (measured for each value of a column of `data.meta`, or for each `group`), or a table with `mean`
+    /// and `std`.
     pub stats: StatsChoice,
 }
 
@@ -235,10 +237,17 @@ impl Default for Preprocess {
 
 /// Where channel statistics come from.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected \"imagenet\", \"dataset\", \"pretrained\" or a table with `mean` and `std`")]
+#[serde(
+    untagged,
+    expecting = "expected \"dataset\", \"pretrained\", \"per_image\", \"imagenet\", \"cifar10\", \"cifar100\", \"mnist\", \
+                 \"fashion_mnist\", \"inception\", a table with `per_group` or one with `mean` and `std`"
+)]
 pub enum StatsChoice {
     /// By name.
     Named(NamedStats),
+    /// Measured for each value of a column, or for each `group`.
+    #[serde(rename_all = "snake_case")]
+    Grouped { per_group: String },
     /// Given, 0..=1 units.
     Given { mean: Vec<f32>, std: Vec<f32> },
 }
@@ -249,6 +258,18 @@ pub enum StatsChoice {
 pub enum NamedStats {
     /// Of ImageNet; for gray pictures the means over its channels, 0.449 and 0.226.
     Imagenet,
+    /// Of CIFAR-10.
+    Cifar10,
+    /// Of CIFAR-100.
+    Cifar100,
+    /// Of MNIST.
+    Mnist,
+    /// Of Fashion-MNIST.
+    FashionMnist,
+    /// From -1 to 1.
+    Inception,
+    /// Each picture's own.
+    PerImage,
     /// Of this data set, as its report measures them.
     Dataset,
     /// Those that the pretrained weights were trained with.

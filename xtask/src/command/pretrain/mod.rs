@@ -190,6 +190,7 @@ fn learn(training: &Training<'_>, run: &Run) -> Result<Value> {
     };
     let rows: Arc<dyn Dataset> = Arc::new(Subset::new(training.pictures.clone(), all));
     let loader = Loader::new(rows, data::Shuffled, config)
+        .with_normalize(saved.normalize.clone())
         .with_transform(move |image, rng| first(image, rng))
         .with_copies(move |image, rng| copies(image, rng))
         .on(training.device, DType::F32);
