@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 /// |---|---|---|
 /// | `share` | 0.01 | 0..=1 |
 /// | `per_channel` | false | true: each channel of a pixel by itself |
-/// | `fill` | 0 | 0..=255, or one for each channel; `"random"`, `"pixel"` or `"color"` as in `random_erasing`; each pixel is a hole |
+/// | `fill` | 0 | 0..=255, or one for each channel; `"random"`, `"pixel"`, `"color"` as in `random_erasing`: of each pixel |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PixelDropout {

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 /// | `p` | 0.5 | 0..=1 |
 /// | `scale` | [0.02, 0.33] | 0 < low ≤ high ≤ 1 |
 /// | `ratio` | [0.3, 3.3] | 0 < low ≤ high |
-/// | `fill` | 0 | 0..=255, or one for each channel; `"random"`: every byte uniform; `"pixel"`: every byte normal; `"color"`: one normal color each |
+/// | `fill` | 0 | 0..=255, or one for each channel; `"random"`: all bytes uniform; `"pixel"`: normal; `"color"`: one color each |
 /// | `count` | [1, 1] | 1 ≤ low ≤ high ≤ 1000 rectangles |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 /// Displaces every pixel by uniform noise that a Gauss curve has blurred (Simard et al. 2003; Albumentations and `torchvision`
 /// `ElasticTransform`).
 ///
-/// `alpha` is in pixels, as in Albumentations: displacements are noise uniform in ±`alpha` pixels, blurred, which leaves little of it
-/// (with the defaults, displacements with a deviation of 1.6 pixels). Where `torchvision` is given the same, it moves half as far.
+/// `alpha` is in pixels, as in Albumentations: displacements are noise uniform in ±`alpha` pixels, blurred, which leaves
+/// little of it, with the defaults a deviation of 1.6 pixels. `torchvision` moves half as far with the same numbers.
 ///
 /// | field | default | range |
 /// |---|---|---|
