@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// What one agent sees of the others and of the map, from above, as the baseline of the Lyft Motion Prediction competition draws
 /// it (l5kit's `BoxRasterizer` and `SemanticRasterizer`): the agent stands at `ego_center` and looks to the right, the boxes of
-/// the others and its own are channels of their own in each frame. Filled without smoothing as `cv2.fillPoly`, so that a box
-/// smaller than a pixel is seen, too.
+/// the others and its own are channels of their own in each frame. Filled without smoothing as `cv2.fillPoly` does where no
+/// corner lies outside, so that a box smaller than a pixel is seen, too.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -218,7 +218,8 @@ impl Canvas {
             let mut crossings: Vec<i64> = edges.iter().filter_map(crossing).collect();
             crossings.sort_unstable();
             for pair in crossings.chunks_exact(2) {
-                let [left, right] = [pair[0], pair[1]].map(|x| (x + ONE / 2) >> 16);
+                // What lies within; edges are drawn.
+                let (left, right) = ((pair[0] + ONE - 1) >> 16, pair[1] >> 16);
                 (left.max(0)..=right.min(self.width as i64 - 1)).for_each(|x| self.set(x, y, channel, color));
             }
         }
