@@ -48,8 +48,8 @@ pub struct Numbers {
 /// How much a column tells of the target.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Association {
-    /// `eta_squared` (share of the variance that groups explain; statistic: F of the analysis of variance), `cramers_v` (statistic:
-    /// χ², without a correction) or `r_squared` (statistic: F).
+    /// `eta_squared` (share of the variance that groups explain; statistic: F of the analysis of variance), `cramers_v`
+    /// (statistic: χ², without a correction) or `r_squared` (statistic: F).
     pub measure: &'static str,
     /// 0..=1.
     pub value: f64,

@@ -60,7 +60,8 @@ impl Report {
         }
         let sharpness: Measure = |glance| f64::from(glance.sharpness);
         if let Some([low, _, high]) = usual(|glance| f64::from(glance.sharpness).max(1e-3).ln()) {
-            let limit = (low - FAR * (high - low)).exp();
+            // Where nearly all are as sharp as each other, half of that is nothing odd.
+            let limit = (low - (FAR * (high - low)).max(4f64.ln())).exp();
             let rule = format!("the variance of the Laplacian is below {limit:.3}, far under that of most");
             add("blurred", rule, sharpness, &|glance| !is_blank(glance) && sharpness(glance) < limit);
         }

@@ -26,9 +26,11 @@ pub fn correlation(title: &str, names: &[String], values: &[Vec<Option<f64>>]) -
         let known = row.iter().enumerate().take(names.len()).filter_map(|(j, value)| Some((j, (*value)?)));
         for (j, value) in known.filter(|(j, value)| *j != i && value.is_finite()) {
             let (x, y, value) = (left + cell * j as f64, top + height * i as f64, value.clamp(-1.0, 1.0));
-            let fill = format!(r#"fill="{}" fill-opacity="{:.2}""#, color(usize::from(value < 0.0)), 0.85 * value.abs());
+            let fill =
+                format!(r#"fill="{}" fill-opacity="{:.2}""#, color(usize::from(value < 0.0)), 0.85 * value.abs());
             let told = names.len() * names.len() <= TOLD;
-            let about = if told { format!("{}, {}: {value:.2}", escape(&names[i]), escape(&names[j])) } else { String::new() };
+            let about =
+                if told { format!("{}, {}: {value:.2}", escape(&names[i]), escape(&names[j])) } else { String::new() };
             // Faint cells would cost as many bytes as strong ones.
             if value.abs() >= 0.02 {
                 svg += &area([x, y, wide, high], &fill, &about);

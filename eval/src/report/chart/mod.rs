@@ -126,7 +126,8 @@ mod tests {
         let points: Vec<[f64; 2]> = values.iter().enumerate().map(|(i, v)| [i as f64, *v]).collect();
         let square: Vec<Vec<Option<f64>>> = vec![values.iter().copied().map(Some).collect(); values.len()];
         let turned = points.iter().map(|[x, y]| [*y, *x]).collect();
-        let series = [Series { name: name.into(), points: points.clone() }, Series { name: name.into(), points: turned }];
+        let series =
+            [Series { name: name.into(), points: points.clone() }, Series { name: name.into(), points: turned }];
         let named: Vec<(String, f64)> = values.iter().map(|v| (name.into(), *v)).collect();
         let span = |v: &f64| Interval { name: name.into(), value: *v, low: v - 1.0, high: *v };
         let spans: Vec<Interval> = values.iter().map(span).collect();

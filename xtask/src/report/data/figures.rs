@@ -19,7 +19,11 @@ impl Look<'_> {
             facts.push(("groups".into(), groups.to_string()));
         }
         if classes.len() > 1 {
-            let about = format!("{:.2} nats, {:.0} % of that of even classes", self.report.entropy, 100.0 * self.report.evenness);
+            let about = format!(
+                "{:.2} nats, {:.0} % of that of even classes",
+                self.report.entropy,
+                100.0 * self.report.evenness
+            );
             facts.push(("entropy of the classes".into(), about));
         }
         if !self.report.glances.is_empty() {
@@ -60,9 +64,10 @@ impl Look<'_> {
         });
         if !self.report.outputs.is_empty() {
             let show = |v: f64| format!("{v:.4}");
-            let rows = self.report.outputs.iter().map(|(name, n)| {
-                [name.clone(), show(n.min), show(n.median), show(n.max), show(n.mean), show(n.std)]
-            });
+            let rows =
+                self.report.outputs.iter().map(|(name, n)| {
+                    [name.clone(), show(n.min), show(n.median), show(n.max), show(n.mean), show(n.std)]
+                });
             blocks.push(Block::Heading("Values to predict".into()));
             blocks.push(table(["output", "smallest", "median", "largest", "mean", "deviation"], rows.collect()));
         }

@@ -61,7 +61,9 @@ fn short(value: f64) -> String {
 
 fn adversarial(found: &Adversarial) -> Vec<Block> {
     let verdict = match found.auc {
-        auc if auc > 0.9 => "The test part is clearly another kind of data: a score on training folds says little of it.",
+        auc if auc > 0.9 => {
+            "The test part is clearly another kind of data: a score on training folds says little of it."
+        }
         auc if auc > 0.7 => "The parts differ: look at the features that tell them apart before you trust a score.",
         auc if auc > 0.6 => "The parts differ a little.",
         _ => "The parts cannot be told apart by these features.",
@@ -71,9 +73,15 @@ fn adversarial(found: &Adversarial) -> Vec<Block> {
          logistic regression gets an AUC of {:.3} on rows left out (0.5: not at all; 1: always). {verdict}",
         found.train, found.test, found.auc
     );
-    let bars: Vec<(String, f64)> = found.features.iter().take(FEATURES).map(|f| (f.name.clone(), f.auc - 0.5)).collect();
-    let labels = Labels { title: "What tells the parts apart, alone", x: "AUC − 0.5: right of 0, larger in the test part", y: "" };
-    let rows = found.features.iter().map(|f| [f.name.clone(), format!("{:.3}", f.auc), format!("{:.3}", f.weight)]).collect();
+    let bars: Vec<(String, f64)> =
+        found.features.iter().take(FEATURES).map(|f| (f.name.clone(), f.auc - 0.5)).collect();
+    let labels = Labels {
+        title: "What tells the parts apart, alone",
+        x: "AUC − 0.5: right of 0, larger in the test part",
+        y: "",
+    };
+    let rows =
+        found.features.iter().map(|f| [f.name.clone(), format!("{:.3}", f.auc), format!("{:.3}", f.weight)]).collect();
     vec![
         Block::Heading("Training part against test part".into()),
         Block::Text(text),

@@ -25,8 +25,11 @@ impl Look<'_> {
                 members.entry(name).or_default().push(&file.path);
             }
         }
-        let seen: Vec<(&str, Vec<&str>)> =
-            classes.iter().filter_map(|class| members.remove_entry(class.as_str())).filter(|(_, m)| !m.is_empty()).collect();
+        let seen: Vec<(&str, Vec<&str>)> = classes
+            .iter()
+            .filter_map(|class| members.remove_entry(class.as_str()))
+            .filter(|(_, m)| !m.is_empty())
+            .collect();
         let each = (SAMPLES / seen.len().max(1)).clamp(1, 6);
         let mut wanted = vec![];
         for (name, paths) in seen.iter().take(SAMPLES) {
@@ -35,9 +38,11 @@ impl Look<'_> {
         }
         let about = match seen.len() > SAMPLES {
             true => format!("One of each of the first {SAMPLES} of {} classes.", seen.len()),
-            false => "Some of each class, spread over its rows. Channels are gray pictures of their own where there are \
+            false => {
+                "Some of each class, spread over its rows. Channels are gray pictures of their own where there are \
                       not one or three."
-                .into(),
+                    .into()
+            }
         };
         let mut blocks = vec![Block::Gallery(self.gallery(wanted, false))];
         let means = self.report.mean_images.iter().take(SAMPLES).filter_map(|mean| {

@@ -26,7 +26,8 @@ pub fn confusion(title: &str, matrix: &ConfusionMatrix) -> Chart {
     let (keys, _) = legend(&["right", "mistaken", "stronger: larger share"], layout.width, mark);
     let classes = matrix.classes.len() as f64;
     let (wide, high) = (layout.cell * classes, layout.height * classes);
-    let mut svg = keys + &ground([left, top, wide, high], &layout) + &cells(matrix, &layout) + &names(&matrix.classes, &layout);
+    let mut svg =
+        keys + &ground([left, top, wide, high], &layout) + &cells(matrix, &layout) + &names(&matrix.classes, &layout);
     let turned = format!(r#"text-anchor="middle" transform="rotate(-90 11 {:.1})""#, top + high / 2.0);
     svg += &text([11.0, top + high / 2.0], &turned, "true class");
     let below = top + high + layout.depth + 24.0;
