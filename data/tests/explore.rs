@@ -187,8 +187,8 @@ fn odd_pictures_are_named_by_rules() {
 
 fn row(i: usize) -> Row {
     let mixed = (i * 2_654_435_761 % (1 << 32)) >> 20;
-    let (class, test) = (mixed % 3, i % 3 == 0);
-    let site = if mixed % 7 == 0 { f32::NAN } else { ((class + mixed / 3 % 2) % 3) as f32 };
+    let (class, test) = (mixed % 3, i.is_multiple_of(3));
+    let site = if mixed.is_multiple_of(7) { f32::NAN } else { ((class + mixed / 3 % 2) % 3) as f32 };
     Row {
         id: i.to_string(),
         part: if test { Part::Test } else { Part::Train },
