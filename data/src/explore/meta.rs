@@ -107,9 +107,11 @@ impl Report {
         });
         self.metadata = found.collect();
         for column in &self.metadata {
-            if let Some(Association { value, measure, .. }) =
-                column.association.as_ref().filter(|a| a.value >= TELLTALE)
-            {
+            let Some(Association { value, measure, .. }) = &column.association else { continue };
+            // A few categories cannot tell many classes apart, however much classes tell of them.
+            let told = column.categories.as_ref().is_none_or(|(count, _)| *count >= 2 && *count >= self.classes.len())
+                || kind != Kind::Class;
+            if *value >= TELLTALE && told {
                 self.warnings.push(format!(
                     "column '{}' nearly says the target ({measure} {value:.2}): leave it out unless it is known of what is to be \
                      predicted",
