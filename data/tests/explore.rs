@@ -1,4 +1,5 @@
-//! The data report of collections made by hand, and its figures against those of Python's libraries (`xtask/fixtures/explore.py`).
+//! The data report of collections made by hand, and its figures against those of Python's libraries
+//! (`xtask/fixtures/explore.py`).
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use sconce_data::decode::{Color, Decoded, decode};
@@ -151,16 +152,16 @@ fn several_labels_are_counted_alone_and_together() {
 fn odd_pictures_are_named_by_rules() {
     let draw = |i: usize| match i {
         30 => Image::filled(40, 30, &[128]),
-        31 => Image::new(40, 30, 1, (0..1200).map(|i| (i % 5) as u8).collect()).unwrap(),
+        31 => Image::new(40, 30, 1, (0..1200).map(|i| (i % 5) as u8 * 4).collect()).unwrap(),
         32 => Image::new(40, 30, 1, (0..1200).map(|i| 250 + (i % 5) as u8).collect()).unwrap(),
         33 => Image::new(40, 30, 1, (0..1200).map(|i| 60 + (i % 40) as u8 * 3).collect()).unwrap(),
-        34 => pattern(300, 30, 1, 1),
+        34 => pattern(300, 30, 1, 2),
         35 => {
             let mut image = pattern(40, 30, 1, 2);
             image.pixels_mut()[..600].fill(0);
             image
         }
-        _ => pattern(40, 30, 1, 1 + i % 3),
+        _ => pattern(40, 30, 1, 2),
     };
     let rows = vec![Row::default(); 36];
     let report = look(&collection(Made { rows, classes: vec![], columns: vec![] }, draw));
@@ -187,8 +188,8 @@ fn odd_pictures_are_named_by_rules() {
 
 fn row(i: usize) -> Row {
     let mixed = (i * 2_654_435_761 % (1 << 32)) >> 20;
-    let (class, test) = (mixed % 3, i % 3 == 0);
-    let site = if mixed % 7 == 0 { f32::NAN } else { ((class + mixed / 3 % 2) % 3) as f32 };
+    let (class, test) = (mixed % 3, i.is_multiple_of(3));
+    let site = if mixed.is_multiple_of(7) { f32::NAN } else { ((class + mixed / 3 % 2) % 3) as f32 };
     Row {
         id: i.to_string(),
         part: if test { Part::Test } else { Part::Train },
@@ -204,7 +205,7 @@ fn tabular(len: usize) -> Collection {
     let columns =
         vec![column("age", &[]), column("site", &["arm", "head", "leg"]), column("diagnosis", &["x", "y", "z"])];
     let made = Made { rows: (0..len).map(row).collect(), classes: names(&["a", "b", "c"]), columns };
-    collection(made, |i| pattern(24 + i % 3, 20, 3, i % 4))
+    collection(made, |i| pattern(24 + i / 3 % 3, 20, 3, i % 4))
 }
 
 #[test]
@@ -212,13 +213,13 @@ fn metadata_are_described_and_compared_with_the_target() {
     let report = look(&tabular(400));
     let [age, site, diagnosis] = &report.metadata[..] else { panic!("{:?}", report.metadata) };
     let numbers = age.numbers.unwrap();
-    assert_eq!((age.missing, numbers.min), (0, 30.0));
+    assert!(age.missing == 0 && (30.0..35.0).contains(&numbers.min) && numbers.max > 90.0, "{age:?}");
     assert!(age.association.as_ref().unwrap().value < 0.1, "{age:?}");
     let (distinct, counts) = site.categories.as_ref().unwrap();
     assert_eq!((*distinct, counts.iter().map(|(_, n)| n).sum::<usize>() + site.missing), (3, 400));
     let told = site.association.as_ref().unwrap();
     assert!(told.measure == "cramers_v" && told.value > 0.3 && told.value < 0.9, "{told:?}");
-    assert_eq!(diagnosis.association.as_ref().unwrap().value, 1.0);
+    assert!(diagnosis.association.as_ref().unwrap().value > 1.0 - 1e-9, "{diagnosis:?}");
     let warned = |text: &str| report.warnings.iter().any(|warning| warning.contains(text));
     assert!(warned("column 'diagnosis' nearly says the target"), "{:?}", report.warnings);
     // Test rows are older.
@@ -238,7 +239,7 @@ fn parts_that_do_not_differ_are_not_told_apart() {
         look(&collection(Made { rows, classes: names(&["a", "b", "c"]), columns }, |i| pattern(24, 20, 3, i % 4)));
     let adversarial = report.adversarial.unwrap();
     assert!((adversarial.auc - 0.5).abs() < 0.1, "{}", adversarial.auc);
-    assert!(!report.warnings.iter().any(|warning| warning.contains("differ")), "{:?}", report.warnings);
+    assert!(!report.warnings.iter().any(|warning| warning.contains("test part differ")), "{:?}", report.warnings);
 }
 
 #[test]

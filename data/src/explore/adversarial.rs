@@ -50,19 +50,26 @@ pub struct Feature {
 
 impl Report {
     pub(super) fn tell_apart(&mut self, files: &[Found], rows: &[Row], columns: &[Column]) {
-        let (names, known) = self.features(files, rows, columns);
+        let channels = self.glances.iter().flatten().next().map(|glance| glance.sums.len());
+        let usable = |file: usize| {
+            let glance = self.glances.get(file).and_then(Option::as_ref);
+            channels.is_none_or(|channels| glance.is_some_and(|glance| glance.sums.len() == channels))
+        };
         let of = |part: Part| {
-            let own: Vec<usize> = (0..rows.len()).filter(|&i| rows[i].part == part && known[i].is_some()).collect();
+            let owned = files.iter().enumerate().filter_map(|(file, found)| Some((found.row?, file)));
+            let own: Vec<(usize, usize)> =
+                owned.filter(|(row, file)| rows[*row].part == part && usable(*file)).collect();
             let taken = own.len().min(MANY);
             (0..taken).map(|n| own[n * own.len() / taken]).collect::<Vec<_>>()
         };
         let (train, test) = (of(Part::Train), of(Part::Test));
-        if train.len() < FEW || test.len() < FEW || names.is_empty() {
+        if train.len() < FEW || test.len() < FEW {
             return;
         }
-        let taken = train.iter().chain(&test).filter_map(|&i| known[i].as_deref()).collect::<Vec<&[f32]>>();
+        let (names, features) = self.features(&[&train[..], &test].concat(), rows, columns);
+        let taken: Vec<&[f32]> = features.iter().map(Vec::as_slice).collect();
         let truth: Vec<bool> = (0..taken.len()).map(|i| i >= train.len()).collect();
-        let Some(area) = left_out(&taken, &truth, &folds(&truth)) else { return };
+        let Some(area) = left_out(&taken, &truth, &folds(&truth)).filter(|_| !names.is_empty()) else { return };
         let weights = Logistic::fit(&taken, &truth, RIDGE).weights;
         let alone = |(k, name): (usize, String)| {
             let values: Vec<f64> = taken.iter().map(|row| f64::from(row[k])).collect();
@@ -80,55 +87,45 @@ impl Report {
         self.adversarial = Some(Adversarial { train: train.len(), test: test.len(), auc: area, features });
     }
 
-    /// Names of the features, and those of each row; none where its picture cannot be decoded.
-    fn features(&self, files: &[Found], rows: &[Row], columns: &[Column]) -> (Vec<String>, Vec<Option<Vec<f32>>>) {
+    /// Names of the features, and those of rows with their files.
+    fn features(&self, taken: &[(usize, usize)], rows: &[Row], columns: &[Column]) -> (Vec<String>, Vec<Vec<f32>>) {
         let places: Vec<usize> = (0..columns.len()).filter(|&m| columns[m].categories.len() <= CATEGORIES).collect();
         let kept: Vec<Column> = places.iter().map(|&m| columns[m].clone()).collect();
         let mut names = vec![];
         for column in &kept {
             match column.categories.is_empty() {
-                true => names.extend([column.name.clone(), format!("{} is missing", column.name)]),
-                false => {
-                    names.extend(column.categories.iter().map(|category| format!("{} = {category}", column.name)));
-                    names.push(format!("{} is missing", column.name));
-                }
+                true => names.push(column.name.clone()),
+                false => names.extend(column.categories.iter().map(|category| format!("{} = {category}", column.name))),
             }
+            names.push(format!("{} is missing", column.name));
         }
-        let meta =
-            |row: &Row| -> Vec<f32> { places.iter().map(|&m| row.meta.get(m).copied().unwrap_or(f32::NAN)).collect() };
-        let reduced: Vec<Row> = match kept.is_empty() {
-            true => vec![],
-            false => rows.iter().map(|row| Row { meta: meta(row), ..Row::default() }).collect(),
-        };
+        let meta = |row: &Row| places.iter().map(|&m| row.meta.get(m).copied().unwrap_or(f32::NAN)).collect();
+        let reduced = taken.iter().map(|(row, _)| Row { meta: meta(&rows[*row]), ..Row::default() });
+        let reduced: Vec<Row> = reduced.collect();
         let encoder = Encoder::fit(&kept, reduced.iter());
-        let mut known: Vec<Option<Vec<f32>>> = vec![None; rows.len()];
-        let channels = self.glances.iter().flatten().next().map(|glance| glance.sums.len());
-        let sized = self.bytes.iter().any(Option::is_some);
-        if let Some(channels) = channels {
+        let glance = |file: usize| self.glances.get(file).and_then(Option::as_ref);
+        if let Some(first) = taken.first().and_then(|(_, file)| glance(*file)) {
             names
                 .extend(["width (log)", "height (log)", "aspect (log)", "sharpness (log)", "border"].map(String::from));
-            names.extend(
-                (0..channels).flat_map(|c| [format!("mean of channel {c}"), format!("deviation of channel {c}")]),
-            );
+            let of = |c: usize| [format!("mean of channel {c}"), format!("deviation of channel {c}")];
+            names.extend((0..first.sums.len()).flat_map(of));
         }
+        let sized = self.bytes.iter().any(Option::is_some);
         if sized {
             names.push("bytes (log)".into());
         }
-        for (i, file) in files.iter().enumerate() {
-            let Some(row) = file.row else { continue };
-            let mut features = reduced.get(row).map_or(vec![], |row| encoder.encode(&row.meta));
-            if let Some(channels) = channels {
-                let Some(glance) = self.glances[i].as_ref().filter(|glance| glance.sums.len() == channels) else {
-                    continue;
-                };
+        let features = reduced.iter().zip(taken).map(|(row, (_, file))| {
+            let mut features = encoder.encode(&row.meta);
+            if let Some(glance) = glance(*file) {
                 figures(glance, &mut features);
             }
             if sized {
-                features.push(self.bytes[i].map_or(0.0, |bytes| (bytes as f32).ln_1p()));
+                features.push(self.bytes[*file].map_or(0.0, |bytes| (bytes as f32).ln_1p()));
             }
-            known[row] = Some(features);
-        }
-        (names, known)
+            features
+        });
+        let features = features.collect();
+        (names, features)
     }
 }
 

@@ -18,7 +18,7 @@ pub struct Leak {
     pub paths: Vec<String>,
 }
 
-/// The clusters of rows that a split tears apart, so that what is learned is asked for again: none for a split that does not leak.
+/// The clusters of rows that a split tears apart, so that what was learned is asked for again: none where nothing leaks.
 ///
 /// `folds` is the fold of each row; `None` trains in every fold, and therefore must not be in a cluster with a row of a fold.
 /// Clusters are [`clusters_of`] groups, [`similar::clusters`] of pictures as rows, or both, and may overlap.
@@ -30,8 +30,8 @@ pub fn leaks_of<'a>(folds: &[Option<usize>], clusters: impl IntoIterator<Item = 
     clusters.into_iter().filter(torn).cloned().collect()
 }
 
-/// Rows with the same key, as [`Cleaned::split_keys`](crate::clean::Cleaned::split_keys), in the order of the keys; rows without one,
-/// or alone with theirs, are in none.
+/// Rows with the same key, as [`Cleaned::split_keys`](crate::clean::Cleaned::split_keys), in the order of the keys; rows without
+/// one, or alone with theirs, are in none.
 pub fn clusters_of(keys: &[Option<String>]) -> Vec<Vec<usize>> {
     let mut clusters = BTreeMap::<&str, Vec<usize>>::new();
     for (i, key) in keys.iter().enumerate() {

@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(Kind::of(&[row(&[0.25, 0.75]), row(&[0.0, 1.0])]), Kind::Class);
         assert_eq!(Kind::of(&[row(&[5.5])]), Kind::Values);
         let class = Row { target: Some(Target::Class(2)), ..Row::default() };
-        assert_eq!(Kind::of(&[class.clone()]), Kind::Class);
+        assert_eq!(Kind::of(std::slice::from_ref(&class)), Kind::Class);
         assert_eq!(Kind::Class.labels(&class).collect::<Vec<_>>(), [2]);
         assert_eq!(Kind::Labels.labels(&row(&[1.0, f32::NAN, 1.0])).collect::<Vec<_>>(), [0, 2]);
         assert_eq!(Kind::Class.labels(&row(&[0.25, 0.75])).collect::<Vec<_>>(), [1]);

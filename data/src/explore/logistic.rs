@@ -15,8 +15,8 @@ pub(super) struct Logistic {
 }
 
 impl Logistic {
-    /// Minimizes `Σ log-loss + ridge / 2 · Σ w²`, the intercept free (scikit-learn's `LogisticRegression` with `C = 1 / ridge` behind
-    /// `StandardScaler`). Rows have as many features as each other.
+    /// Minimizes `Σ log-loss + ridge / 2 · Σ w²`, the intercept free (scikit-learn's `LogisticRegression` with `C = 1 / ridge`
+    /// behind `StandardScaler`). Rows have as many features as each other.
     pub fn fit(rows: &[&[f32]], truth: &[bool], ridge: f64) -> Self {
         let width = rows.first().map_or(0, |row| row.len());
         let n = rows.len().max(1) as f64;

@@ -48,8 +48,8 @@ pub struct Numbers {
 /// How much a column tells of the target.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Association {
-    /// `eta_squared` (share of the variance that groups explain; statistic: F of the analysis of variance), `cramers_v` (statistic:
-    /// χ², without a correction) or `r_squared` (statistic: F).
+    /// `eta_squared` (share of the variance that groups explain; statistic: F of the analysis of variance), `cramers_v`
+    /// (statistic: χ², without a correction) or `r_squared` (statistic: F).
     pub measure: &'static str,
     /// 0..=1.
     pub value: f64,
@@ -107,9 +107,11 @@ impl Report {
         });
         self.metadata = found.collect();
         for column in &self.metadata {
-            if let Some(Association { value, measure, .. }) =
-                column.association.as_ref().filter(|a| a.value >= TELLTALE)
-            {
+            let Some(Association { value, measure, .. }) = &column.association else { continue };
+            // A few categories cannot tell many classes apart, however much classes tell of them.
+            let told = column.categories.as_ref().is_none_or(|(count, _)| *count >= 2 && *count >= self.classes.len())
+                || kind != Kind::Class;
+            if *value >= TELLTALE && told {
                 self.warnings.push(format!(
                     "column '{}' nearly says the target ({measure} {value:.2}): leave it out unless it is known of what is to be \
                      predicted",

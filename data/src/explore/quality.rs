@@ -60,7 +60,8 @@ impl Report {
         }
         let sharpness: Measure = |glance| f64::from(glance.sharpness);
         if let Some([low, _, high]) = usual(|glance| f64::from(glance.sharpness).max(1e-3).ln()) {
-            let limit = (low - FAR * (high - low)).exp();
+            // Where nearly all are as sharp as each other, half of that is nothing odd.
+            let limit = (low - (FAR * (high - low)).max(4f64.ln())).exp();
             let rule = format!("the variance of the Laplacian is below {limit:.3}, far under that of most");
             add("blurred", rule, sharpness, &|glance| !is_blank(glance) && sharpness(glance) < limit);
         }
@@ -71,8 +72,8 @@ impl Report {
             add("border", rule, border, &|glance| !is_blank(glance) && border(glance) > limit);
         }
         if let Some([low, _, high]) = usual(|glance| glance.aspect().ln()) {
-            // Where nearly all have one shape, some percent more or less are nothing odd.
-            let reach = (FAR * (high - low)).max(0.2);
+            // Where nearly all have one shape, its like on end is nothing odd.
+            let reach = (FAR * (high - low)).max(2f64.ln());
             let [narrow, wide] = [(low - reach).exp(), (high + reach).exp()];
             let rule = format!("width over height is below {narrow:.2} or above {wide:.2}, far out of the usual range");
             add("aspect", rule, Glance::aspect, &|glance| !(narrow..=wide).contains(&glance.aspect()));

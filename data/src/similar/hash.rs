@@ -68,17 +68,15 @@ pub(super) fn middle(image: &Image) -> &[u8] {
     &image.pixels()[image.depth() / 2 * slice..][..slice]
 }
 
-/// `gray` resampled as Pillow's LANCZOS does it: first from left to right, then from top to bottom, rounded after each.
+/// `gray` resampled as Pillow's LANCZOS does it, rounded after each direction: first from left to right, but first from top to
+/// bottom where a picture loses more than twice as many lines as columns (since Pillow 13; earlier, tall ones are no exception).
 fn lanczos(gray: &Image, width: usize, height: usize) -> Vec<u8> {
-    let across = Weights::new(gray.width(), width);
-    let lines: Vec<u8> = gray.pixels().chunks_exact(gray.width()).flat_map(|line| across.apply(line)).collect();
-    let down = Weights::new(gray.height(), height);
-    let mut small = vec![0; width * height];
-    for x in 0..width {
-        let column: Vec<u8> = lines.iter().skip(x).step_by(width).copied().collect();
-        down.apply(&column).enumerate().for_each(|(y, v)| small[y * width + x] = v);
+    let (wide, high) = (gray.width(), gray.height());
+    let (across, down) = (Weights::new(wide, width), Weights::new(high, height));
+    if high > height && high + 2 * width > height + 2 * wide {
+        return across.lines(&down.columns(gray.pixels(), wide), wide);
     }
-    small
+    down.columns(&across.lines(gray.pixels(), wide), width)
 }
 
 /// Where each pixel of a smaller line comes from: its first source pixel and the weights from there on.
@@ -98,6 +96,21 @@ impl Weights {
             (first, fixed.collect())
         };
         Self((0..to).map(of).collect())
+    }
+
+    /// Resamples lines of `width` pixels.
+    fn lines(&self, pixels: &[u8], width: usize) -> Vec<u8> {
+        pixels.chunks_exact(width).flat_map(|line| self.apply(line)).collect()
+    }
+
+    /// Resamples the columns of lines of `width` pixels.
+    fn columns(&self, pixels: &[u8], width: usize) -> Vec<u8> {
+        let mut small = vec![0; self.0.len() * width];
+        for x in 0..width {
+            let column: Vec<u8> = pixels.iter().skip(x).step_by(width).copied().collect();
+            self.apply(&column).zip(small.iter_mut().skip(x).step_by(width)).for_each(|(v, to)| *to = v);
+        }
+        small
     }
 
     fn apply(&self, line: &[u8]) -> impl Iterator<Item = u8> {

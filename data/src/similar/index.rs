@@ -7,9 +7,9 @@ const FEW: usize = 64;
 
 /// Pairs of indices whose hashes differ in at most `distance` bits (Hamming distance), each once, sorted.
 ///
-/// Notebooks of the whale competition take 6 bits for the same picture; that pairs unlike pictures on plain grounds, too. The work
-/// grows about as n·log n while hashes differ, and with the number of pairs where they do not: for many equal hashes take
-/// [`hash_clusters`].
+/// Notebooks of the whale competition take 6 bits for the same picture; that pairs unlike pictures on plain grounds, too. The
+/// work grows far slower than the number of all pairs while hashes differ, and with the number of found pairs where they do not:
+/// for many equal hashes take [`hash_clusters`].
 pub fn within(hashes: &[u64], distance: u32) -> Vec<(usize, usize)> {
     let mut pairs = BTreeSet::new();
     pairs_within(hashes, distance, &mut |i, j| {

@@ -67,10 +67,9 @@ impl<'a> Look<'a> {
     /// What the label of a file is.
     fn label(&self, path: &str) -> String {
         let files = &self.collection.files;
-        let row = match files.binary_search_by(|file| file.path.as_str().cmp(path)) {
-            Ok(place) => files[place].row.map(|row| &self.collection.dataset.rows()[row]),
-            Err(_) => None,
-        };
+        let sorted = files.binary_search_by(|file| file.path.as_str().cmp(path)).ok();
+        let place = sorted.or_else(|| files.iter().position(|file| file.path == path));
+        let row = place.and_then(|place| files[place].row).map(|row| &self.collection.dataset.rows()[row]);
         let Some(row) = row else { return "no row".into() };
         let names = self.labels_of(row);
         match (names.is_empty(), &row.target) {
