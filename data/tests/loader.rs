@@ -288,5 +288,5 @@ fn copies_stand_one_behind_the_other_and_differ() {
 }
 
 fn data_sampler(name: &str) -> Box<dyn sconce_data::Sampler> {
-    sconce_data::sampler::build(name).unwrap()
+    sconce_data::sampler::build(name, serde_json::json!({}), &[]).unwrap()
 }

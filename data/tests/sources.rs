@@ -110,7 +110,7 @@ fn class_folders_open_and_their_flaws_are_named() {
     let cleaned = clean(&collection, &report, &config, &[]).unwrap();
     let left: Vec<&str> = cleaned.dataset.rows().iter().map(|r| r.id.as_str()).collect();
     assert_eq!(left, ["test/a.bmp", "test/b.bmp", "train/cat/1.bmp", "train/dog/5.bmp"]);
-    let reason = |id: &str| cleaned.excluded.iter().find(|(i, _)| i == id).unwrap().1;
+    let reason = |id: &str| cleaned.excluded.iter().find(|(i, _)| i == id).unwrap().1.as_str();
     assert_eq!(reason("train/cat/3.jpg"), "its picture cannot be decoded");
     assert_eq!(reason("train/cat/2.bmp"), "an equal picture has another label");
     let strict = CleanConfig { max_broken: 0.05, ..CleanConfig::default() };

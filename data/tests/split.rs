@@ -4,7 +4,7 @@
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use sconce_data::rng::stream;
-use sconce_data::split::{self, Folds, Input, SPLITS, Split, Triple};
+use sconce_data::split::{self, Folds, Input, SPLITS, Triple};
 use sconce_data::{Column, Part, Row, Target};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -140,11 +140,14 @@ fn sizes_and_shares_are_within_bounds() {
             assert!(apart(&sizes(folds)) <= largest, "{name} {seed}: {:?}", sizes(folds));
         }
         let by_class = |folds: &Folds| (0..folds.count).map(|f| set.class_counts(&folds.judges(f))).collect::<Vec<_>>();
-        for (name, params) in [("stratified_grouped", json!({})), ("triple", json!({}))] {
-            let folds = &set.split(name, params, seed).unwrap()[0];
+        for (name, bound) in [("stratified_grouped", 1.0), ("triple", 1.5)] {
+            let folds = &set.split(name, json!({}), seed).unwrap()[0];
             for counts in by_class(folds) {
                 for (n, total) in counts.iter().zip(total) {
-                    assert!((*n as f64 - total as f64 / 5.0).abs() <= largest as f64, "{name} {seed}: {counts:?}");
+                    assert!(
+                        (*n as f64 - total as f64 / 5.0).abs() <= bound * largest as f64,
+                        "{name} {seed}: {counts:?}"
+                    );
                 }
             }
         }
@@ -197,9 +200,9 @@ fn shards_are_even_in_three_ways() {
     };
     let size = |i: usize| set.keys.iter().filter(|key| **key == set.keys[i]).count();
     let sizes: Vec<usize> = (0..rows.len()).map(size).collect();
-    assert!(spread(&count(&|_| true)) < 0.02, "{:?}", count(&|_| true));
+    assert!(spread(&count(&|_| true)) < 0.05, "{:?}", count(&|_| true));
     let malignant = count(&|i| rows[i].class() == Some(1));
-    assert!(spread(&malignant) < 0.1, "{malignant:?}");
+    assert!(spread(&malignant) < 0.15, "{malignant:?}");
     // Pictures of patients with about as many.
     for range in [1..2, 2..4, 4..8, 8..16, 16..32, 32..64] {
         let pictures = count(&|i| range.contains(&sizes[i]));
@@ -389,7 +392,7 @@ fn stratified_folds_are_those_of_the_function() {
     assert_eq!(hash, PINNED);
 }
 
-const PINNED: u64 = 0;
+const PINNED: u64 = 15_280_210_309_134_605_432;
 
 #[test]
 fn strata_come_from_numbers_and_columns() {

@@ -171,22 +171,24 @@ fn decisions_are_written_applied_again_and_undone() {
 
 #[test]
 fn decisions_that_cannot_be_are_refused() {
-    let why = |lines: &str| {
+    let refused = |lines: &str| {
         let file = table(format!("id,decision,value,reason\n{lines}").as_bytes());
         why(cleaned(&clothes(), serde_json::json!({"decisions": file.path()}), &[]))
     };
-    assert!(why("z,keep,,\n").contains("no row has the id 'z'"));
+    assert!(refused("z,keep,,\n").contains("no row has the id 'z'"));
     assert!(
-        why("a,relabel,Shirt,\n")
+        refused("a,relabel,Shirt,\n")
             .contains("'a' is to have the unknown label 'Shirt', expected one of Blouse, Hat, Top, Skip")
     );
-    assert!(why("a,relabel,,\n").contains("line 2: 'relabel' needs a value"));
-    assert!(why("a,exclude,x,\n").contains("line 2: 'exclude' has no value, but 'x' is one"));
-    assert!(why("a,delete,,\n").contains("unknown decision 'delete', expected one of exclude, keep, relabel, group"));
-    assert!(why("a,keep,,\na,exclude,,\n").contains("'a' contradicts itself"));
-    assert!(why("a,keep,,\na,keep,,\n").contains("'a' stands there twice"));
+    assert!(refused("a,relabel,,\n").contains("line 2: 'relabel' needs a value"));
+    assert!(refused("a,exclude,x,\n").contains("line 2: 'exclude' has no value, but 'x' is one"));
+    assert!(
+        refused("a,delete,,\n").contains("unknown decision 'delete', expected one of exclude, keep, relabel, group")
+    );
+    assert!(refused("a,keep,,\na,exclude,,\n").contains("'a' contradicts itself"));
+    assert!(refused("a,keep,,\na,keep,,\n").contains("'a' stands there twice"));
     let file = table(b"id,value\na,b\n");
-    let missing = super::tests::why(cleaned(&clothes(), serde_json::json!({"decisions": file.path()}), &[]));
+    let missing = why(cleaned(&clothes(), serde_json::json!({"decisions": file.path()}), &[]));
     assert!(missing.contains("no column 'decision'"), "{missing}");
 }
 
