@@ -290,4 +290,37 @@ mod tests {
         assert!(why(json!({"numbers": {"constant": "many"}})).contains("'many' is none"));
         assert!(why(json!({"numbers": {"knn": 0}})).contains("at least 1"));
     }
+
+    /// Against scikit-learn's `SimpleImputer` and `KNNImputer` (`xtask/fixtures/impute.py`).
+    #[test]
+    fn numbers_are_filled_as_scikit_learn_fills_them() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/impute.json");
+        let golden: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let table = |value: &serde_json::Value| -> Vec<Vec<f32>> {
+            let number = |v: &serde_json::Value| v.as_f64().map_or(f32::NAN, |v| v as f32);
+            let row = |row: &serde_json::Value| row.as_array().unwrap().iter().map(number).collect();
+            value.as_array().unwrap().iter().map(row).collect()
+        };
+        let values = table(&golden["values"]);
+        let rows: Vec<Row> = values.iter().map(|meta| Row { meta: meta.clone(), ..Row::default() }).collect();
+        let columns: Vec<Column> = (0..4).map(|i| Column { name: i.to_string(), categories: vec![] }).collect();
+        let learned = golden["learned"].as_u64().unwrap() as usize;
+        for (name, expected) in golden["cases"].as_object().unwrap() {
+            let impute = match name.strip_prefix("knn") {
+                Some(count) => json!({"knn": count.parse::<usize>().unwrap()}),
+                None if name == "constant" => json!({"constant": -1}),
+                None => json!(name),
+            };
+            let config = serde_json::from_value(json!({"numbers": impute})).unwrap();
+            let imputer = Imputer::fit(&config, &columns, rows[..learned].iter()).unwrap();
+            for (meta, expected) in values.iter().zip(table(expected)) {
+                for (own, expected) in imputer.fill(meta).into_iter().zip(expected) {
+                    assert!(
+                        (own - expected).abs() <= 1e-5 * expected.abs().max(1.0),
+                        "{name}: {own} {expected} of {meta:?}"
+                    );
+                }
+            }
+        }
+    }
 }

@@ -9,7 +9,7 @@ pub(super) struct Relabelling {
     /// Of each label, the place of its name; `None`: it is no class.
     to: Vec<Option<usize>>,
     names: Vec<String>,
-    /// Names that are classes; the others have no row.
+    /// Names that are classes, in order; the others have no row.
     kept: Vec<usize>,
     /// Whether several values are labels, one for each class; else they are numbers, which have no classes to merge or drop.
     are_labels: bool,
@@ -36,6 +36,11 @@ impl Relabelling {
             }
             _ => true,
         });
+        if !are_labels && !(remap.is_empty() && drop_labels.is_empty()) {
+            let why =
+                "remap, drop_labels: the targets of this data set are numbers; only labels can be merged or dropped";
+            return Err(Error::Invalid(why.into()));
+        }
         let mut names = Vec::<String>::new();
         let to = classes.iter().map(|class| {
             let name = remap.get(class).unwrap_or(class);
@@ -58,7 +63,7 @@ impl Relabelling {
         match row.target.as_ref()? {
             Target::Class(class) => {
                 let name = self.to.get(*class as usize).copied().flatten()?;
-                Some(Target::Class(self.kept.iter().position(|&kept| kept == name)? as u32))
+                Some(Target::Class(self.kept.binary_search(&name).ok()? as u32))
             }
             Target::Dense(values) if self.are_labels && values.len() == self.to.len() => {
                 let mut sums = vec![f32::NAN; self.names.len()];
@@ -103,10 +108,7 @@ impl Relabelling {
 
     /// The classes that are left.
     pub fn names(&self) -> Vec<String> {
-        match self.are_labels {
-            true => self.kept.iter().map(|&kept| self.names[kept].clone()).collect(),
-            false => self.names.clone(),
-        }
+        self.kept.iter().map(|&kept| self.names[kept].clone()).collect()
     }
 }
 

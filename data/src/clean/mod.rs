@@ -16,7 +16,7 @@ use crate::source::Collection;
 use classes::Relabelling;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -211,7 +211,7 @@ struct Decisions {
     given: Vec<Decided>,
     /// Why.
     exclude: BTreeMap<usize, String>,
-    keep: Vec<usize>,
+    keep: BTreeSet<usize>,
     relabel: BTreeMap<usize, String>,
     group: BTreeMap<usize, String>,
 }
@@ -243,7 +243,7 @@ impl Decisions {
             for place in find("decisions", id)? {
                 match decision {
                     Decision::Exclude => drop(decisions.exclude.insert(place, reason.clone())),
-                    Decision::Keep => decisions.keep.push(place),
+                    Decision::Keep => drop(decisions.keep.insert(place)),
                     Decision::Relabel(label) => drop(decisions.relabel.insert(place, label.clone())),
                     Decision::Group(group) => drop(decisions.group.insert(place, group.clone())),
                 }
@@ -278,14 +278,12 @@ impl Decisions {
     /// Those given and those that cleaning came to.
     fn with(self, rows: &[Row], reasons: &[Option<String>]) -> Vec<Decided> {
         let mut all = self.given;
-        for (i, (row, reason)) in rows.iter().zip(reasons).enumerate() {
-            let Some(reason) = reason.clone().filter(|reason| reason != NO_LABEL && row.part != Part::Test) else {
-                continue;
-            };
-            // One decision stands for all rows of an id.
-            let is_said =
-                self.keep.contains(&i) || all.iter().any(|d| d.id == row.id && d.decision == Decision::Exclude);
-            if !is_said {
+        // One decision stands for all rows of an id.
+        let is_of_row = |d: &&Decided| matches!(d.decision, Decision::Exclude | Decision::Keep);
+        let mut said: BTreeSet<String> = all.iter().filter(is_of_row).map(|d| d.id.clone()).collect();
+        for (row, reason) in rows.iter().zip(reasons).filter(|(row, _)| row.part != Part::Test) {
+            let Some(reason) = reason.clone().filter(|reason| reason != NO_LABEL) else { continue };
+            if said.insert(row.id.clone()) {
                 all.push(Decided { id: row.id.clone(), decision: Decision::Exclude, reason });
             }
         }
@@ -376,3 +374,6 @@ fn split_keys(rows: &[Row], mut connected: Vec<Vec<usize>>) -> Vec<Option<String
     }
     keys
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,18 +13,25 @@ pub(super) struct Dealt {
 }
 
 impl Dealt {
-    /// Puts `bundle` where it makes its classes the most even; ties go to the smallest fold.
-    pub fn deal(&mut self, bundle: &[usize], labels: &[u32]) {
+    /// Nothing dealt yet.
+    pub fn new(labels: &[u32], classes: usize, folds: usize) -> Self {
+        let mut total = vec![0; classes];
+        labels.iter().for_each(|&class| total[class as usize] += 1);
+        Self { counts: vec![vec![0; classes]; folds], sizes: vec![0; folds], total, of: vec![None; labels.len()] }
+    }
+
+    /// Puts `bundle` into the fold of `among` where it makes its classes the most even; ties go to the smallest fold.
+    pub fn deal(&mut self, bundle: &[usize], labels: &[u32], among: &[usize]) {
         let mut own = BTreeMap::<usize, usize>::new();
         bundle.iter().for_each(|&i| *own.entry(labels[i] as usize).or_default() += 1);
         let cost = |fold: usize| -> f64 { own.iter().map(|(&c, &n)| self.spread(c, fold, n)).sum() };
-        let costs: Vec<f64> = (0..self.sizes.len()).map(cost).collect();
-        let best = (0..costs.len()).min_by(|&a, &b| {
-            let close = (costs[a] - costs[b]).abs() < 1e-9;
-            let by_cost = if close { std::cmp::Ordering::Equal } else { costs[a].total_cmp(&costs[b]) };
+        let costs = among.iter().map(|&fold| (cost(fold), fold));
+        let best = costs.min_by(|&(cost, a), &(other, b)| {
+            let close = (cost - other).abs() < 1e-9;
+            let by_cost = if close { std::cmp::Ordering::Equal } else { cost.total_cmp(&other) };
             by_cost.then(self.sizes[a].cmp(&self.sizes[b])).then(a.cmp(&b))
         });
-        let fold = best.unwrap_or(0);
+        let fold = best.map_or(0, |(_, fold)| fold);
         own.iter().for_each(|(&c, &n)| self.counts[fold][c] += n);
         self.sizes[fold] += bundle.len();
         bundle.iter().for_each(|&i| self.of[i] = Some(fold));

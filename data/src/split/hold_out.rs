@@ -1,6 +1,5 @@
 //! One share judges.
 
-use super::deal::unevenness;
 use super::{Folds, Input, Split, at_least, ten};
 use crate::error::{Error, Result};
 use crate::rng::stream;
@@ -8,8 +7,9 @@ use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// One fold: a share judges, the rest trains. Tied rows go first, to the side that brings the shares of their classes closer to
-/// what is wanted; single ones fill up, so that without ties the size is exact and each class at most one sample off.
+/// One fold: a share judges, the rest trains. Tied rows go first, large groups before small ones, to the side where the shares of
+/// their classes among all so far come closer to what is wanted: large and small groups judge alike. Single rows fill up, so
+/// that without ties the size is exact and each class at most one sample off.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -52,14 +52,15 @@ impl Split for HoldOut {
         let (mut several, mut singles): (Vec<_>, Vec<_>) = input.bundles().into_iter().partition(|b| b.len() > 1);
         several.shuffle(&mut rng);
         singles.shuffle(&mut rng);
-        several.sort_by(|a, b| unevenness(b, &labels, classes).total_cmp(&unevenness(a, &labels, classes)));
+        several.sort_by_key(|bundle| std::cmp::Reverse(bundle.len().ilog2()));
+        let mut seen = vec![0usize; classes];
         for bundle in several {
             let mut own = BTreeMap::<usize, usize>::new();
             bundle.iter().for_each(|&i| *own.entry(labels[i] as usize).or_default() += 1);
-            // How far off the squares of the shares would be with it, less without it.
+            own.iter().for_each(|(&c, &n)| seen[c] += n);
+            // How far off the squares of the counts would be with it, less without it.
             let change = own.iter().map(|(&c, &n)| {
-                let all = total[c] as f64;
-                let off = |count: usize| (count as f64 / all - self.share).powi(2);
+                let off = |count: usize| ((count as f64 - self.share * seen[c] as f64) / total[c] as f64).powi(2);
                 off(have[c] + n) - off(have[c])
             });
             if change.sum::<f64>() < 0.0 {

@@ -46,7 +46,7 @@ use crate::registry::{self, Entry};
 use crate::rng::sub_seed;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 /// A way of splitting.
@@ -132,8 +132,9 @@ impl Folds {
             }
         }
         for (key, members) in members {
+            let mut seen = BTreeSet::new();
             for &judges in &members {
-                let Some(fold) = self.of[judges] else { continue };
+                let Some(fold) = self.of[judges].filter(|fold| seen.insert(*fold)) else { continue };
                 if let Some(&trains) = members.iter().find(|&&i| self.does_train(fold, i)) {
                     return Err(Leak { fold, key: key.into(), trains, judges });
                 }

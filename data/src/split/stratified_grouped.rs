@@ -60,19 +60,18 @@ pub fn stratified_group_k_fold(labels: &[u32], groups: &[Option<String>], k: usi
         return Err(Error::Invalid(format!("{n} samples with {g} groups cannot be split into {k} folds")));
     }
     let classes = labels.iter().max().map_or(0, |c| *c as usize + 1);
-    let mut total = vec![0usize; classes];
-    labels.iter().for_each(|&c| total[c as usize] += 1);
-    let rare: Vec<bool> = total.iter().map(|n| (1..k).contains(n)).collect();
+    let mut dealt = Dealt::new(labels, classes, k);
+    let rare: Vec<bool> = dealt.total.iter().map(|n| (1..k).contains(n)).collect();
 
     let bundles = bundles(groups).into_iter().filter(|b| !b.iter().any(|&i| rare[labels[i] as usize]));
     let (mut several, mut singles): (Vec<_>, Vec<_>) = bundles.partition(|bundle| bundle.len() > 1);
     let mut rng = stream(seed, 0, 0);
     several.shuffle(&mut rng);
     singles.shuffle(&mut rng);
-    let mut dealt = Dealt { counts: vec![vec![0; classes]; k], sizes: vec![0; k], total, of: vec![None; labels.len()] };
     several.sort_by(|a, b| unevenness(b, labels, classes).total_cmp(&unevenness(a, labels, classes)));
+    let all: Vec<usize> = (0..k).collect();
     for bundle in several.iter().chain(&singles) {
-        dealt.deal(bundle, labels);
+        dealt.deal(bundle, labels, &all);
     }
     let judged = |c: usize| dealt.counts.iter().filter(|fold| fold[c] > 0).count();
     let lumped = (0..classes).filter(|&c| dealt.total[c] > 0 && !rare[c] && judged(c) < k);

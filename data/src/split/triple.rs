@@ -1,5 +1,6 @@
 //! Shards that are even in three ways.
 
+use super::deal::Dealt;
 use super::{Folds, Input, Split, at_least, five, ten};
 use crate::error::Result;
 use crate::rng::stream;
@@ -13,7 +14,8 @@ use std::collections::BTreeMap;
 /// 3. as many groups with few and with many pictures.
 ///
 /// Groups of one kind, those with about as many pictures and about as many of each class but the most frequent, are dealt to
-/// the shard with the fewest pictures of that kind; the shards are then dealt to the folds. "About" is a power of two.
+/// the shard with the fewest pictures of that kind, of several to the one where they make their classes the most even; the shards
+/// are then dealt to the folds. "About" is a power of two.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -52,9 +54,8 @@ impl Triple {
     pub fn shards(&self, input: &Input<'_>, seed: u64) -> Result<Vec<usize>> {
         input.enough(self.shards)?;
         let strata = input.strata("triple", self.by.as_deref(), self.bins)?;
-        let mut total = vec![0usize; strata.names.len()];
-        strata.of.iter().for_each(|&c| total[c as usize] += 1);
-        let usual = (0..total.len()).rev().max_by_key(|&c| total[c]).unwrap_or(0) as u32;
+        let mut dealt = Dealt::new(&strata.of, strata.names.len(), self.shards);
+        let usual = (0..dealt.total.len()).rev().max_by_key(|&c| dealt.total[c]).unwrap_or(0) as u32;
 
         let mut kinds = BTreeMap::<Kind, Vec<Vec<usize>>>::new();
         let mut bundles = input.bundles();
@@ -66,7 +67,6 @@ impl Triple {
             let about = counts.into_iter().map(|(class, n)| (class, power(n))).collect();
             kinds.entry((about, power(bundle.len()))).or_default().push(bundle);
         }
-        let (mut sizes, mut of) = (vec![0; self.shards], vec![0; input.rows.len()]);
         // Rare kinds with many pictures first: the many small ones even out what these leave.
         let mut kinds: Vec<Vec<Vec<usize>>> = kinds.into_values().collect();
         kinds.sort_by_key(|kind| std::cmp::Reverse(kind.iter().map(Vec::len).max()));
@@ -74,13 +74,13 @@ impl Triple {
             kind.sort_by_key(|bundle| std::cmp::Reverse(bundle.len()));
             let mut own = vec![0; self.shards];
             for bundle in kind {
-                let shard = (0..self.shards).min_by_key(|&shard| (own[shard], sizes[shard])).unwrap_or(0);
-                own[shard] += bundle.len();
-                sizes[shard] += bundle.len();
-                bundle.iter().for_each(|&i| of[i] = shard);
+                let least = own.iter().copied().min().unwrap_or(0);
+                let among: Vec<usize> = (0..self.shards).filter(|&shard| own[shard] == least).collect();
+                dealt.deal(&bundle, &strata.of, &among);
+                own[dealt.of[bundle[0]].unwrap_or(0)] += bundle.len();
             }
         }
-        Ok(of)
+        Ok(dealt.of.into_iter().map(Option::unwrap_or_default).collect())
     }
 }
 
