@@ -99,7 +99,7 @@ fn dicom_folders_explain_themselves() {
     let rows = shown(&collection);
     assert_eq!(rows[..4], ["Train big 0 a", "Train deflated 1 b", "Train frames 0 d", "Train implicit 1 a"]);
     let decoded = (collection.read)("implicit.dcm").unwrap();
-    assert_eq!((decoded.format, decoded.stored_channels, decoded.is_deep), ("dicom", 1, true));
+    assert_eq!((decoded.format, decoded.stored_channels, decoded.is_deep), ("dicom", 1, false));
     let why = refusal((collection.read)("rle.dcm"));
     assert!(
         why.contains("cannot decode 'rle.dcm'") && why.contains("(RLE Lossless)") && why.contains("gdcmconv"),

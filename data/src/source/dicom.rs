@@ -435,7 +435,7 @@ impl Dicom {
             let voxels = layout.voxels(&mut elements)?;
             self.levels(voxels, &elements, &layout)?
         };
-        self.decoded(image, &layout)
+        self.decoded(image)
     }
 
     /// The volume of the slices in a folder.
@@ -460,7 +460,7 @@ impl Dicom {
         }
         let layout = Layout::of(&elements)?;
         let image = self.levels(voxels, &elements, &layout)?;
-        self.decoded(image, &layout)
+        self.decoded(image)
     }
 
     /// Gray values as bytes.
@@ -480,7 +480,8 @@ impl Dicom {
         voxels.image(if layout.inverted { [high, low] } else { [low, high] }).map_err(|error| error.to_string())
     }
 
-    fn decoded(&self, image: Image, layout: &Layout) -> Result<Decoded, String> {
+    /// In the wanted color. A window says which bits are kept, so none is called deep.
+    fn decoded(&self, image: Image) -> Result<Decoded, String> {
         let ([depth, height, width, channels], color) = (image.dims(), self.color.unwrap_or_default());
         let pixels = image.into_pixels();
         let pixels = match (channels, color) {
@@ -490,7 +491,7 @@ impl Dicom {
         };
         let image =
             Image::volume([depth, height, width, color.channels()], pixels).map_err(|error| error.to_string())?;
-        Ok(Decoded { image, format: "dicom", stored_channels: channels, is_deep: layout.stored > 8 })
+        Ok(Decoded { image, format: "dicom", stored_channels: channels, is_deep: false })
     }
 }
 
