@@ -417,7 +417,9 @@ fn sorted(files: &[PathBuf]) -> Result<Vec<Slice>, String> {
         let place = |slice: &Slice| slice.place.map_or(0.0, |(place, _)| place);
         slices.sort_by(|a, b| place(a).total_cmp(&place(b)));
         slices.dedup_by(|b, a| place(b) - place(a) < 1e-3);
-    } else if let Some(nowhere) = slices.iter().find(|slice| slice.instance.is_none()) {
+    } else if let Some(nowhere) = slices.iter().find(|slice| slice.instance.is_none())
+        && slices.len() > 1
+    {
         let name = shown(&nowhere.path);
         return Err(format!("slice '{name}' has neither a position (0020,0032 and 0020,0037) nor an InstanceNumber"));
     }
