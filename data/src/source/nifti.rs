@@ -114,13 +114,13 @@ impl Source for Nifti {
         let (root, window, spacing) = (csv.path.clone(), self.window, self.spacing);
         let read = Arc::new(move |name: &str| {
             let wrong = |why: String| Error::Decode { name: name.into(), why };
-            let (voxels, distances, is_deep) = volume(&root.join(name), axes).map_err(wrong)?;
+            let (voxels, distances) = volume(&root.join(name), axes).map_err(wrong)?;
             let voxels = match spacing {
                 Some(spacing) => voxels.resampled(distances, spacing).map_err(wrong)?,
                 None => voxels,
             };
             let image = voxels.image(voxels.range(window))?;
-            Ok(Decoded { stored_channels: image.channels(), image, format: "nifti", is_deep })
+            Ok(Decoded { stored_channels: image.channels(), image, format: "nifti", is_deep: false })
         });
         let found = csv.open_any(&tree, read)?;
         Csv {
@@ -164,8 +164,8 @@ fn cut(error: &io::Error) -> String {
     }
 }
 
-/// The voxels of a file along `axes`, their distances `[z, y, x]`, and whether they have more than eight bits.
-fn volume(path: &Path, axes: [Axis; 3]) -> Result<(Voxels, [f64; 3], bool), String> {
+/// The voxels of a file along `axes`, and their distances `[z, y, x]`.
+fn volume(path: &Path, axes: [Axis; 3]) -> Result<(Voxels, [f64; 3]), String> {
     let gzip = is_gzip(&first_bytes(path).map_err(|error| error.to_string())?);
     let file = File::open(path).map_err(|error| error.to_string())?;
     let length = file.metadata().map_err(|error| error.to_string())?.len();
@@ -230,7 +230,7 @@ fn volume(path: &Path, axes: [Axis; 3]) -> Result<(Voxels, [f64; 3], bool), Stri
         }
     }
     let mm = |n: usize| f64::from(header.pixdim[1 + taken[n].0].abs());
-    Ok((Voxels { dims, values }, [mm(2), mm(1), mm(0)], number.size > 1))
+    Ok((Voxels { dims, values }, [mm(2), mm(1), mm(0)]))
 }
 
 /// Columns, rows and slices as they are stored, and what lies behind them.
