@@ -6,7 +6,6 @@ use super::{Collection, Reader, Source};
 use crate::decode::{Color, decode};
 use crate::error::{Error, Result};
 use crate::labels::Labels;
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, Read, Seek};
@@ -99,9 +98,9 @@ impl Source for Bson {
         let mut fields =
             Fields { id: Some(self.id.clone()), label: self.label.clone(), group, meta, ..Fields::default() };
         let wanted = fields.wanted();
-        let listed = shards.list.par_iter().map(|shard| self.list(&shard.path, &wanted));
+        let listed = shards.each(|shard| self.list(&shard.path, &wanted))?;
         let (mut records, mut missing_files, mut spans) = (vec![], vec![], vec![]);
-        for (shard, documents) in shards.list.iter().zip(listed.collect::<Result<Vec<_>>>()?) {
+        for (shard, documents) in shards.list.iter().zip(listed) {
             let len = documents.iter().map(|(_, pictures)| pictures.len()).sum();
             let mut own = Vec::<Span>::with_capacity(len);
             for (values, pictures) in documents {

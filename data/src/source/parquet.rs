@@ -16,7 +16,6 @@ use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaD
 use parquet::file::page_index::offset_index::PageLocation;
 use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -144,7 +143,7 @@ impl Source for Parquet {
             return Err(Error::Invalid("source 'parquet': cache_mb must be at least 1".into()));
         }
         let shards = Arc::new(Shards::find(&self.path, "parquet")?);
-        let tables = shards.list.par_iter().map(Table::open).collect::<Result<Vec<_>>>()?;
+        let tables = shards.each(Table::open)?;
         let wrong = |why: String| Error::Layout { path: shards.path.clone(), why };
         let schema = tables[0].metadata.file_metadata().schema_descr();
         let image = image(schema, self.image.as_deref()).map_err(wrong)?;
@@ -205,7 +204,7 @@ impl Source for Parquet {
 impl Parquet {
     /// Decodes pictures of the column `image`.
     fn reader(&self, tables: &[Table], image: &str, shards: &Arc<Shards>) -> Result<Reader> {
-        let pictures = tables.par_iter().map(|table| table.pictures(image)).collect::<Result<Vec<_>>>()?;
+        let pictures = tables.iter().map(|table| table.pictures(image)).collect::<Result<Vec<_>>>()?;
         let (color, places) = (self.color, shards.clone());
         let cache = Cache { limit: self.cache_mb.saturating_mul(1 << 20), slots: Mutex::default() };
         Ok(Arc::new(move |path| {

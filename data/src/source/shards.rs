@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::labels::{Kind, Labels};
 use crate::row::Part;
 use crate::table::is_missing;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -110,6 +111,12 @@ impl Shards {
         }
         shards.list.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(shards)
+    }
+
+    /// What `f` makes of each file, in their order; of several errors the first file's.
+    pub fn each<T: Send>(&self, f: impl Fn(&Shard) -> Result<T> + Sync) -> Result<Vec<T>> {
+        let made: Vec<Result<T>> = self.list.par_iter().map(&f).collect();
+        made.into_iter().collect()
     }
 
     /// The file and the number that a [`place`] names.

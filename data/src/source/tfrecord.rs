@@ -7,7 +7,6 @@ use super::{Collection, Reader, Source};
 use crate::decode::{Color, decode};
 use crate::error::{Error, Result};
 use crate::labels::Labels;
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind, Read, Seek};
@@ -89,7 +88,7 @@ struct Place {
 impl Source for TfRecord {
     fn open(&mut self) -> Result<Collection> {
         let shards = Shards::find(&self.path, "tfrecord")?;
-        let firsts = shards.list.par_iter().map(|shard| first(&shard.path)).collect::<Result<Vec<_>>>()?;
+        let firsts = shards.each(|shard| first(&shard.path))?;
         let image = match &self.image {
             Some(image) => image.clone(),
             None => picture(&firsts).map_err(|why| Error::Layout { path: self.path.clone(), why })?,
@@ -106,8 +105,7 @@ impl Source for TfRecord {
         let mut fields = Fields { id, label, sample, group, meta, ..Fields::default() };
         fields.find(&known, &shards)?;
         let wanted = fields.wanted();
-        let listed = shards.list.par_iter().map(|shard| list(&shard.path, &image, &wanted));
-        let listed = listed.collect::<Result<Vec<_>>>()?;
+        let listed = shards.each(|shard| list(&shard.path, &image, &wanted))?;
         let (mut records, mut missing_files) = (Vec::<Record>::new(), vec![]);
         let mut places = Vec::with_capacity(listed.len());
         for (shard, listed) in shards.list.iter().zip(listed) {

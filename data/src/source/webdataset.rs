@@ -8,7 +8,6 @@ use super::{Collection, PICTURES, Reader, Source};
 use crate::decode::{Color, decode};
 use crate::error::{Error, Result};
 use crate::labels::Labels;
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -132,7 +131,7 @@ struct Listed {
 impl Source for WebDataset {
     fn open(&mut self) -> Result<Collection> {
         let shards = Shards::find(&self.path, "webdataset")?;
-        let listed = shards.list.par_iter().map(list).collect::<Result<Vec<_>>>()?;
+        let listed = shards.each(list)?;
         let samples = || listed.iter().flat_map(|listed| &listed.samples);
         let known: BTreeSet<String> = samples().flat_map(|sample| sample.values.keys()).cloned().collect();
         let (id, label, group, meta) =
