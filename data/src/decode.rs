@@ -188,7 +188,7 @@ fn finish(image: DynamicImage, color: Color) -> Result<Image, String> {
 }
 
 /// PIL's 16-bit fixed point.
-fn luma(rgb: &[u8]) -> u8 {
+pub(crate) fn luma(rgb: &[u8]) -> u8 {
     let [r, g, b] = [rgb[0], rgb[1], rgb[2]].map(u32::from);
     ((r * 19_595 + g * 38_470 + b * 7_471 + 0x8000) >> 16) as u8
 }

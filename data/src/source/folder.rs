@@ -116,7 +116,7 @@ fn own_folder(path: &str, class: Option<&str>) -> Option<String> {
 }
 
 /// The part that a folder of this name holds, and whether its pictures are labelled.
-fn part_of(name: &str) -> Option<(Part, bool)> {
+pub(super) fn part_of(name: &str) -> Option<(Part, bool)> {
     words(name).iter().find_map(|word| match word.as_str() {
         "train" | "training" => Some((Part::Train, true)),
         "val" | "valid" | "validation" | "validate" | "dev" => Some((Part::Validation, true)),

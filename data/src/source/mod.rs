@@ -1,19 +1,25 @@
 //! Layouts in which data sets come. Each is one file: a configuration that opens into a [`Collection`].
 
+mod audio;
+mod ava;
 mod csv;
 mod files;
 mod folder;
 mod idx;
 mod npz;
+mod pixels;
 mod records;
 mod synthetic;
 mod tar;
 
+pub use audio::Audio;
+pub use ava::{Ava, Grouping};
 pub use csv::Csv;
 pub use files::PICTURES;
 pub use folder::{Folder, Unit};
 pub use idx::Idx;
 pub use npz::Npz;
+pub use pixels::{Order, Pixels};
 pub use synthetic::Synthetic;
 pub use tar::Tar;
 
@@ -130,10 +136,16 @@ impl Entry {
 
 /// All sources.
 pub const SOURCES: &[Entry] = &[
+    Entry::of::<Audio>("audio", "A folder of sounds by class, by name or with a table, as spectrograms."),
+    Entry::of::<Ava>("ava", "AVA's photographs with two hundred votes each, from 1 to 10."),
     Entry::of::<Csv>("csv", "A table with id and label columns beside a folder of pictures."),
     Entry::of::<Folder>("folder", "A folder of pictures per class, with or without train, val and test folders above."),
     Entry::of::<Idx>("idx", "MNIST's four files, gzipped or not: pictures and their classes as bytes."),
     Entry::of::<Npz>("npz", "NumPy's arrays of pictures or volumes with their classes, as MedMNIST comes."),
+    Entry::of::<Pixels>(
+        "pixels",
+        "A table whose rows are pictures in numbers: Digit Recognizer, Sign Language MNIST, FER2013.",
+    ),
     Entry::of::<Synthetic>("synthetic", "Shapes drawn by the program: nothing to download, for tests and first steps."),
     Entry::of::<Tar>("tar", "Class folders in a .tar, .tar.gz or .tgz, which is never unpacked to disk."),
 ];
@@ -166,7 +178,9 @@ pub fn recognize(path: &Path) -> Result<(&'static str, Value)> {
     let params = json!({"path": path});
     if metadata.is_file() {
         let source = match path {
+            _ if files::is_table(path) && pixels::fits(path) => "pixels",
             _ if files::is_table(path) => "csv",
+            _ if ava::is_list(path) => "ava",
             _ if tar::is_archive(path) => "tar",
             _ if idx::is_part(path) => "idx",
             _ if files::ending(path) == "npz" => "npz",
@@ -181,8 +195,17 @@ pub fn recognize(path: &Path) -> Result<(&'static str, Value)> {
     if idx::lies_in(path) {
         return Ok(("idx", params));
     }
+    if ava::lies_in(path) {
+        return Ok(("ava", params));
+    }
     let tree = files::Tree::walk(path)?;
     if tree.pictures.is_empty() {
+        if pixels::lie_in(&tree) {
+            return Ok(("pixels", params));
+        }
+        if audio::lie_in(path)? {
+            return Ok(("audio", params));
+        }
         let why = format!("no pictures ({}) are below it", PICTURES.join(", "));
         return Err(Error::Layout { path: path.into(), why });
     }
