@@ -25,12 +25,14 @@
 //! | [`Samples`] | rows that are several pictures of one sample |
 //! | [`split`] | stratified, grouped and stratified-grouped folds |
 //! | [`balance`], [`sampler`] | against imbalance |
+//! | [`convert`] | sounds, series, tables, traffic and volumes as pictures |
 //! | [`tabular`] | metadata as features |
 //! | [`Loader`] | decoding and transforms on all cores, the same batches for any number of threads |
 
 pub mod balance;
 pub mod batch;
 pub mod clean;
+pub mod convert;
 mod dataset;
 pub mod decode;
 mod error;
