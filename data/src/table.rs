@@ -39,20 +39,34 @@ pub(crate) struct Line<'a> {
     pub cells: &'a StringRecord,
 }
 
-/// Fails when a row is too long, as one with a stray quote is.
+/// Fails when a row is too long, as one with a stray quote is. Every line ends with `\n` alone, and the last one does, so that
+/// lines can be counted; no byte moves.
 struct Limited {
     inner: File,
     taken: Rc<Cell<u64>>,
+    /// What stands for `\r`: a blank before `\n`, or `\n` where that alone ends lines.
+    instead: u8,
+    /// The last byte that was read; none behind the end.
+    last: Option<u8>,
 }
 
 impl Read for Limited {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
+        buffer[..count].iter_mut().filter(|byte| **byte == b'\r').for_each(|byte| *byte = self.instead);
         self.taken.set(self.taken.get() + count as u64);
-        match self.taken.get() > LONGEST {
-            true => Err(io::Error::other("a row is longer than the 64 MiB allowed; is there a quote too many?")),
-            false => Ok(count),
+        if self.taken.get() > LONGEST {
+            return Err(io::Error::other("a row is longer than the 64 MiB allowed; is there a quote too many?"));
         }
+        match (buffer[..count].last(), self.last) {
+            (Some(&last), _) => self.last = Some(last),
+            (None, Some(last)) if last != b'\n' && !buffer.is_empty() => {
+                (buffer[0], self.last) = (b'\n', None);
+                return Ok(1);
+            }
+            _ => {}
+        }
+        Ok(count)
     }
 }
 
@@ -80,7 +94,9 @@ impl Lines {
         let start = start as u64;
         file.seek(SeekFrom::Start(start)).map_err(unreadable)?;
         let taken = Rc::new(Cell::new(0));
-        let reader = builder(separator).from_reader(Limited { inner: file, taken: taken.clone() });
+        let instead = if first.contains(&b'\n') { b' ' } else { b'\n' };
+        let limited = Limited { inner: file, taken: taken.clone(), instead, last: None };
+        let reader = builder(separator).from_reader(limited);
         Ok(Self { path: path.into(), separator, start, reader, taken, record: StringRecord::new() })
     }
 
@@ -89,27 +105,38 @@ impl Lines {
     /// # Errors
     /// [`Error::Table`] naming the line.
     pub fn next_line(&mut self) -> Result<Option<Line<'_>>> {
-        self.taken.set(0);
-        let offset = self.start + self.reader.position().byte();
-        let before = self.reader.position().line();
-        let found = self.reader.read_record(&mut self.record);
-        if !found.map_err(|error| Error::Table { path: self.path.clone(), why: reason(&error, before) })? {
-            return Ok(None);
+        loop {
+            self.taken.set(0);
+            let (offset, before) = (self.start + self.reader.position().byte(), self.reader.position().line());
+            let found = self.reader.read_record(&mut self.record);
+            // Behind a row its end was counted; its cells may have lines of their own.
+            let behind = self.reader.position().line();
+            let number = |inside: usize| behind.saturating_sub(1 + inside as u64).max(1);
+            match found {
+                Ok(false) => return Ok(None),
+                // A line of blanks.
+                Ok(true) if self.record.len() == 1 && self.record[0].is_empty() => {}
+                Ok(true) => {
+                    let inside = self.record.as_slice().bytes().filter(|byte| *byte == b'\n').count();
+                    return Ok(Some(Line { number: number(inside), offset, cells: &self.record }));
+                }
+                Err(error) => {
+                    let line = if error.is_io_error() { before } else { number(0) };
+                    return Err(Error::Table { path: self.path.clone(), why: reason(&error, line) });
+                }
+            }
         }
-        let number = self.record.position().map_or(before, csv::Position::line);
-        Ok(Some(Line { number, offset, cells: &self.record }))
     }
 }
 
 /// What is wrong with the row that begins on `line`.
 fn reason(error: &csv::Error, line: u64) -> String {
     match error.kind() {
-        ErrorKind::Utf8 { pos, err } => {
-            let line = pos.as_ref().map_or(line, csv::Position::line);
+        ErrorKind::Utf8 { err, .. } => {
             let cell = err.field() + 1;
             format!("line {line}: cell {cell} is no valid UTF-8; save the table as UTF-8 (it may be Latin-1)")
         }
-        ErrorKind::Io(error) => format!("line {line}: {error}"),
+        ErrorKind::Io(error) => format!("line {line} or one behind it: {error}"),
         _ => error.to_string(),
     }
 }

@@ -106,9 +106,11 @@ impl Victim {
     /// Opens the data set with other bytes and decodes all its pictures; says what was refused.
     fn try_with(&self, bytes: &[u8]) -> Result<(), String> {
         let root = self.folder.path();
-        for (name, bytes) in &self.others {
+        for (name, bytes) in self.others.iter().filter(|(name, _)| !root.join(name).exists()) {
             fs::write(root.join(name), bytes).unwrap();
         }
+        // Some file systems write to disk at once what takes the place of something else.
+        let _ = fs::remove_file(root.join(self.harmed));
         fs::write(root.join(self.harmed), bytes).unwrap();
         let path = if self.path.is_empty() { root.into() } else { root.join(self.path) };
         // What is recognized may be anything, but it is so without a panic.
