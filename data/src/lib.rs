@@ -17,7 +17,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`source`] | layouts: class folders, tar archives of them, a table beside pictures or of them, IDX, npz, drawn shapes |
+//! | [`source`] | layouts: class folders, tar archives of them, a table beside pictures or of them, sounds, IDX, npz, drawn shapes |
 //! | [`decode`](mod@decode) | JPEG, PNG, BMP, TIFF, WebP and PNM to an upright [`Image`] |
 //! | [`explore`](mod@explore) | the data report |
 //! | [`similar`] | equal and nearly equal pictures |

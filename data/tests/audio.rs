@@ -108,7 +108,8 @@ fn patterns_of_every_kind() {
     };
     let (found, warnings) = rows("rec-{label}({group})_{n}").unwrap();
     assert_eq!(found, ["Train x/rec-dog(ann)_7.wav dog ann", "Train y/rec-cat(bob)_8.wav cat bob"]);
-    assert_eq!(warnings, ["1 names are not as data.pattern says and are left out, as 'y/other.wav'"]);
+    assert_eq!(warnings[0], "1 names are not as data.pattern says and are left out, as 'y/other.wav'");
+    assert_eq!(warnings[1], "sounds are resampled to 8000 Hz and cut or filled to 0.1 s; data.spectrogram sets both");
     assert_eq!(rows("{group}/{label}").unwrap().0[2], "Train y/rec-cat(bob)_8.wav rec-cat(bob)_8 y");
     for (pattern, why) in [
         ("{group}_{n}", "the field {label} is missing"),

@@ -104,20 +104,31 @@ impl Source for Audio {
             let why = format!("no sounds ({}) are below it", SOUNDS.join(", "));
             return Err(Error::Layout { path: self.path.clone(), why });
         }
-        let spectrogram = match self.spectrogram.take() {
-            Some(given) => given,
-            None => fitting(&tree)?,
-        };
-        if let Some(seconds) = spectrogram.duration {
+        let is_given = self.spectrogram.is_some();
+        let spectrogram = self.spectrogram.take().map_or_else(|| fitting(&tree), Ok)?;
+        let (rate, seconds) = (spectrogram.rate, spectrogram.duration);
+        if let Some(seconds) = seconds {
             // What cannot be drawn of silence cannot be drawn at all.
-            let rate = spectrogram.rate.unwrap_or(16_000);
-            spectrogram.image(&Sound {
-                samples: vec![0.0; 1 + (seconds.clamp(0.0, 60.0) * f64::from(rate)) as usize],
-                rate,
-            })?;
+            let rate = rate.unwrap_or(16_000);
+            let samples = vec![0.0; 1 + (seconds.clamp(0.0, 60.0) * f64::from(rate)) as usize];
+            spectrogram.image(&Sound { samples, rate })?;
         }
         let read = reader(&tree, spectrogram.clone(), self.color);
         self.spectrogram = Some(spectrogram);
+        let mut found = self.rows(tree, read)?;
+        if let (false, Some(rate), Some(seconds)) = (is_given, rate, seconds) {
+            let said = format!(
+                "sounds are resampled to {rate} Hz and cut or filled to {seconds} s; data.spectrogram sets both"
+            );
+            found.warnings.push(said);
+        }
+        Ok(found)
+    }
+}
+
+impl Audio {
+    /// The rows by what tells them: what is given, else a table, folders, names.
+    fn rows(&mut self, tree: Tree, read: Reader) -> Result<Collection> {
         if let Some(pattern) = &self.pattern {
             return self.by_names(&tree, &Pattern::parse(pattern)?, read);
         }
@@ -145,9 +156,7 @@ impl Source for Audio {
             ),
         })
     }
-}
 
-impl Audio {
     /// Rows as the names of their sounds tell them.
     fn by_names(&self, tree: &Tree, pattern: &Pattern, read: Reader) -> Result<Collection> {
         let (mut records, mut unowned) = (vec![], vec![]);

@@ -8,10 +8,11 @@ use crate::error::{Error, Result};
 use crate::labels::{Kind, Labels};
 use crate::row::Part;
 use crate::table::{Cells, Table, is_missing};
-use rayon::slice::ParallelSliceMut;
+use rayon::prelude::*;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hasher};
 use std::path::{Path, PathBuf};
 
 /// A table with a row per picture, or per sample of several. What is not said is found out: the id column is the one whose cells name most
@@ -291,43 +292,70 @@ impl Csv {
     }
 }
 
-/// Pictures by every name that a cell may give them.
+/// Pictures by the names that a cell may give them: with or without ending, and with the folders of any machine.
 pub(super) struct Index<'a> {
     pictures: &'a [String],
-    /// Names with the picture they name, sorted: of a million pictures this takes a quarter of a map's memory.
-    names: Vec<(&'a str, u32)>,
+    /// A number made of each picture's name without folder and ending, and the picture; sorted. Of a million pictures this takes
+    /// a tenth of a map's memory.
+    stems: Vec<(u64, u32)>,
+    /// Where in `stems` the numbers of each first 16 bits begin.
+    starts: Vec<u32>,
+}
+
+/// A number made of a name.
+fn number_of(name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(name.as_bytes());
+    hasher.finish()
+}
+
+/// Without the ending.
+fn stem(name: &str) -> &str {
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
 }
 
 impl<'a> Index<'a> {
     pub fn new(pictures: &'a [String]) -> Self {
-        let mut names = Vec::with_capacity(2 * pictures.len());
-        for (i, path) in pictures.iter().enumerate() {
-            let name = file_name(path);
-            let cut = |text: &'a str| text.rsplit_once('.').map_or(text, |(stem, _)| stem);
-            let mut own = [path.as_str(), name, cut(path), cut(name)];
-            own.sort_unstable();
-            let distinct = own.iter().enumerate().filter(|(n, name)| *n == 0 || own[n - 1] != **name);
-            names.extend(distinct.map(|(_, name)| (*name, i as u32)));
-        }
-        names.par_sort_unstable();
-        Self { pictures, names }
+        let numbers = pictures.par_iter().map(|path| number_of(stem(file_name(path))));
+        let mut stems: Vec<(u64, u32)> = numbers.zip(0..pictures.len() as u32).collect();
+        stems.par_sort_unstable();
+        let start = |first: u64| stems.partition_point(|(number, _)| number >> 48 < first) as u32;
+        let starts = (0..=1 << 16).map(start).collect();
+        Self { pictures, stems, starts }
     }
 
-    /// Pictures that `cell` may mean, each behind its name: those named by its longest end, so that a path of another machine
-    /// is understood.
-    fn candidates(&self, cell: &str) -> &[(&'a str, u32)] {
-        let named = |name: &str| {
-            let first = self.names.partition_point(|(other, _)| *other < name);
-            let count = self.names[first..].iter().take_while(|(other, _)| *other == name).count();
-            &self.names[first..first + count]
-        };
-        let mut rest = cell;
-        loop {
-            match (named(rest), rest.split_once('/')) {
-                ([], Some((_, shorter))) => rest = shorter,
-                (found, _) => return found,
+    /// Pictures whose file is called `name`, without its ending or with it.
+    fn named<'b>(&'b self, name: &'b str) -> impl Iterator<Item = usize> + 'b {
+        // What looks like an ending may be part of a name without one.
+        let owns = if stem(name) == name { vec![name] } else { vec![stem(name), name] };
+        owns.into_iter().flat_map(move |own| {
+            let number = number_of(own);
+            let first = (number >> 48) as usize;
+            let bucket = &self.stems[self.starts[first] as usize..self.starts[first + 1] as usize];
+            let same = bucket.iter().filter(move |(other, _)| *other == number).map(|(_, picture)| *picture as usize);
+            same.filter(move |picture| {
+                let file = file_name(&self.pictures[*picture]);
+                file == name || stem(file) == name
+            })
+        })
+    }
+
+    /// Pictures that `cell` may mean: all of its file name, or of these those that share the most folders with it, or the one
+    /// whose path it is.
+    fn candidates(&self, cell: &str) -> Vec<usize> {
+        let cell = slashes(cell.trim_start_matches("./"));
+        let mut several: Vec<usize> = self.named(file_name(&cell)).collect();
+        if several.len() > 1 {
+            let path = |picture: usize| self.pictures[picture].as_str();
+            if let Some(one) = several.iter().find(|&&i| path(i) == cell || stem(path(i)) == cell) {
+                return vec![*one];
             }
+            let folders = |path| str::rsplit(path, '/').skip(1);
+            let shared = |i: usize| folders(path(i)).zip(folders(&cell)).take_while(|(a, b)| a == b).count();
+            let most = several.iter().map(|&i| shared(i)).max();
+            several.retain(|&i| Some(shared(i)) == most);
         }
+        several
     }
 
     /// The one picture that `cell` means for a row of `part`: folders called after the part decide between several.
@@ -338,24 +366,13 @@ impl<'a> Index<'a> {
             let folders = self.pictures[i].rsplit_once('/').map_or("", |(folders, _)| folders);
             words(folders).iter().any(|w| w.starts_with(word))
         };
-        match self.candidates(&slashes(cell)) {
+        match &self.candidates(cell)[..] {
             [] => Ok(None),
-            [(_, one)] => Ok(Some(*one as usize)),
+            [one] => Ok(Some(*one)),
             several => {
-                // Folders that both names end with tell pictures of one name apart.
-                let cell = slashes(cell);
-                let shared = |i: u32| {
-                    let folders = |path| str::rsplit(path, '/').skip(1);
-                    let path = folders(self.pictures[i as usize].as_str());
-                    path.zip(folders(&cell)).take_while(|(a, b)| a == b).count()
-                };
-                let most = several.iter().map(|(_, i)| shared(*i)).max();
-                let several = several.iter().map(|(_, i)| *i).filter(|i| Some(shared(*i)) == most);
-                let several: Vec<usize> = several.map(|i| i as usize).collect();
                 let likely: Vec<usize> = several.iter().copied().filter(|&i| in_folder(i, word)).collect();
                 let possible: Vec<usize> = several.iter().copied().filter(|&i| !in_folder(i, other)).collect();
                 match (&likely[..], &possible[..]) {
-                    _ if several.len() == 1 => Ok(Some(several[0])),
                     ([one], _) | ([], [one]) => Ok(Some(*one)),
                     _ => Err([several[0], several[1]]),
                 }
@@ -375,8 +392,7 @@ fn slashes(cell: &str) -> Cow<'_, str> {
 /// The column whose cells name the most pictures, if that is at least half of them.
 fn id_column(table: &Table, index: &Index<'_>) -> Option<usize> {
     let looked = table.len().min(LOOKED);
-    let hits =
-        |column: usize| (0..looked).filter(|&r| !index.candidates(&slashes(&table.row(r)[column])).is_empty()).count();
+    let hits = |column: usize| (0..looked).filter(|&r| !index.candidates(&table.row(r)[column]).is_empty()).count();
     let best = (0..table.header.len()).map(|c| (hits(c), c)).max_by_key(|(hits, c)| (*hits, std::cmp::Reverse(*c)));
     best.filter(|(hits, _)| *hits > 0 && 2 * hits >= looked).map(|(_, column)| column)
 }

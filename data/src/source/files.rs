@@ -5,6 +5,7 @@ use super::folder::part_of;
 use crate::decode::{Color, decode};
 use crate::error::{Error, Result};
 use crate::row::Part;
+use rayon::slice::ParallelSliceMut;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -47,7 +48,7 @@ impl Tree {
     pub fn walk_for(root: &Path, endings: &'static [&'static str]) -> Result<Self> {
         let mut tree = Self { endings, ..Self::empty(root) };
         tree.enter(root, "", 0)?;
-        tree.pictures.sort();
+        tree.pictures.par_sort_unstable();
         tree.tables.sort();
         tree.foreign.sort();
         tree.unnamed.sort();
