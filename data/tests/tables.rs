@@ -119,6 +119,12 @@ fn one_column_of_all_numbers_with_parts() {
     assert_eq!(shown(&collection), ["Train 1 3", "Train 2 0", "Validation 3 3", "Test 4 0"]);
     assert_eq!(pixels(&collection), expected("faces"));
     let text = fs::read_to_string(golden("fer.csv")).unwrap();
+    let windows = format!("\u{feff}{}", text.replace('\n', "\r\n"));
+    for other in [windows, text.replace('\n', "\r"), text.trim_end().into(), text.replace('\n', "\n\n \n")] {
+        let data = folder(&[("fer.csv", other.as_bytes())]);
+        let (collection, _) = opened(&data.path().join("fer.csv"), json!({}));
+        assert_eq!((pixels(&collection), collection.dataset.rows().len()), (expected("faces"), 4), "{other:?}");
+    }
     let data = folder(&[("fer.csv", text.replace("PublicTest", "Public").as_bytes())]);
     let why = error(open(&data.path().join("fer.csv"), json!({})));
     assert!(why.contains("line 4: data.part: 'Public' is no part; expected train, val or test"), "{why}");

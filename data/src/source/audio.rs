@@ -20,11 +20,16 @@ use std::sync::Arc;
 /// A folder of sounds: class folders as those of `folder`, names that tell what is heard (`7_jackson_32.wav`, as the Free Spoken
 /// Digit Dataset comes), or a table beside them as that of `csv`. Each sound is a picture by its [`Spectrogram`].
 ///
+/// A pattern is made of `{label}`, `{group}`, `{sample}` and, for what says nothing, `{n}`, with other text between; it tells
+/// the name without its ending, or with a `/` in it the whole path below the folder. Where no spectrogram is given, it has 64 mel
+/// bands of windows of about 32 ms that overlap by half, at the rate and of the length that nearly all sounds have, so that all
+/// pictures are of one size; some sounds are listened to for that.
+///
 /// | field | default | range |
 /// |---|---|---|
 /// | `path` | required | a folder |
-/// | `pattern` | found | what the names are made of, without ending: `{label}`, `{group}`, `{sample}`, and `{n}` for what says nothing, with other text between; `{label}_{group}_{n}` is found. With `/` it is the whole path below the folder |
-/// | `spectrogram` | found | [`Spectrogram`]; without: 64 mel bands of windows of about 32 ms that overlap by half, of the rate and length that nearly all sounds have, so that all pictures are of one size |
+/// | `pattern` | found | what the names say, as `{label}_{group}_{n}`, which is found |
+/// | `spectrogram` | found | [`Spectrogram`] |
 /// | `table` | found | table of the training part, relative to the folder |
 /// | `test_table` | found | table of the test part |
 /// | `id` | found | column of the table that names the sound |

@@ -17,11 +17,14 @@ use std::path::{Path, PathBuf};
 /// `<id>.jpg` anywhere below. Targets are the shares of the ten scores. Photographs that are not there are counted and named:
 /// the list has more than can be had.
 ///
+/// The test part is what `generic_test.jpgl` lists, in the folder or in `aesthetics_image_lists`, as in most publications; all
+/// others are learned from, or those of a training list where it is given.
+///
 /// | field | default | range |
 /// |---|---|---|
 /// | `path` | required | the folder of everything, or `AVA.txt` |
-/// | `train_list` | none | file of the ids to learn from, one on a line, relative to the folder; without: all that the test list lacks |
-/// | `test_list` | found | file of the ids of the test part: `generic_test.jpgl`, there or in `aesthetics_image_lists`; none: all are learned from |
+/// | `train_list` | the others | file of the ids to learn from, one on a line, relative to the folder |
+/// | `test_list` | found | file of the ids of the test part |
 /// | `group` | challenge | challenge: what was handed in for one never sits in two folds; picture: each stands alone |
 /// | `meta` | none | `tag_1`, `tag_2`: categories, named as in `tags.txt` where it lies there |
 /// | `color` | rgb | rgb, gray |

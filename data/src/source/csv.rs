@@ -15,9 +15,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hasher};
 use std::path::{Path, PathBuf};
 
-/// A table with a row per picture, or per sample of several. What is not said is found out: the id column is the one whose cells name most
-/// pictures (with or without folder and ending), the label column the one that the sample submission asks for, else
-/// the one called label, class, target and the like.
+/// A table with a row per picture, or per sample of several. What is not said is found out: the id column is the one whose
+/// cells name most pictures (with or without ending, and with the folders of any machine), the label column the one that the
+/// sample submission asks for, else the one called label, class, target and the like.
 ///
 /// | field | default | range |
 /// |---|---|---|
