@@ -292,6 +292,11 @@ fn tables_in_every_writing() {
     assert!(latin.contains("train.csv': line 3: cell 2 is no valid UTF-8") && latin.contains("Latin-1"), "{latin}");
     let unequal = error(rows(b"id,label\r\n\r\na,x\r\nb\r\n"));
     assert!(unequal.contains("line 4 has 1 cells, but the header 2"), "{unequal}");
+    for end in ["\n", "\r\n", ""] {
+        // The lines of a cell count, too.
+        let unequal = error(rows(format!("id,label\na,\"x\ny\nz\"\nb{end}").as_bytes()));
+        assert!(unequal.contains("line 5 has 1 cells"), "{end:?}: {unequal}");
+    }
     // A quote that nothing closes swallows all that follows.
     let stray = [b"id,label\na,\"x\n", "b,y\n".repeat(20 << 20).as_bytes()].concat();
     let stray = error(rows(&stray));
