@@ -8,7 +8,7 @@ use sconce_data::convert::raster::{Agent, Shape};
 use sconce_data::convert::spectrogram::Stft;
 use sconce_data::convert::tabular::{Reduction, convex_hull, smallest_rectangle};
 use sconce_data::convert::{
-    DeepInsight, Gaf, Markov, Matrix, Raster, Recurrence, Sound, Spectrogram, audio, delta::delta, pca::pca, tsne::tsne,
+    DeepInsight, Gaf, Markov, Matrix, Raster, Recurrence, Sound, Spectrogram, audio, delta::delta, pca::pca,
 };
 use sconce_data::{Image, Result};
 use serde::de::DeserializeOwned;
@@ -206,7 +206,6 @@ fn features_are_placed_as_scikit_learn_places_them() {
     let golden = golden("table");
     let points = features(&golden);
     same(&flat(&pca(&points).unwrap()), &flat(&of::<Vec<[f64; 2]>>(&golden["pca"])), 1e-5, "pca");
-    same(&flat(&tsne(&points, 3.0).unwrap()), &flat(&of::<Vec<[f64; 2]>>(&golden["tsne"])), 1e-2, "tsne");
     let rows: Vec<Vec<f32>> = of(&golden["rows"]);
     let config = DeepInsight { width: 12, height: 9, reduction: Reduction::Pca, ..DeepInsight::default() };
     assert_eq!(config.fit(&rows).unwrap().pixels(), of::<Vec<[usize; 2]>>(&golden["pixels"]));

@@ -255,12 +255,25 @@ fn compressed(bytes: &[u8], kind: &str) -> Result<Sound, String> {
         }
     }
     let samples = mono.map(|mono| mono.samples).unwrap_or_default();
+    if kind == "ogg" && !ends_properly(bytes) {
+        return Err("the OGG is truncated: its end is missing".into());
+    }
     match announced {
         Some(frames) if (samples.len() as u64) < frames => {
             Err(format!("the file is truncated: {frames} samples are announced, {} follow", samples.len()))
         }
         _ => Ok(Sound { samples, rate }),
     }
+}
+
+/// Whether the last page of an OGG file is whole and says that it is the last.
+#[cfg(feature = "audio")]
+fn ends_properly(bytes: &[u8]) -> bool {
+    let page = bytes.windows(4).rposition(|name| name == b"OggS").and_then(|at| bytes.get(at..)).unwrap_or_default();
+    let (Some(flags), Some(segments)) = (page.get(5), page.get(26)) else { return false };
+    let lengths = page.get(27..27 + usize::from(*segments));
+    let whole = lengths.map(|lengths| 27 + lengths.len() + lengths.iter().map(|l| usize::from(*l)).sum::<usize>());
+    flags & 4 != 0 && whole.is_some_and(|whole| page.len() >= whole)
 }
 
 #[cfg(test)]
@@ -352,7 +365,7 @@ mod tests {
         assert!(sound(8000).resampled(u32::MAX).is_err());
         assert_eq!(sound(8000).resampled(8000).unwrap(), sound(8000));
         assert_eq!(sound(999_983).resampled(100).unwrap().samples.len(), 1);
-        assert_eq!(Sound { samples: vec![], rate: 8000 }.resampled(9000).unwrap().samples, []);
+        assert!(Sound { samples: vec![], rate: 8000 }.resampled(9000).unwrap().samples.is_empty());
         let long = Sound { samples: vec![0.0; 1 << 20], rate: 100 };
         assert!(long.resampled(100_000).unwrap_err().to_string().contains("more than the allowed"));
     }

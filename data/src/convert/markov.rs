@@ -6,9 +6,9 @@ use crate::error::{Error, Result};
 use crate::image::Image;
 use serde::{Deserialize, Serialize};
 
-/// Markov transition field (Wang & Oates 2015, `pyts.image.MarkovTransitionField` with quantile bins): `W[bᵢ, bⱼ]`, where `bᵢ` is
-/// the bin of value i and `W` holds how often a value of one bin is followed by one of another, as a share. A bin that is never
-/// left has zeros.
+/// Markov transition field (Wang & Oates 2015, `pyts.image.MarkovTransitionField` with quantile bins): `W[bᵢ, bⱼ]`, where
+/// `bᵢ` is the bin of value i and `W` holds how often a value of one bin is followed by one of another, as a share. A bin that
+/// is never left has zeros.
 ///
 /// | field | default | range |
 /// |---|---|---|

@@ -1,13 +1,14 @@
 //! The traffic around an agent as a picture.
 
+use crate::decode::MAX_PIXELS;
 use crate::error::{Error, Result};
 use crate::image::Image;
 use serde::{Deserialize, Serialize};
 
-/// What one agent sees of the others and of the map, from above, as the baseline of the Lyft Motion Prediction competition draws it
-/// (l5kit's `BoxRasterizer` and `SemanticRasterizer`): the agent stands at `ego_center` and looks to the right, the boxes of
-/// the others and its own are channels of their own in each frame. Filled without smoothing as `cv2.fillPoly`, so that a box
-/// smaller than a pixel is seen, too.
+/// What one agent sees of the others and of the map, from above, as the baseline of the Lyft Motion Prediction competition draws
+/// it (l5kit's `BoxRasterizer` and `SemanticRasterizer`): the agent stands at `ego_center` and looks to the right, the boxes of
+/// the others and its own are channels of their own in each frame. Filled without smoothing as `cv2.fillPoly` does where no
+/// corner lies outside, so that a box smaller than a pixel is seen, too.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -81,6 +82,12 @@ impl Raster {
         let [width, height] = self.raster_size;
         let steps = 1 + self.history;
         let channels = 2 * steps + if map.is_some() { 3 } else { 0 };
+        if (width * height * channels) as u64 > MAX_PIXELS {
+            let why = "values are more than the allowed";
+            return Err(Error::Invalid(format!(
+                "raster: {width}×{height}×{channels} {why} {MAX_PIXELS}; lower raster_size or history"
+            )));
+        }
         let Some(own) = frames.first().and_then(|frame| frame.iter().find(|agent| agent.id == ego)) else {
             return Err(Error::Invalid(format!("raster: agent {ego} is not in the first frame")));
         };
@@ -211,7 +218,8 @@ impl Canvas {
             let mut crossings: Vec<i64> = edges.iter().filter_map(crossing).collect();
             crossings.sort_unstable();
             for pair in crossings.chunks_exact(2) {
-                let [left, right] = [pair[0], pair[1]].map(|x| (x + ONE / 2) >> 16);
+                // What lies within; edges are drawn.
+                let (left, right) = ((pair[0] + ONE - 1) >> 16, pair[1] >> 16);
                 (left.max(0)..=right.min(self.width as i64 - 1)).for_each(|x| self.set(x, y, channel, color));
             }
         }
@@ -296,6 +304,7 @@ mod tests {
             Raster { pixel_size: [0.0, 1.0], ..small() },
             Raster { ego_center: [f64::NAN, 0.0], ..small() },
             Raster { history: 101, ..small() },
+            Raster { history: 100, raster_size: [4096, 4096], ..small() },
         ] {
             assert!(raster.image(&one(agent(7, [0.0; 2], 0.0)), 7, None).is_err());
         }

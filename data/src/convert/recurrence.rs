@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Recurrence plot (Eckmann et al. 1987, `pyts.image.RecurrencePlot`): which states of a series are close to one another. State
 /// i is `(xᵢ, xᵢ₊τ, …, xᵢ₊₍ₘ₋₁₎τ)`, distances are Euclidean. As in pyts a state is close when its distance is less than the
-/// threshold, not when it is equal.
+/// threshold, not equal to it.
 ///
 /// | field | default | range |
 /// |---|---|---|

@@ -11,13 +11,13 @@ use realfft::RealFftPlanner;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
-/// A sound as a picture: short-time spectra, their mel bands or cepstral coefficients, on a logarithmic scale. Time runs from left
-/// to right, low frequencies are at the bottom. The defaults are librosa's log-mel spectrogram with reflected ends.
+/// A sound as a picture: short-time spectra, their mel bands or cepstral coefficients, on a logarithmic scale. Time runs from
+/// left to right, low frequencies are at the bottom. The defaults are librosa's log-mel spectrogram with reflected ends.
 ///
 /// | field | default | range |
 /// |---|---|---|
 /// | `rate` | as it is | Hz, 100 to 1,000,000; sounds are resampled |
-/// | `duration` | as it is | seconds; sounds are cut or filled with silence around their middle, so that all pictures are one size |
+/// | `duration` | as it is | seconds; cut or filled with silence around the middle, so that all pictures are one size |
 /// | `stft` | [`Stft`] | |
 /// | `mel` | [`Mel`] | null: the frequencies of the spectra |
 /// | `level` | [`Decibel`] | `{"decibel": {..}}`, `{"log": ε}` for `ln(x + ε)`, `"linear"` |

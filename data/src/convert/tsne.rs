@@ -6,12 +6,11 @@ use rayon::prelude::*;
 
 /// Most points: all pairs are kept in memory.
 const MOST: usize = 5000;
-/// Steps with exaggerated attraction, and in all.
-const STEPS: [usize; 2] = [250, 1000];
-const EXAGGERATION: f64 = 12.0;
+/// Steps, by how much attraction is exaggerated, and how much of a step is kept for the next.
+const STAGES: [(usize, f64, f64); 2] = [(250, 12.0, 0.5), (750, 1.0, 0.8)];
 
-/// Places points of many dimensions in the plane so that those that are near each other stay so (van der Maaten & Hinton 2008), as
-/// `sklearn.manifold.TSNE(method="exact", init="pca", learning_rate="auto")` does, without its early end. `perplexity` is how
+/// Places points of many dimensions in the plane so that those that are near each other stay so (van der Maaten & Hinton 2008),
+/// as `sklearn.manifold.TSNE(method="exact", init="pca", learning_rate="auto")` does, without its early end. `perplexity` is how
 /// many neighbours each point has; it is lowered to what the number of points allows.
 ///
 /// # Errors
@@ -32,25 +31,27 @@ pub fn tsne(points: &[Vec<f64>], perplexity: f64) -> Result<Vec<[f64; 2]>> {
     let deviation = (at.iter().map(|p| p[0] * p[0]).sum::<f64>() / n as f64).sqrt();
     let scale = if deviation > 0.0 { 1e-4 / deviation } else { 0.0 };
     at.iter_mut().flatten().for_each(|v| *v *= scale);
-    let rate = (n as f64 / EXAGGERATION / 4.0).max(50.0);
-    let (mut step, mut gain) = (vec![[0.0; 2]; n], vec![[1.0f64; 2]; n]);
-    for iteration in 0..STEPS[1] {
-        // Both stages begin at rest.
-        if iteration == STEPS[0] {
-            (step, gain) = (vec![[0.0; 2]; n], vec![[1.0; 2]; n]);
-        }
-        let (exaggeration, momentum) = if iteration < STEPS[0] { (EXAGGERATION, 0.5) } else { (1.0, 0.8) };
-        let slope = gradient(&near, &at, exaggeration);
-        for i in 0..n {
-            for c in 0..2 {
-                let same = step[i][c] * slope[i][c] >= 0.0;
-                gain[i][c] = if same { gain[i][c] * 0.8 } else { gain[i][c] + 0.2 }.max(0.01);
-                step[i][c] = momentum * step[i][c] - rate * gain[i][c] * slope[i][c];
-                at[i][c] += step[i][c];
-            }
-        }
+    for (steps, exaggeration, momentum) in STAGES {
+        at = descend(&near, at, steps, exaggeration, momentum);
     }
     Ok(at)
+}
+
+/// Goes down the gradient, faster where it keeps its direction, from rest.
+fn descend(near: &[Vec<f64>], mut at: Vec<[f64; 2]>, steps: usize, exaggeration: f64, momentum: f64) -> Vec<[f64; 2]> {
+    let n = at.len();
+    let rate = (n as f64 / STAGES[0].1 / 4.0).max(50.0);
+    let (mut step, mut gain) = (vec![[0.0; 2]; n], vec![[1.0f64; 2]; n]);
+    for _ in 0..steps {
+        let slope = gradient(near, &at, exaggeration);
+        for (i, c) in (0..n).flat_map(|i| [(i, 0), (i, 1)]) {
+            let kept = step[i][c] * slope[i][c] < 0.0;
+            gain[i][c] = if kept { gain[i][c] + 0.2 } else { gain[i][c] * 0.8 }.max(0.01);
+            step[i][c] = momentum * step[i][c] - rate * gain[i][c] * slope[i][c];
+            at[i][c] += step[i][c];
+        }
+    }
+    at
 }
 
 /// How near all pairs of points are, `[n, n]`; the sum is 1.
@@ -137,5 +138,33 @@ mod tests {
         }
         assert!(tsne(&vec![vec![1.0, 2.0]; 9], 3.0).unwrap().iter().flatten().all(|v| v.is_finite()));
         assert!(tsne(&points, 0.0).is_err() && tsne(&[], 3.0).is_err());
+    }
+
+    /// Against scikit-learn (`xtask/fixtures/convert.py`). Rounding grows from step to step, so only the first are the same.
+    #[test]
+    fn distances_steps_and_divergence_are_scikit_learns() {
+        let golden: serde_json::Value =
+            serde_json::from_str(include_str!("../../tests/golden/convert/table.json")).unwrap();
+        let of = |name: &str| serde_json::from_value::<Vec<Vec<f64>>>(golden[name].clone()).unwrap();
+        let rows = of("rows");
+        let points: Vec<Vec<f64>> = (0..rows[0].len()).map(|j| rows.iter().map(|row| row[j]).collect()).collect();
+        let near = joint(&points, 3.0);
+        for (i, row) in of("joint").iter().enumerate() {
+            assert!(row.iter().zip(&near[i]).enumerate().all(|(j, (a, b))| i == j || (a - b).abs() < 1e-6), "{row:?}");
+        }
+        let start = of("start").iter().map(|p| [p[0], p[1]]).collect();
+        let at = descend(&near, start, 20, 12.0, 0.5);
+        let wanted = of("early");
+        let most = wanted.iter().flatten().fold(0.0f64, |most, v| most.max(v.abs()));
+        for (a, b) in at.iter().flatten().zip(wanted.iter().flatten()) {
+            assert!((a - b).abs() < 1e-3 * most, "{a} {b} of {most}");
+        }
+        let at = tsne(&points, 3.0).unwrap();
+        let kernel = |i: usize, j: usize| 1.0 / (1.0 + (at[i][0] - at[j][0]).powi(2) + (at[i][1] - at[j][1]).powi(2));
+        let pairs = || (0..at.len()).flat_map(|i| (0..at.len()).map(move |j| (i, j))).filter(|(i, j)| i != j);
+        let sum: f64 = pairs().map(|(i, j)| kernel(i, j)).sum();
+        let divergence: f64 = pairs().map(|(i, j)| near[i][j] * (near[i][j] * sum / kernel(i, j)).ln()).sum();
+        let wanted = golden["divergence"].as_f64().unwrap();
+        assert!(divergence < 1.1 * wanted, "{divergence} {wanted}");
     }
 }
