@@ -107,7 +107,7 @@ impl Labels {
         Self { kind, ..Self::default() }
     }
 
-    /// Whether nothing is said that is not so by default.
+    /// Whether this is one class as it is found: the default, which need not be written.
     pub(crate) fn is_plain(&self) -> bool {
         *self == Self::default()
     }
@@ -211,14 +211,15 @@ impl Labels {
             return Ok(classes);
         }
         let place = places(&self.classes);
-        for (labels, row) in labels.iter().zip(rows) {
-            if let Some(unknown) = labels.iter().find(|label| !place.contains_key(label.as_str())) {
-                return Err(format!(
-                    "the label '{unknown}' of '{}' is none of target.classes: {}; add it, or correct the row",
-                    row.id,
-                    self.classes.join(", ")
-                ));
-            }
+        let unknown = |labels: &[String]| labels.iter().position(|label| !place.contains_key(label.as_str()));
+        let known = labels.iter().zip(rows).filter(|(_, row)| row.known);
+        let wrong = known.filter_map(|(labels, row)| Some((&labels[unknown(labels)?], row.id)));
+        if let Some((label, id)) = wrong.clone().next() {
+            return Err(format!(
+                "the label '{label}' of '{id}' is none of target.classes: {}; add it, or correct the {} rows that have such labels",
+                self.classes.join(", "),
+                wrong.count()
+            ));
         }
         Ok(self.classes.clone())
     }

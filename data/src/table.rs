@@ -1,7 +1,162 @@
 //! A CSV table in memory, as text.
 
 use crate::error::{Error, Result};
+use csv::{ErrorKind, StringRecord};
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// Longest row, bytes: a picture of a thousand pixels to each side in numbers.
+const LONGEST: u64 = 1 << 26;
+/// What is looked at to tell how a table is written, bytes.
+const LOOKED: u64 = 1 << 16;
+/// What a file in UTF-16 starts with.
+const UTF_16: [&[u8]; 2] = [b"\xFF\xFE", b"\xFE\xFF"];
+
+/// Rows of a `.csv` or `.tsv` file one after the other, in the memory of the longest. What stands at the start that says it is
+/// UTF-8 is skipped; lines may end in any way.
+pub(crate) struct Lines {
+    pub path: PathBuf,
+    /// Between cells: comma, tab, semicolon or bar, the one most frequent in the first line.
+    pub separator: u8,
+    /// Where the first row begins in the file.
+    start: u64,
+    reader: csv::Reader<Limited>,
+    /// Bytes that were read for the row.
+    taken: Rc<Cell<u64>>,
+    record: StringRecord,
+}
+
+/// A row as it stands in the file.
+pub(crate) struct Line<'a> {
+    /// Counted from 1.
+    pub number: u64,
+    /// Where it begins, bytes; an end of the line before it may stand there.
+    pub offset: u64,
+    /// Without blanks around them.
+    pub cells: &'a StringRecord,
+}
+
+/// Fails when a row is too long, as one with a stray quote is. Every line ends with `\n` alone, and the last one does, so that
+/// lines can be counted; no byte moves.
+struct Limited {
+    inner: File,
+    taken: Rc<Cell<u64>>,
+    /// What stands for `\r`: a blank before `\n`, or `\n` where that alone ends lines.
+    instead: u8,
+    /// The last byte that was read; none behind the end.
+    last: Option<u8>,
+}
+
+impl Read for Limited {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        buffer[..count].iter_mut().filter(|byte| **byte == b'\r').for_each(|byte| *byte = self.instead);
+        self.taken.set(self.taken.get() + count as u64);
+        if self.taken.get() > LONGEST {
+            return Err(io::Error::other("a row is longer than the 64 MiB allowed; is there a quote too many?"));
+        }
+        match (buffer[..count].last(), self.last) {
+            (Some(&last), _) => self.last = Some(last),
+            (None, Some(last)) if last != b'\n' && !buffer.is_empty() => {
+                (buffer[0], self.last) = (b'\n', None);
+                return Ok(1);
+            }
+            _ => {}
+        }
+        Ok(count)
+    }
+}
+
+impl Lines {
+    /// Opens a table.
+    ///
+    /// # Errors
+    /// [`Error::Read`], or [`Error::Table`] for another encoding than UTF-8.
+    pub fn open(path: &Path) -> Result<Self> {
+        let unreadable = |source| Error::Read { path: path.into(), source };
+        let wrong = |why: String| Err(Error::Table { path: path.into(), why });
+        let mut file = File::open(path).map_err(unreadable)?;
+        let mut first = vec![];
+        (&mut file).take(LOOKED).read_to_end(&mut first).map_err(unreadable)?;
+        if UTF_16.iter().any(|mark| first.starts_with(mark)) {
+            return wrong("it is written in UTF-16; save it as UTF-8".into());
+        }
+        if first.contains(&0) {
+            return wrong("it holds bytes of value 0, as no table in UTF-8 does; save it as UTF-8".into());
+        }
+        let start = if first.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
+        let line = first[start..].split(|b| matches!(b, b'\n' | b'\r')).find(|line| !line.is_empty());
+        let count = |separator: u8| line.unwrap_or_default().iter().filter(|b| **b == separator).count();
+        let separator = [b'|', b';', b'\t', b','].into_iter().max_by_key(|s| count(*s)).unwrap_or(b',');
+        let start = start as u64;
+        file.seek(SeekFrom::Start(start)).map_err(unreadable)?;
+        let taken = Rc::new(Cell::new(0));
+        let instead = if first.contains(&b'\n') { b' ' } else { b'\n' };
+        let limited = Limited { inner: file, taken: taken.clone(), instead, last: None };
+        let reader = builder(separator).from_reader(limited);
+        Ok(Self { path: path.into(), separator, start, reader, taken, record: StringRecord::new() })
+    }
+
+    /// The next row, of any length.
+    ///
+    /// # Errors
+    /// [`Error::Table`] naming the line.
+    pub fn next_line(&mut self) -> Result<Option<Line<'_>>> {
+        loop {
+            self.taken.set(0);
+            let (offset, before) = (self.start + self.reader.position().byte(), self.reader.position().line());
+            let found = self.reader.read_record(&mut self.record);
+            // Behind a row its end was counted; its cells may have lines of their own.
+            let behind = self.reader.position().line();
+            let number = |inside: usize| behind.saturating_sub(1 + inside as u64).max(1);
+            match found {
+                Ok(false) => return Ok(None),
+                // A line of blanks.
+                Ok(true) if self.record.len() == 1 && self.record[0].is_empty() => {}
+                Ok(true) => {
+                    let inside = self.record.as_slice().bytes().filter(|byte| *byte == b'\n').count();
+                    return Ok(Some(Line { number: number(inside), offset, cells: &self.record }));
+                }
+                Err(error) => {
+                    let line = if error.is_io_error() { before } else { number(0) };
+                    return Err(Error::Table { path: self.path.clone(), why: reason(&error, line) });
+                }
+            }
+        }
+    }
+}
+
+/// What is wrong with the row that begins on `line`.
+fn reason(error: &csv::Error, line: u64) -> String {
+    match error.kind() {
+        ErrorKind::Utf8 { err, .. } => {
+            let cell = err.field() + 1;
+            format!("line {line}: cell {cell} is no valid UTF-8; save the table as UTF-8 (it may be Latin-1)")
+        }
+        ErrorKind::Io(error) => format!("line {line} or one behind it: {error}"),
+        _ => error.to_string(),
+    }
+}
+
+/// How all tables are read.
+fn builder(separator: u8) -> csv::ReaderBuilder {
+    let mut builder = csv::ReaderBuilder::new();
+    builder.delimiter(separator).trim(csv::Trim::All).has_headers(false).flexible(true);
+    builder
+}
+
+/// The cells of one row, whose bytes were found by [`Lines`].
+///
+/// # Errors
+/// What is wrong with them.
+pub(crate) fn cells(bytes: &[u8], separator: u8) -> Result<StringRecord, String> {
+    let mut record = StringRecord::new();
+    builder(separator).from_reader(bytes).read_record(&mut record).map_err(|error| reason(&error, 1))?;
+    Ok(record)
+}
 
 /// Header and rows of a `.csv` or `.tsv` file; every row has a cell for every column.
 #[derive(Clone, Debug)]
@@ -46,28 +201,34 @@ impl Table {
     /// Reads a table; the separator (comma, tab, semicolon or bar) is the one most frequent in the header.
     ///
     /// # Errors
-    /// [`Error::Read`], or [`Error::Table`] naming the line: no header, a column twice, a row of another length.
+    /// [`Error::Read`], or [`Error::Table`] naming the line: no header, a column twice, a row of another length, another
+    /// encoding than UTF-8.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|source| Error::Read { path: path.into(), source })?;
-        let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
-        let first = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
-        let count = |separator: u8| first.iter().filter(|b| **b == separator).count();
-        let separator = [b'|', b';', b'\t', b','].into_iter().max_by_key(|s| count(*s)).unwrap_or(b',');
-        let broken = |why: String| Error::Table { path: path.into(), why };
-        let mut reader = csv::ReaderBuilder::new().delimiter(separator).trim(csv::Trim::All).from_reader(bytes);
+        Self::head(path, usize::MAX)
+    }
+
+    /// As [`Table::read`], but of the first `most` rows alone.
+    pub(crate) fn head(path: &Path, most: usize) -> Result<Self> {
+        let mut lines = Lines::open(path)?;
         let header: Vec<String> =
-            reader.headers().map_err(|e| broken(e.to_string()))?.iter().map(str::to_string).collect();
+            lines.next_line()?.into_iter().flat_map(|l| l.cells.iter().map(str::to_string)).collect();
+        let mut table = Self { path: path.into(), header, text: String::new(), ends: vec![], lines: vec![] };
+        let header = &table.header;
         if header.iter().all(String::is_empty) {
-            return Err(broken("it is empty; expected a header line".into()));
+            return Err(table.wrong("it is empty; expected a header line".into()));
         }
         if let Some(twice) = header.iter().enumerate().find(|(i, name)| header[..*i].contains(name)) {
-            return Err(broken(format!("column '{}' stands in the header twice", twice.1)));
+            return Err(table.wrong(format!("column '{}' stands in the header twice", twice.1)));
         }
-        let mut table = Self { path: path.into(), header, text: String::new(), ends: vec![], lines: vec![] };
-        let mut record = csv::StringRecord::new();
-        while reader.read_record(&mut record).map_err(|e| broken(e.to_string()))? {
-            table.lines.push(record.position().map_or(0, csv::Position::line));
-            for cell in &record {
+        while table.len() < most
+            && let Some(line) = lines.next_line()?
+        {
+            let (number, found, wanted) = (line.number, line.cells.len(), table.header.len());
+            if found != wanted {
+                return Err(table.wrong(format!("line {number} has {found} cells, but the header {wanted}")));
+            }
+            table.lines.push(number);
+            for cell in line.cells {
                 table.text.push_str(cell);
                 table.ends.push(table.text.len());
             }

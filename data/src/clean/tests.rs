@@ -38,6 +38,7 @@ fn collection(rows: Vec<Row>, classes: &[&str]) -> Collection {
     let read = |id: &str| Ok(Decoded { image: drawn(id)?, format: "drawn", stored_channels: 3, is_deep: false });
     Collection {
         dataset: Arc::new(Listed(rows, classes.iter().map(ToString::to_string).collect())),
+        target: Default::default(),
         files,
         missing_files: vec![],
         missing_values: BTreeMap::new(),

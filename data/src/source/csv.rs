@@ -1,6 +1,6 @@
 //! A table of ids and labels beside a folder of pictures, as most competitions come.
 
-use super::files::{Tree, file_name, is_sample, is_table, words};
+use super::files::{Tree, file_name, is_sample, is_table, part_named, words};
 use super::folder::class_folders;
 use super::records::{Record, Records};
 use super::{Collection, Reader, Source};
@@ -9,14 +9,16 @@ use crate::error::{Error, Result};
 use crate::labels::{Kind, Labels};
 use crate::row::Part;
 use crate::table::{Cells, Table, is_missing};
-use rayon::slice::ParallelSliceMut;
+use rayon::prelude::*;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hasher};
 use std::path::{Path, PathBuf};
 
-/// A table with a row per picture, or per sample of several. What is not said is found out: the id column is the one whose cells name most
-/// pictures (with or without folder and ending), the label column the one that the sample submission asks for, else
-/// the one called label, class, target and the like.
+/// A table with a row per picture, or per sample of several. What is not said is found out: the id column is the one whose
+/// cells name most pictures (with or without ending, and with the folders of any machine), the label column the one that the
+/// sample submission asks for, else the one called label, class, target and the like.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -28,6 +30,7 @@ use std::path::{Path, PathBuf};
 /// | `label` | found | a column, or several: one per class, or one per value of a regression or distribution |
 /// | `target` | class | what the labels are ([`Labels`]): class, multi_label, ordinal, distribution, regression |
 /// | `pictures` | the id | columns that each name one picture of a row's sample: both eyes, two sites |
+/// | `part` | none | column that says what a row of the training table is for: train, val or test; FER2013's words are known |
 /// | `sample` | none | columns that say which rows are pictures of one sample: a patient, a product |
 /// | `group` | none | column whose values never sit in two folds |
 /// | `meta` | none | columns that join the network's head: numbers or categories |
@@ -63,6 +66,9 @@ pub struct Csv {
     /// Columns that each name one picture of a row's sample; the id is then the sample's.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "names")]
     pub pictures: Vec<String>,
+    /// Column that says which part a row is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
     /// Columns whose values together say which rows are pictures of one sample.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "names")]
     pub sample: Vec<String>,
@@ -99,9 +105,11 @@ pub(super) fn one_or_several<S: Serializer>(names: &[String], serializer: S) -> 
     }
 }
 
+/// Rows that are looked at to tell which column names the pictures.
+const LOOKED: usize = 2000;
 /// Names that label columns have.
 pub(super) const LABELS: &[&str] =
-    &["label", "labels", "class", "target", "category", "species", "diagnosis", "level", "y"];
+    &["label", "labels", "class", "target", "category", "species", "diagnosis", "level", "emotion", "y"];
 
 /// How well a table fits the pictures beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,10 +128,10 @@ pub(super) enum Fit {
 /// When none fits, the first table that cannot be read.
 pub(super) fn fits(tree: &Tree) -> Result<Fit> {
     let index = Index::new(&tree.pictures);
-    let sample = tree.sample_submission().and_then(|name| Table::read(&tree.root.join(name)).ok());
+    let sample = tree.sample_submission().and_then(|name| Table::head(&tree.root.join(name), 1).ok());
     let (mut best, mut broken) = (Fit::No, None);
     for name in training_tables(tree) {
-        match Table::read(&tree.root.join(name)) {
+        match Table::head(&tree.root.join(name), LOOKED) {
             Ok(table) => {
                 let Some(id) = id_column(&table, &index) else { continue };
                 let free = Csv::default().free_columns(&table, id);
@@ -161,7 +169,7 @@ impl Source for Csv {
         self.enter();
         let tree = Tree::walk(&self.path)?;
         let read = tree.reader(self.color);
-        self.open_tree(&tree, read)
+        self.rows(tree, read)
     }
 }
 
@@ -177,30 +185,30 @@ impl Csv {
 
     /// The pictures of `tree` with what its tables say of them, or their class folders where no table names them; `read`
     /// decodes them.
-    pub(super) fn open_any(&mut self, tree: &Tree, read: Reader) -> Result<Collection> {
+    pub(super) fn open_any(&mut self, tree: Tree, read: Reader) -> Result<Collection> {
         let said = self.table.is_some() || self.id.is_some() || !self.label.is_empty();
-        let fit = if said { Ok(Fit::Yes) } else { fits(tree) };
+        let fit = if said { Ok(Fit::Yes) } else { fits(&tree) };
         if matches!(fit, Ok(Fit::Yes)) {
-            return self.open_tree(tree, read);
+            return self.rows(tree, read);
         }
         let columns = self.group.iter().chain(&self.meta).chain(&self.sample).next();
         if columns.is_some() || !self.target.is_plain() {
-            return self.open_tree(tree, read);
+            return self.rows(tree, read);
         }
-        match (class_folders(tree, read.clone(), None), fit) {
+        match (class_folders(&tree, read.clone(), None), fit) {
             (Ok(found), Ok(Fit::No)) => Ok(found),
             (Ok(found), _) if found.dataset.classes().len() >= 2 => Ok(found),
-            (_, Ok(Fit::Perhaps)) => self.open_tree(tree, read),
+            (_, Ok(Fit::Perhaps)) => self.rows(tree, read),
             (_, Err(error)) | (Err(error), _) => Err(error),
             (found, _) => found,
         }
     }
 
-    /// The pictures of `tree` with what its tables say of them; `read` decodes them.
-    pub(super) fn open_tree(&mut self, tree: &Tree, read: Reader) -> Result<Collection> {
+    /// The rows of the tables with the pictures of `tree`, which `read` decodes.
+    pub(super) fn rows(&mut self, tree: Tree, read: Reader) -> Result<Collection> {
         let index = Index::new(&tree.pictures);
-        let sample = self.sample(tree)?;
-        let table = self.training_table(tree, &index)?;
+        let sample = self.sample(&tree)?;
+        let table = self.training_table(&tree, &index)?;
         if !self.pictures.is_empty() && !self.sample.is_empty() {
             let why = "data.pictures are the pictures of a row, data.sample the rows of a sample; give one of them";
             return Err(Error::Invalid(why.into()));
@@ -214,24 +222,29 @@ impl Csv {
         self.id = Some(table.header[id].clone());
         let labels = self.label_columns(&table, id, sample.as_ref())?;
         self.label = labels.iter().map(|&label| table.header[label].clone()).collect();
-        let test = self.test_table(tree, &table.header[id])?;
+        let test = self.test_table(&tree, &table.header[id])?;
 
-        let mut reading = Reading::new(tree, &index);
-        reading.add(&table, Part::Train, id, self)?;
+        let mut reading = Reading { owner: vec![None; tree.pictures.len()], ..Reading::default() };
+        reading.add(&table, Part::Train, id, self, &index)?;
         if let Some(test) = &test {
             let (id, known) = (&table.header[id], test.header.join(", "));
             let missing = || test.wrong(format!("column '{id}' of the training table is not in it; there are {known}"));
             let test_id = test.header.iter().position(|h| h == id).ok_or_else(missing)?;
-            reading.add(test, Part::Test, test_id, self)?;
+            reading.add(test, Part::Test, test_id, self, &index)?;
         } else if let Some(sample) = &sample {
             if !(self.pictures.is_empty() && self.sample.is_empty()) {
                 let why = "it does not say which pictures its samples have; give a table of the test part with data.test_table";
                 return Err(sample.wrong(why.into()));
             }
             // What stands in its label columns is an example.
-            reading.add(sample, Part::Test, 0, &Self { label: vec![], ..self.clone() })?;
+            reading.add(sample, Part::Test, 0, &Self { label: vec![], ..self.clone() }, &index)?;
         }
-        reading.finish(self, &table.path, sample.map(|s| s.path.clone()), read)
+        let place = table.path.clone();
+        let sample_submission = sample.map(|sample| sample.path);
+        // Of a million rows these take as much memory as what is made of them.
+        drop((index, table, test));
+        let found = reading.finish(self, tree, read, &place)?;
+        Ok(Collection { sample_submission, ..found })
     }
 
     /// Reads a table, with the column of the ids where those are composed.
@@ -289,7 +302,8 @@ impl Csv {
     fn free_columns(&self, table: &Table, id: usize) -> Vec<usize> {
         let free = |i: &usize| {
             let name = &table.header[*i];
-            let taken = [&self.meta, &self.pictures, &self.sample].into_iter().flatten().chain(&self.group);
+            let taken = [&self.meta, &self.pictures, &self.sample].into_iter().flatten();
+            let taken = taken.chain(&self.group).chain(&self.part);
             *i != id && !taken.into_iter().any(|taken| taken == name)
         };
         (0..table.header.len()).filter(free).collect()
@@ -314,57 +328,85 @@ impl Csv {
     }
 }
 
-/// Pictures by every name that a cell may give them.
-struct Index<'a> {
+/// Pictures by the names that a cell may give them: with or without ending, and with the folders of any machine.
+pub(super) struct Index<'a> {
     pictures: &'a [String],
-    /// Names with the picture they name, sorted: of a million pictures this takes a quarter of a map's memory.
-    names: Vec<(&'a str, u32)>,
+    /// A number made of each picture's name without folder and ending, and the picture; sorted. Of a million pictures this takes
+    /// a tenth of a map's memory.
+    stems: Vec<(u64, u32)>,
+    /// Where in `stems` the numbers of each first 16 bits begin.
+    starts: Vec<u32>,
+}
+
+/// A number made of a name.
+fn number_of(name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(name.as_bytes());
+    hasher.finish()
+}
+
+/// Without the ending.
+fn stem(name: &str) -> &str {
+    let plain = name.strip_suffix(".gz").filter(|plain| plain.ends_with(".nii")).unwrap_or(name);
+    plain.rsplit_once('.').map_or(plain, |(stem, _)| stem)
 }
 
 impl<'a> Index<'a> {
-    fn new(pictures: &'a [String]) -> Self {
-        let mut names = Vec::with_capacity(2 * pictures.len());
-        for (i, path) in pictures.iter().enumerate() {
-            let name = file_name(path);
-            let cut = |text: &'a str| {
-                let plain = text.strip_suffix(".gz").filter(|plain| plain.ends_with(".nii")).unwrap_or(text);
-                plain.rsplit_once('.').map_or(plain, |(stem, _)| stem)
-            };
-            let mut own = [path.as_str(), name, cut(path), cut(name)];
-            own.sort_unstable();
-            let distinct = own.iter().enumerate().filter(|(n, name)| *n == 0 || own[n - 1] != **name);
-            names.extend(distinct.map(|(_, name)| (*name, i as u32)));
-        }
-        names.par_sort_unstable();
-        Self { pictures, names }
+    pub fn new(pictures: &'a [String]) -> Self {
+        let numbers = pictures.par_iter().map(|path| number_of(stem(file_name(path))));
+        let mut stems: Vec<(u64, u32)> = numbers.zip(0..pictures.len() as u32).collect();
+        stems.par_sort_unstable();
+        let start = |first: u64| stems.partition_point(|(number, _)| number >> 48 < first) as u32;
+        let starts = (0..=1 << 16).map(start).collect();
+        Self { pictures, stems, starts }
     }
 
-    /// Pictures that `cell` may mean, each behind its name.
-    fn candidates(&self, cell: &str) -> &[(&'a str, u32)] {
-        let named = |name: &str| {
-            let first = self.names.partition_point(|(other, _)| *other < name);
-            let count = self.names[first..].iter().take_while(|(other, _)| *other == name).count();
-            &self.names[first..first + count]
-        };
-        match named(cell.trim_start_matches("./")) {
-            [] => named(file_name(cell)),
-            found => found,
+    /// Pictures whose file is called `name`, without its ending or with it.
+    fn named<'b>(&'b self, name: &'b str) -> impl Iterator<Item = usize> + 'b {
+        // What looks like an ending may be part of a name without one.
+        let owns = if stem(name) == name { vec![name] } else { vec![stem(name), name] };
+        owns.into_iter().flat_map(move |own| {
+            let number = number_of(own);
+            let first = (number >> 48) as usize;
+            let bucket = &self.stems[self.starts[first] as usize..self.starts[first + 1] as usize];
+            let same = bucket.iter().filter(move |(other, _)| *other == number).map(|(_, picture)| *picture as usize);
+            same.filter(move |picture| {
+                let file = file_name(&self.pictures[*picture]);
+                file == name || stem(file) == name
+            })
+        })
+    }
+
+    /// Pictures that `cell` may mean: all of its file name, or of these those that share the most folders with it, or the one
+    /// whose path it is.
+    fn candidates(&self, cell: &str) -> Vec<usize> {
+        let cell = slashes(cell.trim_start_matches("./"));
+        let mut several: Vec<usize> = self.named(file_name(&cell)).collect();
+        if several.len() > 1 {
+            let path = |picture: usize| self.pictures[picture].as_str();
+            if let Some(one) = several.iter().find(|&&i| path(i) == cell || stem(path(i)) == cell) {
+                return vec![*one];
+            }
+            let folders = |path| str::rsplit(path, '/').skip(1);
+            let shared = |i: usize| folders(path(i)).zip(folders(&cell)).take_while(|(a, b)| a == b).count();
+            let most = several.iter().map(|&i| shared(i)).max();
+            several.retain(|&i| Some(shared(i)) == most);
         }
+        several
     }
 
     /// The one picture that `cell` means for a row of `part`: folders called after the part decide between several.
-    fn find(&self, cell: &str, part: Part) -> Result<Option<usize>, [usize; 2]> {
+    pub fn find(&self, cell: &str, part: Part) -> Result<Option<usize>, [usize; 2]> {
         let word = if part == Part::Test { "test" } else { "train" };
         let other = if part == Part::Test { "train" } else { "test" };
         let in_folder = |i: usize, word: &str| {
             let folders = self.pictures[i].rsplit_once('/').map_or("", |(folders, _)| folders);
             words(folders).iter().any(|w| w.starts_with(word))
         };
-        match self.candidates(cell) {
+        match &self.candidates(cell)[..] {
             [] => Ok(None),
-            [(_, one)] => Ok(Some(*one as usize)),
+            [one] => Ok(Some(*one)),
             several => {
-                let several: Vec<usize> = several.iter().map(|(_, i)| *i as usize).collect();
                 let likely: Vec<usize> = several.iter().copied().filter(|&i| in_folder(i, word)).collect();
                 let possible: Vec<usize> = several.iter().copied().filter(|&i| !in_folder(i, other)).collect();
                 match (&likely[..], &possible[..]) {
@@ -376,38 +418,40 @@ impl<'a> Index<'a> {
     }
 }
 
+/// A path with `/`, as Windows writes it with `\\`.
+fn slashes(cell: &str) -> Cow<'_, str> {
+    match cell.contains('\\') {
+        true => cell.replace('\\', "/").into(),
+        false => cell.into(),
+    }
+}
+
 /// The column whose cells name the most pictures, if that is at least half of them.
 fn id_column(table: &Table, index: &Index<'_>) -> Option<usize> {
-    let looked = table.len().min(2000);
+    let looked = table.len().min(LOOKED);
     let hits = |column: usize| (0..looked).filter(|&r| !index.candidates(&table.row(r)[column]).is_empty()).count();
     let best = (0..table.header.len()).map(|c| (hits(c), c)).max_by_key(|(hits, c)| (*hits, std::cmp::Reverse(*c)));
     best.filter(|(hits, _)| *hits > 0 && 2 * hits >= looked).map(|(_, column)| column)
 }
 
 /// Rows as they are read from the tables.
-struct Reading<'a> {
-    tree: &'a Tree,
-    index: &'a Index<'a>,
+#[derive(Default)]
+struct Reading {
+    /// Without their paths.
     records: Vec<Record>,
     /// Row of each picture.
     owner: Vec<Option<usize>>,
-    /// Rows that stand in their table again.
-    repeated: usize,
-    /// Test rows whose picture is in the training part.
-    known: usize,
+    /// How many rows stand in their table again, and the first of them.
+    repeated: Option<(usize, String)>,
+    /// How many test rows have a picture of the training part, and the first of them.
+    known: Option<(usize, String)>,
     missing_files: Vec<String>,
     missing_values: BTreeMap<String, Vec<String>>,
 }
 
-impl<'a> Reading<'a> {
-    fn new(tree: &'a Tree, index: &'a Index<'a>) -> Self {
-        let owner = vec![None; tree.pictures.len()];
-        let (missing_files, missing_values) = (vec![], BTreeMap::new());
-        Self { tree, index, records: vec![], owner, repeated: 0, known: 0, missing_files, missing_values }
-    }
-
+impl Reading {
     /// Adds the rows of `table`, whose pictures column `id` names.
-    fn add(&mut self, table: &Table, part: Part, id: usize, config: &Csv) -> Result<()> {
+    fn add(&mut self, table: &Table, part: Part, id: usize, config: &Csv, index: &Index<'_>) -> Result<()> {
         // A test part may come without them.
         let column = |parameter: &'static str, name: &String| match (table.column(parameter, name), part) {
             (Err(_), Part::Test) => Ok(None),
@@ -420,6 +464,9 @@ impl<'a> Reading<'a> {
         let group = columns("group", config.group.as_slice())?.first().copied().flatten();
         let meta = columns("meta", &config.meta)?;
         let sample = config.sample.iter().map(|name| table.column("sample", name)).collect::<Result<Vec<_>>>()?;
+        // All rows of a table of the test part are of it.
+        let parts = config.part.as_ref().filter(|_| part != Part::Test);
+        let parts = parts.map(|name| table.column("part", name)).transpose()?;
         let mut pictures =
             config.pictures.iter().map(|name| table.column("pictures", name)).collect::<Result<Vec<_>>>()?;
         let several = !pictures.is_empty();
@@ -447,12 +494,15 @@ impl<'a> Reading<'a> {
                         table.wrong(format!("id '{name}' stands on lines {first} and {line} with different labels"))
                     );
                 }
-                self.repeated += 1;
+                self.repeated.get_or_insert((0, name.into())).0 += 1;
                 continue;
             }
+            let part = parts.map_or(Ok(part), |column| part_named(&cells[column]));
+            let part = part.map_err(|why| table.wrong(format!("line {line}: data.part: {why}")))?;
             for (c, column) in table.header.iter().enumerate().filter(|(c, _)| *c != id) {
                 let missing = match labels.contains(&Some(c)) {
-                    true => label(cells, Some(c)).is_none(),
+                    // What is to be predicted need not be said.
+                    true => part != Part::Test && label(cells, Some(c)).is_none(),
                     false => is_missing(&cells[c]),
                 };
                 if missing {
@@ -473,7 +523,7 @@ impl<'a> Reading<'a> {
             };
             for cell in pictures.iter().filter_map(|&column| cells.get(column)) {
                 if !(several && is_missing(cell)) {
-                    self.take(table, line, Record { id: cell.into(), ..record.clone() })?;
+                    self.take(table, line, Record { id: cell.into(), ..record.clone() }, index)?;
                 }
             }
         }
@@ -491,61 +541,56 @@ impl<'a> Reading<'a> {
     }
 
     /// Takes `record` with the picture that its id names, if there is one that no other row has.
-    fn take(&mut self, table: &Table, line: u64, record: Record) -> Result<()> {
+    fn take(&mut self, table: &Table, line: u64, record: Record, index: &Index<'_>) -> Result<()> {
         let name = &record.id;
-        let found = self.index.find(name, record.part).map_err(|[a, b]| {
-            let pictures = self.index.pictures;
+        let pictures = index.pictures;
+        let found = index.find(name, record.part).map_err(|[a, b]| {
             table.wrong(format!("line {line}: id '{name}' may be '{}' or '{}'", pictures[a], pictures[b]))
         })?;
         let Some(picture) = found else {
             self.missing_files.push(name.clone());
             return Ok(());
         };
-        let path = &self.index.pictures[picture];
         if let Some(first) = self.owner[picture] {
             let other = &self.records[first];
             if record.part == Part::Test && other.part == Part::Train {
-                self.known += 1;
+                self.known.get_or_insert((0, name.clone())).0 += 1;
                 return Ok(());
             }
-            return Err(
-                table.wrong(format!("line {line}: ids '{}' and '{name}' mean the same picture '{path}'", other.id))
-            );
+            return Err(table.wrong(format!(
+                "line {line}: ids '{}' and '{name}' mean the same picture '{}'",
+                other.id, pictures[picture]
+            )));
         }
         self.owner[picture] = Some(self.records.len());
-        self.records.push(Record { path: path.clone(), ..record });
+        self.records.push(record);
         Ok(())
     }
 
-    fn finish(
-        mut self,
-        config: &Csv,
-        table: &Path,
-        sample_submission: Option<PathBuf>,
-        read: Reader,
-    ) -> Result<Collection> {
-        let mut warnings = self.tree.warnings();
-        if self.repeated > 0 {
-            warnings.push(format!("{} rows stand in their table again and are left out", self.repeated));
-        }
-        if self.known > 0 {
-            warnings.push(format!("{} test rows mean a training picture and are left out", self.known));
+    /// The data set of these rows; `place` is their table.
+    fn finish(mut self, config: &Csv, tree: Tree, read: Reader, place: &Path) -> Result<Collection> {
+        let mut warnings = tree.warnings();
+        let mut say = |left_out: &Option<(usize, String)>, what: &str| {
+            let said = left_out.as_ref().map(|(count, first)| format!("{count} {what} and are left out, as '{first}'"));
+            warnings.extend(said);
+        };
+        say(&self.repeated, "rows stand in their table again");
+        say(&self.known, "test rows mean a training picture");
+        let mut unowned = vec![];
+        for (path, owner) in tree.pictures.into_iter().zip(&self.owner) {
+            match owner {
+                Some(row) => self.records[*row].path = path,
+                None => unowned.push(path),
+            }
         }
         // A sample submission has no label columns.
         let width = config.label.len();
         self.records.iter_mut().for_each(|record| record.labels.resize(width, None));
-        let unowned = self.tree.pictures.iter().zip(&self.owner).filter(|(_, owner)| owner.is_none());
-        let records = Records {
-            columns: config.label.clone(),
-            meta: config.meta.clone(),
-            records: self.records,
-            unowned: unowned.map(|(path, _)| path.clone()).collect(),
-            read,
-        };
-        let found = records.collect(&config.target, table)?;
+        let (columns, meta) = (config.label.clone(), config.meta.clone());
+        let found = Records { columns, meta, records: self.records, unowned, read }.collect(&config.target, place)?;
         self.missing_files.sort();
         warnings.extend(found.warnings.iter().cloned());
         let (missing_files, missing_values) = (self.missing_files, self.missing_values);
-        Ok(Collection { missing_files, missing_values, sample_submission, warnings, ..found })
+        Ok(Collection { missing_files, missing_values, warnings, ..found })
     }
 }

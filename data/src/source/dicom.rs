@@ -140,7 +140,7 @@ impl Source for Dicom {
             let decoded = if series { config.volume(&full) } else { config.picture(&full) };
             decoded.map_err(|why| Error::Decode { name: name.into(), why })
         });
-        let found = csv.open_any(&tree, read)?;
+        let found = csv.open_any(tree, read)?;
         Csv {
             path: self.path,
             table: self.table,

@@ -1,8 +1,11 @@
 //! What lies below a folder.
 
+use super::folder::part_of;
 use super::{Reader, shards};
 use crate::decode::{Color, decode};
 use crate::error::{Error, Result};
+use crate::row::Part;
+use rayon::slice::ParallelSliceMut;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read, Seek};
@@ -29,6 +32,8 @@ pub(super) struct Tree {
     pub shards: Vec<String>,
     /// Files that may be pictures but cannot be read.
     pub foreign: Vec<String>,
+    /// Files and folders whose names are no valid UTF-8, with � in them.
+    pub unnamed: Vec<String>,
     /// Whether a file is a picture.
     wanted: fn(&Path) -> bool,
     /// Folders that were entered, without links: a link may lead in a circle.
@@ -45,10 +50,11 @@ impl Tree {
     pub fn walk_for(root: &Path, wanted: fn(&Path) -> bool) -> Result<Self> {
         let mut tree = Self { wanted, ..Self::empty(root) };
         tree.enter(root, "", 0)?;
-        tree.pictures.sort();
+        tree.pictures.par_sort_unstable();
         tree.tables.sort();
         tree.shards.sort();
         tree.foreign.sort();
+        tree.unnamed.sort();
         Ok(tree)
     }
 
@@ -60,16 +66,26 @@ impl Tree {
     }
 
     fn empty(root: &Path) -> Self {
-        let (pictures, tables, shards, foreign) = (vec![], vec![], vec![], vec![]);
-        Self { root: root.into(), pictures, tables, shards, foreign, wanted: is_picture, seen: BTreeSet::new() }
+        Self {
+            root: root.into(),
+            pictures: vec![],
+            tables: vec![],
+            shards: vec![],
+            foreign: vec![],
+            unnamed: vec![],
+            wanted: is_picture,
+            seen: BTreeSet::new(),
+        }
     }
 
     /// What is said of files that cannot be read.
     pub fn warnings(&self) -> Vec<String> {
-        let said = self.foreign.first().map(|first| {
-            format!("{} files are no pictures of a known kind and are ignored, as '{first}'", self.foreign.len())
-        });
-        said.into_iter().collect()
+        let say = |names: &[String], what: &str| Some(format!("{} {what}, as '{}'", names.len(), names.first()?));
+        let said = [
+            say(&self.foreign, "files are no pictures of a known kind and are ignored"),
+            say(&self.unnamed, "files or folders have names that are no valid UTF-8 and are ignored; rename them"),
+        ];
+        said.into_iter().flatten().collect()
     }
 
     fn enter(&mut self, folder: &Path, prefix: &str, depth: usize) -> Result<()> {
@@ -81,23 +97,25 @@ impl Tree {
         }
         for entry in std::fs::read_dir(folder).map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
-            let path = entry.path();
-            let Some(name) = entry.file_name().to_str().map(str::to_string) else {
-                let why = "its name is no valid UTF-8; rename it".to_string();
-                return Err(Error::Layout { path, why });
+            let within = |name: &str| if prefix.is_empty() { name.into() } else { format!("{prefix}/{name}") };
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else {
+                self.unnamed.push(within(&name.to_string_lossy()));
+                continue;
             };
-            if is_litter(&name) {
+            if is_litter(name) {
                 continue;
             }
-            let relative = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
-            // Links are followed; a link to nowhere counts as a picture that cannot be read.
-            let is_folder = std::fs::metadata(&path).is_ok_and(|m| m.is_dir());
-            if is_folder {
-                if depth < DEEPEST {
-                    self.enter(&path, &relative, depth + 1)?;
-                }
-            } else {
-                self.add((self.wanted)(&path), relative);
+            // Links are followed; a link to nowhere counts as a picture that cannot be read. Only of a link the file itself
+            // must be asked.
+            let is_folder = match entry.file_type() {
+                Ok(kind) if kind.is_dir() || kind.is_file() => kind.is_dir(),
+                _ => std::fs::metadata(entry.path()).is_ok_and(|m| m.is_dir()),
+            };
+            if !is_folder {
+                self.add((self.wanted)(&entry.path()), within(name));
+            } else if depth < DEEPEST {
+                self.enter(&entry.path(), &within(name), depth + 1)?;
             }
         }
         Ok(())
@@ -329,6 +347,22 @@ pub(super) fn file_name(path: &str) -> &str {
 pub(super) fn words(name: &str) -> Vec<String> {
     let words = name.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty());
     words.map(str::to_lowercase).collect()
+}
+
+/// The part that a cell of a table names: `train`, `val`, `test` and what else folders of parts are called; FER2013's
+/// `PublicTest` is its validation part.
+///
+/// # Errors
+/// What is expected instead.
+pub(super) fn part_named(cell: &str) -> Result<Part, String> {
+    match cell.to_lowercase().as_str() {
+        "publictest" => Ok(Part::Validation),
+        "privatetest" => Ok(Part::Test),
+        name => match part_of(name) {
+            Some((part, _)) => Ok(part),
+            None => Err(format!("'{cell}' is no part; expected train, val or test")),
+        },
+    }
 }
 
 /// Whether a table is a competition's example of an answer.

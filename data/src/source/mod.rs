@@ -1,5 +1,7 @@
 //! Layouts in which data sets come. Each is one file: a configuration that opens into a [`Collection`].
 
+mod audio;
+mod ava;
 mod bson;
 mod csv;
 #[cfg(feature = "dicom")]
@@ -15,6 +17,7 @@ mod nifti;
 mod npz;
 #[cfg(feature = "parquet")]
 mod parquet;
+mod pixels;
 mod records;
 mod shards;
 mod synthetic;
@@ -24,6 +27,8 @@ mod webdataset;
 #[cfg(any(feature = "dicom", feature = "nifti"))]
 mod window;
 
+pub use audio::Audio;
+pub use ava::{Ava, Grouping};
 pub use bson::Bson;
 pub use csv::Csv;
 #[cfg(feature = "dicom")]
@@ -37,6 +42,7 @@ pub use nifti::Nifti;
 pub use npz::Npz;
 #[cfg(feature = "parquet")]
 pub use parquet::Parquet;
+pub use pixels::{Order, Pixels};
 pub use synthetic::Synthetic;
 pub use tar::Tar;
 pub use tfrecord::TfRecord;
@@ -157,6 +163,8 @@ impl Entry {
 
 /// All sources.
 pub const SOURCES: &[Entry] = &[
+    Entry::of::<Audio>("audio", "A folder of sounds by class, by name or with a table, as spectrograms."),
+    Entry::of::<Ava>("ava", "AVA's photographs with two hundred votes each, from 1 to 10."),
     Entry::of::<Bson>("bson", "BSON documents of a product's pictures, as Cdiscount's competition comes."),
     Entry::of::<Csv>("csv", "A table with id and label columns beside a folder of pictures."),
     #[cfg(feature = "dicom")]
@@ -169,6 +177,10 @@ pub const SOURCES: &[Entry] = &[
     Entry::of::<Npz>("npz", "NumPy's arrays of pictures or volumes with their classes, as MedMNIST comes."),
     #[cfg(feature = "parquet")]
     Entry::of::<Parquet>("parquet", "Parquet files of pictures and labels, as the Hugging Face hub lays them out."),
+    Entry::of::<Pixels>(
+        "pixels",
+        "A table whose rows are pictures in numbers: Digit Recognizer, Sign Language MNIST, FER2013.",
+    ),
     Entry::of::<Synthetic>("synthetic", "Shapes drawn by the program: nothing to download, for tests and first steps."),
     Entry::of::<Tar>("tar", "Class folders in a .tar, .tar.gz or .tgz, which is never unpacked to disk."),
     Entry::of::<TfRecord>("tfrecord", "TensorFlow's record files of pictures and their features."),
@@ -203,8 +215,10 @@ pub fn recognize(path: &Path) -> Result<(&'static str, Value)> {
     let params = json!({"path": path});
     if metadata.is_file() {
         let source = match path {
+            _ if files::is_table(path) && pixels::fits(path) => "pixels",
             _ if files::is_table(path) => "csv",
             _ if files::ending(path) == "tar" && webdataset::is_webdataset(path) => "webdataset",
+            _ if ava::is_list(path) => "ava",
             _ if tar::is_archive(path) => "tar",
             _ if idx::is_part(path) => "idx",
             _ if files::ending(path) == "npz" => "npz",
@@ -219,11 +233,20 @@ pub fn recognize(path: &Path) -> Result<(&'static str, Value)> {
     if idx::lies_in(path) {
         return Ok(("idx", params));
     }
+    if ava::lies_in(path) {
+        return Ok(("ava", params));
+    }
     let tree = files::Tree::walk(path)?;
     if multichannel::lies_in(&tree) {
         return Ok(("multichannel", params));
     }
     if tree.pictures.is_empty() {
+        if pixels::lie_in(&tree) {
+            return Ok(("pixels", params));
+        }
+        if audio::lie_in(path)? {
+            return Ok(("audio", params));
+        }
         let is_dicom = |name: &&String| ["dcm", "dicom", "ima"].contains(&files::ending(Path::new(name)).as_str());
         let is_nifti = |name: &&String| files::is_nifti(Path::new(name));
         let medical = [("dicom", tree.foreign.iter().find(is_dicom)), ("nifti", tree.foreign.iter().find(is_nifti))];

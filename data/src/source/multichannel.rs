@@ -141,7 +141,7 @@ impl Source for Multichannel {
         let others = tree.pictures.len() - gathered.files;
         tree.pictures = gathered.samples.keys().cloned().collect();
         csv.id = self.id.clone();
-        let mut found = csv.open_any(&tree, read.clone())?;
+        let mut found = csv.open_any(tree, read.clone())?;
         if let Some(first) = gathered.lacking.first() {
             let shown = gathered.lacking.iter().take(10).map(|file| format!("'{file}'")).collect::<Vec<_>>().join(", ");
             let count = gathered.lacking.len();

@@ -122,7 +122,7 @@ impl Source for Nifti {
             let image = voxels.image(voxels.range(window))?;
             Ok(Decoded { stored_channels: image.channels(), image, format: "nifti", is_deep: false })
         });
-        let found = csv.open_any(&tree, read)?;
+        let found = csv.open_any(tree, read)?;
         Csv {
             path: self.path,
             table: self.table,

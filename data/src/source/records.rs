@@ -4,6 +4,7 @@ use super::{Collection, Found, Listing, Reader};
 use crate::error::{Error, Result};
 use crate::labels::{Cells, Labels};
 use crate::row::{Column, Part, Row};
+use rayon::slice::ParallelSliceMut;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
@@ -71,7 +72,7 @@ impl Records {
         let owned = paths.iter().enumerate().map(|(row, path)| Found { path: path.clone(), row: Some(row) });
         let mut files: Vec<Found> = owned.collect();
         files.extend(unowned.into_iter().map(|path| Found { path, row: None }));
-        files.sort_by(|a, b| a.path.cmp(&b.path));
+        files.par_sort_by(|a, b| a.path.cmp(&b.path));
         let columns_of_meta = encoders.into_iter().map(|encoder| encoder.column).collect();
         Ok(Collection {
             dataset: Arc::new(Listing {
