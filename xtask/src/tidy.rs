@@ -69,7 +69,8 @@ fn only_xtask_prints_reads_the_environment_or_uses_anyhow() {
 fn no_number_comes_from_a_clock_a_thread_or_global_state() {
     let words =
         ["Instant::now", "SystemTime", "thread::current", "static mut", "lazy_static", "OnceLock<", "inventory::"];
-    assert_eq!(offenders(&CRATES, &words, &[]), Vec::<String>::new());
+    // How long training waited for pictures is told and goes into no result.
+    assert_eq!(offenders(&CRATES, &words, &["data/src/waits.rs"]), Vec::<String>::new());
 }
 
 #[test]

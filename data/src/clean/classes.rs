@@ -36,7 +36,8 @@ impl Relabelling {
             }
             _ => true,
         });
-        if !are_labels && !(remap.is_empty() && drop_labels.is_empty()) {
+        let changes = !remap.is_empty() || !drop_labels.is_empty();
+        if changes && !are_labels {
             let why =
                 "remap, drop_labels: the targets of this data set are numbers; only labels can be merged or dropped";
             return Err(Error::Invalid(why.into()));

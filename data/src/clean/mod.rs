@@ -195,8 +195,11 @@ pub fn clean(
     Ok(Cleaned { dataset, split_keys, unlabelled, unlabelled_keys, excluded, decisions, warnings })
 }
 
+/// Rows, and the key of each.
+type Keyed = (Arc<dyn Dataset>, Vec<Option<String>>);
+
 /// Rows of one sample as one; all its pictures have its key.
-fn gathered(subset: Subset, keys: Vec<Option<String>>) -> Result<(Arc<dyn Dataset>, Vec<Option<String>>)> {
+fn gathered(subset: Subset, keys: Vec<Option<String>>) -> Result<Keyed> {
     if subset.rows().iter().all(|row| row.sample.is_none()) {
         return Ok((Arc::new(subset), keys));
     }

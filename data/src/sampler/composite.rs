@@ -77,7 +77,7 @@ mod tests {
         let row = |i: usize| Row {
             target: Some(Target::Class((i % 2) as u32)),
             group: Some(format!("patient {}", i % 7)),
-            meta: vec![f32::from(i % 2 == 0 && i % 4 == 0 || i % 40 == 1)],
+            meta: vec![f32::from(i.is_multiple_of(4) || i % 40 == 1)],
             ..Row::default()
         };
         let rows: Vec<Row> = (0..4000).map(row).collect();

@@ -233,12 +233,11 @@ fn text<R: Read + Seek>(skim: &mut Skim<R>, end: u64) -> io::Result<String> {
     }
 }
 
+/// What is done with name and value of an element.
+type Visit<'a, R> = dyn FnMut(&mut Skim<R>, &str, Element) -> io::Result<()> + 'a;
+
 /// Calls `f` with name and value of every element of the document that ends at `end`.
-fn each<R: Read + Seek>(
-    skim: &mut Skim<R>,
-    end: u64,
-    f: &mut dyn FnMut(&mut Skim<R>, &str, Element) -> io::Result<()>,
-) -> io::Result<()> {
+fn each<R: Read + Seek>(skim: &mut Skim<R>, end: u64, f: &mut Visit<'_, R>) -> io::Result<()> {
     loop {
         let [kind] = skim.array(end)?;
         if kind == 0 {

@@ -618,25 +618,24 @@ fn structure(skim: &mut Skim<File>, end: u64, parent: i64, f: &mut dyn FnMut(i64
     }
 }
 
-/// The values of a page, which threads share.
-type Slot = Arc<Mutex<Option<Arc<Vec<Option<ByteArray>>>>>>;
+/// The values of a page.
+type Filled = Arc<Vec<Option<ByteArray>>>;
+/// Those that threads share, once they are read.
+type Slot = Arc<Mutex<Option<Filled>>>;
+/// File and number of a page.
+type PageKey = (usize, usize);
 
 /// The pages that were read last.
 struct Cache {
     /// Most that they take, bytes.
     limit: u64,
-    /// File and number of each page, its size; the latest stands last.
-    slots: Mutex<VecDeque<((usize, usize), u64, Slot)>>,
+    /// Each page with its size; the latest stands last.
+    slots: Mutex<VecDeque<(PageKey, u64, Slot)>>,
 }
 
 impl Cache {
     /// The values of page `key`, which `read` reads unless they are kept. Two threads never read one page at once.
-    fn get(
-        &self,
-        key: (usize, usize),
-        bytes: u64,
-        read: impl FnOnce() -> Result<Arc<Vec<Option<ByteArray>>>>,
-    ) -> Result<Arc<Vec<Option<ByteArray>>>> {
+    fn get(&self, key: PageKey, bytes: u64, read: impl FnOnce() -> Result<Filled>) -> Result<Filled> {
         let slot = {
             let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
             let place = slots.iter().position(|(other, ..)| *other == key);

@@ -290,12 +290,11 @@ enum Wire {
     Other,
 }
 
+/// What is done with number and value of a field.
+type Visit<'a, R> = dyn FnMut(&mut Skim<R>, u64, Wire) -> io::Result<()> + 'a;
+
 /// Calls `f` with every field of the message that ends at `end`: its number and what it holds.
-fn each<R: Read + Seek>(
-    skim: &mut Skim<R>,
-    end: u64,
-    f: &mut dyn FnMut(&mut Skim<R>, u64, Wire) -> io::Result<()>,
-) -> io::Result<()> {
+fn each<R: Read + Seek>(skim: &mut Skim<R>, end: u64, f: &mut Visit<'_, R>) -> io::Result<()> {
     while skim.at < end {
         let tag = skim.varint(end)?;
         match tag & 7 {
