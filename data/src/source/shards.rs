@@ -290,6 +290,9 @@ impl Fields {
             warnings.push(format!("{count} samples have no '{field}' and are called by their places, as '{first}'"));
         }
         let wrong = |why: String| Error::Layout { path: shards.path.clone(), why };
+        if records.is_empty() {
+            return Err(wrong("none of its samples has a picture; say which field holds them".into()));
+        }
         let mut labels = labels.clone();
         let columns = columns(&self.label, &mut records, &mut labels).map_err(wrong)?;
         let records = Records { columns, meta: self.meta.clone(), records, unowned, read };
@@ -357,9 +360,9 @@ mod tests {
         for bad in ["{1..", "{b..a}", "{3..1}", "{0..99999999}", "{0..9999}{0..9999}"] {
             assert!(expand(bad).is_err(), "{bad}");
         }
-        let is_match = |pattern: &str, name: &str| matches(pattern.as_bytes(), name.as_bytes());
-        assert!(is_match("*.tar", "a.tar") && is_match("t*-?.tar*", "train-1.tar") && is_match("*/*", "a/b"));
-        assert!(!is_match("*.tar", "a/b.tar") && !is_match("?", "/") && !is_match("a*b", "ac") && !is_match("a", "ab"));
+        let matches = |pattern: &str, name: &str| matches(pattern.as_bytes(), name.as_bytes());
+        assert!(matches("*.tar", "a.tar") && matches("t*-?.tar*", "train-1.tar") && matches("*/*", "a/b"));
+        assert!(!matches("*.tar", "a/b.tar") && !matches("?", "/") && !matches("a*b", "ac") && !matches("a", "ab"));
     }
 
     #[test]

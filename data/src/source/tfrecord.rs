@@ -358,7 +358,7 @@ fn features<R: Read + Seek>(skim: &mut Skim<R>, end: u64) -> io::Result<BTreeMap
 fn values<R: Read + Seek>(skim: &mut Skim<R>, end: u64) -> io::Result<Option<Feature>> {
     let mut found = None;
     each(skim, end, &mut |skim, number, wire| {
-        let Wire::Until(end) = wire else { return Ok(()) };
+        let (1..=3, Wire::Until(end)) = (number, wire) else { return Ok(()) };
         let (mut bytes, mut floats, mut ints) = (vec![], vec![], vec![]);
         each(skim, end, &mut |skim, field, wire| {
             match (number, field, wire) {
@@ -385,11 +385,10 @@ fn values<R: Read + Seek>(skim: &mut Skim<R>, end: u64) -> io::Result<Option<Fea
         })?;
         let count = bytes.len().max(floats.len()).max(ints.len());
         found = match number {
-            1..=3 if count > MOST_VALUES => Some(Feature::Many),
+            _ if count > MOST_VALUES => Some(Feature::Many),
             1 => Some(Feature::Bytes(bytes)),
             2 => Some(Feature::Floats(floats)),
-            3 => Some(Feature::Ints(ints)),
-            _ => found.take(),
+            _ => Some(Feature::Ints(ints)),
         };
         Ok(())
     })?;
@@ -424,7 +423,7 @@ mod tests {
         let single = [&[0x12, 5, 0x0D][..], &float].concat();
         assert!(matches!(parse(&single).unwrap(), Some(Feature::Floats(v)) if v == [1.5]));
         // Fields nobody knows are skipped, of every type.
-        let unknown = [&[0x22, 1, 0, 0x28, 1, 0x31][..], &[0; 8], &[0x3D, 0, 0, 0, 0], &[0x1A, 2, 0x08, 3]].concat();
+        let unknown = [&[0x22, 1, 0xFF, 0x28, 1, 0x31][..], &[0; 8], &[0x3D, 0, 0, 0, 0], &[0x1A, 2, 0x08, 3]].concat();
         assert!(matches!(parse(&unknown).unwrap(), Some(Feature::Ints(v)) if v == [3]));
         assert!(parse(&[]).unwrap().is_none());
         for bad in [&[0x1A][..], &[0x1A, 2, 0], &[0x0B], &[0xFF; 12], &[0x12, 3, 0x0D, 0, 0]] {
