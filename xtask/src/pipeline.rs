@@ -259,6 +259,9 @@ impl Session {
             oof.push(answer.oof);
             tests.extend(answer.test);
         }
+        if let Some(why) = prepared.disk.as_ref().and_then(|disk| disk.usage().stopped) {
+            self.progress.warning(&format!("not all decoded pictures are kept on disk: {why}"));
+        }
         let answers = results::Answers { oof: Predictions::concat(&oof)?, folds: oof, tests };
         let ending = results::Ending {
             run,

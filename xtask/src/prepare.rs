@@ -1,6 +1,7 @@
 //! From a recipe to rows that can be trained on: open, look, clean, split.
 
 use crate::assemble::{self, Parts};
+use crate::machine;
 use crate::progress::Progress;
 use crate::recipe::{Recipe, Spec};
 use crate::usage::Usage;
@@ -11,11 +12,11 @@ use data::decode::Color;
 use data::explore::{ExploreConfig, Report};
 use data::source::Collection;
 use data::split::{Folds, Input};
-use data::{Dataset, Part};
+use data::{Dataset, DiskCached, Part};
 use eval::Run;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Data that is ready for training.
@@ -24,6 +25,8 @@ pub struct Prepared {
     pub report: Report,
     /// The data as they lie there.
     pub collection: Collection,
+    /// The cache on disk, where there is one.
+    pub disk: Option<Arc<DiskCached>>,
     /// Files of the collection that each row of `dataset` has.
     files: Vec<Vec<usize>>,
     /// All usable rows: training, validation, test.
@@ -263,8 +266,30 @@ pub fn again(run: &Run, data: Option<&Path>, progress: &Progress) -> Result<(Rec
     Ok((recipe, parts, prepared))
 }
 
+/// The same collection, whose decoded pictures are kept in the user's cache on disk where the recipe has room for them.
+fn on_disk(recipe: &Recipe, collection: &Collection) -> Result<(Collection, Option<Arc<DiskCached>>)> {
+    let megabytes = recipe.train.cache_disk_mb;
+    let path = recipe.data.params.get("path").and_then(Value::as_str).map(PathBuf::from);
+    let (Some(path), true) = (path, megabytes > 0) else { return Ok((collection.clone(), None)) };
+    let caches = machine::caches().context("there is no folder for the cache on disk; set XDG_CACHE_HOME")?;
+    let root = if path.is_file() { path.parent().unwrap_or(Path::new(".")) } else { &path };
+    let files = collection.files.iter().filter_map(|file| Some((file.row?, root.join(&file.path))));
+    let files: HashMap<usize, PathBuf> = files.collect();
+    // Pictures inside of an archive change with it.
+    let archive = path.is_file().then_some(path);
+    let stamp = move |row: usize, _: usize| {
+        let own = files.get(&row).and_then(|file| DiskCached::file_stamp(file));
+        own.or_else(|| DiskCached::file_stamp(archive.as_ref()?))
+    };
+    let key = format!("{} {}", recipe.data.source, Value::Object(recipe.data.params.clone()));
+    let folder = caches.join("sconce/decoded");
+    let disk = Arc::new(DiskCached::open(collection.dataset.clone(), &folder, megabytes, &key, stamp)?);
+    Ok((Collection { dataset: disk.clone(), ..collection.clone() }, Some(disk)))
+}
+
 /// Cleans and splits.
 pub fn prepare(recipe: &Recipe, collection: &Collection, report: Report, progress: &Progress) -> Result<Prepared> {
+    let (collection, disk) = &on_disk(recipe, collection)?;
     let cleaned = data::clean::clean(collection, &report, &recipe.data.clean, &recipe.data.drop_labels)?;
     let mut report = report;
     report.warnings.extend(cleaned.warnings.iter().cloned());
@@ -285,10 +310,12 @@ pub fn prepare(recipe: &Recipe, collection: &Collection, report: Report, progres
     let fingerprint = fingerprint(&cleaned.dataset, &report);
     let color = recipe.data.params.get("color").and_then(|color| serde_json::from_value(color.clone()).ok());
     let color = color.unwrap_or_default();
-    let (excluded, decisions, collection) = (cleaned.excluded, cleaned.decisions, collection.clone());
+    let (excluded, decisions) = (cleaned.excluded, cleaned.decisions);
+    let (collection, disk) = (collection.clone(), disk.clone());
     let prepared = Prepared {
         report,
         collection,
+        disk,
         files,
         dataset: cleaned.dataset,
         excluded,

@@ -316,3 +316,42 @@ fn the_submission_has_the_separator_of_its_sample() {
     let ids = |text: &str| text.lines().map(|line| line.split_once(';').unwrap().0.to_string()).collect::<Vec<_>>();
     assert_eq!(ids(&answer), ids(&sample));
 }
+
+#[test]
+fn decoded_pictures_are_kept_on_disk_for_later_runs() {
+    let out = tempfile::tempdir().unwrap();
+    let folder = out.path();
+    let data = npz(folder, "16, 16, 3");
+    let run = |disk: &str| {
+        let mut command = pipeline(folder, &data, &["eval.bootstrap=0", disk]);
+        succeeds(command.env("XDG_CACHE_HOME", folder.join("cache")))
+    };
+    run("train.cache_disk_mb=0");
+    assert!(!folder.join("cache/sconce/decoded").exists());
+    run("train.cache_disk_mb=50");
+    assert!(fs::read_dir(folder.join("cache/sconce/decoded")).unwrap().count() > 0);
+    run("train.cache_disk_mb=50");
+    let oof = |run: &str| read(&folder.join(run).join("oof.csv"));
+    assert!(oof("run") == oof("run-2") && oof("run-2") == oof("run-3"));
+    let speed = String::from_utf8(read(&folder.join("run/speed.jsonl"))).unwrap();
+    assert!(speed.contains("loader/decode_s") && speed.contains("loader/waited_s"), "{speed}");
+}
+
+/// The real sounds, where they lie.
+#[test]
+fn sounds_and_their_speakers_go_through_the_pipeline() {
+    let real = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/spoken_digits");
+    if !real.is_dir() {
+        return println!("skipped: {} is not there", real.display());
+    }
+    let out = tempfile::tempdir().unwrap();
+    let sets = ["data.folds=4", "train.steps_per_epoch=4", "eval.bootstrap=0"];
+    succeeds(&mut pipeline(out.path(), real.to_str().unwrap(), &sets));
+    let folds = String::from_utf8(read(&out.path().join("run/folds.csv"))).unwrap();
+    let mut speakers = std::collections::BTreeMap::new();
+    for line in folds.lines().skip(1) {
+        let cells: Vec<&str> = line.split(',').collect();
+        assert_eq!(speakers.entry(cells[3]).or_insert(cells[1]), &cells[1], "{line}");
+    }
+    assert_eq!(speakers.len(), 4);
+}

@@ -22,7 +22,7 @@ use crate::times::Times;
 use anyhow::{Context, Result, bail};
 use candle_core::{DType, Device, Tensor};
 use data::rng::sub_seed;
-use data::{Dataset, Loader, LoaderConfig, Part, Subset};
+use data::{Dataset, Loader, LoaderConfig, Meter, Part, Subset};
 use eval::{Goal, Predictions, Run};
 use models::parts::Choice;
 use models::pretrained::Report;
@@ -93,6 +93,8 @@ pub struct Fold {
     batches: usize,
     /// Terms of the last loss.
     terms: Mutex<Vec<(String, Tensor)>>,
+    /// How long the epoch's steps waited for pictures.
+    meter: Mutex<Option<Meter>>,
 }
 
 /// What a finished fold said; `None` from [`Training::run`] means that Ctrl-C ended it, with a checkpoint.
@@ -238,6 +240,7 @@ impl Training<'_> {
             seed,
             batches,
             terms: Mutex::default(),
+            meter: Mutex::default(),
         })
     }
 
@@ -334,6 +337,9 @@ impl Training<'_> {
         };
         let mut trainer = trainer.with_hook(|event: &Event<'_>| -> Result<Flow, BoxError> {
             let flow = watch.see(event, &mut curves)?;
+            if let (Event::Epoch { epoch, step, .. }, Some(waits)) = (event, fold.waits()) {
+                watch.limited((*step, *epoch), &waits, &mut curves)?;
+            }
             if is_saved(event) {
                 clock.mark();
                 self.times.write(run)?;

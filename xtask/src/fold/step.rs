@@ -8,8 +8,9 @@ use crate::predict;
 use augment::Draw;
 use candle_core::{DType, Tensor};
 use data::rng::{stream, sub_seed};
-use data::{Batch, Loader};
+use data::{Batch, Loader, Waits};
 use models::{AUXILIARY, Pass};
+use std::sync::PoisonError;
 use train::{BoxError, Progress, Task};
 
 /// A training batch with soft targets where batches are mixed, and the key of the network's random numbers.
@@ -40,7 +41,9 @@ impl Fold {
         first: usize,
     ) -> impl Iterator<Item = Result<Step, BoxError>> {
         let classes = self.saved.classes.len();
-        let batches = loader.epoch_from(epoch, first).take(self.batches - first);
+        let batches = loader.epoch_from(epoch, first);
+        *self.meter.lock().unwrap_or_else(PoisonError::into_inner) = Some(batches.meter());
+        let batches = batches.take(self.batches - first);
         batches.enumerate().map(move |(i, batch)| {
             let index = (first + i) as u64;
             let mut batch = batch?;
@@ -62,6 +65,11 @@ impl Fold {
             let drawn = (self.bags > 1).then(draw).transpose()?;
             Ok(Step { batch, targets, key, drawn })
         })
+    }
+
+    /// What the loader of the epoch's steps did so far.
+    pub fn waits(&self) -> Option<Waits> {
+        Some(self.meter.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.waits())
     }
 
     /// What stands behind the pool in training, `[B, E]`, in the recipe's precision.
@@ -108,13 +116,13 @@ impl Task for Fold {
         let terms = self.criterion.terms(&Said { logits, embedding, auxiliary }, &step.targets, teacher.as_ref())?;
         let sum = terms[1..].iter().try_fold(terms[0].1.clone(), |sum, (_, term)| sum + term)?;
         let heard = terms.into_iter().map(|(name, term)| (name, term.detach())).collect();
-        *self.terms.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = heard;
+        *self.terms.lock().unwrap_or_else(PoisonError::into_inner) = heard;
         Ok(sum)
     }
 
     /// The terms of the loss, where there are several.
     fn parts(&self) -> Vec<(String, f64)> {
-        let terms = self.terms.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let terms = self.terms.lock().unwrap_or_else(PoisonError::into_inner);
         let number = |term: &Tensor| term.to_dtype(DType::F64).and_then(|term| term.to_scalar::<f64>());
         let each = terms.iter().filter_map(|(name, term)| Some((format!("loss/{name}"), number(term).ok()?)));
         if terms.len() > 1 { each.collect() } else { vec![] }

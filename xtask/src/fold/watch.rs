@@ -4,6 +4,7 @@ use super::Training;
 use crate::progress::Stretch;
 use crate::times::Times;
 use anyhow::Result;
+use data::Waits;
 use eval::{Run, Scalar, Scalars};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -69,6 +70,8 @@ pub struct Watch<'a> {
     fold: usize,
     interrupted: Arc<AtomicBool>,
     times: &'a Times,
+    /// Whether it was said that training waits for pictures.
+    told: bool,
     /// When speed was measured last: step, moment, seconds of waiting until then.
     since: (usize, Instant, f64),
 }
@@ -87,6 +90,7 @@ impl<'a> Watch<'a> {
             fold: 0,
             interrupted: training.interrupted.clone(),
             times: training.times,
+            told: false,
             since: (step, Instant::now(), training.times.seconds(LOADING)),
         }
     }
@@ -128,6 +132,27 @@ impl<'a> Watch<'a> {
             }
         }
         Ok(if self.interrupted.load(Ordering::Relaxed) { Flow::Interrupt } else { Flow::Continue })
+    }
+
+    /// Writes what the loader did in an epoch, and says where training waited for it what limits it.
+    pub fn limited(&mut self, at: (usize, usize), waits: &Waits, curves: &mut Curves) -> Result<(), BoxError> {
+        let spent = [
+            ("waited", waits.waited_s),
+            ("decode", waits.decode_s),
+            ("transform", waits.transform_s),
+            ("collate", waits.collate_s),
+        ];
+        for (name, seconds) in spent {
+            self.push(&mut curves.speed, at, &format!("loader/{name}_s"), seconds)?;
+        }
+        curves.flush()?;
+        let verdict = waits.verdict();
+        // Once for each fold is enough.
+        if let (Some(why), false) = (&verdict, self.told) {
+            self.stretch.line(&format!("{}: {why}", self.title));
+        }
+        self.told |= verdict.is_some();
+        Ok(())
     }
 
     fn push(

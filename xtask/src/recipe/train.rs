@@ -120,6 +120,8 @@ pub struct Train {
     pub prefetch: usize,
     /// Megabytes of decoded pictures kept in memory.
     pub cache_mb: usize,
+    /// Megabytes of decoded pictures kept in the user's cache on disk, for later runs as well; 0: none.
+    pub cache_disk_mb: usize,
     /// 3×3 convolutions on a CPU: `none` sums plainly, `two` computes 2×2 outputs at once with the same rounding error, `four`
     /// 4×4 with a three to five times larger one, with which networks train as well.
     pub winograd: Tile,
@@ -178,6 +180,7 @@ impl Default for Train {
             log_every: 10,
             prefetch: 4,
             cache_mb: 1024,
+            cache_disk_mb: 0,
             winograd: Tile::Four,
             max_minutes: None,
         }
