@@ -12,9 +12,9 @@ use data::decode::Color;
 use data::explore::{ExploreConfig, Report};
 use data::source::Collection;
 use data::split::{Folds, Input};
-use data::{Dataset, DiskCached, Part};
+use data::{Dataset, DiskCached, Kind, Part, Target};
 use eval::Run;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -52,6 +52,19 @@ pub struct Prepared {
 impl Prepared {
     pub fn classes(&self) -> &[String] {
         self.dataset.classes()
+    }
+    /// The class; of several labels all that it has, of other values all of them, with `|` between them.
+    fn said(&self, target: &Target) -> String {
+        let known = |value: &f32| if value.is_nan() { String::new() } else { value.to_string() };
+        let all: Vec<String> = match (target, self.collection.target) {
+            (Target::Class(class), _) => return self.classes()[*class as usize].clone(),
+            (Target::Dense(values), Kind::MultiLabel) => {
+                let set = values.iter().zip(self.classes()).filter(|(value, _)| **value > 0.5);
+                set.map(|(_, class)| class.clone()).collect()
+            }
+            (Target::Dense(values), _) => values.iter().map(known).collect(),
+        };
+        all.join("|")
     }
     /// Makes sure that these are the pictures and labels that `run` was begun with.
     pub fn is_of(&self, run: &Run) -> Result<()> {
@@ -141,11 +154,11 @@ impl Prepared {
         let groups: HashMap<&str, Option<&str>> = known.map(|row| (row.id.as_str(), row.group.as_deref())).collect();
         ids.iter().map(|id| groups.get(id.as_str()).copied().flatten()).collect()
     }
-    /// Pictures of every class among `rows`.
+    /// Pictures of every class among `rows`; of several labels each counts.
     pub fn class_counts(&self, rows: &[usize]) -> Vec<usize> {
         let mut counts = vec![0; self.classes().len()];
-        for class in rows.iter().filter_map(|&row| self.dataset.rows()[row].class()) {
-            counts[class as usize] += 1;
+        for class in rows.iter().flat_map(|&row| self.dataset.rows()[row].labels()) {
+            counts[class] += 1;
         }
         counts
     }
@@ -303,8 +316,9 @@ pub fn prepare(recipe: &Recipe, collection: &Collection, report: Report, progres
             cleaned.dataset.classes()
         );
     }
+    assemble::check_targets(recipe, collection.target, &*cleaned.dataset)?;
     let views = assemble::views(recipe, &report, &*cleaned.dataset)?;
-    let (splits, trained_folds) = split(recipe, &cleaned, progress)?;
+    let (splits, trained_folds) = split(recipe, collection.target, &cleaned, progress)?;
     let files = files(collection, &*cleaned.dataset);
     let sample = collection.sample_submission.as_ref().map(|path| sample(path, recipe, &cleaned)).transpose()?;
     let fingerprint = fingerprint(&cleaned.dataset, &report);
@@ -353,7 +367,7 @@ pub fn scheme(recipe: &Recipe) -> Option<Spec> {
 }
 
 /// Folds of every row, and how many of them there are to train.
-fn split(recipe: &Recipe, cleaned: &Cleaned, progress: &Progress) -> Result<(Vec<Folds>, usize)> {
+fn split(recipe: &Recipe, target: Kind, cleaned: &Cleaned, progress: &Progress) -> Result<(Vec<Folds>, usize)> {
     let rows = cleaned.dataset.rows();
     let known: Vec<usize> = (0..rows.len()).filter(|&i| rows[i].part != Part::Test).collect();
     let keys: Vec<Option<String>> = known.iter().map(|&i| cleaned.split_keys[i].clone()).collect();
@@ -381,8 +395,18 @@ fn split(recipe: &Recipe, cleaned: &Cleaned, progress: &Progress) -> Result<(Vec
             if known.len() < count {
                 bail!("{} labelled pictures cannot be split into {count} folds; set data.folds", known.len());
             }
-            let labels: Vec<u32> = known.iter().map(|&i| rows[i].likeliest().unwrap_or(0)).collect();
-            let folds = data::split::stratified_group_k_fold(&labels, &keys, count, seed)?;
+            let folds = match target {
+                Kind::MultiLabel => {
+                    let seen: Vec<&data::Row> = known.iter().map(|&i| &rows[i]).collect();
+                    let (columns, classes) = (cleaned.dataset.columns(), cleaned.dataset.classes());
+                    let input = Input { rows: &seen, keys: &keys, columns, classes };
+                    data::split::build("multilabel", json!({"folds": count}))?.folds(&input, seed)?
+                }
+                _ => {
+                    let labels: Vec<u32> = known.iter().map(|&i| rows[i].likeliest().unwrap_or(0)).collect();
+                    data::split::stratified_group_k_fold(&labels, &keys, count, seed)?
+                }
+            };
             folds.check(&keys)?;
             (vec![Folds { strata: cleaned.dataset.classes().to_vec(), ..folds }], trained)
         }
@@ -461,24 +485,13 @@ pub fn folds_csv(prepared: &Prepared) -> Result<Vec<u8>> {
         if row.part == Part::Test {
             continue;
         }
-        let target = row.target.as_ref().map_or(String::new(), |target| said_of(target, prepared.classes()));
+        let target = row.target.as_ref().map_or(String::new(), |target| prepared.said(target));
         let mut record = vec![row.id.clone(), said(&prepared.splits[0], i), target];
         record.extend(grouped.then(|| row.group.clone().unwrap_or_default()));
         record.extend(prepared.splits[1..].iter().map(|folds| said(folds, i)));
         out.write_record(&record)?;
     }
     Ok(out.into_inner()?)
-}
-
-/// The class, or the values, with `|` between them.
-fn said_of(target: &data::Target, classes: &[String]) -> String {
-    match target {
-        data::Target::Class(class) => classes[*class as usize].clone(),
-        data::Target::Dense(values) => {
-            let known = |value: &f32| if value.is_nan() { String::new() } else { value.to_string() };
-            values.iter().map(known).collect::<Vec<_>>().join("|")
-        }
-    }
 }
 
 /// `excluded.csv`: `id,reason` of every row that is not used.

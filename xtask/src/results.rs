@@ -10,8 +10,8 @@ use crate::report::{self, Material};
 use crate::times::Times;
 use anyhow::{Context, Result};
 use candle_core::Device;
-use data::Part;
-use eval::{Predictions, Run, Scalars, analysis, bootstrap, ensemble, submission};
+use data::{Part, Target};
+use eval::{Predictions, Run, Scalars, Truth, analysis, bootstrap, ensemble, submission};
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -48,7 +48,10 @@ pub fn write(ending: &Ending<'_>, answers: &Answers) -> Result<()> {
     let Ending { run, recipe, parts, prepared, times, progress, .. } = *ending;
     let oof = in_order(&answers.oof, prepared);
     run.write("oof.csv", &oof.to_csv()?)?;
-    run.write("errors.csv", &analysis::errors_csv(&oof, HARDEST, CONFUSED)?)?;
+    // Of several labels none is taken for another one.
+    if !matches!(oof.truth, Some(Truth::Dense(_))) {
+        run.write("errors.csv", &analysis::errors_csv(&oof, HARDEST, CONFUSED)?)?;
+    }
     let mut metrics = times.of("scores", || metrics(recipe, parts, prepared, &oof, &answers.folds))?;
     let tested = !answers.tests.is_empty();
     let blend = tested.then(|| ensemble::mean(&answers.tests)).transpose().context("cannot blend the folds")?;
@@ -131,7 +134,7 @@ fn metrics(
         "all": scores(parts, name, score, oof),
         "ci95": ci95,
         "ci95_all": intervals,
-        "majority": majority(prepared),
+        "majority": (!matches!(oof.truth, Some(Truth::Dense(_)))).then(|| majority(prepared)),
     }))
 }
 
@@ -165,7 +168,15 @@ fn test_scores(parts: &Parts, recipe: &Recipe, prepared: &Prepared, blend: &Pred
         return Ok(None);
     }
     let mut said = blend.select(&labelled);
-    said.truth = Some(eval::Truth::Class(labelled.iter().filter_map(|&i| rows[i].class()).collect()));
+    let classes: Vec<u32> = labelled.iter().filter_map(|&i| rows[i].class()).collect();
+    let values = |&i: &usize| match &rows[i].target {
+        Some(Target::Dense(values)) => values.clone(),
+        _ => vec![],
+    };
+    said.truth = Some(match classes.len() == labelled.len() {
+        true => Truth::Class(classes),
+        false => Truth::Dense(labelled.iter().flat_map(values).collect()),
+    });
     let score = parts.metric.score(&said)?;
     Ok(Some(Value::Object(scores(parts, &recipe.eval.metric.name, score, &said))))
 }

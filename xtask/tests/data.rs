@@ -355,3 +355,33 @@ fn sounds_and_their_speakers_go_through_the_pipeline() {
     }
     assert_eq!(speakers.len(), 4);
 }
+
+#[test]
+fn pictures_of_several_labels_go_the_whole_road() {
+    let out = tempfile::tempdir().unwrap();
+    let folder = out.path();
+    let (pixels, _) = pixels(16 * 16);
+    let mut table = "id,labels\n".to_string();
+    for i in 0..40 {
+        let picture = [b"P5 16 16 255\n", &pixels[i * 256..(i + 1) * 256]].concat();
+        fs::create_dir_all(folder.join("data")).unwrap();
+        fs::write(folder.join(format!("data/{i}.pgm")), picture).unwrap();
+        table += &format!("{i},{}\n", ["dark sharp", "bright", "bright sharp", ""][i % 4]);
+    }
+    fs::write(folder.join("data/train.csv"), table).unwrap();
+    let run = |sets: &[&str]| {
+        let sets = [&["data.target=multi_label", "eval.bootstrap=10", "eval.metric=f_score"], sets].concat();
+        pipeline(folder, "data", &sets)
+    };
+    let why = fails(&mut run(&[]), 2);
+    assert!(why.contains("'cross_entropy' tells one class") && why.contains("loss.name = \"bce\""), "{why}");
+    let why = fails(&mut run(&["loss.name=bce", "eval.metric=kappa"]), 2);
+    assert!(why.contains("eval.metric: data.target is 'multi_label'"), "{why}");
+    succeeds(&mut run(&["loss.name=bce"]));
+    let text = |name: &str| String::from_utf8(read(&folder.join("run").join(name))).unwrap();
+    let folds = text("folds.csv");
+    assert!(folds.contains(",dark|sharp") && folds.lines().any(|line| line.ends_with(',')), "{folds}");
+    let oof = text("oof.csv");
+    assert!(oof.starts_with("id,bright,dark,sharp") && oof.lines().count() == 41, "{oof}");
+    assert!(text("report.html").contains("f_score") && text("eda.html").contains("labels per picture"));
+}

@@ -6,6 +6,7 @@ use crate::recipe::{ClassWeights, Recipe, Spec, table};
 use crate::usage::Usage;
 use anyhow::{Context, Result, anyhow, bail};
 use candle_core::{DType, Device, Tensor};
+use data::{Dataset, Kind, Part, Row, Target};
 use losses::Loss;
 use serde_json::{Map, Value, json};
 
@@ -246,6 +247,63 @@ pub fn check_soft(recipe: &Recipe) -> Result<()> {
         if loss.check(CLASSES).is_ok() {
             takes_soft(recipe, name, &*loss, CLASSES)?;
         }
+    }
+    Ok(())
+}
+
+/// Refuses losses and scores that have no meaning for targets of `kind`, and rows of `dataset` that nothing can be learned from.
+pub fn check_targets(recipe: &Recipe, kind: Kind, dataset: &dyn Dataset) -> Result<()> {
+    let refuse = |why: String| Err(anyhow!(why).context(Usage::recipe(&recipe.name)));
+    let said = serde_json::to_value(kind)?;
+    let said = said.as_str().unwrap_or_default();
+    match kind {
+        Kind::Class | Kind::Ordinal => return Ok(()),
+        Kind::Regression => {
+            return refuse(format!(
+                "data.target: targets of kind '{said}' are read, looked at and split, but not trained on"
+            ));
+        }
+        Kind::MultiLabel | Kind::Distribution => {}
+    }
+    let classes = dataset.classes().len();
+    let loss = of_logits(recipe, &vec![1; classes])?.1;
+    let sum = match reads(&recipe.loss.name) {
+        Reads::Logits => loss.probabilities(&Tensor::zeros((1, classes), DType::F32, &Device::Cpu)?)?.sum_all()?,
+        _ => return refuse(format!("loss: '{}' is for one class; data.target is '{said}'", recipe.loss.name)),
+    };
+    let is_one = (f64::from(sum.to_scalar::<f32>()?) - 1.0).abs() < 1e-3;
+    match (kind, is_one) {
+        (Kind::MultiLabel, true) if classes != 2 => {
+            let name = &recipe.loss.name;
+            return refuse(format!(
+                "loss: '{name}' tells one class from the others, but data.target is '{said}'; take one that asks for each class \
+                 by itself: set loss.name = \"bce\""
+            ));
+        }
+        (Kind::Distribution, false) => {
+            let name = &recipe.loss.name;
+            return refuse(format!("loss: the probabilities of '{name}' do not sum to 1, but data.target is '{said}'"));
+        }
+        _ => {}
+    }
+    let metric =
+        eval::metrics::build(&recipe.eval.metric.name, recipe.eval.metric.value()).at(recipe, "eval.metric")?;
+    let mut tried = eval::Predictions::new(dataset.classes());
+    let scores = Tensor::full(0.25f32, (2, classes), &Device::Cpu)?;
+    let truth = Tensor::zeros((2, classes), DType::F32, &Device::Cpu)?;
+    tried.push(&["a".into(), "b".into()], &scores, Some(&truth))?;
+    if let Err(error @ eval::Error::Truth { .. }) = metric.score(&tried) {
+        return Err(anyhow!(error).context(format!("eval.metric: data.target is '{said}'")))
+            .context(Usage::recipe(&recipe.name));
+    }
+    let holed = |row: &&Row| matches!(&row.target, Some(Target::Dense(values)) if values.iter().any(|v| v.is_nan()));
+    let rows = || dataset.rows().iter().filter(|row| row.part != Part::Test);
+    if let Some(first) = rows().find(holed) {
+        bail!(
+            "{} rows have labels that are not known, as '{}'; fill them in, or leave these rows out (data.clean.exclude)",
+            rows().filter(holed).count(),
+            first.id
+        );
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ mod check;
 pub mod loss;
 
 pub use check::{channels, check_auxiliary, check_pictures, cycles, views};
-pub use loss::{check_soft, criterion, outputs};
+pub use loss::{check_soft, check_targets, criterion, outputs};
 
 use crate::prepare;
 use crate::pretrained;

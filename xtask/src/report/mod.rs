@@ -46,14 +46,16 @@ pub fn page(of: &Material<'_>) -> Result<Page> {
 /// Everything but the settings: strength, mistakes, data.
 fn sections(of: &Material<'_>) -> Result<Vec<Section>> {
     let look = Look::new(&of.ending.prepared.report, &of.ending.prepared.collection);
-    let mut sections = vec![
-        strength::scores(of)?,
-        strength::training(of),
-        strength::classes(of)?,
-        strength::calibration(of)?,
-        hard(of.ending.run, of.ending.prepared, of.oof, of.ending.device)?,
-        mistakes::suspicious(of)?,
-    ];
+    let mut sections = vec![strength::scores(of)?, strength::training(of)];
+    // Of several labels none is taken for another one.
+    if !matches!(of.oof.truth, Some(eval::Truth::Dense(_))) {
+        sections.extend([
+            strength::classes(of)?,
+            strength::calibration(of)?,
+            hard(of.ending.run, of.ending.prepared, of.oof, of.ending.device)?,
+            mistakes::suspicious(of)?,
+        ]);
+    }
     sections.extend(look.sections());
     sections.extend([strength::folds(of), strength::test(of)]);
     Ok(sections)
@@ -67,7 +69,10 @@ fn figures(of: &Material<'_>) -> Vec<Figure> {
         Value::Array(ends) => format!("95 % interval {} to {}", number(&ends[0]), number(&ends[1])),
         _ => String::new(),
     };
-    let majority = format!("always the most frequent class: accuracy {}", number(&metrics["majority"]));
+    let majority = match metrics["majority"].is_null() {
+        true => String::new(),
+        false => format!("; always the most frequent class: accuracy {}", number(&metrics["majority"])),
+    };
     let known = of.oof.len();
     let classes = of.ending.prepared.classes().len();
     let folds = match of.ending.prepared.trained_folds {
@@ -77,7 +82,7 @@ fn figures(of: &Material<'_>) -> Vec<Figure> {
     let seconds: f64 = of.ending.times.all().values().sum();
     let mut all = vec![
         figure(metrics["metric"].as_str().unwrap_or("score"), number(&metrics["score"]), interval),
-        figure("judged pictures", known.to_string(), format!("{classes} classes, {folds}; {majority}")),
+        figure("judged pictures", known.to_string(), format!("{classes} classes, {folds}{majority}")),
         figure(
             "model",
             of.ending.recipe.model.name.clone(),
