@@ -619,9 +619,10 @@ fn fills_have_a_value_for_each_channel() {
             differs |= seen != apply(black.as_ref());
             found |= seen.pixels().as_chunks::<3>().0.contains(&[10, 20, 30]);
         }
-        // These have no border by default, or hardly one, and these change the fill too.
-        let kept = ["volume_rotate", "grid_distortion"].contains(&entry.name);
-        let mixed = ["augmix", "channel_drop", "optical_distortion"].contains(&entry.name);
+        // By default these read hardly anything outside, and these mix the fill with other colors.
+        let kept = ["volume_rotate", "grid_distortion", "perspective"].contains(&entry.name);
+        let mixed =
+            ["augmix", "channel_drop", "optical_distortion", "piecewise_affine", "thin_plate"].contains(&entry.name);
         assert!((differs || kept) && (found || kept || mixed), "{}: {differs} {found}", entry.name);
     }
 }
