@@ -620,9 +620,8 @@ fn fills_have_a_value_for_each_channel() {
             found |= seen.pixels().as_chunks::<3>().0.contains(&[10, 20, 30]);
         }
         // By default these read hardly anything outside, and these mix the fill with other colors.
-        let kept = ["volume_rotate", "grid_distortion", "perspective"].contains(&entry.name);
-        let mixed =
-            ["augmix", "channel_drop", "optical_distortion", "piecewise_affine", "thin_plate"].contains(&entry.name);
+        let kept = ["volume_rotate", "grid_distortion", "perspective", "piecewise_affine"].contains(&entry.name);
+        let mixed = ["augmix", "channel_drop", "optical_distortion", "thin_plate"].contains(&entry.name);
         assert!((differs || kept) && (found || kept || mixed), "{}: {differs} {found}", entry.name);
     }
 }

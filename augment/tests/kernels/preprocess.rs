@@ -36,7 +36,9 @@ fn apply(name: &str, params: &Value, image: Image) -> Image {
 
 /// Largest difference of two bytes, and the share of bytes that differ.
 fn difference(ours: &Image, want: &Image) -> (u8, f64) {
-    assert_eq!(ours.dims(), want.dims());
+    if ours.dims() != want.dims() {
+        return (255, 1.0);
+    }
     let differences = ours.pixels().iter().zip(want.pixels()).map(|(a, b)| a.abs_diff(*b));
     let differing = differences.clone().filter(|d| *d > 0).count();
     (differences.max().unwrap(), differing as f64 / want.pixels().len() as f64)
@@ -44,6 +46,7 @@ fn difference(ours: &Image, want: &Image) -> (u8, f64) {
 
 #[test]
 fn preparation_follows_its_sources() {
+    let mut wrong = vec![];
     // Most that a byte may differ, and how many may.
     for (name, most, share) in [
         ("crop_gray", 0, 0.0),
@@ -65,9 +68,12 @@ fn preparation_follows_its_sources() {
         for case in prepared(name) {
             let ours = apply(name, &case["params"], picture(&case["input"]));
             let seen = difference(&ours, &picture(&case["output"]));
-            assert!(seen.0 <= most && seen.1 <= share, "{name} {}: {seen:?}", case["params"]);
+            if seen.0 > most || seen.1 > share {
+                wrong.push(format!("{name} {}: {seen:?}", case["params"]));
+            }
         }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
