@@ -23,8 +23,8 @@ use std::sync::Arc;
 /// its bits can say (up to 8 bits) or all its values.
 ///
 /// The slices of a series lie in one folder, whose name is the volume's id. They are sorted by their position along the normal of
-/// their planes, else by InstanceNumber; of several at one position the one with the lowest number is taken. Read are implicit and
-/// explicit, little and big endian, deflated files and JPEG baseline; 8, 16 and 32 bits, signed or not, gray or RGB.
+/// their planes, else by InstanceNumber; of several at one position the one with the lowest number is taken. Read are implicit
+/// and explicit, little and big endian, deflated files and JPEG baseline; 8, 16 and 32 bits, signed or not, gray or RGB.
 ///
 /// | field | default | range |
 /// |---|---|---|
