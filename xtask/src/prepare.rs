@@ -3,7 +3,7 @@
 use crate::assemble::{self, Parts};
 use crate::machine;
 use crate::progress::Progress;
-use crate::recipe::{Recipe, Spec};
+use crate::recipe::{Recipe, Spec, table};
 use crate::usage::Usage;
 use anyhow::{Context, Result, anyhow, bail};
 use data::clean::Cleaned;
@@ -209,7 +209,8 @@ pub fn open(recipe: &mut Recipe, demo: Option<&Path>) -> Result<Collection> {
     if let Value::Object(mut resolved) = resolved {
         // Demo data lie in the run's folder, wherever that is.
         demo.inspect(|_| drop(resolved.remove("path")));
-        recipe.data.params = resolved;
+        // TOML has no null.
+        recipe.data.params = table(Value::Object(resolved));
     }
     if let Some(channels) = assemble::channels(recipe)? {
         assemble::check_pictures(recipe, channels)?;

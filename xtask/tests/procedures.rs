@@ -144,7 +144,7 @@ fn students_listen_to_the_teacher_of_their_fold() {
             && !folder.join("other/recipe.toml").exists()
     );
     let colors = [&student[..], &["preprocess.steps=[{name='resize', size=20}]"]].concat();
-    assert!(fails(&mut small(folder, "colors", &colors), 1).contains("take its data.color and preprocess.steps"));
+    assert!(fails(&mut small(folder, "colors", &colors), 1).contains("take its data.color, preprocess.steps"));
     let silent = fails(&mut small(folder, "silent", &["loss.teacher=teacher"]), 2);
     assert!(silent.contains("nobody listens to the teacher"), "{silent}");
 }
@@ -436,7 +436,7 @@ fn recipes_name_splits_orders_and_what_stands_in_for_missing_values() {
     let folder = temporary.path();
     let sets = [
         "data.folds=0",
-        "data.split={name='repeated', repeats=2, of={name='stratified', folds=2}}",
+        "data.split={name='repeated', repeats=2, of={name='k_fold', folds=2}}",
         "data.impute={numbers='median', columns={height_cm='mean'}}",
         "train.sampler={name='weighted', weights='sqrt'}",
         "loss.class_weights=sqrt",

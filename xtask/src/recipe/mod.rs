@@ -240,7 +240,7 @@ impl Default for Preprocess {
 #[serde(
     untagged,
     expecting = "expected \"dataset\", \"pretrained\", \"per_image\", \"imagenet\", \"cifar10\", \"cifar100\", \"mnist\", \
-                 \"fashion_mnist\", \"inception\", a table with `per_group` or one with `mean` and `std`"
+                 \"fashion_mnist\", \"inception\", { per_group = \"column\" } or a table with `mean` and `std`"
 )]
 pub enum StatsChoice {
     /// By name.
