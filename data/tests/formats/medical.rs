@@ -1,5 +1,4 @@
 //! DICOM, NIfTI, channels in files of their own, and arrays: as their reference libraries read them, and what is refused.
-#![allow(clippy::unwrap_used)]
 
 use sconce_data::decode::Decoded;
 use sconce_data::source::{self, Collection};

@@ -1,5 +1,4 @@
 //! Files of many samples: what is read of those that others wrote, and what is refused.
-#![allow(clippy::unwrap_used)]
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -1,5 +1,4 @@
 //! Sources that are tables, read from the files that pandas, Pillow and the csv module write; and tables as people leave them.
-#![allow(clippy::unwrap_used)]
 
 use sconce_data::explore::explore;
 use sconce_data::source::{self, Collection};

@@ -1,5 +1,4 @@
 //! Layouts on disk, what is found wrong with them, and what cleaning leaves.
-#![allow(clippy::unwrap_used)]
 
 use sconce_data::clean::{CleanConfig, Cleaned, clean};
 use sconce_data::explore::{Report, explore};

@@ -1,5 +1,4 @@
 //! Folders of sounds: by their names, by folders, with a table.
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use sconce_data::source::{self, Collection};
 use sconce_data::{Part, Row};

@@ -1,5 +1,4 @@
 //! Archives and arrays: what they give, and what is refused.
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use candle_core::Device;
 use flate2::Compression;
