@@ -358,13 +358,15 @@ fn sample(path: &Path, recipe: &Recipe, cleaned: &Cleaned) -> Result<eval::submi
     fitting.with_context(|| format!("sample submission '{}'", path.display()))
 }
 
-/// The scheme that the recipe names, with `data.folds` where it does not say how many.
+/// The scheme that the recipe names, with `data.folds` where it has folds and does not say how many.
 pub fn scheme(recipe: &Recipe) -> Option<Spec> {
-    let mut scheme = recipe.data.split.clone()?;
-    if recipe.data.folds > 0 {
-        scheme.params.entry("folds").or_insert(recipe.data.folds.into());
+    let scheme = recipe.data.split.clone()?;
+    let mut counted = scheme.clone();
+    if recipe.data.folds > 1 {
+        counted.params.entry("folds").or_insert(recipe.data.folds.into());
     }
-    Some(scheme)
+    let has_folds = data::split::resolve(&counted.name, counted.value()).is_ok();
+    Some(if has_folds { counted } else { scheme })
 }
 
 /// Folds of every row, and how many of them there are to train.
