@@ -224,7 +224,10 @@ pub fn show(run: &Run, json: bool) -> Result<()> {
     for (key, value) in metrics["all"].as_object().into_iter().flatten().filter(|(key, _)| **key != name) {
         output::result(&format!("{key} {}", number(value)));
     }
-    output::result(&format!("always the most frequent class: accuracy {}", number(&metrics["majority"])));
+    // Of several labels there is no such class.
+    if !metrics["majority"].is_null() {
+        output::result(&format!("always the most frequent class: accuracy {}", number(&metrics["majority"])));
+    }
     if let Some(test) = metrics["test"].as_object() {
         let scores: Vec<String> = test.iter().map(|(key, value)| format!("{key} {}", number(value))).collect();
         output::result(&format!("test part: {}", scores.join(", ")));

@@ -228,7 +228,14 @@ pub fn check_pictures(recipe: &Recipe, channels: usize) -> Result<()> {
         (&augment.transforms, "augment.transforms"),
         (&augment.copies, "augment.copies"),
     ] {
-        in_order(specs)?.check_channels(channels).at(recipe, at)?;
+        let fits = in_order(specs)?.check_channels(channels).map_err(anyhow::Error::from);
+        let hint = || {
+            format!(
+                "set {at} to what has a meaning for {channels} channels, or extend a recipe that does, as 'satellite'"
+            )
+        };
+        let fits = if matches!(channels, 1 | 3) { fits } else { fits.with_context(hint) };
+        fits.at(recipe, at)?;
     }
     Ok(())
 }
