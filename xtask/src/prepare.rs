@@ -310,6 +310,7 @@ pub fn prepare(recipe: &Recipe, collection: &Collection, report: Report, progres
     for warning in &report.warnings {
         progress.warning(warning);
     }
+    assemble::check_targets(recipe, collection.target, &*cleaned.dataset)?;
     if cleaned.dataset.classes().len() < 2 {
         bail!(
             "found {} class(es) to tell apart, need at least two: {:?}",
@@ -317,7 +318,11 @@ pub fn prepare(recipe: &Recipe, collection: &Collection, report: Report, progres
             cleaned.dataset.classes()
         );
     }
-    assemble::check_targets(recipe, collection.target, &*cleaned.dataset)?;
+    // Predictions are told apart by the ids of their rows.
+    let (mut ids, rows) = (HashSet::new(), cleaned.dataset.rows());
+    if let Some(twice) = rows.iter().filter(|row| row.part != Part::Test).find(|row| !ids.insert(row.id.as_str())) {
+        bail!("the id '{}' stands in the training and in the validation part; give their rows different ids", twice.id);
+    }
     let views = assemble::views(recipe, &report, &*cleaned.dataset)?;
     let (splits, trained_folds) = split(recipe, collection.target, &cleaned, progress)?;
     let files = files(collection, &*cleaned.dataset);
@@ -365,8 +370,15 @@ pub fn scheme(recipe: &Recipe) -> Option<Spec> {
     if recipe.data.folds > 1 {
         counted.params.entry("folds").or_insert(recipe.data.folds.into());
     }
-    let has_folds = data::split::resolve(&counted.name, counted.value()).is_ok();
-    Some(if has_folds { counted } else { scheme })
+    if data::split::resolve(&counted.name, counted.value()).is_ok() {
+        return Some(counted);
+    }
+    // What is repeated may have them.
+    let mut nested = scheme.clone();
+    if let (Some(Value::Object(of)), true) = (nested.params.get_mut("of"), recipe.data.folds > 1) {
+        of.entry("folds").or_insert(recipe.data.folds.into());
+    }
+    Some(if data::split::resolve(&nested.name, nested.value()).is_ok() { nested } else { scheme })
 }
 
 /// Folds of every row, and how many of them there are to train.
@@ -382,12 +394,27 @@ fn split(recipe: &Recipe, target: Kind, cleaned: &Cleaned, progress: &Progress) 
             let (columns, classes) = (cleaned.dataset.columns(), cleaned.dataset.classes());
             let input = Input { rows: &seen, keys: &keys, columns, classes };
             let splits = data::split::build(&scheme.name, scheme.value())?.split(&input, seed).context("data.split")?;
-            let trained = splits.iter().map(|folds| folds.count).sum();
-            (splits, trained)
+            let all = splits.iter().map(|folds| folds.count).sum();
+            (splits, if recipe.data.folds == 1 { 1 } else { all })
         }
         None if given => {
             let judges = |&i: &usize| (rows[i].part == Part::Validation).then_some(0);
-            (vec![Folds { count: 1, of: known.iter().map(judges).collect(), ..Folds::default() }], 1)
+            let of: Vec<Option<usize>> = known.iter().map(judges).collect();
+            // Whoever made the parts may have torn a group or two copies apart.
+            let judged = keys.iter().zip(&of).filter(|(_, fold)| fold.is_some()).filter_map(|(key, _)| key.as_ref());
+            let judged: HashSet<&String> = judged.collect();
+            let leaks = |i: &usize| of[*i].is_none() && keys[*i].as_ref().is_some_and(|key| judged.contains(key));
+            let unused: Vec<usize> = (0..known.len()).filter(leaks).collect();
+            if !unused.is_empty() {
+                progress.warning(&format!(
+                    "{} training pictures are of a group of the validation part, or nearly equal to pictures of it, and are not \
+                     learned from",
+                    unused.len()
+                ));
+            }
+            let folds = Folds { count: 1, of, unused: vec![unused], ..Folds::default() };
+            folds.check(&keys)?;
+            (vec![folds], 1)
         }
         None => {
             let (count, trained) = match recipe.data.folds {

@@ -347,14 +347,15 @@ pub fn stats(recipe: &Recipe, measured: [Vec<f64>; 2]) -> Result<data::Stats> {
     })
 }
 
-/// What pictures are normalized with where that is not the same for all: `pictures` are prepared, `learned` those of them that
-/// are learned from.
-pub fn normalize(recipe: &Recipe, pictures: &dyn Dataset, learned: &[usize]) -> Result<Option<Normalize>> {
+/// What pictures are normalized with where that is not the same for all; `pictures` are prepared. A group is measured over all its
+/// pictures, those that judge and are predicted as well: no label is needed, and groups that judge are not among those learned from.
+pub fn normalize(recipe: &Recipe, pictures: &dyn Dataset) -> Result<Option<Normalize>> {
     Ok(match &recipe.preprocess.stats {
         StatsChoice::Named(NamedStats::PerImage) => Some(Normalize::PerImage { unbiased: false }),
         StatsChoice::Grouped { per_group } => {
             let key = data::Key::find(per_group, pictures.columns()).at(recipe, "preprocess.stats")?;
-            Some(Normalize::per_group(key, pictures, learned, &|image| image)?)
+            let all: Vec<usize> = (0..pictures.rows().len()).collect();
+            Some(Normalize::per_group(key, pictures, &all, &|image| image)?)
         }
         _ => None,
     })

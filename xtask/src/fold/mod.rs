@@ -15,7 +15,7 @@ use crate::prepare::Prepared;
 use crate::pretrained::Start;
 use crate::progress::Progress;
 use crate::pseudo::Told;
-use crate::recipe::{Recipe, Snapshots, Train};
+use crate::recipe::{NamedStats, Recipe, Snapshots, StatsChoice, Train};
 use crate::saved::{self, Saved, Trained};
 use crate::teacher::Teacher;
 use crate::times::Times;
@@ -136,8 +136,8 @@ impl Training<'_> {
             classes: prepared.classes().to_vec(),
             color: prepared.color,
             steps: assemble::evaluation_steps(recipe),
-            stats: assemble::stats(recipe, prepared.channels(&seen))?,
-            normalize: assemble::normalize(recipe, &*self.pictures, &seen)?,
+            stats: assemble::stats(recipe, self.channels(&seen)?)?,
+            normalize: assemble::normalize(recipe, &*self.pictures)?,
             encoder,
             views: recipe.eval.views,
             loss: criterion.spec.clone(),
@@ -273,6 +273,18 @@ impl Training<'_> {
             init::lsuv(network, vars, &first_pictures(train, 1)?).context("model.lsuv")?;
         }
         Ok(begun)
+    }
+
+    /// Mean and deviation of every channel over the pictures of `rows` as training sees them: of prepared ones they are measured,
+    /// of others the report knows them.
+    fn channels(&self, rows: &[usize]) -> Result<[Vec<f64>; 2]> {
+        let preprocess = &self.recipe.preprocess;
+        let asked = matches!(preprocess.stats, StatsChoice::Named(NamedStats::Dataset));
+        if preprocess.steps.is_empty() || !asked {
+            return Ok(self.prepared.channels(rows));
+        }
+        let stats = data::normalize::measure(&*self.pictures, rows, &|image| image)?;
+        Ok([stats.mean, stats.std].map(|values| values.into_iter().map(f64::from).collect()))
     }
 
     /// Trains `fold` from where its checkpoint is, and predicts.
