@@ -6,8 +6,7 @@ use crate::progress::Progress;
 use crate::recipe::{Recipe, Spec, table};
 use crate::usage::Usage;
 use anyhow::{Context, Result, anyhow, bail};
-use data::clean::Cleaned;
-use data::clean::Decided;
+use data::clean::{Cleaned, Decided};
 use data::decode::Color;
 use data::explore::{ExploreConfig, Report};
 use data::source::Collection;
@@ -388,7 +387,13 @@ fn split(recipe: &Recipe, target: Kind, cleaned: &Cleaned, progress: &Progress) 
     let keys: Vec<Option<String>> = known.iter().map(|&i| cleaned.split_keys[i].clone()).collect();
     let seed = data::rng::sub_seed(recipe.seed, "folds");
     let given = recipe.data.folds == 0 && rows.iter().any(|row| row.part == Part::Validation);
-    let (splits, trained) = match scheme(recipe) {
+    // Of several labels each is to be spread evenly.
+    let labels = || {
+        let folds = if recipe.data.folds > 1 { recipe.data.folds } else { 5 };
+        Spec::new("multilabel").with(json!({"folds": folds}))
+    };
+    let by_itself = (target == Kind::MultiLabel && !given).then(labels);
+    let (splits, trained) = match scheme(recipe).or(by_itself) {
         Some(scheme) => {
             let seen: Vec<&data::Row> = known.iter().map(|&i| &rows[i]).collect();
             let (columns, classes) = (cleaned.dataset.columns(), cleaned.dataset.classes());
@@ -425,18 +430,8 @@ fn split(recipe: &Recipe, target: Kind, cleaned: &Cleaned, progress: &Progress) 
             if known.len() < count {
                 bail!("{} labelled pictures cannot be split into {count} folds; set data.folds", known.len());
             }
-            let folds = match target {
-                Kind::MultiLabel => {
-                    let seen: Vec<&data::Row> = known.iter().map(|&i| &rows[i]).collect();
-                    let (columns, classes) = (cleaned.dataset.columns(), cleaned.dataset.classes());
-                    let input = Input { rows: &seen, keys: &keys, columns, classes };
-                    data::split::build("multilabel", json!({"folds": count}))?.folds(&input, seed)?
-                }
-                _ => {
-                    let labels: Vec<u32> = known.iter().map(|&i| rows[i].likeliest().unwrap_or(0)).collect();
-                    data::split::stratified_group_k_fold(&labels, &keys, count, seed)?
-                }
-            };
+            let labels: Vec<u32> = known.iter().map(|&i| rows[i].likeliest().unwrap_or(0)).collect();
+            let folds = data::split::stratified_group_k_fold(&labels, &keys, count, seed)?;
             folds.check(&keys)?;
             (vec![Folds { strata: cleaned.dataset.classes().to_vec(), ..folds }], trained)
         }

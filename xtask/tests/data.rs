@@ -377,6 +377,9 @@ fn pictures_of_several_labels_go_the_whole_road() {
     assert!(why.contains("'cross_entropy' tells one class") && why.contains("loss.name = \"bce\""), "{why}");
     let why = fails(&mut run(&["loss.name=bce", "eval.metric=kappa"]), 2);
     assert!(why.contains("eval.metric: data.target is 'multi_label'"), "{why}");
+    // Probabilities of two classes sum to 1 by chance where a network knows nothing.
+    let why = fails(&mut run(&["data.clean.remap={sharp='dark'}"]), 2);
+    assert!(why.contains("'cross_entropy' tells one class"), "{why}");
     succeeds(&mut run(&["loss.name=bce"]));
     let text = |name: &str| String::from_utf8(read(&folder.join("run").join(name))).unwrap();
     let folds = text("folds.csv");

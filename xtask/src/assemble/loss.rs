@@ -268,12 +268,12 @@ pub fn check_targets(recipe: &Recipe, kind: Kind, dataset: &dyn Dataset) -> Resu
     let classes = dataset.classes().len();
     let loss = of_logits(recipe, &vec![1; classes])?.1;
     let sum = match reads(&recipe.loss.name) {
-        Reads::Logits => loss.probabilities(&Tensor::zeros((1, classes), DType::F32, &Device::Cpu)?)?.sum_all()?,
+        Reads::Logits => loss.probabilities(&Tensor::ones((1, classes), DType::F32, &Device::Cpu)?)?.sum_all()?,
         _ => return refuse(format!("loss: '{}' is for one class; data.target is '{said}'", recipe.loss.name)),
     };
     let is_one = (f64::from(sum.to_scalar::<f32>()?) - 1.0).abs() < 1e-3;
     match (kind, is_one) {
-        (Kind::MultiLabel, true) if classes != 2 => {
+        (Kind::MultiLabel, true) => {
             let name = &recipe.loss.name;
             return refuse(format!(
                 "loss: '{name}' tells one class from the others, but data.target is '{said}'; take one that asks for each class \
