@@ -99,6 +99,58 @@ impl Dataset for Subset {
     }
 }
 
+/// Data sets with the same classes and columns, one behind the other.
+pub struct Concat {
+    parts: Vec<Arc<dyn Dataset>>,
+    rows: Vec<Row>,
+    /// Where each part begins.
+    starts: Vec<usize>,
+}
+
+impl Concat {
+    /// `first` and `others` behind it, whose targets are of the classes of `first`.
+    pub fn new(first: Arc<dyn Dataset>, others: impl IntoIterator<Item = Arc<dyn Dataset>>) -> Self {
+        let parts: Vec<_> = std::iter::once(first).chain(others).collect();
+        let (mut rows, mut starts) = (vec![], vec![]);
+        for part in &parts {
+            starts.push(rows.len());
+            rows.extend_from_slice(part.rows());
+        }
+        Self { parts, rows, starts }
+    }
+
+    /// The part of sample `index`, and its place there.
+    fn place(&self, index: usize) -> (&dyn Dataset, usize) {
+        // Parts without samples begin where the next one does.
+        let part = self.starts.partition_point(|start| *start <= index) - 1;
+        (&*self.parts[part], index - self.starts[part])
+    }
+}
+
+impl Dataset for Concat {
+    fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+    fn classes(&self) -> &[String] {
+        self.parts[0].classes()
+    }
+    fn columns(&self) -> &[Column] {
+        self.parts[0].columns()
+    }
+    fn image(&self, index: usize) -> Result<Image> {
+        let (part, index) = self.place(index);
+        part.image(index)
+    }
+    fn pictures(&self, index: usize) -> usize {
+        let (part, index) = self.place(index);
+        part.pictures(index)
+    }
+    fn picture(&self, index: usize, nth: usize) -> Result<Image> {
+        let (part, index) = self.place(index);
+        part.picture(index, nth)
+    }
+}
+
 /// Keeps decoded pictures in memory up to a limit; beyond it they are decoded each time. The pixels are the same either way.
 pub struct Cached {
     of: Arc<dyn Dataset>,

@@ -63,7 +63,7 @@ mod waits;
 pub use batch::{Batch, Stats};
 pub use cache::{DiskCached, DiskUse, Stamp};
 pub use changed::Changed;
-pub use dataset::{Cached, Dataset, Subset};
+pub use dataset::{Cached, Concat, Dataset, Subset};
 pub use error::{Error, Result};
 pub use image::Image;
 pub use key::Key;

@@ -21,6 +21,8 @@ enum Encoding {
     Number { median: f32, mean: f32, std: f32 },
     /// One feature per category and one for "missing".
     Category { count: usize },
+    /// None.
+    Ignored,
 }
 
 impl Encoder {
@@ -58,11 +60,19 @@ impl Encoder {
         Ok(self)
     }
 
+    /// Without a feature of the columns that `keep` refuses by their name.
+    pub fn only(mut self, columns: &[Column], keep: impl Fn(&str) -> bool) -> Self {
+        let refused = self.columns.iter_mut().zip(columns).filter(|(_, column)| !keep(&column.name));
+        refused.for_each(|(encoding, _)| *encoding = Encoding::Ignored);
+        self
+    }
+
     /// M.
     pub fn width(&self) -> usize {
         let width = |encoding: &Encoding| match encoding {
             Encoding::Number { .. } => 2,
             Encoding::Category { count } => count + 1,
+            Encoding::Ignored => 0,
         };
         self.columns.iter().map(width).sum()
     }
@@ -84,6 +94,7 @@ impl Encoder {
                     features.extend((0..*count).map(|c| f32::from(c == hot)));
                     features.push(f32::from(value.is_none() || hot == *count));
                 }
+                Encoding::Ignored => {}
             }
         }
         features
@@ -109,6 +120,9 @@ mod tests {
         assert_eq!(encoder.encode(&rows[1].meta), [1.0 / deviation, 0.0, 0.0, 1.0, 0.0]);
         assert_eq!(encoder.encode(&rows[2].meta), [0.0, 1.0, 0.0, 1.0, 0.0]);
         assert_eq!(encoder.encode(&[]), [0.0, 1.0, 0.0, 0.0, 1.0]);
+
+        let site = encoder.clone().only(&columns, |name| name == "site");
+        assert_eq!((site.width(), site.encode(&rows[1].meta)), (3, vec![0.0, 1.0, 0.0]));
 
         let with = |config: serde_json::Value| {
             let config = serde_json::from_value(config).unwrap();

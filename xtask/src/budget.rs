@@ -71,7 +71,7 @@ pub fn fitting(training: &Training<'_>, deadline: Instant) -> Result<(usize, usi
     let seconds = try_step(training, &fold)?;
     let folds = prepared.trained_folds as f64;
     let judged = fold.validation.batches() as f64;
-    let tested = fold.test.as_ref().map_or(0, data::Loader::batches) as f64;
+    let tested = fold.asked.iter().map(|(_, loader)| loader.batches()).sum::<usize>() as f64;
     let views = recipe.eval.views.count() as f64;
     // Of weights that are averaged, what goes into the average is judged or measured as well.
     let cycles = if recipe.train.snapshots == Snapshots::None { 0 } else { assemble::cycles(recipe)? } as f64;

@@ -4,7 +4,7 @@ use crate::args::{Common, RecipeArgs, RunArgs};
 use crate::assemble::{self, Parts};
 use crate::fold::{self, Training};
 use crate::place::{Place, choose, clear, forget, sweep};
-use crate::prepare::{self, Prepared};
+use crate::prepare::{self, Asked, Prepared};
 use crate::pretrained::Start;
 use crate::progress::Progress;
 use crate::recipe::Recipe;
@@ -17,6 +17,7 @@ use candle_core::Device;
 use data::Cached;
 use data::source::Collection;
 use eval::{Predictions, Run};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -41,7 +42,7 @@ pub struct Session {
     times: Times,
     extent: Extent,
     deadline: Option<Instant>,
-    needs_test: bool,
+    needs_unlabelled: bool,
 }
 
 /// `pipeline` and `train`.
@@ -107,7 +108,7 @@ impl Session {
         }
         let start = Start::open(&recipe, common.offline, &progress)?;
         let (times, extent, deadline) = (Times::default(), Extent::Whole, None);
-        Ok(Self { recipe, parts, device, progress, start, times, extent, deadline, needs_test: false })
+        Ok(Self { recipe, parts, device, progress, start, times, extent, deadline, needs_unlabelled: false })
     }
 
     /// Goes as far as `extent` says, to the submission otherwise, and is over at `deadline`.
@@ -115,9 +116,9 @@ impl Session {
         Self { extent, deadline, ..self }
     }
 
-    /// Refuses data without a test part before anything is trained.
-    pub fn needing_test(self) -> Self {
-        Self { needs_test: true, ..self }
+    /// Refuses data without anything to ask about before anything is trained.
+    pub fn needing_unlabelled(self) -> Self {
+        Self { needs_unlabelled: true, ..self }
     }
 
     /// From the data to results in `folder`, or beside it where finished runs lie there; goes on with an unfinished one when
@@ -200,9 +201,10 @@ impl Session {
             );
             return Err(Usage::new(message).into());
         }
-        let is_test = |row: &data::Row| row.part == data::Part::Test;
-        let tested = self.extent == Extent::Whole && collection.dataset.rows().iter().any(is_test);
-        if run.has("metrics.json") && (run.has("predictions.csv") || !tested) {
+        let is_asked = |row: &data::Row| !prepare::is_known(row);
+        let asked = self.extent == Extent::Whole && collection.dataset.rows().iter().any(is_asked);
+        let answers = ["predictions.csv", "unlabelled.csv"];
+        if run.has("metrics.json") && (!asked || answers.into_iter().any(|file| run.has(file))) {
             output::note(&format!("'{}' is finished already", run.folder().display()));
             return Ok(run);
         }
@@ -226,8 +228,8 @@ impl Session {
             prepared.has_folds_of(&Run::open(run)?).context(key)?;
         }
         self.start.as_ref().map_or(Ok(()), |start| start.check(&prepared))?;
-        if self.needs_test && prepared.test().is_empty() {
-            bail!("there is no test part, whose rows students learn from; self-train needs one");
+        if self.needs_unlabelled && Asked::ALL.into_iter().all(|about| prepared.asked(about).is_empty()) {
+            bail!("self-train needs pictures for its students: a test part, or training rows without a label");
         }
         Ok(prepared)
     }
@@ -237,14 +239,14 @@ impl Session {
         self.times.write(run)?;
         let interrupted = listen()?;
         let training = self.training(prepared, interrupted)?;
-        let (mut oof, mut tests) = (vec![], vec![]);
+        let (mut oof, mut asked) = (vec![], BTreeMap::<Asked, Vec<Predictions>>::new());
+        let about: &[Asked] = if self.extent == Extent::Whole { &Asked::ALL } else { &[] };
         for number in 0..prepared.trained_folds {
-            let tested = self.extent == Extent::Whole && !prepared.test().is_empty();
-            let answer = match fold::finished(run, number, prepared, tested)? {
+            let answer = match fold::finished(run, number, prepared, about)? {
                 Some(answer) => Some(answer),
                 None => {
                     let mut fold = training.fold(number)?;
-                    fold.test = fold.test.filter(|_| tested);
+                    fold.asked.retain(|(what, _)| about.contains(what));
                     if let (Some(start), Some(report), 0) = (&self.start, &fold.begun, number) {
                         self.progress.note(&start.said(report));
                         run.write("pretrained.json", &serde_json::to_vec_pretty(&start.record(report))?)?;
@@ -257,12 +259,12 @@ impl Session {
                 bail!("interrupted; the same command with --resume goes on from the checkpoint in '{place}'");
             };
             oof.push(answer.oof);
-            tests.extend(answer.test);
+            answer.asked.into_iter().for_each(|(about, said)| asked.entry(about).or_default().push(said));
         }
         if let Some(why) = prepared.disk.as_ref().and_then(|disk| disk.usage().stopped) {
             self.progress.warning(&format!("not all decoded pictures are kept on disk: {why}"));
         }
-        let answers = results::Answers { oof: Predictions::concat(&oof)?, folds: oof, tests };
+        let answers = results::Answers { oof: Predictions::concat(&oof)?, folds: oof, asked };
         let ending = results::Ending {
             run,
             recipe: &self.recipe,

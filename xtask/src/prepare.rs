@@ -11,7 +11,7 @@ use data::decode::Color;
 use data::explore::{ExploreConfig, Report};
 use data::source::Collection;
 use data::split::{Folds, Input};
-use data::{Dataset, DiskCached, Kind, Part, Target};
+use data::{Concat, Dataset, DiskCached, Kind, Part, Row, Subset, Target};
 use eval::Run;
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
@@ -28,8 +28,10 @@ pub struct Prepared {
     pub disk: Option<Arc<DiskCached>>,
     /// Files of the collection that each row of `dataset` has.
     files: Vec<Vec<usize>>,
-    /// All usable rows: training, validation, test.
+    /// All usable rows: training, validation, test, and behind them those of the training part without a label.
     pub dataset: Arc<dyn Dataset>,
+    /// What each of them has in common with others: rows of one key never stand on both sides of a fold.
+    keys: Vec<Option<String>>,
     /// Ids of the rows left out, each with the reason.
     pub excluded: Vec<(String, String)>,
     /// What was decided of single rows, to be edited and given again with `data.clean.decisions`.
@@ -119,7 +121,7 @@ impl Prepared {
             split += 1;
         }
         let split = &self.splits[split];
-        let learned = split.trains(fold).into_iter().filter(|&i| rows[i].part != Part::Test);
+        let learned = split.trains(fold).into_iter().filter(|&i| is_known(&rows[i]));
         (learned.collect(), split.judges(fold))
     }
     /// A trained fold that row `row` judges.
@@ -142,14 +144,23 @@ impl Prepared {
         let variance = |sum: &[f64; 2]| sum[1] / f64::max(pixels, 1.0) / (255.0 * 255.0) - mean(sum) * mean(sum);
         [sums.iter().map(mean).collect(), sums.iter().map(|sum| variance(sum).max(0.0).sqrt()).collect()]
     }
-    /// Rows of the test part.
-    pub fn test(&self) -> Vec<usize> {
-        let rows = self.dataset.rows().iter().enumerate();
-        rows.filter(|(_, row)| row.part == Part::Test).map(|(i, _)| i).collect()
+    /// Rows that are asked about: of the test part, or of the training part without a label.
+    pub fn asked(&self, about: Asked) -> Vec<usize> {
+        let rows = self.dataset.rows();
+        let is_asked = |row: &Row| match about {
+            Asked::Test => row.part == Part::Test,
+            Asked::Unlabelled => row.part != Part::Test && row.target.is_none(),
+        };
+        (0..rows.len()).filter(|&i| is_asked(&rows[i])).collect()
+    }
+    /// Those of `rows` that have nothing in common with a row that judges fold `fold`.
+    pub fn apart(&self, rows: Vec<usize>, fold: usize) -> Vec<usize> {
+        let judged: HashSet<&String> = self.split(fold).1.into_iter().filter_map(|i| self.keys[i].as_ref()).collect();
+        rows.into_iter().filter(|&i| self.keys[i].as_ref().is_none_or(|key| !judged.contains(key))).collect()
     }
     /// The groups of the rows with these ids, which are not of the test part: its ids may be those of other rows.
     pub fn groups(&self, ids: &[String]) -> Vec<Option<&str>> {
-        let known = self.dataset.rows().iter().filter(|row| row.part != Part::Test);
+        let known = self.dataset.rows().iter().filter(|row| is_known(row));
         let groups: HashMap<&str, Option<&str>> = known.map(|row| (row.id.as_str(), row.group.as_deref())).collect();
         ids.iter().map(|id| groups.get(id.as_str()).copied().flatten()).collect()
     }
@@ -163,11 +174,53 @@ impl Prepared {
     }
 }
 
+/// What the networks are asked about beside the rows that judge them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Asked {
+    /// The test part.
+    Test,
+    /// Rows of the training part without a label.
+    Unlabelled,
+}
+
+impl Asked {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Test, Self::Unlabelled];
+
+    /// In words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Test => "test part",
+            Self::Unlabelled => "rows without a label",
+        }
+    }
+
+    /// Name of the file with a fold's answers.
+    pub fn file(self) -> &'static str {
+        match self {
+            Self::Test => "test.csv",
+            Self::Unlabelled => "unlabelled.csv",
+        }
+    }
+}
+
+/// Whether a row can be learned from or judged by.
+pub fn is_known(row: &Row) -> bool {
+    row.part != Part::Test && row.target.is_some()
+}
+
 /// Keys of `[data]` that every source has.
 const GENERAL: &[&str] = &["source", "demo", "folds", "split", "clean", "impute", "drop_labels"];
 
-/// Opens what `[data]` names and writes into the recipe what was found out: the source, columns, tables.
+/// Opens data to train on: those of [`find`], with targets that the recipe's loss and score have a meaning for.
 pub fn open(recipe: &mut Recipe, demo: Option<&Path>) -> Result<Collection> {
+    let collection = find(recipe, demo)?;
+    assemble::check_targets(recipe, collection.target, collection.dataset.classes())?;
+    Ok(collection)
+}
+
+/// Opens what `[data]` names and writes into the recipe what was found out: the source, columns, tables.
+pub fn find(recipe: &mut Recipe, demo: Option<&Path>) -> Result<Collection> {
     let name = recipe.name.clone();
     let mut params = recipe.data.params.clone();
     if let Some(folder) = demo {
@@ -309,7 +362,7 @@ pub fn prepare(recipe: &Recipe, collection: &Collection, report: Report, progres
     for warning in &report.warnings {
         progress.warning(warning);
     }
-    assemble::check_targets(recipe, collection.target, &*cleaned.dataset)?;
+    assemble::check_known(cleaned.dataset.rows())?;
     if cleaned.dataset.classes().len() < 2 {
         bail!(
             "found {} class(es) to tell apart, need at least two: {:?}",
@@ -319,14 +372,25 @@ pub fn prepare(recipe: &Recipe, collection: &Collection, report: Report, progres
     }
     // Predictions are told apart by the ids of their rows.
     let (mut ids, rows) = (HashSet::new(), cleaned.dataset.rows());
-    if let Some(twice) = rows.iter().filter(|row| row.part != Part::Test).find(|row| !ids.insert(row.id.as_str())) {
+    if let Some(twice) = rows.iter().filter(|row| is_known(row)).find(|row| !ids.insert(row.id.as_str())) {
         bail!("the id '{}' stands in the training and in the validation part; give their rows different ids", twice.id);
     }
-    let views = assemble::views(recipe, &report, &*cleaned.dataset)?;
     let (splits, trained_folds) = split(recipe, collection.target, &cleaned, progress)?;
-    let files = files(collection, &*cleaned.dataset);
     let sample = collection.sample_submission.as_ref().map(|path| sample(path, recipe, &cleaned)).transpose()?;
-    let fingerprint = fingerprint(&cleaned.dataset, &report);
+    // What is not labelled of a sample that is belongs to it no more.
+    let alone = cleaned.unlabelled.rows().iter().map(|row| !ids.contains(row.id.as_str()));
+    let alone: Vec<usize> = alone.enumerate().filter_map(|(i, alone)| alone.then_some(i)).collect();
+    let mut keys = cleaned.split_keys;
+    keys.extend(alone.iter().map(|&i| cleaned.unlabelled_keys[i].clone()));
+    let dataset: Arc<dyn Dataset> = match alone.is_empty() {
+        true => cleaned.dataset,
+        false => Arc::new(Concat::new(cleaned.dataset, [Arc::new(Subset::new(cleaned.unlabelled, alone)) as _])),
+    };
+    let mut splits = splits;
+    splits.iter_mut().for_each(|folds| folds.of.resize(keys.len(), None));
+    let views = assemble::views(recipe, &report, &*dataset)?;
+    let files = files(collection, &*dataset);
+    let fingerprint = fingerprint(&dataset, &report);
     let color = recipe.data.params.get("color").and_then(|color| serde_json::from_value(color.clone()).ok());
     let color = color.unwrap_or_default();
     let (excluded, decisions) = (cleaned.excluded, cleaned.decisions);
@@ -336,7 +400,8 @@ pub fn prepare(recipe: &Recipe, collection: &Collection, report: Report, progres
         collection,
         disk,
         files,
-        dataset: cleaned.dataset,
+        dataset,
+        keys,
         excluded,
         decisions,
         splits,
@@ -395,7 +460,7 @@ fn split(recipe: &Recipe, target: Kind, cleaned: &Cleaned, progress: &Progress) 
     let by_itself = (target == Kind::MultiLabel && !given).then(labels);
     let (splits, trained) = match scheme(recipe).or(by_itself) {
         Some(scheme) => {
-            let seen: Vec<&data::Row> = known.iter().map(|&i| &rows[i]).collect();
+            let seen: Vec<&Row> = known.iter().map(|&i| &rows[i]).collect();
             let (columns, classes) = (cleaned.dataset.columns(), cleaned.dataset.classes());
             let input = Input { rows: &seen, keys: &keys, columns, classes };
             let splits = data::split::build(&scheme.name, scheme.value())?.split(&input, seed).context("data.split")?;
@@ -507,7 +572,7 @@ pub fn folds_csv(prepared: &Prepared) -> Result<Vec<u8>> {
     out.write_record(&header)?;
     let said = |folds: &Folds, row: usize| folds.of[row].map_or("-1".to_string(), |fold| fold.to_string());
     for (i, row) in rows.iter().enumerate() {
-        if row.part == Part::Test {
+        if !is_known(row) {
             continue;
         }
         let target = row.target.as_ref().map_or(String::new(), |target| prepared.said(target));

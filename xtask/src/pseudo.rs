@@ -1,10 +1,11 @@
-//! Pseudo-labels: rows of the test part with what the networks of a finished run say of them, to learn from as well.
+//! Pseudo-labels: rows of the test part, and training rows without a label, with what the networks of a finished run say of
+//! them, to learn from as well.
 //!
 //! Lee 2013, "Pseudo-label: the simple and efficient semi-supervised learning method"; the filter and the balance are those of
 //! Xie et al. 2020, "Self-training with noisy student improves ImageNet classification" (arXiv 1911.04252). Each fold learns
 //! from what the run's network of the same fold says, so that nothing of the rows that judge it comes back through the labels.
 
-use crate::prepare::Prepared;
+use crate::prepare::{Asked, Prepared};
 use anyhow::{Context, Result, bail};
 use data::{Dataset, Row, Subset, Target};
 use eval::{Predictions, Run};
@@ -36,7 +37,7 @@ const MOST_NAMED: usize = 12;
 
 /// What was believed.
 pub struct Told {
-    /// Rows of the test part.
+    /// Rows that the networks were asked about.
     pub asked: usize,
     /// Pseudo-labels, copies included.
     pub believed: usize,
@@ -47,7 +48,7 @@ pub struct Told {
 impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows: usize = self.by_class.iter().map(|(_, count)| count).sum();
-        write!(f, "{} pseudo-labels from {rows} of the {} rows of the test part", self.believed, self.asked)?;
+        write!(f, "{} pseudo-labels from {rows} of the {} rows to ask about", self.believed, self.asked)?;
         let named: Vec<String> =
             self.by_class.iter().filter(|(_, n)| *n > 0).map(|(class, n)| format!("{class} {n}")).collect();
         match named.len() {
@@ -77,7 +78,7 @@ impl Pseudo {
         }
     }
 
-    /// The rows `learn` of `pictures` and behind them those of the test part that the network of fold `fold` is sure of, some
+    /// The rows `learn` of `pictures` and behind them those without a label that the network of fold `fold` is sure of, some
     /// of them several times; and how many those are.
     pub fn join(
         &self,
@@ -88,17 +89,33 @@ impl Pseudo {
     ) -> Result<(Subset, Told)> {
         let run = Run::open(Path::new(&self.run)).context("pseudo.run")?;
         prepared.has_folds_of(&run).context("pseudo.run")?;
-        let name = format!("fold{fold}/test.csv");
-        if !run.has(&name) {
-            bail!("pseudo.run: '{}' has said nothing of a test part; there must be one", run.folder().display());
+        let (rows, classes) = (pictures.rows(), prepared.classes());
+        let mut answers = vec![];
+        for about in Asked::ALL {
+            let mut asked = prepared.asked(about);
+            if about == Asked::Unlabelled {
+                // Whoever left a label away did not mean to give a picture of a row that judges.
+                asked = prepared.apart(asked, fold);
+            }
+            if !asked.is_empty() {
+                answers.push((asked, said(&run, &format!("fold{fold}/{}", about.file()))?));
+            }
         }
-        let text = String::from_utf8(run.read(&name)?).with_context(|| format!("'{name}' is no text"))?;
-        let said = Predictions::from_csv(&text).with_context(|| format!("'{}'", run.path(&name).display()))?;
-        let place: HashMap<&str, usize> = said.ids.iter().enumerate().map(|(i, id)| (id.as_str(), i)).collect();
-        let rows = pictures.rows();
-        let asked = prepared.test().into_iter().filter_map(|row| Some((row, *place.get(rows[row].id.as_str())?)));
-        let asked: Vec<(usize, &[f32])> = asked.map(|(row, i)| (row, said.row(i))).collect();
-        let believed = self.believed(&asked, said.classes.len());
+        if answers.is_empty() {
+            bail!(
+                "pseudo.run: nothing can be learned from it: there is no test part, and no training row without a label"
+            );
+        }
+        let mut asked = vec![];
+        for (rows_of, said) in &answers {
+            if said.classes != classes {
+                bail!("pseudo.run: '{}' knows other classes", run.folder().display());
+            }
+            let place: HashMap<&str, usize> = said.ids.iter().enumerate().map(|(i, id)| (id.as_str(), i)).collect();
+            let known = rows_of.iter().filter_map(|&row| Some((row, said.row(*place.get(rows[row].id.as_str())?))));
+            asked.extend(known);
+        }
+        let believed = self.believed(&asked, classes.len());
         let target = |said: &[f32], best: usize| match self.soft {
             true => Target::Dense(said.to_vec()),
             false => Target::Class(best as u32),
@@ -109,7 +126,7 @@ impl Pseudo {
             let target = own
                 .class()
                 .filter(|_| self.soft)
-                .map(|class| Target::Dense((0..said.classes.len()).map(|k| f32::from(k == class as usize)).collect()));
+                .map(|class| Target::Dense((0..classes.len()).map(|k| f32::from(k == class as usize)).collect()));
             (row, Row { target: target.or(own.target.clone()), ..own })
         });
         let pseudo = believed.iter().map(|&(i, best, copy)| {
@@ -120,9 +137,9 @@ impl Pseudo {
             (row, Row { id, target: Some(target(said, best)), ..own })
         });
         let (indices, rows): (Vec<usize>, Vec<Row>) = known.chain(pseudo).unzip();
-        let mut by_class = vec![0; said.classes.len()];
+        let mut by_class = vec![0; classes.len()];
         believed.iter().filter(|(.., copy)| *copy == 0).for_each(|(_, best, _)| by_class[*best] += 1);
-        let by_class = said.classes.iter().cloned().zip(by_class).collect();
+        let by_class = classes.iter().cloned().zip(by_class).collect();
         let told = Told { asked: asked.len(), believed: believed.len(), by_class };
         Ok((Subset::new(pictures.clone(), indices).with_rows(rows), told))
     }
@@ -153,6 +170,18 @@ impl Pseudo {
         }
         chosen
     }
+}
+
+/// What a fold of `run` said.
+fn said(run: &Run, name: &str) -> Result<Predictions> {
+    if !run.has(name) {
+        let folder = run.folder().display();
+        bail!(
+            "pseudo.run: '{folder}' has no {name}; let `pipeline` finish it, which asks all pictures without a label"
+        );
+    }
+    let text = String::from_utf8(run.read(name)?).with_context(|| format!("'{name}' is no text"))?;
+    Predictions::from_csv(&text).with_context(|| format!("'{}'", run.path(name).display()))
 }
 
 #[cfg(test)]

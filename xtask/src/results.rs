@@ -3,17 +3,18 @@
 use crate::assemble::Parts;
 use crate::fold::is_labelled_test;
 use crate::output;
-use crate::prepare::Prepared;
+use crate::prepare::{Asked, Prepared, is_known};
 use crate::progress::Progress;
 use crate::recipe::Recipe;
 use crate::report::{self, Material};
 use crate::times::Times;
 use anyhow::{Context, Result};
 use candle_core::Device;
-use data::{Part, Target};
+use data::Target;
 use eval::{Predictions, Run, Scalars, Truth, analysis, bootstrap, ensemble, submission};
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Samples and pairs in `errors.csv`.
@@ -28,8 +29,8 @@ pub struct Answers {
     pub folds: Vec<Predictions>,
     /// All folds together.
     pub oof: Predictions,
-    /// Each fold's word on the test part.
-    pub tests: Vec<Predictions>,
+    /// Each fold's word on what was asked beside.
+    pub asked: BTreeMap<Asked, Vec<Predictions>>,
 }
 
 /// What the results are made from beside the answers.
@@ -53,8 +54,12 @@ pub fn write(ending: &Ending<'_>, answers: &Answers) -> Result<()> {
         run.write("errors.csv", &analysis::errors_csv(&oof, HARDEST, CONFUSED)?)?;
     }
     let mut metrics = times.of("scores", || metrics(recipe, parts, prepared, &oof, &answers.folds))?;
-    let tested = !answers.tests.is_empty();
-    let blend = tested.then(|| ensemble::mean(&answers.tests)).transpose().context("cannot blend the folds")?;
+    let blend = |about| answers.asked.get(&about).map(|said| ensemble::mean(said)).transpose();
+    let blend = |about| blend(about).context("cannot blend the folds");
+    if let Some(said) = blend(Asked::Unlabelled)? {
+        run.write("unlabelled.csv", &said.to_csv()?)?;
+    }
+    let blend = blend(Asked::Test)?;
     if let Some(blend) = &blend {
         if let Some(scores) = test_scores(parts, recipe, prepared, blend)? {
             metrics["test"] = scores;
@@ -81,7 +86,7 @@ pub fn in_order(oof: &Predictions, prepared: &Prepared) -> Predictions {
     let mut places = std::collections::HashMap::<&str, Vec<usize>>::new();
     oof.ids.iter().enumerate().for_each(|(i, id)| places.entry(id).or_default().push(i));
     // Ids of the test part may be those of training rows.
-    let known = prepared.dataset.rows().iter().filter(|row| row.part != Part::Test);
+    let known = prepared.dataset.rows().iter().filter(|row| is_known(row));
     let said: Vec<&Vec<usize>> = known.filter_map(|row| places.get(row.id.as_str())).collect();
     let mut all = oof.select(&said.iter().map(|places| places[0]).collect::<Vec<_>>());
     let classes = all.classes.len();
@@ -162,7 +167,7 @@ fn scores(parts: &Parts, decisive: &str, score: f64, said: &Predictions) -> Map<
 
 /// Scores on the labelled rows of the test part, if there are any.
 fn test_scores(parts: &Parts, recipe: &Recipe, prepared: &Prepared, blend: &Predictions) -> Result<Option<Value>> {
-    let rows: Vec<_> = prepared.test().into_iter().map(|i| &prepared.dataset.rows()[i]).collect();
+    let rows: Vec<_> = prepared.asked(Asked::Test).into_iter().map(|i| &prepared.dataset.rows()[i]).collect();
     let labelled: Vec<usize> = (0..rows.len()).filter(|&i| is_labelled_test(rows[i])).collect();
     if labelled.is_empty() {
         return Ok(None);
@@ -184,7 +189,7 @@ fn test_scores(parts: &Parts, recipe: &Recipe, prepared: &Prepared, blend: &Pred
 /// Writes `submission.csv`; pictures that could not be read get the shares of the classes.
 fn submit(run: &Run, recipe: &Recipe, prepared: &Prepared, blend: &Predictions, progress: &Progress) -> Result<()> {
     let rows = prepared.dataset.rows();
-    let known: Vec<usize> = (0..rows.len()).filter(|&i| rows[i].part != Part::Test).collect();
+    let known: Vec<usize> = (0..rows.len()).filter(|&i| is_known(&rows[i])).collect();
     let counts = prepared.class_counts(&known);
     let shares: Vec<f32> = counts.iter().map(|n| *n as f32 / known.len().max(1) as f32).collect();
     let written = submission::write(blend, &recipe.submission, prepared.sample.as_ref(), &shares)?;
@@ -235,6 +240,7 @@ pub fn show(run: &Run, json: bool) -> Result<()> {
     let answer = match (run.has("submission.csv"), run.has("predictions.csv")) {
         (true, _) => "submission.csv is checked and ready",
         (false, true) => "predictions.csv has the test part",
+        (false, false) if run.has("unlabelled.csv") => "unlabelled.csv has the rows without a label",
         (false, false) => "there is no test part, so there is no submission",
     };
     if run.has("report.html") {

@@ -95,4 +95,7 @@ impl Split for ByTime {
             ))),
         }
     }
+    fn marks(&self) -> Vec<String> {
+        vec![self.column.clone()]
+    }
 }

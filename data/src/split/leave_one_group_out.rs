@@ -56,4 +56,7 @@ impl Split for LeaveOneGroupOut {
             count => Ok(Folds { count, of, ..Folds::default() }),
         }
     }
+    fn marks(&self) -> Vec<String> {
+        self.column.iter().cloned().collect()
+    }
 }

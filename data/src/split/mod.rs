@@ -65,6 +65,12 @@ pub trait Split: Debug + Send + Sync {
         Ok(())
     }
 
+    /// Columns that say when or with what a row was taken, or where it is to judge. They are no property of what a picture shows,
+    /// so a network has nothing to learn from them. Those that are only to be spread evenly are not among them.
+    fn marks(&self) -> Vec<String> {
+        vec![]
+    }
+
     /// How often it is done, each time otherwise.
     fn repeats(&self) -> usize {
         1

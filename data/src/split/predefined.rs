@@ -64,4 +64,7 @@ impl Split for Predefined {
             None => Ok(Folds { count, of, ..Folds::default() }),
         }
     }
+    fn marks(&self) -> Vec<String> {
+        self.column.iter().cloned().collect()
+    }
 }

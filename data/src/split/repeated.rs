@@ -75,6 +75,9 @@ impl Split for Repeated {
             _ => Err(Error::Invalid("split 'repeated': `of` is itself repeated; multiply `repeats` instead".into())),
         }
     }
+    fn marks(&self) -> Vec<String> {
+        self.inner().map(|inner| inner.marks()).unwrap_or_default()
+    }
     fn repeats(&self) -> usize {
         self.repeats
     }

@@ -6,7 +6,7 @@ use crate::recipe::{ClassWeights, Recipe, Spec, table};
 use crate::usage::Usage;
 use anyhow::{Context, Result, anyhow, bail};
 use candle_core::{DType, Device, Tensor};
-use data::{Dataset, Kind, Part, Row, Target};
+use data::{Kind, Part, Row, Target};
 use losses::Loss;
 use serde_json::{Map, Value, json};
 
@@ -251,8 +251,8 @@ pub fn check_soft(recipe: &Recipe) -> Result<()> {
     Ok(())
 }
 
-/// Refuses losses and scores that have no meaning for targets of `kind`, and rows of `dataset` that nothing can be learned from.
-pub fn check_targets(recipe: &Recipe, kind: Kind, dataset: &dyn Dataset) -> Result<()> {
+/// Refuses losses and scores that have no meaning for targets of `kind`.
+pub fn check_targets(recipe: &Recipe, kind: Kind, classes: &[String]) -> Result<()> {
     let refuse = |why: String| Err(anyhow!(why).context(Usage::recipe(&recipe.name)));
     let said = serde_json::to_value(kind)?;
     let said = said.as_str().unwrap_or_default();
@@ -265,10 +265,9 @@ pub fn check_targets(recipe: &Recipe, kind: Kind, dataset: &dyn Dataset) -> Resu
         }
         Kind::MultiLabel | Kind::Distribution => {}
     }
-    let classes = dataset.classes().len();
-    let loss = of_logits(recipe, &vec![1; classes])?.1;
+    let loss = of_logits(recipe, &vec![1; classes.len()])?.1;
     let sum = match reads(&recipe.loss.name) {
-        Reads::Logits => loss.probabilities(&Tensor::ones((1, classes), DType::F32, &Device::Cpu)?)?.sum_all()?,
+        Reads::Logits => loss.probabilities(&Tensor::ones((1, classes.len()), DType::F32, &Device::Cpu)?)?.sum_all()?,
         _ => return refuse(format!("loss: '{}' is for one class; data.target is '{said}'", recipe.loss.name)),
     };
     let is_one = (f64::from(sum.to_scalar::<f32>()?) - 1.0).abs() < 1e-3;
@@ -288,20 +287,25 @@ pub fn check_targets(recipe: &Recipe, kind: Kind, dataset: &dyn Dataset) -> Resu
     }
     let metric =
         eval::metrics::build(&recipe.eval.metric.name, recipe.eval.metric.value()).at(recipe, "eval.metric")?;
-    let mut tried = eval::Predictions::new(dataset.classes());
-    let scores = Tensor::full(0.25f32, (2, classes), &Device::Cpu)?;
-    let truth = Tensor::zeros((2, classes), DType::F32, &Device::Cpu)?;
+    let mut tried = eval::Predictions::new(classes);
+    let scores = Tensor::full(0.25f32, (2, classes.len()), &Device::Cpu)?;
+    let truth = Tensor::zeros((2, classes.len()), DType::F32, &Device::Cpu)?;
     tried.push(&["a".into(), "b".into()], &scores, Some(&truth))?;
     if let Err(error @ eval::Error::Truth { .. }) = metric.score(&tried) {
         return Err(anyhow!(error).context(format!("eval.metric: data.target is '{said}'")))
             .context(Usage::recipe(&recipe.name));
     }
+    Ok(())
+}
+
+/// Refuses rows that nothing can be learned from.
+pub fn check_known(rows: &[Row]) -> Result<()> {
     let holed = |row: &&Row| matches!(&row.target, Some(Target::Dense(values)) if values.iter().any(|v| v.is_nan()));
-    let rows = || dataset.rows().iter().filter(|row| row.part != Part::Test);
-    if let Some(first) = rows().find(holed) {
+    let holed = || rows.iter().filter(|row| row.part != Part::Test).filter(holed);
+    if let Some(first) = holed().next() {
         bail!(
             "{} rows have labels that are not known, as '{}'; fill them in, or leave these rows out (data.clean.exclude)",
-            rows().filter(holed).count(),
+            holed().count(),
             first.id
         );
     }

@@ -4,18 +4,18 @@ mod check;
 pub mod loss;
 
 pub use check::{channels, check_auxiliary, check_pictures, cycles, views};
-pub use loss::{check_soft, check_targets, criterion, outputs};
+pub use loss::{check_known, check_soft, check_targets, criterion, outputs};
 
 use crate::prepare;
 use crate::pretrained;
-use crate::recipe::{NamedStats, Precision, Preprocess, Recipe, Snapshots, Spec, StatsChoice, Train, table};
+use crate::recipe::{Meta, NamedStats, Precision, Preprocess, Recipe, Snapshots, Spec, StatsChoice, Train, table};
 use crate::usage::Usage;
 use anyhow::{Context, Result, anyhow};
 use augment::{BatchTransform, Draw, Pipeline, Transform};
-use data::{Changed, Dataset, Image, Normalize, Stream};
+use data::{Changed, Column, Dataset, Image, Normalize, Stream};
 use eval::Metric;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use train::TrainConfig;
@@ -158,6 +158,33 @@ pub fn check_runs(recipe: &Recipe) -> Result<()> {
     };
     recipe.loss.teacher.as_ref().map_or(Ok(()), |run| of(run, "loss.teacher"))?;
     recipe.pseudo.as_ref().map_or(Ok(()), |pseudo| of(&pseudo.run, "pseudo.run"))
+}
+
+/// The columns of metadata that the network sees.
+pub fn columns(recipe: &Recipe, columns: &[Column]) -> Result<BTreeSet<String>> {
+    let mut all: BTreeSet<String> = columns.iter().map(|column| column.name.clone()).collect();
+    match &recipe.model.meta {
+        Meta::All(false) => all.clear(),
+        Meta::All(true) => {
+            if let Some(split) = &recipe.data.split {
+                let split = data::split::build(&split.name, split.value()).at(recipe, "data.split")?;
+                let marks = split.marks();
+                all.retain(|name| !marks.contains(name));
+            }
+            if let StatsChoice::Grouped { per_group } = &recipe.preprocess.stats {
+                all.remove(per_group);
+            }
+        }
+        Meta::Some(names) => {
+            if let Some(unknown) = names.iter().find(|name| !all.contains(*name)) {
+                let known = all.into_iter().collect::<Vec<_>>().join(", ");
+                let why = anyhow!("unknown column '{unknown}', data.meta has {known}");
+                return Err(why).at(recipe, "model.meta");
+            }
+            all = names.iter().cloned().collect();
+        }
+    }
+    Ok(all)
 }
 
 /// Deterministic transforms of every picture, the last one to the input size.

@@ -25,7 +25,7 @@ pub fn run(args: &EdaArgs) -> Result<()> {
     }
     let drawn = if recipe.data.demo { Some(draw(&recipe, &out, &progress)?) } else { None };
     let demo = drawn.as_ref().map(|run| run.path("demo-data"));
-    let opened = prepare::open(&mut recipe, demo.as_deref());
+    let opened = prepare::find(&mut recipe, demo.as_deref());
     let collection = opened.inspect_err(|_| {
         if drawn.is_some() {
             forget(&out)

@@ -53,8 +53,9 @@ pub fn run(args: &RunArgs) -> Result<()> {
             Some(device) => Ok(candle_core::Device::clone(device)),
             None => common.start().map(|started| device.get_or_init(|| started).clone()),
         };
-        let session =
-            Session::new(recipe, common, started)?.within(Extent::Whole, share.map(pipeline::deadline)).needing_test();
+        let session = Session::new(recipe, common, started)?
+            .within(Extent::Whole, share.map(pipeline::deadline))
+            .needing_unlabelled();
         if args.dry_run {
             return session.try_out(common.json);
         }

@@ -2,7 +2,7 @@
 
 use crate::args::SummaryArgs;
 use crate::output;
-use crate::recipe::{self, Model};
+use crate::recipe::{self, Meta, Model};
 use crate::usage::Usage;
 use anyhow::{Context, Result, anyhow};
 use models::{Network, NetworkConfig};
@@ -90,7 +90,7 @@ fn config(args: &SummaryArgs) -> Result<NetworkConfig> {
         // As many as the data have; of one picture without any.
         views: model.views.max(1),
         join: model.join.part(),
-        meta: if model.meta { args.meta } else { 0 },
+        meta: if model.meta == Meta::All(false) { 0 } else { args.meta },
         meta_hidden: model.meta_hidden,
         dropout: model.dropout,
         head: model.head.part(),

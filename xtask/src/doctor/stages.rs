@@ -50,7 +50,7 @@ pub fn measure(training: &Training<'_>, fold: &Fold) -> Result<(Measured, Pictur
         batch: step.batch.ids.len(),
         learned: fold.batches(),
         judged: fold.validation.batches(),
-        tested: fold.test.as_ref().map_or(0, data::Loader::batches),
+        tested: fold.asked.iter().map(|(_, loader)| loader.batches()).sum::<usize>(),
         epochs: recipe.train.epochs,
         folds: prepared.trained_folds,
         views: recipe.eval.views.count(),

@@ -11,7 +11,7 @@ use crate::assemble::{self, Parts};
 use crate::criterion::Criterion;
 use crate::features;
 use crate::predict;
-use crate::prepare::Prepared;
+use crate::prepare::{Asked, Prepared};
 use crate::pretrained::Start;
 use crate::progress::Progress;
 use crate::pseudo::Told;
@@ -78,7 +78,8 @@ pub struct Fold {
     /// The same with smaller pictures, and the epoch that they are for no more.
     smaller: Vec<(usize, Loader)>,
     pub validation: Loader,
-    pub test: Option<Loader>,
+    /// What it is asked about beside.
+    pub asked: Vec<(Asked, Loader)>,
     criterion: Criterion,
     /// Who says what the criterion may listen to.
     teacher: Option<Teacher>,
@@ -101,8 +102,8 @@ pub struct Fold {
 pub struct Answer {
     /// Of the rows that judge it.
     pub oof: Predictions,
-    /// Of the test part, if it was asked.
-    pub test: Option<Predictions>,
+    /// Of what it was asked about beside.
+    pub asked: BTreeMap<Asked, Predictions>,
 }
 
 impl Training<'_> {
@@ -111,10 +112,12 @@ impl Training<'_> {
         let (recipe, prepared) = (self.recipe, self.prepared);
         let (learn, judge) = prepared.split(number);
         let rows = prepared.dataset.rows();
-        let columns = if recipe.model.meta { prepared.dataset.columns() } else { &[] };
+        let seen = assemble::columns(recipe, prepared.dataset.columns())?;
+        let columns = if seen.is_empty() { &[] } else { prepared.dataset.columns() };
         let learned = learn.iter().map(|&i| &rows[i]);
         let encoder = data::tabular::Encoder::fit(columns, learned.clone());
         let encoder = encoder.with_imputed(&recipe.data.impute, columns, learned)?;
+        let encoder = encoder.only(columns, |name| seen.contains(name));
         let criterion = assemble::criterion(recipe, &prepared.class_counts(&learn))?;
         // Features are computed once for all folds.
         let seen = if recipe.train.features { [&learn[..], &judge].concat() } else { learn.clone() };
@@ -210,8 +213,9 @@ impl Training<'_> {
         let train = fed(train, &learn)?;
         let judging = |rows: &[usize]| fed(predict::prepared(&saved, subset(rows), size, self.device)?, rows);
         let validation = judging(&judge)?;
-        let test = Some(prepared.test()).filter(|rows| !rows.is_empty());
-        let test = test.map(|rows| judging(&rows)).transpose()?;
+        let asked = Asked::ALL.map(|about| (about, prepared.asked(about)));
+        let asked = asked.iter().filter(|(_, rows)| !rows.is_empty());
+        let asked = asked.map(|(about, rows)| Ok((*about, judging(rows)?))).collect::<Result<_>>()?;
         let batches = match recipe.train.steps_per_epoch {
             0 => train.batches(),
             limit => train.batches().min(limit * recipe.train.accumulate),
@@ -230,7 +234,7 @@ impl Training<'_> {
             train,
             smaller,
             validation,
-            test,
+            asked,
             criterion,
             teacher,
             dropout: assemble::dropout(recipe)?,
@@ -313,14 +317,16 @@ impl Training<'_> {
             let members = fold.saved.members(run, number);
             self.times.of("predicting", || predict::members(&fold.trained, &fold.saved, &members, loader, done))
         };
-        let test = fold.test.as_ref().map(|loader| predict(loader, "test part")).transpose()?;
-        if let Some(test) = &test {
-            run.write(&format!("fold{number}/test.csv"), &test.to_csv()?)?;
+        let mut asked = BTreeMap::new();
+        for (about, loader) in &fold.asked {
+            let said = predict(loader, about.name())?;
+            run.write(&format!("fold{number}/{}", about.file()), &said.to_csv()?)?;
+            asked.insert(*about, said);
         }
         let oof = predict(&fold.validation, "out-of-fold")?;
         run.write(&format!("fold{number}/oof.csv"), &oof.to_csv()?)?;
         self.times.write(run)?;
-        Ok(Some(Answer { oof, test }).filter(|_| !self.interrupted.load(Ordering::Relaxed)))
+        Ok(Some(Answer { oof, asked }).filter(|_| !self.interrupted.load(Ordering::Relaxed)))
     }
 
     /// Whether training came to its end; `clock` adds what a checkpoint cost before it is written.
@@ -529,8 +535,8 @@ fn rates(network: &Network, train: &Train, freeze: usize) -> BTreeMap<String, f6
         .collect()
 }
 
-/// Predictions of a fold that was finished before.
-pub fn finished(run: &Run, fold: usize, prepared: &Prepared, tested: bool) -> Result<Option<Answer>> {
+/// Predictions of a fold that was finished before, of all of `about` that there is.
+pub fn finished(run: &Run, fold: usize, prepared: &Prepared, about: &[Asked]) -> Result<Option<Answer>> {
     let read = |name: &str, rows: usize| -> Result<Option<Predictions>> {
         let name = format!("fold{fold}/{name}");
         if !run.has(&name) {
@@ -540,9 +546,16 @@ pub fn finished(run: &Run, fold: usize, prepared: &Prepared, tested: bool) -> Re
         let said = Predictions::from_csv(&text).with_context(|| format!("'{}'", run.path(&name).display()))?;
         Ok(Some(said).filter(|said| said.len() == rows))
     };
-    let test = if tested { read("test.csv", prepared.test().len())? } else { None };
-    let oof = read("oof.csv", prepared.split(fold).1.len())?;
-    Ok(oof.filter(|_| test.is_some() == tested).map(|oof| Answer { oof, test }))
+    let mut asked = BTreeMap::new();
+    for &about in about {
+        let rows = prepared.asked(about).len();
+        match read(about.file(), rows)? {
+            Some(said) => drop(asked.insert(about, said)),
+            None if rows > 0 => return Ok(None),
+            None => {}
+        }
+    }
+    Ok(read("oof.csv", prepared.split(fold).1.len())?.map(|oof| Answer { oof, asked }))
 }
 
 /// Whether a row is judged at the end: a labelled row of the test part.

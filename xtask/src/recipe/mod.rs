@@ -296,8 +296,9 @@ pub struct Model {
     pub name: String,
     /// Before the head, 0..1.
     pub dropout: f64,
-    /// Whether the table's extra columns join the head.
-    pub meta: bool,
+    /// Which columns of `data.meta` join the head: a list of them, `false` for none, or `true` for all but those that only
+    /// `data.split` and `preprocess.stats` go by, as times, folds and plates.
+    pub meta: Meta,
     /// Widths of layers that these columns go through before.
     pub meta_hidden: Vec<usize>,
     /// A name of `list pools` with its parameters.
@@ -324,12 +325,22 @@ pub struct Model {
     pub params: Map<String, Value>,
 }
 
+/// Columns that a network sees.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected true, false or a list of columns")]
+pub enum Meta {
+    /// All that say something of a picture, or none.
+    All(bool),
+    /// These.
+    Some(Vec<String>),
+}
+
 impl Default for Model {
     fn default() -> Self {
         Self {
             name: "baseline".into(),
             dropout: 0.0,
-            meta: true,
+            meta: Meta::All(true),
             meta_hidden: vec![],
             pool: Spec::new("mean"),
             head: Spec::new("linear"),

@@ -3,10 +3,10 @@
 use super::Material;
 use super::thumbnail::thumbnail;
 use crate::explained::Eye;
-use crate::prepare::Prepared;
+use crate::prepare::{Prepared, is_known};
 use anyhow::{Context, Result};
 use candle_core::Device;
-use data::{Dataset, Part};
+use data::Dataset;
 use eval::analysis::{hardest, suspects};
 use eval::report::page::{Block, Encoded, Picture, Section};
 use eval::{Predictions, Run};
@@ -23,7 +23,7 @@ const MANY: usize = 3;
 /// Row of the data set by id; ids of the test part may be those of training rows.
 fn places(prepared: &Prepared) -> HashMap<&str, usize> {
     let rows = prepared.dataset.rows().iter().enumerate();
-    rows.filter(|(_, row)| row.part != Part::Test).map(|(i, row)| (row.id.as_str(), i)).collect()
+    rows.filter(|(_, row)| is_known(row)).map(|(i, row)| (row.id.as_str(), i)).collect()
 }
 
 /// The pictures with the highest loss, and where the network looked.

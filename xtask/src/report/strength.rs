@@ -1,8 +1,8 @@
 //! How good the answers are: folds, curves, scores, classes, calibration, the test part.
 
 use super::Material;
+use crate::prepare::is_known;
 use anyhow::Result;
-use data::Part;
 use eval::report::chart::{self, Chart, Interval, Labels, Series};
 use eval::report::page::{Block, Section, Table};
 use eval::{ClassScores, ConfusionMatrix, Predictions, bootstrap, curves, metrics};
@@ -59,7 +59,7 @@ pub fn folds(of: &Material<'_>) -> Section {
         blocks.push(Block::Heading("Rows that are not used".into()));
         blocks.push(Block::Table(Table { columns: vec!["reason".into(), "rows".into()], rows }));
     }
-    let given = of.ending.recipe.data.folds == 0 && rows.iter().any(|row| row.part == Part::Validation);
+    let given = of.ending.recipe.data.folds == 0 && rows.iter().any(|row| row.part == data::Part::Validation);
     let about = match given {
         true => {
             "The validation part that the data bring along judges as it is; what it shares with the training part is listed \
@@ -67,7 +67,7 @@ pub fn folds(of: &Material<'_>) -> Section {
         }
         false => "Every judged picture was predicted by a network that has seen neither it nor any of its group.",
     };
-    let known = rows.iter().filter(|row| row.part != Part::Test).count();
+    let known = rows.iter().filter(|row| is_known(row)).count();
     let rest = match judged.iter().map(Vec::len).sum::<usize>() {
         count if count < known => format!(" {count} of {known} pictures are judged; the others only train."),
         _ => String::new(),
@@ -237,7 +237,7 @@ pub fn test(of: &Material<'_>) -> Section {
         return Section { title: "Test part".into(), about: String::new(), blocks: vec![Block::Text(text.into())] };
     };
     let (classes, known) = (of.ending.prepared.classes(), of.ending.prepared.dataset.rows());
-    let known: Vec<usize> = (0..known.len()).filter(|&i| known[i].part != Part::Test).collect();
+    let known: Vec<usize> = (0..known.len()).filter(|&i| is_known(&known[i])).collect();
     let labelled = of.ending.prepared.class_counts(&known);
     let mut predicted = vec![0usize; classes.len()];
     (0..blend.len()).for_each(|i| predicted[blend.best(i)] += 1);
