@@ -61,6 +61,21 @@ impl Default for ImputeConfig {
     }
 }
 
+impl ImputeConfig {
+    /// Rejects what no data can have.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for neighbors of whom none counts.
+    pub fn validate(&self) -> Result<()> {
+        let all = [("numbers", &self.numbers), ("categories", &self.categories)].into_iter();
+        let all = all.chain(self.columns.iter().map(|(name, impute)| (name.as_str(), impute)));
+        match all.into_iter().find(|(_, impute)| **impute == Impute::Knn(0)) {
+            Some((name, _)) => Err(Error::Invalid(format!("impute: {name}: knn must be at least 1"))),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Fills in missing values. It learns from the rows it is fitted on and from no others.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Imputer {

@@ -66,6 +66,13 @@ fn csv_comes_back_exactly() {
     let mut plain = Predictions::new(&names(&["cat", "dog"]));
     plain.push(&names(&["a"]), &tensor(&[[0.25, 0.75]]), Some(&Tensor::new(&[1u32], &Device::Cpu).unwrap())).unwrap();
     assert_eq!(round_trip(&plain), "id,cat,dog,target\na,0.25,0.75,dog\n");
+    plain.truth = Some(Truth::Dense(vec![1.0, 0.5]));
+    assert_eq!(round_trip(&plain), "id,cat,dog,target\na,0.25,0.75,1|0.5\n");
+    plain.truth = Some(Truth::Dense(vec![f32::NAN, 1.0]));
+    let text = String::from_utf8(plain.to_csv().unwrap()).unwrap();
+    assert!(text.ends_with(",|1\n"), "{text}");
+    let Some(Truth::Dense(values)) = Predictions::from_csv(&text).unwrap().truth else { panic!("{text}") };
+    assert!(values[0].is_nan() && values[1] == 1.0);
 }
 
 #[test]
@@ -76,6 +83,11 @@ fn wrong_csv_names_the_line_and_the_column() {
     assert_eq!(error("id,a,b\nx,1\n"), "line 2: it has 2 cells, the header 3");
     assert_eq!(error("id,a,b,target\nx,1,0,c\n"), "line 2: column 'target' holds 'c', which is none of the classes");
     assert_eq!(error("id,a,target\nx,1,a\ny,1,\n"), "line 3: column 'target' holds '', which is no class");
+    let what = "neither a class nor a value of each";
+    assert_eq!(
+        error("id,a,b,target\nx,1,0,0|1\ny,1,0,0|z\n"),
+        format!("line 3: column 'target' holds '0|z', which is {what}")
+    );
     assert_eq!(error("id,a,a\n"), "line 1: predictions: there are two classes called 'a'");
     assert_eq!(error(""), "line 1: predictions need a column of ids and one per class");
     let twice = Predictions::new(&names(&["a", "a"])).to_csv().unwrap_err().to_string();

@@ -155,6 +155,12 @@ pub struct EdaArgs {
     /// Only what needs no pixels: rows, labels, metadata, missing files; a million rows take seconds
     #[arg(long)]
     pub no_decode: bool,
+    /// Take the report that is there, if it is whole
+    #[arg(long)]
+    pub resume: bool,
+    /// Open the data and take a look at some pictures, write nothing
+    #[arg(long, conflicts_with = "resume")]
+    pub dry_run: bool,
     #[command(flatten)]
     pub common: Common,
 }

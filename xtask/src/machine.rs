@@ -97,8 +97,8 @@ pub fn peak_mib() -> Option<u64> {
     Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? / 1024)
 }
 
-/// What `environment.json` holds; `fingerprint` is that of the data.
-pub fn environment(device: &Device, seed: u64, fingerprint: &str) -> Value {
+/// What `environment.json` holds; the fingerprints are those of the data and of the folds.
+pub fn environment(device: &Device, seed: u64, [data, folds]: [&str; 2]) -> Value {
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "git_commit": git_commit(),
@@ -108,7 +108,8 @@ pub fn environment(device: &Device, seed: u64, fingerprint: &str) -> Value {
         "threads": rayon::current_num_threads(),
         "simd": simd(),
         "seed": seed,
-        "data_fingerprint": fingerprint,
+        "data_fingerprint": data,
+        "folds_fingerprint": folds,
     })
 }
 

@@ -163,7 +163,11 @@ impl Session {
                 anyhow!("--max-minutes leaves time for {} epochs; allow more minutes, or: {error:#}", fitting.0)
             })?;
         }
-        let environment = machine::environment(&self.device, self.recipe.seed, &prepared.fingerprint);
+        let environment = machine::environment(
+            &self.device,
+            self.recipe.seed,
+            [&prepared.fingerprint, &prepared.folds_fingerprint()],
+        );
         run.write("eda.json", &serde_json::to_vec_pretty(&prepared.report)?)?;
         let page = || report::data_page(&self.recipe.name, &prepared.report, &collection).to_html();
         run.write("eda.html", self.times.of("report", page).as_bytes())?;
@@ -220,7 +224,7 @@ impl Session {
     fn prepare(&self, collection: &Collection) -> Result<Prepared> {
         let look = || prepare::look(collection, &self.recipe, true, &self.progress);
         let report = self.times.of("looking at the data", look)?;
-        self.progress.note(&prepare::headline(&report));
+        self.progress.note(&prepare::headline(report.images, &report.classes));
         let prepared = prepare::prepare(&self.recipe, collection, report, &self.progress)?;
         let Recipe { loss, pseudo, .. } = &self.recipe;
         let runs = [("loss.teacher", loss.teacher.as_ref()), ("pseudo.run", pseudo.as_ref().map(|pseudo| &pseudo.run))];
@@ -285,11 +289,13 @@ impl Session {
         let fingerprint =
             blake3::hash(format!("{text}\0{}{weights}", prepared.fingerprint).as_bytes()).to_hex()[..16].to_string();
         let pictures = assemble::prepared(&self.recipe, prepared.dataset.clone())?;
+        let pictures = Cached::new(pictures, self.recipe.train.cache_mb);
         Ok(Training {
             recipe: &self.recipe,
             parts: &self.parts,
             prepared,
-            pictures: Arc::new(Cached::new(pictures, self.recipe.train.cache_mb)),
+            normalize: assemble::normalize(&self.recipe, &pictures)?,
+            pictures: Arc::new(pictures),
             device: &self.device,
             progress: &self.progress,
             times: &self.times,
@@ -336,7 +342,7 @@ pub fn aside(recipe: &mut Recipe, folder: &Path, progress: &Progress) -> Result<
     let demo = if recipe.data.demo { Some(draw(recipe, folder, progress)?.path("demo-data")) } else { None };
     let collection = prepare::open(recipe, demo.as_deref())?;
     let report = prepare::look(&collection, recipe, true, progress)?;
-    progress.note(&prepare::headline(&report));
+    progress.note(&prepare::headline(report.images, &report.classes));
     prepare::prepare(recipe, &collection, report, progress)
 }
 

@@ -64,7 +64,7 @@ fn is_leftover(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     match name.as_str() {
         "demo-data" => path.join("planted.json").is_file(),
-        "eda.json" | "eda.html" | "folds.csv" | "excluded.csv" | "environment.json" => path.is_file(),
+        "eda.json" | "eda.html" | "folds.csv" | "excluded.csv" | "decisions.csv" | "environment.json" => path.is_file(),
         name => name.starts_with(".tmp") || name.starts_with(".demo-data"),
     }
 }
@@ -114,7 +114,9 @@ mod tests {
         fs::create_dir_all(wanted.join("demo-data")).unwrap();
         assert!(choose(&wanted, false).unwrap_err().is::<Usage>(), "somebody's own folder");
         fs::write(wanted.join("demo-data/planted.json"), "{}").unwrap();
-        fs::write(wanted.join("eda.json"), "{}").unwrap();
+        for file in ["eda.json", "eda.html", "folds.csv", "excluded.csv", "decisions.csv", "environment.json"] {
+            fs::write(wanted.join(file), "{}").unwrap();
+        }
         fs::write(wanted.join(".tmpAbc"), "").unwrap();
         assert_eq!(choose(&wanted, false).unwrap(), Place::New(wanted.clone()));
         clear(&wanted).unwrap();

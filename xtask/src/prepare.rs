@@ -14,7 +14,7 @@ use data::split::{Folds, Input};
 use data::{Concat, Dataset, DiskCached, Kind, Part, Row, Subset, Target};
 use eval::Run;
 use serde_json::{Value, json};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -90,7 +90,9 @@ impl Prepared {
                 self.trained_folds
             );
         }
-        if run.read("folds.csv")? != folds_csv(self)? {
+        let environment: Value = serde_json::from_slice(&run.read("environment.json")?)
+            .with_context(|| format!("'{}' is broken", run.path("environment.json").display()))?;
+        if run.read("folds.csv")? != folds_csv(self)? || environment["folds_fingerprint"] != self.folds_fingerprint() {
             bail!(
                 "'{}' has other rows or folds, so that it may know rows that are to judge; train it on the same data with the \
                  same seed",
@@ -98,6 +100,14 @@ impl Prepared {
             );
         }
         Ok(())
+    }
+    /// Digest of what learns and judges in every fold.
+    pub fn folds_fingerprint(&self) -> String {
+        let mut hash = blake3::Hasher::new();
+        for Folds { count, of, unused, .. } in &self.splits {
+            hash.update(format!("{count}\0{of:?}\0{unused:?}\n").as_bytes());
+        }
+        hash.finalize().to_hex()[..16].to_string()
     }
     /// Whether the run in `folder` knows a row of these, by its id.
     pub fn shares_rows(&self, folder: &Path) -> Result<bool> {
@@ -212,10 +222,10 @@ pub fn is_known(row: &Row) -> bool {
 /// Keys of `[data]` that every source has.
 const GENERAL: &[&str] = &["source", "demo", "folds", "split", "clean", "impute", "drop_labels"];
 
-/// Opens data to train on: those of [`find`], with targets that the recipe's loss and score have a meaning for.
+/// Opens data to train on: those of [`find`], which have what the recipe says of them.
 pub fn open(recipe: &mut Recipe, demo: Option<&Path>) -> Result<Collection> {
     let collection = find(recipe, demo)?;
-    assemble::check_targets(recipe, collection.target, collection.dataset.classes())?;
+    assemble::check_data(recipe, &collection)?;
     Ok(collection)
 }
 
@@ -246,7 +256,7 @@ pub fn find(recipe: &mut Recipe, demo: Option<&Path>) -> Result<Collection> {
         recipe.data.source = source.into();
     }
     let source = &recipe.data.source;
-    let fitting = data::source::resolve(source, Value::Object(params.clone())).map_err(general);
+    let fitting = data::source::resolve(source, Value::Object(params.clone())).map_err(|error| general(vec![error]));
     fitting.map_err(|error| anyhow!("{recognized}{error}")).context(Usage::recipe(&name))?;
     let (collection, resolved) = data::source::open(source, Value::Object(params)).map_err(|error| match error {
         data::Error::Column { .. } => anyhow::Error::from(error).context(Usage::recipe(&name)),
@@ -278,25 +288,39 @@ pub fn check(recipe: &Recipe) -> Result<()> {
         params.entry("path").or_insert_with(|| ".".into());
     }
     let names = data::source::SOURCES.iter().map(|entry| entry.name).filter(|name| source == "auto" || source == *name);
-    let mut tried = names.map(|name| data::source::resolve(name, Value::Object(params.clone())).map(drop));
-    let first = tried.next().unwrap_or_else(|| data::source::resolve(source, Value::Null).map(drop));
-    match first {
-        Err(error) if !tried.any(|result| result.is_ok()) => Err(general(error)).context(Usage::recipe(&recipe.name)),
-        _ => Ok(()),
+    let tried: Vec<_> =
+        names.map(|name| data::source::resolve(name, Value::Object(params.clone())).map(drop)).collect();
+    if tried.iter().any(Result::is_ok) {
+        return Ok(());
     }
+    let errors: Vec<data::Error> = match tried.is_empty() {
+        true => data::source::resolve(source, Value::Null).err().into_iter().collect(),
+        false => tried.into_iter().filter_map(Result::err).collect(),
+    };
+    Err(general(errors)).context(Usage::recipe(&recipe.name))
 }
 
-/// A source knows only its own keys; a person may have meant one of `[data]`.
-fn general(error: data::Error) -> anyhow::Error {
-    let message = error.to_string();
-    match message.split_once(", expected ") {
-        Some((head, own)) if head.contains("unknown field") => {
-            let own = own.trim_start_matches("one of ").replace(" or ", ", ");
-            let general = GENERAL.iter().map(|key| format!("`{key}`, ")).collect::<String>();
-            anyhow!("data: {head}, expected one of {general}{own}")
+/// What is wrong with the keys of `[data]` for every source that may be meant. A source knows only its own keys; a person may have
+/// meant those of another one, or of `[data]`.
+fn general(errors: Vec<data::Error>) -> anyhow::Error {
+    let several = errors.len() > 1;
+    let messages: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let split = |message: &'_ String| -> Option<(String, Vec<String>)> {
+        let (head, known) = message.split_once(", expected ").filter(|(head, _)| head.contains("unknown field"))?;
+        let known = known.trim_start_matches("one of ").replace(" or ", ", ");
+        Some((head.to_string(), known.split(", ").map(str::to_string).collect()))
+    };
+    let Some((head, _)) = messages.iter().find_map(split) else {
+        return anyhow!("data: {}", messages.first().map_or("nothing fits", String::as_str));
+    };
+    let field = head.find("unknown field").map_or(head.as_str(), |at| &head[at..]).to_string();
+    let mut known: Vec<String> = GENERAL.iter().map(|key| format!("`{key}`")).collect();
+    for key in messages.iter().filter_map(split).flat_map(|(_, known)| known) {
+        if !known.contains(&key) {
+            known.push(key);
         }
-        _ => anyhow!("data: {message}"),
     }
+    anyhow!("data: {}, expected one of {}", if several { field } else { head }, known.join(", "))
 }
 
 /// Looks at every file, at its pixels only where they are to be decoded.
@@ -359,9 +383,6 @@ pub fn prepare(recipe: &Recipe, collection: &Collection, report: Report, progres
     let cleaned = data::clean::clean(collection, &report, &recipe.data.clean, &recipe.data.drop_labels)?;
     let mut report = report;
     report.warnings.extend(cleaned.warnings.iter().cloned());
-    for warning in &report.warnings {
-        progress.warning(warning);
-    }
     assemble::check_known(cleaned.dataset.rows())?;
     if cleaned.dataset.classes().len() < 2 {
         bail!(
@@ -375,25 +396,36 @@ pub fn prepare(recipe: &Recipe, collection: &Collection, report: Report, progres
     if let Some(twice) = rows.iter().filter(|row| is_known(row)).find(|row| !ids.insert(row.id.as_str())) {
         bail!("the id '{}' stands in the training and in the validation part; give their rows different ids", twice.id);
     }
-    let (splits, trained_folds) = split(recipe, collection.target, &cleaned, progress)?;
+    let (mut splits, trained_folds) = split(recipe, collection.target, &cleaned, &mut report.warnings)?;
     let sample = collection.sample_submission.as_ref().map(|path| sample(path, recipe, &cleaned)).transpose()?;
     // What is not labelled of a sample that is belongs to it no more.
     let alone = cleaned.unlabelled.rows().iter().map(|row| !ids.contains(row.id.as_str()));
     let alone: Vec<usize> = alone.enumerate().filter_map(|(i, alone)| alone.then_some(i)).collect();
     let mut keys = cleaned.split_keys;
     keys.extend(alone.iter().map(|&i| cleaned.unlabelled_keys[i].clone()));
+    let known = cleaned.dataset.rows().len();
     let dataset: Arc<dyn Dataset> = match alone.is_empty() {
         true => cleaned.dataset,
         false => Arc::new(Concat::new(cleaned.dataset, [Arc::new(Subset::new(cleaned.unlabelled, alone)) as _])),
     };
-    let mut splits = splits;
+    if dataset.rows().len() > known {
+        let what =
+            "training pictures have no label: nothing is learned from them, they are only predicted (unlabelled.csv)";
+        report.warnings.push(format!("{} {what}", dataset.rows().len() - known));
+    }
+    for warning in &report.warnings {
+        progress.warning(warning);
+    }
     splits.iter_mut().for_each(|folds| folds.of.resize(keys.len(), None));
     let views = assemble::views(recipe, &report, &*dataset)?;
     let files = files(collection, &*dataset);
     let fingerprint = fingerprint(&dataset, &report);
     let color = recipe.data.params.get("color").and_then(|color| serde_json::from_value(color.clone()).ok());
     let color = color.unwrap_or_default();
-    let (excluded, decisions) = (cleaned.excluded, cleaned.decisions);
+    let (mut excluded, decisions) = (cleaned.excluded, cleaned.decisions);
+    let rows = dataset.rows();
+    let held = (0..known).filter(|&i| is_known(&rows[i]) && splits.iter().all(|folds| folds.leaves_out(i)));
+    excluded.extend(held.map(|i| (rows[i].id.clone(), "the split leaves it out, so that nothing leaks".to_string())));
     let (collection, disk) = (collection.clone(), disk.clone());
     let prepared = Prepared {
         report,
@@ -427,26 +459,8 @@ fn sample(path: &Path, recipe: &Recipe, cleaned: &Cleaned) -> Result<eval::submi
     fitting.with_context(|| format!("sample submission '{}'", path.display()))
 }
 
-/// The scheme that the recipe names, with `data.folds` where it has folds and does not say how many.
-pub fn scheme(recipe: &Recipe) -> Option<Spec> {
-    let scheme = recipe.data.split.clone()?;
-    let mut counted = scheme.clone();
-    if recipe.data.folds > 1 {
-        counted.params.entry("folds").or_insert(recipe.data.folds.into());
-    }
-    if data::split::resolve(&counted.name, counted.value()).is_ok() {
-        return Some(counted);
-    }
-    // What is repeated may have them.
-    let mut nested = scheme.clone();
-    if let (Some(Value::Object(of)), true) = (nested.params.get_mut("of"), recipe.data.folds > 1) {
-        of.entry("folds").or_insert(recipe.data.folds.into());
-    }
-    Some(if data::split::resolve(&nested.name, nested.value()).is_ok() { nested } else { scheme })
-}
-
-/// Folds of every row, and how many of them there are to train.
-fn split(recipe: &Recipe, target: Kind, cleaned: &Cleaned, progress: &Progress) -> Result<(Vec<Folds>, usize)> {
+/// Folds of every row, and how many of them there are to train; what is to be known of them goes to `warnings`.
+fn split(recipe: &Recipe, target: Kind, cleaned: &Cleaned, warnings: &mut Vec<String>) -> Result<(Vec<Folds>, usize)> {
     let rows = cleaned.dataset.rows();
     let known: Vec<usize> = (0..rows.len()).filter(|&i| rows[i].part != Part::Test).collect();
     let keys: Vec<Option<String>> = known.iter().map(|&i| cleaned.split_keys[i].clone()).collect();
@@ -458,7 +472,7 @@ fn split(recipe: &Recipe, target: Kind, cleaned: &Cleaned, progress: &Progress) 
         Spec::new("multilabel").with(json!({"folds": folds}))
     };
     let by_itself = (target == Kind::MultiLabel && !given).then(labels);
-    let (splits, trained) = match scheme(recipe).or(by_itself) {
+    let (splits, trained) = match recipe.data.split.clone().or(by_itself) {
         Some(scheme) => {
             let seen: Vec<&Row> = known.iter().map(|&i| &rows[i]).collect();
             let (columns, classes) = (cleaned.dataset.columns(), cleaned.dataset.classes());
@@ -476,7 +490,7 @@ fn split(recipe: &Recipe, target: Kind, cleaned: &Cleaned, progress: &Progress) 
             let leaks = |i: &usize| of[*i].is_none() && keys[*i].as_ref().is_some_and(|key| judged.contains(key));
             let unused: Vec<usize> = (0..known.len()).filter(leaks).collect();
             if !unused.is_empty() {
-                progress.warning(&format!(
+                warnings.push(format!(
                     "{} training pictures are of a group of the validation part, or nearly equal to pictures of it, and are not \
                      learned from",
                     unused.len()
@@ -505,13 +519,13 @@ fn split(recipe: &Recipe, target: Kind, cleaned: &Cleaned, progress: &Progress) 
         let (count, name) = (folds.count, |stratum: u32| folds.strata.get(stratum as usize).map_or("", String::as_str));
         for &(stratum, pictures) in &folds.rare {
             let class = name(stratum);
-            progress.warning(&format!(
+            warnings.push(format!(
                 "class '{class}' has {pictures} pictures for {count} folds; they only train, in every fold"
             ));
         }
         for &(stratum, in_folds) in &folds.lumped {
             let class = name(stratum);
-            progress.warning(&format!("class '{class}' lies in few groups: only {in_folds} of {count} folds have it"));
+            warnings.push(format!("class '{class}' lies in few groups: only {in_folds} of {count} folds have it"));
         }
         for fold in 0..folds.count.min(trained) {
             let (learned, judges) = (folds.trains(fold).len(), folds.judges(fold).len());
@@ -595,8 +609,9 @@ pub fn excluded_csv(prepared: &Prepared) -> Result<Vec<u8>> {
 }
 
 /// One line a person can read: how many pictures of which classes.
-pub fn headline(report: &Report) -> String {
-    let largest = report.classes.iter().max_by_key(|(_, count)| **count);
-    let majority = largest.map(|(name, count)| format!(", most often '{name}' ({count})")).unwrap_or_default();
-    format!("{} pictures, {} classes{majority}", report.images, report.classes.len())
+pub fn headline(images: usize, classes: &BTreeMap<String, usize>) -> String {
+    let Some((name, count)) = classes.iter().max_by_key(|(_, count)| **count) else {
+        return format!("{images} pictures");
+    };
+    format!("{images} pictures, {} classes, most often '{name}' ({count})", classes.len())
 }

@@ -7,7 +7,7 @@
 
 use crate::prepare::{Asked, Prepared};
 use anyhow::{Context, Result, bail};
-use data::{Dataset, Row, Subset, Target};
+use data::{Dataset, Kind, Row, Subset, Target};
 use eval::{Predictions, Run};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -89,6 +89,11 @@ impl Pseudo {
     ) -> Result<(Subset, Told)> {
         let run = Run::open(Path::new(&self.run)).context("pseudo.run")?;
         prepared.has_folds_of(&run).context("pseudo.run")?;
+        if prepared.collection.target == Kind::MultiLabel && (self.balance || !self.soft) {
+            bail!(
+                "pseudo: a picture of several labels has no class alone; set pseudo.balance = false and pseudo.soft = true"
+            );
+        }
         let (rows, classes) = (pictures.rows(), prepared.classes());
         let mut answers = vec![];
         for about in Asked::ALL {

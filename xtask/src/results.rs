@@ -61,8 +61,11 @@ pub fn write(ending: &Ending<'_>, answers: &Answers) -> Result<()> {
     }
     let blend = blend(Asked::Test)?;
     if let Some(blend) = &blend {
-        if let Some(scores) = test_scores(parts, recipe, prepared, blend)? {
-            metrics["test"] = scores;
+        match test_scores(parts, recipe, prepared, blend) {
+            Ok(None) => {}
+            Ok(Some(scores)) => metrics["test"] = scores,
+            // As where a class is missing there: the answers are as good as without.
+            Err(error) => progress.warning(&format!("the test part has no score: {error:#}")),
         }
         submit(run, recipe, prepared, blend, progress)?;
         // The last word on the test part: with it a resumed run has nothing left to say.
@@ -168,7 +171,12 @@ fn scores(parts: &Parts, decisive: &str, score: f64, said: &Predictions) -> Map<
 /// Scores on the labelled rows of the test part, if there are any.
 fn test_scores(parts: &Parts, recipe: &Recipe, prepared: &Prepared, blend: &Predictions) -> Result<Option<Value>> {
     let rows: Vec<_> = prepared.asked(Asked::Test).into_iter().map(|i| &prepared.dataset.rows()[i]).collect();
-    let labelled: Vec<usize> = (0..rows.len()).filter(|&i| is_labelled_test(rows[i])).collect();
+    // What is only partly known cannot be judged.
+    let whole = |row: &data::Row| match &row.target {
+        Some(Target::Dense(values)) => !values.iter().any(|value| value.is_nan()),
+        _ => true,
+    };
+    let labelled: Vec<usize> = (0..rows.len()).filter(|&i| is_labelled_test(rows[i]) && whole(rows[i])).collect();
     if labelled.is_empty() {
         return Ok(None);
     }

@@ -64,8 +64,12 @@ fn npz(folder: &Path, sides: &str) -> String {
 
 /// `pipeline --data` with a small network.
 fn pipeline(folder: &Path, data: &str, sets: &[&str]) -> Command {
+    pipeline_to(folder, "run", data, sets)
+}
+
+fn pipeline_to(folder: &Path, out: &str, data: &str, sets: &[&str]) -> Command {
     let mut command = program::sconce(folder);
-    command.args(["pipeline", "--data", data, "--quiet", "--json", "--out", "run"]);
+    command.args(["pipeline", "--data", data, "--quiet", "--json", "--out", out]);
     let small = ["preprocess.size=16", "model={name='baseline', widths=[8]}", "data.folds=2", "train.epochs=1"];
     with(with(command, &small), sets)
 }
@@ -356,19 +360,137 @@ fn sounds_and_their_speakers_go_through_the_pipeline() {
     assert_eq!(speakers.len(), 4);
 }
 
+/// A folder `data` of gray pictures, `COUNT` of them, with a table that begins with `header`, then what `line` says of each.
+fn tabled(folder: &Path, header: &str, line: impl Fn(usize) -> String) {
+    let (pixels, _) = pixels(16 * 16);
+    fs::create_dir_all(folder.join("data")).unwrap();
+    let mut table = format!("{header}\n");
+    for i in 0..COUNT {
+        let picture = [b"P5 16 16 255\n", &pixels[i * 256..(i + 1) * 256]].concat();
+        fs::write(folder.join(format!("data/{i}.pgm")), picture).unwrap();
+        table += &format!("{}\n", line(i));
+    }
+    fs::write(folder.join("data/train.csv"), table).unwrap();
+}
+
+#[test]
+fn rows_without_a_label_are_predicted_and_learned_from() {
+    let out = tempfile::tempdir().unwrap();
+    let folder = out.path();
+    // Every sixth picture has no label; each group of six has one of them.
+    let label = |i: usize| if i % 6 == 5 { "" } else { ["dark", "bright"][i % 2] };
+    tabled(folder, "id,label,plate", |i| format!("{i},{},p{}", label(i), i / 6));
+    let sets = ["data.group=plate", "data.clean.near_duplicates=ignore", "eval.bootstrap=0", "train.batch_size=8"];
+    succeeds(&mut pipeline(folder, "data", &sets));
+    let text = |name: &str| String::from_utf8(read(&folder.join("run").join(name))).unwrap();
+    let unlabelled = text("unlabelled.csv");
+    assert!(unlabelled.starts_with("id,bright,dark\n5,") && unlabelled.lines().count() == 9, "{unlabelled}");
+    assert_eq!(text("fold1/unlabelled.csv").lines().count(), 9);
+    assert!(
+        !text("folds.csv").lines().any(|line| line.starts_with("5,")) && !folder.join("run/predictions.csv").exists()
+    );
+    assert!(text("eda.json").contains("8 training pictures have no label"));
+    assert_eq!(text("oof.csv").lines().count(), 41);
+
+    // A finished run stays finished.
+    let again = succeeds(pipeline(folder, "data", &sets).arg("--resume"));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("finished already"));
+
+    let mut student = program::sconce(folder);
+    student.args(["self-train", "--data", "data", "--json", "--out", "noisy"]);
+    let small = ["preprocess.size=16", "model={name='baseline', widths=[8]}", "data.folds=2", "train.epochs=1"];
+    let own = ["pseudo.confidence=0", "pseudo.balance=false", "self_train.rounds=1"];
+    let said = succeeds(&mut with(with(with(student, &small), &sets), &own));
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    // Half of the groups judge a fold: their pictures without a label are not learned from there.
+    for fold in [1, 2] {
+        let line = format!("fold {fold}: 4 pseudo-labels from 4 of the 4 rows to ask about");
+        assert!(said.contains(&line), "{said}");
+    }
+}
+
+#[test]
+fn what_the_data_do_not_have_is_said_before_any_picture_is_looked_at() {
+    let out = tempfile::tempdir().unwrap();
+    let folder = out.path();
+    tabled(folder, "id,label,plate,day", |i| format!("{i},{},p{},{}", ["dark", "bright"][i % 2], i / 6, i));
+    for (sets, right) in [
+        (&["data.impute.columns.ages=mean"][..], "data.impute"),
+        (&["train.sampler=twin", "data.group=plate", "train.batch_size=7"], "set train.batch_size to a multiple of 2"),
+        (&["train.sampler=twin"], "goes by groups, but no row has one"),
+        (&["train.sampler={name='composite', by=['plat']}"], "unknown column 'plat'"),
+        (&["preprocess.stats={per_group='plat'}"], "unknown column 'plat'"),
+        (&["preprocess.stats={per_group='group'}"], "no row has a group"),
+        (&["data.split={name='by_time', column='dya'}"], "unknown column 'dya', expected one of day"),
+        (&["data.clean.remap={drak='bright'}"], "unknown label 'drak'"),
+        (&["data.clean.exclude=['999']"], "no row has the id '999'"),
+        (&["model.meta=['plate']"], "unknown column 'plate', data.meta has day"),
+        (&["data.target=multi_label"], "set loss.name = \"bce\""),
+        (
+            &["data.target=multi_label", "loss.name=bce", "eval.metric=f_score", "train.sampler=balanced"],
+            "take 'multiplier'",
+        ),
+        (&["data.label='day'", "data.meta=[]", "data.target=regression"], "but not trained on"),
+        (&["data.grup=plate"], "data: unknown field `grup`, expected one of `source`"),
+    ] {
+        let sets = [&["data.meta=['day']"], sets].concat();
+        let why = fails(&mut pipeline(folder, "data", &sets), 2);
+        assert!(why.contains(right) && !folder.join("run").exists(), "{sets:?}: {why}");
+    }
+}
+
+#[test]
+fn rows_that_would_leak_are_named_and_no_teacher_knows_them() {
+    let out = tempfile::tempdir().unwrap();
+    let folder = out.path();
+    // Plates 3 and 7 lie in both parts.
+    let part = |i: usize| if i >= 36 || i == 20 { "val" } else { "train" };
+    tabled(folder, "id,label,plate,part", |i| format!("{i},{},p{},{}", ["dark", "bright"][i % 2], i / 6, part(i)));
+    let sets = ["data.part=part", "data.folds=0", "data.clean.near_duplicates=ignore", "eval.bootstrap=0"];
+    let run = |more: &[&str], out: &str| pipeline_to(folder, out, "data", &[&sets[..], more].concat());
+    succeeds(&mut run(&["data.group=plate"], "whole"));
+    let excluded = String::from_utf8(read(&folder.join("whole/excluded.csv"))).unwrap();
+    assert_eq!(
+        excluded.lines().skip(1).map(|line| line.split(',').next().unwrap()).collect::<Vec<_>>(),
+        ["18", "19", "21", "22", "23"]
+    );
+    let eda = String::from_utf8(read(&folder.join("whole/eda.json"))).unwrap();
+    assert!(eda.contains("5 training pictures are of a group of the validation part"), "{eda}");
+    // Without groups a teacher learns from all of them: it judges the same rows, but knows what lies beside them.
+    succeeds(&mut run(&[], "teacher"));
+    let student = ["data.group=plate", "loss={name='distillation', teacher='teacher'}"];
+    let why = fails(&mut run(&student, "student"), 1);
+    assert!(why.contains("other rows or folds"), "{why}");
+}
+
+#[test]
+fn the_report_alone_can_be_tried_and_taken_again() {
+    let out = tempfile::tempdir().unwrap();
+    let folder = out.path();
+    tabled(folder, "id,label", |i| format!("{i},{}", ["dark", "bright"][i % 2]));
+    let eda = |more: &[&str]| {
+        let mut command = program::sconce(folder);
+        command.args(["eda", "data", "--out", "report"]).args(more);
+        String::from_utf8(succeeds(&mut command).stdout).unwrap()
+    };
+    let tried = eda(&["--dry-run"]);
+    assert!(
+        tried.contains("48 rows") && tried.contains("32 can be decoded") && !folder.join("report").exists(),
+        "{tried}"
+    );
+    let first = eda(&["--resume"]);
+    let written = read(&folder.join("report/eda.json"));
+    fs::write(folder.join("data/train.csv"), "id,label\n0,dark\n").unwrap();
+    assert_eq!(eda(&["--resume"]), first);
+    assert_eq!(read(&folder.join("report/eda.json")), written);
+    assert_ne!(eda(&[]), first);
+}
+
 #[test]
 fn pictures_of_several_labels_go_the_whole_road() {
     let out = tempfile::tempdir().unwrap();
     let folder = out.path();
-    let (pixels, _) = pixels(16 * 16);
-    let mut table = "id,labels\n".to_string();
-    for i in 0..40 {
-        let picture = [b"P5 16 16 255\n", &pixels[i * 256..(i + 1) * 256]].concat();
-        fs::create_dir_all(folder.join("data")).unwrap();
-        fs::write(folder.join(format!("data/{i}.pgm")), picture).unwrap();
-        table += &format!("{i},{}\n", ["dark sharp", "bright", "bright sharp", ""][i % 4]);
-    }
-    fs::write(folder.join("data/train.csv"), table).unwrap();
+    tabled(folder, "id,labels", |i| format!("{i},{}", ["dark sharp", "bright", "bright sharp", ""][i % 4]));
     let run = |sets: &[&str]| {
         let sets = [&["data.target=multi_label", "eval.bootstrap=10", "eval.metric=f_score"], sets].concat();
         pipeline(folder, "data", &sets)
@@ -385,6 +507,13 @@ fn pictures_of_several_labels_go_the_whole_road() {
     let folds = text("folds.csv");
     assert!(folds.contains(",dark|sharp") && folds.lines().any(|line| line.ends_with(',')), "{folds}");
     let oof = text("oof.csv");
-    assert!(oof.starts_with("id,bright,dark,sharp") && oof.lines().count() == 41, "{oof}");
+    assert!(oof.starts_with("id,bright,dark,sharp") && oof.lines().count() == 49, "{oof}");
+    assert!(oof.starts_with("id,bright,dark,sharp,target\n") && oof.contains(",0|1|1\n"), "{oof}");
+    // What a killed run has said of its first fold is read again.
+    for file in ["fold1/oof.csv", "fold1/weights.safetensors", "fold1/last.safetensors", "metrics.json", "oof.csv"] {
+        fs::remove_file(folder.join("run").join(file)).unwrap();
+    }
+    succeeds(run(&["loss.name=bce"]).arg("--resume"));
+    assert_eq!(text("oof.csv"), oof);
     assert!(text("report.html").contains("f_score") && text("eda.html").contains("labels per picture"));
 }

@@ -246,7 +246,7 @@ fn self_training_goes_from_teacher_to_students() {
     let mut untested = sconce(folder);
     untested.args(["self-train", "default", "--out", "untested"]);
     let no_test = fails(&mut with(untested, &["data.source=synthetic", "data.len=40", "train.epochs=1"]), 1);
-    assert!(no_test.contains("there is no test part"), "{no_test}");
+    assert!(no_test.contains("needs pictures for its students"), "{no_test}");
     let typo = fails(&mut rounds("typo", &["self_train.student.model.droput=0.2"]), 2);
     assert!(typo.contains("droput") && !folder.join("typo").exists(), "{typo}");
 }

@@ -195,6 +195,15 @@ pub fn clean(
     Ok(Cleaned { dataset, split_keys, unlabelled, unlabelled_keys, excluded, decisions, warnings })
 }
 
+/// Checks before any picture is looked at that the ids and labels that `config` and `drop_labels` name are there.
+///
+/// # Errors
+/// [`Error::Invalid`] for a label or id that does not exist; tables and lists that cannot be read.
+pub fn check(collection: &Collection, config: &CleanConfig, drop_labels: &[String]) -> Result<()> {
+    let rows = Decisions::gather(collection, config)?.applied(collection)?;
+    Relabelling::new(&rows, collection.dataset.classes(), &config.remap, drop_labels).map(drop)
+}
+
 /// Rows, and the key of each.
 type Keyed = (Arc<dyn Dataset>, Vec<Option<String>>);
 

@@ -15,6 +15,9 @@ impl Sampler for Balanced {
         let members: Vec<Vec<usize>> = members(rows, Row::likeliest).into_values().collect();
         draw(&members, rows.len(), rng)
     }
+    fn by_class(&self) -> bool {
+        true
+    }
 }
 
 /// `count` indices, every list of `members` equally likely, and every index in it.

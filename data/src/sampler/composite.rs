@@ -48,6 +48,9 @@ impl Sampler for Composite {
     fn length(&self, rows: &[Row]) -> usize {
         if self.each == 0 { rows.len() } else { self.each * self.kinds(rows).len() }
     }
+    fn by_class(&self) -> bool {
+        self.by.iter().any(|name| name == "class")
+    }
     fn bind(&mut self, columns: &[Column]) -> Result<()> {
         let wrong = |error| Error::Invalid(format!("sampler 'composite': by: {error}"));
         self.keys = self.by.iter().map(|name| Key::find(name, columns)).collect::<Result<_>>().map_err(wrong)?;

@@ -50,6 +50,11 @@ pub trait Sampler: Send + Sync {
         1
     }
 
+    /// Whether it goes by the one class of each row ([`Row::likeliest`]), so that it has no meaning for rows of several labels.
+    fn by_class(&self) -> bool {
+        false
+    }
+
     /// Looks up the columns of [`Row::meta`] that it goes by, before the first order; [`build`] does so.
     ///
     /// # Errors
@@ -76,6 +81,9 @@ impl Sampler for Box<dyn Sampler> {
     }
     fn together(&self) -> usize {
         (**self).together()
+    }
+    fn by_class(&self) -> bool {
+        (**self).by_class()
     }
     fn bind(&mut self, columns: &[Column]) -> Result<()> {
         (**self).bind(columns)

@@ -51,6 +51,9 @@ impl Sampler for Twin {
     fn together(&self) -> usize {
         2
     }
+    fn by_class(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

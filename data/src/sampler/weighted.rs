@@ -50,6 +50,9 @@ impl Sampler for Weighted {
         };
         (0..rows.len()).map(|_| draw()).collect()
     }
+    fn by_class(&self) -> bool {
+        true
+    }
     fn validate(&self) -> Result<()> {
         match (0.0..1.0).contains(&self.beta) {
             true => Ok(()),

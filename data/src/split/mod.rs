@@ -126,6 +126,11 @@ impl Folds {
         self.of[sample] != Some(fold) && !is_unused()
     }
 
+    /// Whether `sample` neither trains nor judges any fold.
+    pub fn leaves_out(&self, sample: usize) -> bool {
+        self.of[sample].is_none() && !(0..self.count).any(|fold| self.does_train(fold, sample))
+    }
+
     /// Proves that no two samples of one key stand on both sides of a fold.
     ///
     /// # Errors

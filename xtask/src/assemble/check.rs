@@ -1,13 +1,14 @@
 //! Recipes that cannot be, found before anything is read.
 
 use super::{At, in_order, stats};
-use crate::recipe::{Data, LrScaling, NamedStats, Recipe, Snapshots, Spec, StatsChoice};
+use crate::recipe::{ClassWeights, Data, LrScaling, NamedStats, Recipe, Snapshots, Spec, StatsChoice};
 use crate::usage::Usage;
 use anyhow::{Context, Result, anyhow};
 use augment::Transform;
-use data::Dataset;
 use data::decode::Color;
 use data::explore::Report;
+use data::source::Collection;
+use data::{Dataset, Kind};
 use serde_json::{Value, json};
 use std::path::Path;
 use train::Rise;
@@ -93,6 +94,12 @@ pub(super) fn check(recipe: &Recipe) -> Result<()> {
             wrong("train.spike leads back to a state of train.guard; set train.guard = 100 or so")
         }
         _ if !(train.loss_scale >= 1.0 && train.loss_scale.is_finite()) => wrong("train.loss_scale must be at least 1"),
+        _ if matches!(recipe.loss.class_weights, ClassWeights::Effective { effective } if !(0.0..1.0).contains(&effective)) => {
+            wrong("loss.class_weights: effective must be in 0..1")
+        }
+        _ if matches!(&preprocess.stats, StatsChoice::Grouped { per_group } if per_group == "class") => wrong(
+            "preprocess.stats: pictures that are normalized by their class tell it; take the column of what they were taken with",
+        ),
         _ if !finite(recipe.loss.similarity) => wrong("loss.similarity must be at least 0"),
         _ if !(0.0..1.0).contains(&recipe.model.dropout) => wrong("model.dropout must be in 0..1"),
         _ if recipe.model.lsuv && (recipe.model.pretrained.is_some() || train.features || train.backbone_lr == 0.0) => {
@@ -218,6 +225,50 @@ pub fn channels(recipe: &Recipe) -> Result<Option<usize>> {
     color.map(channels).transpose()
 }
 
+/// Refuses what the recipe says of columns, groups, ids and labels that `collection` does not have, and a loss or score that has no
+/// meaning for its targets.
+pub fn check_data(recipe: &Recipe, collection: &Collection) -> Result<()> {
+    let wrong = |what: String| Err(anyhow!(what)).context(Usage::recipe(&recipe.name));
+    let (rows, columns) = (collection.dataset.rows(), collection.dataset.columns());
+    super::check_targets(recipe, collection.target, collection.dataset.classes())?;
+    super::columns(recipe, columns)?;
+    data::clean::check(collection, &recipe.data.clean, &recipe.data.drop_labels).at(recipe, "data.clean")?;
+    data::impute::Imputer::fit(&recipe.data.impute, columns, [].iter()).at(recipe, "data.impute")?;
+    if let Some(split) = &recipe.data.split {
+        let split = data::split::build(&split.name, split.value()).at(recipe, "data.split")?;
+        for mark in split.marks() {
+            data::Key::find(&mark, columns).at(recipe, "data.split")?;
+        }
+    }
+    let Spec { name, .. } = &recipe.train.sampler;
+    let sampler = data::sampler::build(name, recipe.train.sampler.value(), columns).at(recipe, "train.sampler")?;
+    let (size, together) = (recipe.train.batch_size, sampler.together() * recipe.train.repeat);
+    let grouped = rows.iter().any(|row| row.group.is_some());
+    let by_group = matches!(&recipe.preprocess.stats, StatsChoice::Grouped { per_group } if per_group == "group");
+    match &recipe.preprocess.stats {
+        StatsChoice::Grouped { per_group } => drop(data::Key::find(per_group, columns).at(recipe, "preprocess.stats")?),
+        _ => {}
+    }
+    match () {
+        _ if sampler.together() > 1 && !size.is_multiple_of(together) => wrong(format!(
+            "train.sampler: '{name}' puts {together} pictures side by side, some of which batches of {size} would cut apart; set \
+             train.batch_size to a multiple of {together}"
+        )),
+        // Those of one class that stand side by side are of two groups.
+        _ if sampler.together() > 1 && !grouped => wrong(format!(
+            "train.sampler: '{name}' goes by groups, but no row has one; say which column it is (data.group)"
+        )),
+        _ if by_group && !grouped => {
+            wrong("preprocess.stats: no row has a group; say which column it is (data.group)".into())
+        }
+        _ if sampler.by_class() && collection.target == Kind::MultiLabel => wrong(format!(
+            "train.sampler: '{name}' goes by the one class of a picture, but data.target is 'multi_label'; take 'multiplier', which \
+             counts every label"
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Whether the statistics are those of pictures of so many channels, and the transforms have a meaning for them.
 pub fn check_pictures(recipe: &Recipe, channels: usize) -> Result<()> {
     let measured = vec![0.5; channels];
@@ -296,6 +347,11 @@ mod tests {
             (&["train.dropout_schedule=linear", "model.dropout=0"], "nothing to drop"),
             (&["train.recompute=true", "model.name=r3d_18"], "set train.recompute = false"),
             (&["train.min_delta=0.1"], "set train.patience"),
+            (&["preprocess.stats={per_group='class'}"], "normalized by their class tell it"),
+            (&["loss.class_weights={effective=1}"], "effective must be in 0..1"),
+            (&["data.impute={numbers={knn=0}}"], "data.impute"),
+            (&["data.split={name='stratified', folds=4}", "data.folds=3"], "data.folds = 3, but data.split has 4"),
+            (&["data.split=hold_out", "data.folds=3"], "'hold_out' has no folds to count"),
             (&["pseudo.run=runs/a", "pseudo.per_class=1152921504606846976"], "per_class must be at most"),
         ] {
             let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();

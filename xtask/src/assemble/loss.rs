@@ -2,7 +2,7 @@
 
 use super::At;
 use crate::criterion::Criterion;
-use crate::recipe::{ClassWeights, Recipe, Spec, table};
+use crate::recipe::{ClassWeights, NamedWeights, Recipe, Spec, table};
 use crate::usage::Usage;
 use anyhow::{Context, Result, anyhow, bail};
 use candle_core::{DType, Device, Tensor};
@@ -113,7 +113,7 @@ pub(super) fn check(recipe: &Recipe, params: &Value, head: &Spec) -> Result<()> 
     if (train.bags > 1 || head.name == "bag") && !is_one()? {
         bail!("a bag of heads says probabilities of a softmax, which '{name}' does not; take cross_entropy or its kin");
     }
-    if recipe.loss.class_weights != ClassWeights::None && params.get("weights").is_none() {
+    if recipe.loss.class_weights != ClassWeights::Named(NamedWeights::None) && params.get("weights").is_none() {
         bail!(
             "'{name}' has no weights of classes; set loss.class_weights = \"none\", or take cross_entropy or its kin"
         );
@@ -316,10 +316,11 @@ pub fn check_known(rows: &[Row]) -> Result<()> {
 fn of_logits(recipe: &Recipe, counts: &[usize]) -> Result<(Value, Box<dyn Loss>)> {
     let mut params = recipe.loss.params.clone();
     let weights = match recipe.loss.class_weights {
-        ClassWeights::None => None,
-        ClassWeights::Balanced => Some(data::balance::inverse(counts)),
-        ClassWeights::Sqrt => Some(data::balance::sqrt_inverse(counts)),
-        ClassWeights::Effective => Some(data::balance::effective_number(counts, 0.999)),
+        ClassWeights::Named(NamedWeights::None) => None,
+        ClassWeights::Named(NamedWeights::Balanced) => Some(data::balance::inverse(counts)),
+        ClassWeights::Named(NamedWeights::Sqrt) => Some(data::balance::sqrt_inverse(counts)),
+        ClassWeights::Named(NamedWeights::Effective) => Some(data::balance::effective_number(counts, 0.999)),
+        ClassWeights::Effective { effective } => Some(data::balance::effective_number(counts, effective)),
     };
     if let Some(weights) = weights {
         if params.get("weights").is_some_and(|w| !w.is_null()) {

@@ -3,10 +3,9 @@
 mod check;
 pub mod loss;
 
-pub use check::{channels, check_auxiliary, check_pictures, cycles, views};
+pub use check::{channels, check_auxiliary, check_data, check_pictures, cycles, views};
 pub use loss::{check_known, check_soft, check_targets, criterion, outputs};
 
-use crate::prepare;
 use crate::pretrained;
 use crate::recipe::{Meta, NamedStats, Precision, Preprocess, Recipe, Snapshots, Spec, StatsChoice, Train, table};
 use crate::usage::Usage;
@@ -61,6 +60,7 @@ impl<T, E: Into<anyhow::Error>> At<T> for Result<T, E> {
 pub fn parts(recipe: &mut Recipe) -> Result<Parts> {
     check::check(recipe)?;
     recipe.pseudo.as_ref().map(|pseudo| pseudo.check()).transpose().at(recipe, "pseudo")?;
+    recipe.data.impute.validate().at(recipe, "data.impute")?;
     recipe.submission.validate().at(recipe, "submission")?;
     if let Some(demo) = &recipe.demo {
         demo.validate().at(recipe, "demo")?;
@@ -100,7 +100,7 @@ pub fn parts(recipe: &mut Recipe) -> Result<Parts> {
     let order = |name: &str, params| data::sampler::resolve(name, params).map_err(Into::into);
     let sampler = resolve(&recipe.train.sampler, &order, "train.sampler")?;
     let scheme = |name: &str, params| data::split::resolve(name, params).map_err(Into::into);
-    let split = prepare::scheme(recipe).map(|split| resolve(&split, &scheme, "data.split")).transpose()?;
+    let split = counted(recipe)?.map(|split| resolve(&split, &scheme, "data.split")).transpose()?;
     let loss = losses::resolve(&recipe.loss.name, Value::Object(recipe.loss.params.clone())).at(recipe, "loss")?;
     let model = models::resolve(&recipe.model.name, &Value::Object(recipe.model.params.clone())).at(recipe, "model")?;
     check::check_input(recipe, &model)?;
@@ -148,6 +148,40 @@ pub fn parts(recipe: &mut Recipe) -> Result<Parts> {
     recipe.model.join = join;
     recipe.model.head = head;
     Ok(parts)
+}
+
+/// The scheme that the recipe names, with `data.folds` where it has folds and does not say how many.
+fn counted(recipe: &Recipe) -> Result<Option<Spec>> {
+    let folds = recipe.data.folds;
+    let Some(mut scheme) = recipe.data.split.clone().filter(|_| folds > 1) else {
+        return Ok(recipe.data.split.clone());
+    };
+    let counts = |name: &str, params: &Map<String, Value>| -> Result<bool> {
+        let all = data::split::resolve(name, Value::Object(params.clone())).at(recipe, "data.split")?;
+        Ok(all.get("folds").is_some())
+    };
+    let own = counts(&scheme.name, &scheme.params)?;
+    // What is repeated may have them.
+    let name = scheme.name.clone();
+    let params = match scheme.params.get_mut("of") {
+        _ if own => Some(&mut scheme.params),
+        Some(Value::Object(of)) => {
+            let name = of.get("name").and_then(Value::as_str).unwrap_or_default().to_string();
+            counts(&name, &of.iter().filter(|(key, _)| *key != "name").map(|(k, v)| (k.clone(), v.clone())).collect())?
+                .then_some(of)
+        }
+        _ => None,
+    };
+    let refuse = |why: anyhow::Error| Err(why).context(Usage::recipe(&recipe.name));
+    match params.map(|params| params.entry("folds").or_insert(folds.into()).clone()) {
+        None => refuse(anyhow!(
+            "data.folds = {folds}, but data.split '{name}' has no folds to count; leave data.folds away"
+        )),
+        Some(given) if given != folds => {
+            refuse(anyhow!("data.folds = {folds}, but data.split has {given}; leave one of them away"))
+        }
+        Some(_) => Ok(Some(scheme)),
+    }
 }
 
 /// Refuses runs that a recipe learns from and that are not there: a finished run needs them no more.
@@ -423,6 +457,23 @@ mod tests {
         assert!(with(6, "['dihedral', 'rotate']").is_ok() && with(3, "[{name='maybe', of='hue'}]").is_ok());
         let why = with(6, "['dihedral', {name='maybe', of='hue'}]").unwrap_err();
         assert!(why.contains("augment.transforms") && why.contains("'hue'") && why.contains('6'), "{why}");
+    }
+
+    #[test]
+    fn a_network_sees_no_folds_and_times() {
+        let all = ["age", "day", "plate"].map(|name| Column { name: name.into(), categories: vec![] });
+        let seen = |sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
+            columns(&Recipe::load("default", &sets).unwrap(), &all).map(Vec::from_iter).map_err(|e| format!("{e:#}"))
+        };
+        assert_eq!(seen(&[]).unwrap(), ["age", "day", "plate"]);
+        let split = "data.split={name='predefined', column='day'}";
+        assert_eq!(seen(&[split, "preprocess.stats={per_group='plate'}"]).unwrap(), ["age"]);
+        assert_eq!(seen(&[split, "model.meta=['day']"]).unwrap(), ["day"]);
+        assert!(seen(&["model.meta=false"]).unwrap().is_empty());
+        assert!(
+            seen(&["model.meta=['sex']"]).unwrap_err().contains("unknown column 'sex', data.meta has age, day, plate")
+        );
     }
 
     #[test]

@@ -85,6 +85,7 @@ fn measure(training: &Training<'_>, most: usize) -> Result<(Vec<Row>, String)> {
         let other = Training {
             recipe: &recipe,
             pictures: Arc::clone(&training.pictures),
+            normalize: training.normalize.clone(),
             interrupted: Arc::clone(&training.interrupted),
             fingerprint: String::new(),
             ..*training

@@ -9,6 +9,9 @@ use crate::usage::Usage;
 use crate::{assemble, machine, output, prepare, report};
 use anyhow::{Context, Result};
 use eval::Run;
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 pub fn run(args: &EdaArgs) -> Result<()> {
@@ -22,6 +25,21 @@ pub fn run(args: &EdaArgs) -> Result<()> {
         let message =
             format!("'{}' holds a run, which has a report already; choose another folder with --out", out.display());
         return Err(Usage::new(message).into());
+    }
+    if args.dry_run {
+        return try_out(&mut recipe, &progress);
+    }
+    // The page is written last.
+    if args.resume && out.join("eda.json").is_file() && out.join("eda.html").is_file() {
+        output::note(&format!("'{}' is finished already", out.display()));
+        let bytes = Run::open(&out)?.read("eda.json")?;
+        let broken = || format!("'{}' is broken; leave --resume away", out.join("eda.json").display());
+        if args.common.json {
+            output::result(&serde_json::from_slice::<Value>(&bytes).with_context(broken)?.to_string());
+            return Ok(());
+        }
+        let Short { images, classes, warnings } = serde_json::from_slice(&bytes).with_context(broken)?;
+        return say(&prepare::headline(images, &classes), &warnings, &out);
     }
     let drawn = if recipe.data.demo { Some(draw(&recipe, &out, &progress)?) } else { None };
     let demo = drawn.as_ref().map(|run| run.path("demo-data"));
@@ -40,11 +58,38 @@ pub fn run(args: &EdaArgs) -> Result<()> {
         output::result(&serde_json::to_string(&report)?);
         return Ok(());
     }
-    output::result(&prepare::headline(&report));
-    for warning in &report.warnings {
-        output::result(&format!("warning: {warning}"));
-    }
-    output::result(&format!("the report is {}", run.path("eda.html").display()));
+    say(&prepare::headline(report.images, &report.classes), &report.warnings, &out)
+}
+
+/// What is printed of a report.
+#[derive(Deserialize)]
+struct Short {
+    images: usize,
+    classes: BTreeMap<String, usize>,
+    warnings: Vec<String>,
+}
+
+fn say(headline: &str, warnings: &[String], out: &Path) -> Result<()> {
+    output::result(headline);
+    warnings.iter().for_each(|warning| output::result(&format!("warning: {warning}")));
+    output::result(&format!("the report is {}", out.join("eda.html").display()));
+    Ok(())
+}
+
+/// `--dry-run`: the data are opened and some pictures decoded; nothing stays on disk.
+fn try_out(recipe: &mut Recipe, progress: &Progress) -> Result<()> {
+    let temporary = tempfile::tempdir()?;
+    let drawn = if recipe.data.demo { Some(draw(recipe, &temporary.path().join("run"), progress)?) } else { None };
+    let collection = prepare::find(recipe, drawn.as_ref().map(|run| run.path("demo-data")).as_deref())?;
+    let some = collection.files.iter().take(32).map(|file| (collection.read)(&file.path));
+    let (good, broken): (Vec<_>, Vec<_>) = some.partition(Result::is_ok);
+    output::result(&format!(
+        "{} rows, {} files; of the first {} files {} can be decoded; nothing was written",
+        collection.dataset.rows().len(),
+        collection.files.len(),
+        good.len() + broken.len(),
+        good.len()
+    ));
     Ok(())
 }
 

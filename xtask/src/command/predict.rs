@@ -22,6 +22,11 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     let folds = Saved::folds(&run)?;
     let first = Saved::read(&run, 0)?;
     let (dataset, broken) = pictures(&args.images, &first)?;
+    if let Some(data::Normalize::PerGroup { .. }) = first.normalize {
+        output::warning(
+            "which group a picture is of is not known here: all are normalized as those of a group never seen",
+        );
+    }
     let mut said = vec![];
     for fold in 0..folds {
         let saved = Saved::read(&run, fold)?;

@@ -42,12 +42,14 @@ pub fn examine(mut recipe: Recipe, parts: &Parts, device: &Device, progress: &Pr
     let temporary = tempfile::tempdir()?;
     let prepared = aside(&mut recipe, &temporary.path().join("run"), progress)?;
     progress.note("timing every stage: up to twenty seconds, longer for slow models");
+    // Nothing is kept: each picture costs what it costs the first time.
+    let pictures = assemble::prepared(&recipe, prepared.dataset.clone())?;
     let training = Training {
         recipe: &recipe,
         parts,
         prepared: &prepared,
-        // Nothing is kept: each picture costs what it costs the first time.
-        pictures: assemble::prepared(&recipe, prepared.dataset.clone())?,
+        normalize: assemble::normalize(&recipe, &*pictures)?,
+        pictures,
         device,
         progress,
         times: &Times::default(),

@@ -22,7 +22,7 @@ use crate::times::Times;
 use anyhow::{Context, Result, bail};
 use candle_core::{DType, Device, Tensor};
 use data::rng::sub_seed;
-use data::{Dataset, Loader, LoaderConfig, Meter, Part, Subset};
+use data::{Dataset, Loader, LoaderConfig, Meter, Normalize, Part, Subset};
 use eval::{Goal, Predictions, Run};
 use models::parts::Choice;
 use models::pretrained::Report;
@@ -44,6 +44,8 @@ pub struct Training<'a> {
     pub prepared: &'a Prepared,
     /// Rows of the whole data set, their decoded pictures kept.
     pub pictures: Arc<dyn Dataset>,
+    /// What they are normalized with where that is not the same for all.
+    pub normalize: Option<Normalize>,
     pub device: &'a Device,
     pub progress: &'a Progress,
     /// Where the time goes.
@@ -140,7 +142,7 @@ impl Training<'_> {
             color: prepared.color,
             steps: assemble::evaluation_steps(recipe),
             stats: assemble::stats(recipe, self.channels(&seen)?)?,
-            normalize: assemble::normalize(recipe, &*self.pictures)?,
+            normalize: self.normalize.clone(),
             encoder,
             views: recipe.eval.views,
             loss: criterion.spec.clone(),
@@ -170,14 +172,6 @@ impl Training<'_> {
         };
         let (size, sampler) = (recipe.train.batch_size, &recipe.train.sampler);
         let sampler = data::sampler::build(&sampler.name, sampler.value(), prepared.dataset.columns())?;
-        let together = sampler.together() * recipe.train.repeat;
-        if sampler.together() > 1 && !size.is_multiple_of(together) {
-            bail!(
-                "train.sampler: '{}' puts {together} pictures side by side, some of which batches of {size} would cut apart; \
-                 set train.batch_size to a multiple of {together}",
-                recipe.train.sampler.name
-            );
-        }
         let config = LoaderConfig {
             batch_size: size,
             seed,

@@ -22,11 +22,13 @@ fn prepared(sets: &[&str]) -> Result<(Recipe, Parts, Prepared)> {
 /// Calls `test` with fold 0 of such a recipe.
 fn with_fold(sets: &[&str], test: impl FnOnce(&Training<'_>, &Fold)) {
     let (recipe, parts, prepared) = prepared(sets).unwrap();
+    let pictures = assemble::prepared(&recipe, prepared.dataset.clone()).unwrap();
     let training = Training {
         recipe: &recipe,
         parts: &parts,
         prepared: &prepared,
-        pictures: assemble::prepared(&recipe, prepared.dataset.clone()).unwrap(),
+        normalize: assemble::normalize(&recipe, &*pictures).unwrap(),
+        pictures,
         features: false,
         device: &Device::Cpu,
         progress: &Progress::new(true),

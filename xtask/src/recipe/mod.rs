@@ -379,7 +379,7 @@ impl Default for Loss {
     fn default() -> Self {
         Self {
             name: "cross_entropy".into(),
-            class_weights: ClassWeights::None,
+            class_weights: ClassWeights::Named(NamedWeights::None),
             embedding: vec![],
             teacher: None,
             similarity: 0.0,
@@ -390,15 +390,25 @@ impl Default for Loss {
 
 /// How classes are weighted against their imbalance.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(untagged, expecting = "expected \"none\", \"balanced\", \"sqrt\", \"effective\" or { effective = 0.999 }")]
 pub enum ClassWeights {
+    /// By name.
+    Named(NamedWeights),
+    /// (1 − β) / (1 − βⁿ) with this β, 0..1 (Cui et al. 2019).
+    Effective { effective: f64 },
+}
+
+/// Class weights by name.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NamedWeights {
     /// All alike.
     None,
     /// N / (K · n).
     Balanced,
     /// Its square root.
     Sqrt,
-    /// (1 − β) / (1 − βⁿ) with β = 0.999 (Cui et al. 2019).
+    /// Of the effective number with β = 0.999.
     Effective,
 }
 

@@ -42,11 +42,13 @@ pub fn run(args: &AugmentArgs) -> Result<()> {
     let progress = Progress::new(common.quiet);
     let temporary = tempfile::tempdir()?;
     let prepared = aside(&mut recipe, &temporary.path().join("run"), &progress)?;
+    let pictures = Cached::new(assemble::prepared(&recipe, prepared.dataset.clone())?, recipe.train.cache_mb);
     let training = Training {
         recipe: &recipe,
         parts: &parts,
         prepared: &prepared,
-        pictures: Arc::new(Cached::new(assemble::prepared(&recipe, prepared.dataset.clone())?, recipe.train.cache_mb)),
+        normalize: assemble::normalize(&recipe, &pictures)?,
+        pictures: Arc::new(pictures),
         device: &device,
         times: &Times::default(),
         progress: &progress,

@@ -156,6 +156,7 @@ fn learn(training: &Training<'_>, run: &Run) -> Result<Value> {
     let training = &Training {
         interrupted: pipeline::listen()?,
         pictures: Arc::clone(&training.pictures),
+        normalize: training.normalize.clone(),
         fingerprint: training.fingerprint.clone(),
         ..*training
     };
