@@ -19,7 +19,9 @@ mod npz;
 mod parquet;
 mod pixels;
 mod records;
+mod series;
 mod shards;
+mod sheet;
 mod synthetic;
 mod tar;
 mod tfrecord;
@@ -43,6 +45,7 @@ pub use npz::Npz;
 #[cfg(feature = "parquet")]
 pub use parquet::Parquet;
 pub use pixels::{Order, Pixels};
+pub use series::{Field, Gaps, Series};
 pub use synthetic::Synthetic;
 pub use tar::Tar;
 pub use tfrecord::TfRecord;
@@ -181,6 +184,10 @@ pub const SOURCES: &[Entry] = &[
         "pixels",
         "A table whose rows are pictures in numbers: Digit Recognizer, Sign Language MNIST, FER2013.",
     ),
+    Entry::of::<Series>(
+        "series",
+        "A table whose rows are series of numbers, as the UCR archive's, as angular and other fields.",
+    ),
     Entry::of::<Synthetic>("synthetic", "Shapes drawn by the program: nothing to download, for tests and first steps."),
     Entry::of::<Tar>("tar", "Class folders in a .tar, .tar.gz or .tgz, which is never unpacked to disk."),
     Entry::of::<TfRecord>("tfrecord", "TensorFlow's record files of pictures and their features."),
@@ -215,6 +222,7 @@ pub fn recognize(path: &Path) -> Result<(&'static str, Value)> {
     let params = json!({"path": path});
     if metadata.is_file() {
         let source = match path {
+            _ if files::is_table(path) && series::fits(path) => "series",
             _ if files::is_table(path) && pixels::fits(path) => "pixels",
             _ if files::is_table(path) => "csv",
             _ if files::ending(path) == "tar" && webdataset::is_webdataset(path) => "webdataset",
@@ -241,6 +249,9 @@ pub fn recognize(path: &Path) -> Result<(&'static str, Value)> {
         return Ok(("multichannel", params));
     }
     if tree.pictures.is_empty() {
+        if series::lie_in(&tree) {
+            return Ok(("series", params));
+        }
         if pixels::lie_in(&tree) {
             return Ok(("pixels", params));
         }
