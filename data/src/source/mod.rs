@@ -23,6 +23,7 @@ mod series;
 mod shards;
 mod sheet;
 mod synthetic;
+mod tabular;
 mod tar;
 mod tfrecord;
 mod webdataset;
@@ -47,6 +48,7 @@ pub use parquet::Parquet;
 pub use pixels::{Order, Pixels};
 pub use series::{Field, Gaps, Series};
 pub use synthetic::Synthetic;
+pub use tabular::{Empty, Tabular};
 pub use tar::Tar;
 pub use tfrecord::TfRecord;
 pub use webdataset::WebDataset;
@@ -189,6 +191,7 @@ pub const SOURCES: &[Entry] = &[
         "A table whose rows are series of numbers, as the UCR archive's, as angular and other fields.",
     ),
     Entry::of::<Synthetic>("synthetic", "Shapes drawn by the program: nothing to download, for tests and first steps."),
+    Entry::of::<Tabular>("tabular", "A table whose rows are features, which are placed as pixels (DeepInsight)."),
     Entry::of::<Tar>("tar", "Class folders in a .tar, .tar.gz or .tgz, which is never unpacked to disk."),
     Entry::of::<TfRecord>("tfrecord", "TensorFlow's record files of pictures and their features."),
     Entry::of::<WebDataset>("webdataset", "Tar files of samples: pictures beside the .cls or .json of the same name."),
