@@ -44,6 +44,8 @@ pub struct Prepared {
     pub color: Color,
     /// Pictures of a sample, or slices of its volume, that the network sees.
     pub views: usize,
+    /// Of the pictures that the network sees, behind the deterministic steps.
+    pub channels: usize,
     /// Digest of rows and pixels.
     pub fingerprint: String,
 }
@@ -322,7 +324,7 @@ pub fn prepare(recipe: &Recipe, collection: &Collection, report: Report, progres
     if let Some(twice) = rows.iter().filter(|row| row.part != Part::Test).find(|row| !ids.insert(row.id.as_str())) {
         bail!("the id '{}' stands in the training and in the validation part; give their rows different ids", twice.id);
     }
-    let views = assemble::views(recipe, &report, &*cleaned.dataset)?;
+    let (views, channels) = assemble::views(recipe, &report, &*cleaned.dataset)?;
     let (splits, trained_folds) = split(recipe, collection.target, &cleaned, progress)?;
     let files = files(collection, &*cleaned.dataset);
     let sample = collection.sample_submission.as_ref().map(|path| sample(path, recipe, &cleaned)).transpose()?;
@@ -344,11 +346,12 @@ pub fn prepare(recipe: &Recipe, collection: &Collection, report: Report, progres
         sample,
         color,
         views,
+        channels,
         fingerprint,
     };
     // Class weights and an auxiliary head that do not fit these classes are mistakes of the recipe.
     assemble::criterion(recipe, &prepared.class_counts(&prepared.split(0).0))?;
-    assemble::check_auxiliary(recipe, prepared.report.mean.len(), prepared.classes().len())?;
+    assemble::check_auxiliary(recipe, prepared.channels, prepared.classes().len())?;
     Ok(prepared)
 }
 
