@@ -27,7 +27,7 @@
 //! | [`enhance`], for eyes | `crop_gray`, `circle_crop`, `radius_normalize`, `ben_graham`: nothing random |
 //! | [`enhance`], for others | `gray_world`, `shades_of_gray`, `hair_removal`, `background_removal`, `denoise` |
 //! | [`enhance`], of radiology | `window`, `lung_mask` |
-//! | [`volume`] | `volume_flip`, `volume_rotate`, `volume_crop`, `volume_resize`, `intensity` |
+//! | [`volume`] | `volume_flip`, `volume_rotate`, `volume_crop`, `volume_resize`, `intensity`, `projection` |
 //! | [`blur`] | `box_blur`, `gaussian_blur`, `median_blur`, `motion_blur`, `defocus`, `zoom_blur`, `glass_blur` |
 //! | [`quality`] | `compression` (JPEG; WebP with the feature `webp`), `downscale` |
 //! | [`color`] | `brightness`, `contrast`, `saturation`, `hue`, `color_jitter`, `gray`, `invert` |

@@ -25,7 +25,7 @@ use crate::noise::{GaussianNoise, IsoNoise, MultiplicativeNoise, SaltPepper};
 use crate::policy::{AugMix, AutoAugment, RandAugment, TrivialAugment};
 use crate::quality::{Compression, Downscale};
 use crate::transform::{Resolved, Transform};
-use crate::volume::{Intensity, VolumeCrop, VolumeFlip, VolumeResize, VolumeRotate};
+use crate::volume::{Intensity, Projection, VolumeCrop, VolumeFlip, VolumeResize, VolumeRotate};
 use crate::weather::{Fog, Rain, Shadow};
 use candle_core::{Result as TensorResult, Tensor};
 use data::Image;
@@ -153,6 +153,7 @@ pub const TRANSFORMS: &[Entry<dyn Transform>] = &[
     Picture::of::<PiecewiseAffine>("piecewise_affine", "A grid pulled out of shape, affine between its points."),
     Picture::of::<PixelDropout>("pixel_dropout", "Single pixels hidden."),
     Picture::of::<Posterize>("posterize", "Only the upper bits."),
+    Picture::of::<Projection>("projection", "A volume as a picture: adjacent slices, three planes, or extreme values."),
     Picture::of::<RadiusNormalize>("radius_normalize", "Round pictures resized to one radius (Graham 2015)."),
     Picture::of::<Rain>("rain", "Blurred streaks of rain."),
     Picture::of::<RandAugment>("rand_augment", "Some operations of one strength (Cubuk et al. 2020)."),

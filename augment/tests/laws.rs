@@ -46,6 +46,12 @@ fn parameters(name: &str) -> Vec<Value> {
         "hair_removal" => vec![json!({}), json!({"kernel": 31, "threshold": 0})],
         "intensity" => vec![json!({}), json!({"scale": 1, "shift": 1})],
         "lung_mask" => vec![json!({}), json!({"threshold": 255, "closing": 1, "fill": 9})],
+        "projection" => ["planes", "max", "mean", "min"]
+            .map(|mode| ["depth", "width"].map(|axis| json!({"mode": mode, "axis": axis, "at": [0, 1, 0.3]})))
+            .concat()
+            .into_iter()
+            .chain([json!({}), json!({"axis": "height", "count": 5})])
+            .collect(),
         "radius_normalize" => vec![json!({"radius": 8}), json!({"radius": 20, "disc": 0.9})],
         "volume_crop" => {
             vec![json!({"size": [2, 9, 9]}), json!({"size": [5, 3, 2], "place": "center", "border": "replicate"})]
@@ -234,6 +240,19 @@ fn results(name: &str, params: &Value, dims: [usize; 4]) -> Vec<[usize; 4]> {
             Some(size),
         ) => vec![[depth, size, size, channels]],
         ("pad", _) => vec![[depth, height + 8, width + 8, channels]],
+        ("projection", _) => {
+            let across = match params["axis"].as_str().filter(|_| params["mode"] != "planes") {
+                Some("height") => [depth, width],
+                Some("width") => [depth, height],
+                _ => [height, width],
+            };
+            let times = match params["mode"].as_str() {
+                None => params["count"].as_u64().unwrap_or(3) as usize,
+                Some("planes") => 3,
+                Some(_) => 1,
+            };
+            vec![[1, across[0], across[1], times * channels]]
+        }
         ("dihedral", _) => vec![dims, [depth, width, height, channels]],
         ("volume_rotate", _) => vec![
             dims,
@@ -300,6 +319,7 @@ fn slices_of_a_volume_change_alike() {
         ![&WHOLE[..], &NOISE, &POLICIES].iter().any(|names| names.contains(name))
             && !noise(&params["fill"])
             && !name.starts_with("volume_")
+            && *name != "projection"
             && *name != "some_of"
     }) {
         let picture = textured([1, 9, 8, 3]);
@@ -538,6 +558,9 @@ fn wrong_names_and_values_are_clear_errors() {
     wrong("shades_of_gray", json!({"power": 0.5}), "power must be in 1..=32, got 0.5");
     wrong("volume_crop", json!({"size": [1, 0, 1]}), "size must be in 1..=32768, got 0");
     wrong("volume_resize", json!({"size": [9999, 9999, 9999]}), "size must have at most 2³⁰ pixels");
+    wrong("projection", json!({"count": 2}), "transform 'projection': count must be an odd number in 1..=31, got 2");
+    wrong("projection", json!({"at": [0, 2, 0]}), "transform 'projection': at must be in 0..=1, got 2");
+    wrong("projection", json!({"mode": "mip"}), "unknown variant `mip`, expected one of `slices`, `planes`, `max`");
     wrong("volume_flip", json!({"depth": 2}), "transform 'volume_flip': depth must be in 0..=1, got 2");
     wrong(
         "volume_rotate",

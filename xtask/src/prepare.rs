@@ -46,6 +46,8 @@ pub struct Prepared {
     pub color: Color,
     /// Pictures of a sample, or slices of its volume, that the network sees.
     pub views: usize,
+    /// Of the pictures that the network sees, behind the deterministic steps.
+    pub channels: usize,
     /// Digest of rows and pixels.
     pub fingerprint: String,
 }
@@ -417,7 +419,7 @@ pub fn prepare(recipe: &Recipe, collection: &Collection, report: Report, progres
         progress.warning(warning);
     }
     splits.iter_mut().for_each(|folds| folds.of.resize(keys.len(), None));
-    let views = assemble::views(recipe, &report, &*dataset)?;
+    let (views, channels) = assemble::views(recipe, &report, &*dataset)?;
     let files = files(collection, &*dataset);
     let fingerprint = fingerprint(&dataset, &report);
     let color = recipe.data.params.get("color").and_then(|color| serde_json::from_value(color.clone()).ok());
@@ -441,11 +443,12 @@ pub fn prepare(recipe: &Recipe, collection: &Collection, report: Report, progres
         sample,
         color,
         views,
+        channels,
         fingerprint,
     };
     // Class weights and an auxiliary head that do not fit these classes are mistakes of the recipe.
     assemble::criterion(recipe, &prepared.class_counts(&prepared.split(0).0))?;
-    assemble::check_auxiliary(recipe, prepared.report.mean.len(), prepared.classes().len())?;
+    assemble::check_auxiliary(recipe, prepared.channels, prepared.classes().len())?;
     Ok(prepared)
 }
 

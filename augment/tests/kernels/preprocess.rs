@@ -238,3 +238,32 @@ fn volumes_turn_and_flip_equally_often() {
     assert_eq!(distinct("volume_rotate", planes).len(), 10);
     assert_eq!(distinct("volume_rotate", json!({"planes": []})), [800]);
 }
+
+#[test]
+fn projections_are_numpys() {
+    let golden: Value = serde_json::from_str(include_str!("../../../data/tests/golden/convert/volume.json")).unwrap();
+    let list = |v: &Value| serde_json::from_value::<Vec<u8>>(v.clone()).unwrap();
+    let volume = || Image::volume(sizes(&golden["dims"]), list(&golden["volume"])).unwrap();
+    let whole = golden["projections"].as_array().unwrap().iter().filter(|case| case["thickness"].is_null());
+    let mut seen = 0;
+    for case in whole {
+        let projected = apply("projection", &json!({"mode": case["statistic"], "axis": case["axis"]}), volume());
+        assert_eq!((projected.depth(), projected.channels()), (1, 2));
+        assert_eq!(projected.pixels(), list(&case["pixels"]), "{} {}", case["statistic"], case["axis"]);
+        seen += 1;
+    }
+    assert_eq!(seen, 9);
+    for case in golden["slices"].as_array().unwrap() {
+        let at = [&case["at"]; 3];
+        let projected = apply("projection", &json!({"axis": case["axis"], "count": case["count"], "at": at}), volume());
+        assert_eq!(projected.pixels(), list(&case["pixels"]), "{case}");
+    }
+    // Of a cube planes are as they lie; of others they are as large as the slices.
+    let cube = Image::volume([2, 2, 2, 1], (0..8).collect()).unwrap();
+    let planes = apply("projection", &json!({"mode": "planes", "at": [0, 0, 0]}), cube);
+    assert_eq!((planes.dims(), planes.pixels()), ([1, 2, 2, 3], &[0, 0, 0, 1, 1, 2, 2, 4, 4, 3, 5, 6][..]));
+    let flat = Image::volume([1, 2, 3, 1], vec![7, 7, 7, 90, 90, 90]).unwrap();
+    let planes = apply("projection", &json!({"mode": "planes", "at": [0, 1, 0]}), flat);
+    assert_eq!(planes.dims(), [1, 2, 3, 3]);
+    assert!(planes.pixels().chunks_exact(3).all(|pixel| pixel[1] == 90));
+}

@@ -19,10 +19,14 @@ mod npz;
 mod parquet;
 mod pixels;
 mod records;
+mod series;
 mod shards;
+mod sheet;
 mod synthetic;
+mod tabular;
 mod tar;
 mod tfrecord;
+mod trajectories;
 mod webdataset;
 #[cfg(any(feature = "dicom", feature = "nifti"))]
 mod window;
@@ -43,9 +47,12 @@ pub use npz::Npz;
 #[cfg(feature = "parquet")]
 pub use parquet::Parquet;
 pub use pixels::{Order, Pixels};
+pub use series::{Field, Gaps, Series};
 pub use synthetic::Synthetic;
+pub use tabular::{Empty, Tabular};
 pub use tar::Tar;
 pub use tfrecord::TfRecord;
+pub use trajectories::Trajectories;
 pub use webdataset::WebDataset;
 #[cfg(any(feature = "dicom", feature = "nifti"))]
 pub use window::{Percentiles, Tissue, Window};
@@ -181,9 +188,18 @@ pub const SOURCES: &[Entry] = &[
         "pixels",
         "A table whose rows are pictures in numbers: Digit Recognizer, Sign Language MNIST, FER2013.",
     ),
+    Entry::of::<Series>(
+        "series",
+        "A table whose rows are series of numbers, as the UCR archive's, as angular and other fields.",
+    ),
     Entry::of::<Synthetic>("synthetic", "Shapes drawn by the program: nothing to download, for tests and first steps."),
+    Entry::of::<Tabular>("tabular", "A table whose rows are features, which are placed as pixels (DeepInsight)."),
     Entry::of::<Tar>("tar", "Class folders in a .tar, .tar.gz or .tgz, which is never unpacked to disk."),
     Entry::of::<TfRecord>("tfrecord", "TensorFlow's record files of pictures and their features."),
+    Entry::of::<Trajectories>(
+        "trajectories",
+        "Boxes of cars and others as they move, as what one of them sees around it (Lyft).",
+    ),
     Entry::of::<WebDataset>("webdataset", "Tar files of samples: pictures beside the .cls or .json of the same name."),
 ];
 
@@ -215,6 +231,7 @@ pub fn recognize(path: &Path) -> Result<(&'static str, Value)> {
     let params = json!({"path": path});
     if metadata.is_file() {
         let source = match path {
+            _ if files::is_table(path) && series::fits(path) => "series",
             _ if files::is_table(path) && pixels::fits(path) => "pixels",
             _ if files::is_table(path) => "csv",
             _ if files::ending(path) == "tar" && webdataset::is_webdataset(path) => "webdataset",
@@ -241,6 +258,9 @@ pub fn recognize(path: &Path) -> Result<(&'static str, Value)> {
         return Ok(("multichannel", params));
     }
     if tree.pictures.is_empty() {
+        if series::lie_in(&tree) {
+            return Ok(("series", params));
+        }
         if pixels::lie_in(&tree) {
             return Ok(("pixels", params));
         }

@@ -1,20 +1,19 @@
 //! Pictures written as numbers into a table.
 
-use super::csv::{LABELS, names, one_or_several};
-use super::files::{Tree, file_name, is_sample, is_table, part_named, words};
-use super::records::{Record, Records};
+use super::csv::{names, one_or_several};
+use super::files::{Tree, is_sample};
+use super::records::Records;
+use super::sheet::{Head, Roles, Sheets, enter, is_test, undecoded};
 use super::{Collection, Reader, Source};
 use crate::decode::{Color, Decoded, luma};
 use crate::error::{Error, Result};
 use crate::image::Image;
-use crate::labels::{Kind, Labels};
+use crate::labels::Labels;
 use crate::row::Part;
-use crate::table::{Lines, cells, is_missing};
+use crate::table::Lines;
 use csv::StringRecord;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -103,29 +102,15 @@ pub enum Order {
 const FEWEST: usize = 64;
 /// What a column of all numbers is called.
 const LIST: &str = "pixels";
-/// What columns of ids are called.
-const IDS: [&str; 3] = ["id", "imageid", "image_id"];
-/// What the column of the part is called.
-const USAGE: &str = "usage";
 
 /// How a table is laid out.
 #[derive(Clone, Debug, PartialEq)]
 struct Layout {
-    header: Vec<String>,
-    /// Whether the header stands in the table.
-    titled: bool,
-    place: Place,
+    head: Head,
+    /// Whether one column holds all numbers.
+    is_list: bool,
     /// Numbers of a picture.
     count: usize,
-}
-
-/// Where the numbers of a row stand.
-#[derive(Clone, Debug, PartialEq)]
-enum Place {
-    /// One in each of these columns.
-    Columns(Vec<usize>),
-    /// All in this one.
-    List(usize),
 }
 
 /// Whether a table is one of pixels, by its first rows.
@@ -146,10 +131,6 @@ pub(super) fn lie_in(tree: &Tree) -> bool {
     tables(tree).first().is_some_and(|table| !is_test(table))
 }
 
-fn is_test(table: &str) -> bool {
-    words(file_name(table)).iter().any(|word| word.starts_with("test"))
-}
-
 impl Layout {
     /// How the table at `path` is laid out.
     fn of(path: &Path, config: &Pixels) -> Result<Self> {
@@ -158,13 +139,13 @@ impl Layout {
         let mut row = || -> Result<Option<StringRecord>> { Ok(lines.next_line()?.map(|line| line.cells.clone())) };
         let Some(first) = row()? else { return Err(wrong("it is empty; expected a row for each picture".into())) };
         if !first.iter().all(|cell| cell.parse::<f32>().is_ok()) {
-            let header: Vec<String> = first.iter().map(str::to_string).collect();
-            let place = Place::named(&header, config.pixels.as_deref()).map_err(wrong)?;
-            let count = match &place {
-                Place::Columns(columns) => columns.len(),
-                Place::List(column) => row()?.as_ref().and_then(|row| row.get(*column)).map_or(0, |c| list(c).count()),
+            let names: Vec<String> = first.iter().map(str::to_string).collect();
+            let (numbers, is_list) = numbers_of(&names, config.pixels.as_deref()).map_err(wrong)?;
+            let count = match is_list {
+                false => numbers.len(),
+                true => row()?.as_ref().and_then(|row| row.get(numbers[0])).map_or(0, |cell| list(cell).count()),
             };
-            return Ok(Self { header, titled: true, place, count });
+            return Ok(Self { head: Head { names, titled: true, numbers }, is_list, count });
         }
         // Of numbers alone, one more than a picture has is its label.
         let (all, given) = (first.len(), config.shape.iter().product::<usize>());
@@ -182,75 +163,46 @@ impl Layout {
             }
         };
         let pixels = (0..all - labels).map(|i| format!("pixel{i}"));
-        let header = (0..labels).map(|_| "label".to_string()).chain(pixels).collect();
-        Ok(Self { header, titled: false, place: Place::Columns((labels..all).collect()), count: all - labels })
-    }
-
-    /// Columns that hold no pixels.
-    fn free(&self) -> impl Iterator<Item = usize> + '_ {
-        let holds = |column: &usize| match &self.place {
-            Place::Columns(columns) => columns.binary_search(column).is_ok(),
-            Place::List(list) => column == list,
-        };
-        (0..self.header.len()).filter(move |column| !holds(column))
-    }
-
-    /// The column of this name, which field `parameter` asks for.
-    fn column(&self, path: &Path, parameter: &'static str, name: &str) -> Result<usize> {
-        self.free().find(|&column| self.header[column] == name).ok_or_else(|| Error::Column {
-            path: path.into(),
-            parameter,
-            name: name.into(),
-            known: self.free().map(|column| self.header[column].as_str()).collect::<Vec<_>>().join(", "),
-        })
-    }
-
-    /// The first column that has one of these names.
-    fn called(&self, names: &[&str]) -> Option<usize> {
-        self.free().find(|&column| names.contains(&self.header[column].to_lowercase().as_str()))
+        let names = (0..labels).map(|_| "label".to_string()).chain(pixels).collect();
+        let head = Head { names, titled: false, numbers: (labels..all).collect() };
+        Ok(Self { head, is_list: false, count: all - labels })
     }
 
     /// The numbers of a row.
     fn numbers(&self, row: &StringRecord) -> Result<Vec<u8>, String> {
-        let name = |column: usize| &self.header[column];
-        let wrong = |cell: &str, column| {
-            format!("column '{}' holds '{cell}', which is no whole number from 0 to 255", name(column))
+        let wrong = |cell: &str, column: usize| {
+            let name = &self.head.names[column];
+            format!("column '{name}' holds '{cell}', which is no whole number from 0 to 255")
         };
-        match &self.place {
-            Place::Columns(columns) => {
-                let value = |&column: &usize| {
-                    let cell = row.get(column).unwrap_or_default();
-                    level(cell).ok_or_else(|| wrong(cell, column))
-                };
-                columns.iter().map(value).collect()
-            }
-            Place::List(column) => {
-                let numbers = list(row.get(*column).unwrap_or_default());
-                numbers.map(|number| level(number).ok_or_else(|| wrong(number, *column))).collect()
-            }
+        let value = |cell: &str, column: usize| level(cell).ok_or_else(|| wrong(cell, column));
+        let cells = self.head.numbers.iter().map(|&column| (row.get(column).unwrap_or_default(), column));
+        match self.is_list {
+            false => cells.map(|(cell, column)| value(cell, column)).collect(),
+            true => cells
+                .flat_map(|(cell, c)| list(cell).map(move |number| (number, c)))
+                .map(|(n, c)| value(n, c))
+                .collect(),
         }
     }
 }
 
-impl Place {
-    /// In which columns of a header numbers stand: the one called `list`, else those of the most frequent name without digits.
-    fn named(header: &[String], list: Option<&str>) -> Result<Self, String> {
-        let is_list = |name: &String| list.map_or(name.eq_ignore_ascii_case(LIST), |list| name == list);
-        if let Some(column) = header.iter().position(is_list) {
-            return Ok(Self::List(column));
-        }
-        let mut stems = BTreeMap::<String, Vec<usize>>::new();
-        for (column, name) in header.iter().enumerate().filter(|(_, name)| name.contains(|c: char| c.is_ascii_digit()))
-        {
-            stems.entry(name.replace(|c: char| c.is_ascii_digit(), "")).or_default().push(column);
-        }
-        let most = stems.into_values().max_by_key(Vec::len).filter(|most| list.is_none() && most.len() > 1);
-        most.map(Self::Columns).ok_or_else(|| {
-            let shown = header.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
-            let list = list.unwrap_or(LIST);
-            format!("it has no column '{list}' and no columns of one name that count pixels; there are {shown}")
-        })
+/// In which columns of a header numbers stand: the one called `list`, which holds all, else those of the most frequent name
+/// without digits.
+fn numbers_of(header: &[String], list: Option<&str>) -> Result<(Vec<usize>, bool), String> {
+    let is_list = |name: &String| list.map_or(name.eq_ignore_ascii_case(LIST), |list| name == list);
+    if let Some(column) = header.iter().position(is_list) {
+        return Ok((vec![column], true));
     }
+    let mut stems = BTreeMap::<String, Vec<usize>>::new();
+    for (column, name) in header.iter().enumerate().filter(|(_, name)| name.contains(|c: char| c.is_ascii_digit())) {
+        stems.entry(name.replace(|c: char| c.is_ascii_digit(), "")).or_default().push(column);
+    }
+    let most = stems.into_values().max_by_key(Vec::len).filter(|most| list.is_none() && most.len() > 1);
+    most.map(|most| (most, false)).ok_or_else(|| {
+        let shown = header.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
+        let list = list.unwrap_or(LIST);
+        format!("it has no column '{list}' and no columns of one name that count pixels; there are {shown}")
+    })
 }
 
 /// The numbers of a cell.
@@ -273,53 +225,47 @@ fn found(count: usize) -> Option<[usize; 3]> {
     square(1).or_else(|| square(3))
 }
 
-/// A table that was gone through.
-struct Sheet {
-    /// As its pictures' paths begin.
-    name: String,
-    path: PathBuf,
-    separator: u8,
-    layout: Layout,
-    /// Where each row begins, bytes, and on which line; at last where the table ends.
-    rows: Vec<(u64, u64)>,
-}
-
 impl Source for Pixels {
     fn open(&mut self) -> Result<Collection> {
-        if is_table(&self.path) && self.path.is_file() {
-            self.table = self.path.file_name().map(|name| name.to_string_lossy().into_owned());
-            let folder = self.path.parent().filter(|p| !p.as_os_str().is_empty());
-            self.path = folder.unwrap_or(Path::new(".")).into();
-        }
+        enter(&mut self.path, &mut self.table);
         let tree = Tree::walk(&self.path)?;
         self.find_tables(&tree)?;
         let table = self.table.clone().unwrap_or_default();
         let path = self.path.join(&table);
         let layout = Layout::of(&path, self)?;
         let dims = self.find_shape(&path, layout.count)?;
-        self.find_columns(&path, &layout)?;
-        let mut records = vec![];
-        let mut sheets = vec![self.sheet(table, layout, Part::Train, &mut records)?];
-        if let Some(test) = self.test_table.clone() {
-            let at = self.path.join(&test);
+        let mut roles = Roles {
+            label: std::mem::take(&mut self.label),
+            kind: self.target.kind,
+            id: self.id.take(),
+            part: self.part.take(),
+            group: self.group.clone(),
+            meta: self.meta.clone(),
+        };
+        roles.find(&path, &layout.head)?;
+        (self.label, self.id, self.part) = (roles.label.clone(), roles.id.clone(), roles.part.clone());
+        let mut sheets = Sheets::new("pixels");
+        // Numbers are looked at when they are decoded.
+        let place = (self.path.as_path(), table.as_str());
+        let mut records = sheets.read(place, &layout.head, &roles, Part::Train, &mut |_, _| Ok(()))?;
+        let mut layouts = vec![layout];
+        if let Some(test) = &self.test_table {
+            let at = self.path.join(test);
             let layout = Layout::of(&at, self)?;
             if layout.count != dims.iter().product::<usize>() {
                 let why = format!("its pictures have {} numbers, those of the training part {dims:?}", layout.count);
                 return Err(Error::Table { path: at, why });
             }
-            sheets.push(self.sheet(test, layout, Part::Test, &mut records)?);
+            let place = (self.path.as_path(), test.as_str());
+            records.extend(sheets.read(place, &layout.head, &roles, Part::Test, &mut |_, _| Ok(()))?);
+            layouts.push(layout);
         }
         let (order, color) = (self.order, self.color);
         let read: Reader = Arc::new(move |name| {
-            let unknown = || Error::Invalid(format!("source 'pixels' has no picture '{name}'"));
-            let (sheet, row) = name.rsplit_once('/').ok_or_else(unknown)?;
-            let sheet = sheets.iter().find(|other| other.name == sheet).ok_or_else(unknown)?;
-            let row: usize = row.parse().map_err(|_| unknown())?;
-            let place = row.checked_sub(1).and_then(|row| Some((*sheet.rows.get(row)?, *sheet.rows.get(row + 1)?)));
-            let ((start, line), (end, _)) = place.ok_or_else(unknown)?;
-            let pixels = sheet.read(start, end)?;
-            let wrong = |why: String| Error::Decode { name: name.into(), why: format!("line {line}: {why}") };
-            let image = pixels.and_then(|pixels| picture(pixels, dims, order, color)).map_err(wrong)?;
+            let row = sheets.find(name)?;
+            let pixels = layouts[row.sheet].numbers(&row.cells);
+            let image = pixels.and_then(|pixels| picture(pixels, dims, order, color));
+            let image = image.map_err(|why| undecoded(name, row.line, &why))?;
             Ok(Decoded { image, format: "pixels", stored_channels: dims[2], is_deep: false })
         });
         let records = Records { columns: self.label.clone(), meta: self.meta.clone(), records, unowned: vec![], read };
@@ -367,105 +313,6 @@ impl Pixels {
         }
         self.shape = if dims[2] == 1 { dims[..2].into() } else { dims.into() };
         Ok(dims)
-    }
-
-    /// The columns of a row's label, id and part.
-    fn find_columns(&mut self, path: &Path, layout: &Layout) -> Result<()> {
-        let name = |column: usize| layout.header[column].clone();
-        self.id = self.id.take().or_else(|| layout.called(&IDS).map(name));
-        self.part = self.part.take().or_else(|| layout.called(&[USAGE]).map(name));
-        if !self.label.is_empty() {
-            return Ok(());
-        }
-        let taken = |column: &usize| {
-            let taken = self.meta.iter().chain(&self.id).chain(&self.part).chain(&self.group);
-            taken.into_iter().any(|taken| *taken == layout.header[*column])
-        };
-        let free: Vec<usize> = layout.free().filter(|column| !taken(column)).collect();
-        let is_label = |column: &usize| LABELS.contains(&layout.header[*column].to_lowercase().as_str());
-        let label = free.iter().copied().find(is_label);
-        self.label = match (label, &free[..]) {
-            (Some(label), _) => vec![name(label)],
-            (None, &[one]) => vec![name(one)],
-            (None, several) => {
-                let known = several.iter().map(|&column| name(column)).collect::<Vec<_>>().join(", ");
-                let why = format!("which column is the label? say it with data.label; there are {known}");
-                return Err(Error::Table { path: path.into(), why });
-            }
-        };
-        Ok(())
-    }
-
-    /// Goes through table `name` and adds its rows to `records`.
-    fn sheet(&self, name: String, layout: Layout, part: Part, records: &mut Vec<Record>) -> Result<Sheet> {
-        let path = self.path.join(&name);
-        let wrong = |why: String| Error::Table { path: path.clone(), why };
-        // A test part may come without them.
-        let column = |parameter, name: &String| match (layout.column(&path, parameter, name), part) {
-            (Err(_), Part::Test) => Ok(None),
-            (found, _) => found.map(Some),
-        };
-        let columns = |parameter, names: &[String]| {
-            names.iter().map(|name| column(parameter, name)).collect::<Result<Vec<Option<usize>>>>()
-        };
-        let (labels, meta) = (columns("label", &self.label)?, columns("meta", &self.meta)?);
-        let one = |parameter, name: &Option<String>| name.as_ref().map_or(Ok(None), |name| column(parameter, name));
-        let (id, group) = (one("id", &self.id)?, one("group", &self.group)?);
-        let parts = if part == Part::Test { None } else { one("part", &self.part)? };
-        let is_word = matches!(self.target.kind, Kind::Class | Kind::Ordinal | Kind::MultiLabel);
-
-        let mut lines = Lines::open(&path)?;
-        if layout.titled {
-            lines.next_line()?;
-        }
-        let mut rows = vec![];
-        while let Some(line) = lines.next_line()? {
-            let (number, cells) = (line.number, line.cells);
-            if cells.len() != layout.header.len() {
-                let (found, wanted) = (cells.len(), layout.header.len());
-                return Err(wrong(format!("line {number} has {found} cells, expected {wanted}")));
-            }
-            let cell = |column: Option<usize>| cells.get(column?).filter(|cell| !cell.is_empty());
-            let known = |column| cell(column).filter(|cell| !is_missing(cell)).map(str::to_string);
-            let named = parts.map_or(Ok(part), |column| part_named(&cells[column]));
-            rows.push((line.offset, number));
-            let ordinal = rows.len().to_string();
-            if id.is_some() && cell(id).is_none() {
-                return Err(wrong(format!("line {number} has no id")));
-            }
-            records.push(Record {
-                path: format!("{name}/{ordinal}"),
-                id: cell(id).map_or(ordinal, str::to_string),
-                part: named.map_err(|why| wrong(format!("line {number}: data.part: {why}")))?,
-                // A class may be called NA.
-                labels: labels
-                    .iter()
-                    .map(|&column| if is_word { cell(column).map(str::to_string) } else { known(column) })
-                    .collect(),
-                group: known(group),
-                sample: None,
-                meta: meta.iter().map(|&column| known(column)).collect(),
-            });
-        }
-        if rows.is_empty() {
-            return Err(wrong("it has no rows; expected one for each picture".into()));
-        }
-        let unreadable = |source| Error::Read { path: path.clone(), source };
-        rows.push((std::fs::metadata(&path).map_err(unreadable)?.len(), 0));
-        Ok(Sheet { name, separator: lines.separator, path, layout, rows })
-    }
-}
-
-impl Sheet {
-    /// The numbers of the row between two places.
-    fn read(&self, start: u64, end: u64) -> Result<Result<Vec<u8>, String>> {
-        let unreadable = |source| Error::Read { path: self.path.clone(), source };
-        let mut file = File::open(&self.path).map_err(unreadable)?;
-        file.seek(SeekFrom::Start(start)).map_err(unreadable)?;
-        // No more than a row has was read when the table was gone through.
-        let mut bytes = vec![0; end.saturating_sub(start) as usize];
-        file.read_exact(&mut bytes).map_err(unreadable)?;
-        Ok(cells(&bytes, self.separator).and_then(|row| self.layout.numbers(&row)))
     }
 }
 

@@ -161,7 +161,11 @@ pub(super) fn check_input(recipe: &Recipe, model: &Value) -> Result<()> {
         StatsChoice::Named(NamedStats::Mnist | NamedStats::FashionMnist) => Color::Gray.channels(),
         _ => Color::Rgb.channels(),
     });
-    check_pictures(recipe, presumed)?;
+    // What the steps make of pictures is known where the pictures are.
+    let presumed = match known {
+        Some(channels) => check_pictures(recipe, channels)?,
+        None => check_seen(recipe, [presumed; 2])?,
+    };
     // Built once without weights, so that a wrong parameter is found before any picture is read.
     let backbone = models::build(&recipe.model.name, model, presumed, models::init::outline()).at(recipe, "model")?;
     crate::features::check(recipe, backbone.frozen()).context(Usage::recipe(&recipe.name))?;
@@ -269,15 +273,25 @@ pub fn check_data(recipe: &Recipe, collection: &Collection) -> Result<()> {
     }
 }
 
-/// Whether the statistics are those of pictures of so many channels, and the transforms have a meaning for them.
-pub fn check_pictures(recipe: &Recipe, channels: usize) -> Result<()> {
-    let measured = vec![0.5; channels];
-    stats(recipe, [measured.clone(), measured])?.check(channels).at(recipe, "preprocess.stats")?;
+/// Side of a picture that is tried, pixels.
+const SIDE: usize = 8;
+
+/// Whether the transforms have a meaning for pictures of so many channels, and the statistics fit what the deterministic steps make
+/// of them; gives the channels that those have.
+pub fn check_pictures(recipe: &Recipe, channels: usize) -> Result<usize> {
+    let [_, _, _, seen] = super::after_steps(recipe, [1, SIDE, SIDE, channels])?;
+    check_seen(recipe, [channels, seen])
+}
+
+/// The same for pictures whose channels before and behind the steps are known.
+fn check_seen(recipe: &Recipe, [stored, seen]: [usize; 2]) -> Result<usize> {
+    let measured = vec![0.5; seen];
+    stats(recipe, [measured.clone(), measured])?.check(seen).at(recipe, "preprocess.stats")?;
     let augment = &recipe.augment;
-    for (specs, at) in [
-        (&recipe.preprocess.steps, "preprocess.steps"),
-        (&augment.transforms, "augment.transforms"),
-        (&augment.copies, "augment.copies"),
+    for (specs, at, channels) in [
+        (&recipe.preprocess.steps, "preprocess.steps", stored),
+        (&augment.transforms, "augment.transforms", seen),
+        (&augment.copies, "augment.copies", seen),
     ] {
         let fits = in_order(specs)?.check_channels(channels).map_err(anyhow::Error::from);
         let hint = || {
@@ -288,18 +302,21 @@ pub fn check_pictures(recipe: &Recipe, channels: usize) -> Result<()> {
         let fits = if matches!(channels, 1 | 3) { fits } else { fits.with_context(hint) };
         fits.at(recipe, at)?;
     }
-    Ok(())
+    Ok(seen)
 }
 
 /// How many pictures of a sample, or slices of its volume, the network sees. Refuses statistics and a network that do not fit
-/// the samples: `report` is of their pictures.
-pub fn views(recipe: &Recipe, report: &Report, samples: &dyn Dataset) -> Result<usize> {
-    check_pictures(recipe, report.mean.len())?;
+/// the samples: `report` is of their pictures, which the deterministic steps may change. Also gives the channels that it sees.
+pub fn views(recipe: &Recipe, report: &Report, samples: &dyn Dataset) -> Result<(usize, usize)> {
+    let channels = check_pictures(recipe, report.mean.len())?;
     let model = &recipe.model;
     let params = Value::Object(model.params.clone());
-    let reads =
-        models::build(&model.name, &params, report.mean.len(), models::init::outline()).at(recipe, "model")?.rank();
+    let reads = models::build(&model.name, &params, channels, models::init::outline()).at(recipe, "model")?.rank();
     let [thin, _, deep] = report.sizes.depth;
+    let depth = |stored: usize| {
+        super::after_steps(recipe, [stored.max(1), SIDE, SIDE, report.mean.len().max(1)]).map(|[depth, ..]| depth)
+    };
+    let (thin, deep) = (depth(thin)?, depth(deep)?);
     let pictures = (0..samples.rows().len()).map(|sample| samples.pictures(sample)).max().unwrap_or(1);
     let wrong = |why: String| Err(anyhow!(why)).context(Usage::recipe(&recipe.name));
     let name = &model.name;
@@ -310,9 +327,9 @@ pub fn views(recipe: &Recipe, report: &Report, samples: &dyn Dataset) -> Result<
              with model.views of them"
         )),
         (5, 2..) if model.views > 1 => wrong(format!("model '{name}' takes a volume as it is; leave model.views away")),
-        (5, 2..) => Ok(1),
+        (5, 2..) => Ok((1, channels)),
         (5, _) => wrong(format!("model '{name}' takes volumes, but these are flat pictures; take another model")),
-        _ => Ok(if model.views > 0 { model.views } else { pictures.max(deep) }),
+        _ => Ok((if model.views > 0 { model.views } else { pictures.max(deep) }, channels)),
     }
 }
 

@@ -262,6 +262,15 @@ pub fn prepared(recipe: &Recipe, dataset: Arc<dyn Dataset>) -> Result<Arc<dyn Da
     Ok(Arc::new(Changed::new(dataset, move |image| steps(image, &mut Stream::new(0, 0, 0)))))
 }
 
+/// Sides and channels, `[depth, height, width, channels]`, of what the deterministic steps make of a picture of these.
+pub fn after_steps(recipe: &Recipe, dims: [usize; 4]) -> Result<[usize; 4]> {
+    if recipe.preprocess.steps.is_empty() {
+        return Ok(dims);
+    }
+    let black = Image::volume(dims, vec![0; dims.iter().product()])?;
+    Ok(shared(&recipe.preprocess.steps)?(black, &mut Stream::new(0, 0, 0)).dims())
+}
+
 /// What brings training pictures to the input size: all of a picture where a random crop has chosen that before.
 pub fn training_fit(preprocess: &Preprocess, transforms: &[Spec]) -> Spec {
     let mut fit = fit(preprocess);

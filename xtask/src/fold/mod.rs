@@ -127,7 +127,7 @@ impl Training<'_> {
             model: recipe.model.name.clone(),
             params: Value::Object(recipe.model.params.clone()),
             classes: assemble::outputs(recipe, prepared.classes().len()),
-            channels: prepared.report.mean.len(),
+            channels: prepared.channels,
             pool: recipe.model.pool.part(),
             views: prepared.views,
             join: recipe.model.join.part(),
@@ -278,7 +278,8 @@ impl Training<'_> {
     fn channels(&self, rows: &[usize]) -> Result<[Vec<f64>; 2]> {
         let preprocess = &self.recipe.preprocess;
         let asked = matches!(preprocess.stats, StatsChoice::Named(NamedStats::Dataset));
-        if preprocess.steps.is_empty() || !asked {
+        let same = self.prepared.channels == self.prepared.report.mean.len();
+        if preprocess.steps.is_empty() || (!asked && same) {
             return Ok(self.prepared.channels(rows));
         }
         let stats = data::normalize::measure(&*self.pictures, rows, &|image| image)?;
