@@ -1,6 +1,6 @@
 //! A table of ids and labels beside a folder of pictures, as most competitions come.
 
-use super::files::{Tree, file_name, is_sample, is_table, part_named, words};
+use super::files::{Tree, below, file_name, is_sample, is_table, part_named, words};
 use super::folder::class_folders;
 use super::records::{Record, Records};
 use super::{Collection, Reader, Source};
@@ -569,7 +569,7 @@ impl Reading {
 
     /// The data set of these rows; `place` is their table.
     fn finish(mut self, config: &Csv, tree: Tree, read: Reader, place: &Path) -> Result<Collection> {
-        let mut warnings = tree.warnings();
+        let (mut warnings, stamp) = (tree.warnings(), below(&tree.root));
         let mut say = |left_out: &Option<(usize, String)>, what: &str| {
             let said = left_out.as_ref().map(|(count, first)| format!("{count} {what} and are left out, as '{first}'"));
             warnings.extend(said);
@@ -587,7 +587,8 @@ impl Reading {
         let width = config.label.len();
         self.records.iter_mut().for_each(|record| record.labels.resize(width, None));
         let (columns, meta) = (config.label.clone(), config.meta.clone());
-        let found = Records { columns, meta, records: self.records, unowned, read }.collect(&config.target, place)?;
+        let records = Records { columns, meta, records: self.records, unowned, read, stamp };
+        let found = records.collect(&config.target, place)?;
         self.missing_files.sort();
         warnings.extend(found.warnings.iter().cloned());
         let (missing_files, missing_values) = (self.missing_files, self.missing_values);

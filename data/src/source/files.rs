@@ -1,7 +1,8 @@
 //! What lies below a folder.
 
 use super::folder::part_of;
-use super::{Reader, shards};
+use super::{Reader, Stamper, shards};
+use crate::cache::DiskCached;
 use crate::decode::{Color, decode};
 use crate::error::{Error, Result};
 use crate::row::Part;
@@ -144,6 +145,18 @@ impl Tree {
         let root = self.root.clone();
         Arc::new(move |path| decode(path, &read(&root, path)?, color))
     }
+}
+
+/// The stamp of pictures that are a file each below `root`, as they are when it is asked for.
+pub(super) fn below(root: &Path) -> Stamper {
+    let root = root.to_path_buf();
+    Arc::new(move |path| DiskCached::file_stamp(&root.join(path)))
+}
+
+/// The stamp of pictures that all lie in the file at `path`, as it is now: it is to be taken before the file is listed.
+pub(super) fn within(path: &Path) -> Stamper {
+    let stamp = DiskCached::file_stamp(path);
+    Arc::new(move |_| stamp.clone())
 }
 
 /// The bytes of the file at `path` below `root`.

@@ -3,6 +3,7 @@
 use super::csv::{Csv, names, one_or_several};
 use super::files::Tree;
 use super::{Collection, Found, Listing, Reader, Source};
+use crate::cache::DiskCached;
 use crate::decode::Color;
 use crate::error::{Error, Result};
 use crate::image::Image;
@@ -141,6 +142,7 @@ impl Source for Multichannel {
         let others = tree.pictures.len() - gathered.files;
         tree.pictures = gathered.samples.keys().cloned().collect();
         csv.id = self.id.clone();
+        let root = tree.root.clone();
         let mut found = csv.open_any(tree, read.clone())?;
         if let Some(first) = gathered.lacking.first() {
             let shown = gathered.lacking.iter().take(10).map(|file| format!("'{file}'")).collect::<Vec<_>>().join(", ");
@@ -162,6 +164,11 @@ impl Source for Multichannel {
             label: self.label,
             ..
         } = csv;
+        let channels = self.channels.clone();
+        found.stamp = Arc::new(move |path| {
+            let files = channels.iter().map(|channel| root.join(path.replace(HOLE, channel)));
+            DiskCached::stamp_of(&files.collect::<Vec<_>>())
+        });
         Ok(spread(found, &gathered.samples, has_several, read))
     }
 }

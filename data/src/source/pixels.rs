@@ -3,7 +3,8 @@
 use super::csv::{LABELS, names, one_or_several};
 use super::files::{Tree, file_name, is_sample, is_table, part_named, words};
 use super::records::{Record, Records};
-use super::{Collection, Reader, Source};
+use super::{Collection, Reader, Source, Stamper};
+use crate::cache::DiskCached;
 use crate::decode::{Color, Decoded, luma};
 use crate::error::{Error, Result};
 use crate::image::Image;
@@ -280,6 +281,8 @@ struct Sheet {
     path: PathBuf,
     separator: u8,
     layout: Layout,
+    /// Of the file, before it was gone through.
+    stamp: Option<String>,
     /// Where each row begins, bytes, and on which line; at last where the table ends.
     rows: Vec<(u64, u64)>,
 }
@@ -309,6 +312,12 @@ impl Source for Pixels {
             }
             sheets.push(self.sheet(test, layout, Part::Test, &mut records)?);
         }
+        let stamps: Vec<(String, Option<String>)> =
+            sheets.iter().map(|sheet| (sheet.name.clone(), sheet.stamp.clone())).collect();
+        let stamp: Stamper = Arc::new(move |path| {
+            let (sheet, _) = path.rsplit_once('/')?;
+            stamps.iter().find(|(name, _)| name == sheet)?.1.clone()
+        });
         let (order, color) = (self.order, self.color);
         let read: Reader = Arc::new(move |name| {
             let unknown = || Error::Invalid(format!("source 'pixels' has no picture '{name}'"));
@@ -322,7 +331,8 @@ impl Source for Pixels {
             let image = pixels.and_then(|pixels| picture(pixels, dims, order, color)).map_err(wrong)?;
             Ok(Decoded { image, format: "pixels", stored_channels: dims[2], is_deep: false })
         });
-        let records = Records { columns: self.label.clone(), meta: self.meta.clone(), records, unowned: vec![], read };
+        let (columns, meta) = (self.label.clone(), self.meta.clone());
+        let records = Records { columns, meta, records, unowned: vec![], read, stamp };
         let found = records.collect(&self.target, &path)?;
         let sample_submission = tree.sample_submission().map(|table| tree.root.join(table));
         Ok(Collection { sample_submission, ..found })
@@ -414,6 +424,7 @@ impl Pixels {
         let parts = if part == Part::Test { None } else { one("part", &self.part)? };
         let is_word = matches!(self.target.kind, Kind::Class | Kind::Ordinal | Kind::MultiLabel);
 
+        let stamp = DiskCached::file_stamp(&path);
         let mut lines = Lines::open(&path)?;
         if layout.titled {
             lines.next_line()?;
@@ -452,7 +463,7 @@ impl Pixels {
         }
         let unreadable = |source| Error::Read { path: path.clone(), source };
         rows.push((std::fs::metadata(&path).map_err(unreadable)?.len(), 0));
-        Ok(Sheet { name, separator: lines.separator, path, layout, rows })
+        Ok(Sheet { name, separator: lines.separator, path, layout, stamp, rows })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Class folders in an archive.
 
-use super::files::{Budget, Tree, broken, first_bytes, is_gzip, is_litter, is_picture, memory_mb, read_span};
+use super::files::{Budget, Tree, broken, first_bytes, is_gzip, is_litter, is_picture, memory_mb, read_span, within};
 use super::folder::{Unit, class_folders};
 use super::{Collection, Reader, Source};
 use crate::decode::{Color, decode};
@@ -60,6 +60,7 @@ pub(super) fn is_archive(path: &Path) -> bool {
 impl Source for Tar {
     fn open(&mut self) -> Result<Collection> {
         let mut budget = Budget::new("tar", self.memory_mb)?;
+        let stamp = within(&self.path);
         let (names, odd, ends, read) = match is_gzipped(&self.path)? {
             true => self.unpack(&mut budget)?,
             false => self.index()?,
@@ -73,7 +74,7 @@ impl Source for Tar {
                 "tables in archives are not read, as '{first}'; unpack the archive where they hold the labels"
             ));
         }
-        Ok(collection)
+        Ok(Collection { stamp, ..collection })
     }
 }
 
