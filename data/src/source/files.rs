@@ -35,6 +35,8 @@ pub(super) struct Tree {
     pub foreign: Vec<String>,
     /// Files and folders whose names are no valid UTF-8, with � in them.
     pub unnamed: Vec<String>,
+    /// Folders that are not entered, as they lie too deep.
+    deep: Vec<String>,
     /// Whether a file is a picture.
     wanted: fn(&Path) -> bool,
     /// Folders that were entered, without links: a link may lead in a circle.
@@ -74,6 +76,7 @@ impl Tree {
             shards: vec![],
             foreign: vec![],
             unnamed: vec![],
+            deep: vec![],
             wanted: is_picture,
             seen: BTreeSet::new(),
         }
@@ -85,6 +88,7 @@ impl Tree {
         let said = [
             say(&self.foreign, "files are no pictures of a known kind and are ignored"),
             say(&self.unnamed, "files or folders have names that are no valid UTF-8 and are ignored; rename them"),
+            say(&self.deep, "folders lie too deep and are ignored; move them up"),
         ];
         said.into_iter().flatten().collect()
     }
@@ -117,6 +121,8 @@ impl Tree {
                 self.add((self.wanted)(&entry.path()), within(name));
             } else if depth < DEEPEST {
                 self.enter(&entry.path(), &within(name), depth + 1)?;
+            } else {
+                self.deep.push(within(name));
             }
         }
         Ok(())

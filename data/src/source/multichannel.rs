@@ -10,7 +10,7 @@ use crate::image::Image;
 use crate::labels::Labels;
 use crate::row::Row;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -200,6 +200,9 @@ struct Fit<'a> {
     values: Vec<&'a str>,
 }
 
+/// What cannot fit.
+type Failed = BTreeSet<(usize, usize, usize)>;
+
 /// The texts and names of `{a}_{b}`.
 fn pieces(pattern: &str) -> Result<Vec<(&str, Option<&str>)>, String> {
     let mut parts = pattern.split('{');
@@ -251,35 +254,43 @@ impl Pattern {
         let start = path.rmatch_indices('/').nth(self.folders).map_or(0, |(slash, _)| slash + 1);
         let (above, rest) = path.split_at(start);
         let mut fit = Fit { above, channel: usize::MAX, values: vec![""; self.names.len()] };
-        self.fits(&self.pieces, rest, &mut fit).then_some(fit)
+        self.fits(0, rest, &mut fit, &mut BTreeSet::new()).then_some(fit)
     }
 
-    /// Whether `text` is `pieces`; the first names are as long as they can be.
-    fn fits<'a>(&self, pieces: &[Piece], text: &'a str, fit: &mut Fit<'a>) -> bool {
-        let Some((piece, pieces)) = pieces.split_first() else { return text.is_empty() };
+    /// Whether `text` is what is left of the pieces from `place`; the first names are as long as they can be. `failed` holds
+    /// what was tried of names: piece, length of the text, channel.
+    fn fits<'a>(&self, place: usize, text: &'a str, fit: &mut Fit<'a>, failed: &mut Failed) -> bool {
+        let Some(piece) = self.pieces.get(place) else { return text.is_empty() };
+        let next = place + 1;
         match piece {
             Piece::Text(expected) => {
-                text.strip_prefix(expected.as_str()).is_some_and(|rest| self.fits(pieces, rest, fit))
+                text.strip_prefix(expected.as_str()).is_some_and(|rest| self.fits(next, rest, fit, failed))
             }
             Piece::Channel => (0..self.channels.len()).any(|channel| {
                 let before = std::mem::replace(&mut fit.channel, channel);
                 let rest = text.strip_prefix(self.channels[channel].as_str());
                 // A channel that stands twice is the same one.
-                let fits =
-                    [usize::MAX, channel].contains(&before) && rest.is_some_and(|rest| self.fits(pieces, rest, fit));
+                let fits = [usize::MAX, channel].contains(&before)
+                    && rest.is_some_and(|rest| self.fits(next, rest, fit, failed));
                 if !fits {
                     fit.channel = before;
                 }
                 fits
             }),
             Piece::Name(name) => {
+                let tried = (place, text.len(), fit.channel);
                 let longest = text.find('/').unwrap_or(text.len());
                 let mut ends = (1..=longest).rev().filter(|end| text.is_char_boundary(*end));
-                ends.any(|end| {
-                    let (value, rest) = text.split_at(end);
-                    fit.values[*name] = value;
-                    self.fits(pieces, rest, fit)
-                })
+                let fits = !failed.contains(&tried)
+                    && ends.any(|end| {
+                        let (value, rest) = text.split_at(end);
+                        fit.values[*name] = value;
+                        self.fits(next, rest, fit, failed)
+                    });
+                if !fits {
+                    failed.insert(tried);
+                }
+                fits
             }
         }
     }
@@ -446,6 +457,9 @@ mod tests {
             Some("x/|größe|ab".into())
         );
         assert_eq!(fitted("{channel}/{id}_{channel}.png", &["a", "b"], "a/1_b.png"), None);
+        // Ways to cut a name that are more than can be tried.
+        let names = "{a}_{b}_{c}_{d}_{e}_{f}_{g}_{h}_{channel}.png";
+        assert_eq!(fitted(names, &["x"], &"_".repeat(400)), None);
     }
 
     #[test]

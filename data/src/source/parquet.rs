@@ -99,6 +99,8 @@ const PATHS: &[&str] = &["image_path", "file_name", "filename", "filepath", "pat
 const BATCH: usize = 4096;
 /// Most bytes of a value that is a label, id or metadata.
 const MOST_TEXT: usize = 1 << 16;
+/// Most values of a page.
+const MOST_VALUES: u64 = 1 << 26;
 /// Most pages that are kept.
 const MOST_PAGES: usize = 64;
 
@@ -356,7 +358,8 @@ impl Table {
     fn cells(&self, field: &str, leaf: usize) -> Result<Vec<Cell>> {
         let file = Arc::new(File::open(&self.path).map_err(|source| Error::Read { path: self.path.clone(), source })?);
         guarded(&self.path, || {
-            let mut cells = Vec::with_capacity(self.rows);
+            // As many rows as are announced may not follow.
+            let mut cells = vec![];
             for (index, group) in self.metadata.row_groups().iter().enumerate() {
                 let (column, pages, dictionary) = self.pages(leaf, index)?;
                 let rows = usize::try_from(group.num_rows())?;
@@ -502,7 +505,7 @@ fn gather<T: DataType>(
             }
             if let (Some(value), Some(cell)) = (values.next(), cells.last_mut()) {
                 let text = text(value)?;
-                bytes += text.len() as u64;
+                bytes += (text.len() + size_of::<String>()) as u64;
                 if bytes > LARGEST {
                     return Err(general(&format!("the column '{}' takes more than {LARGEST} bytes", leaf.path())));
                 }
@@ -573,7 +576,7 @@ fn pages(skim: &mut Skim<File>, column: &ColumnChunkMetaData) -> Result<(Vec<Hea
         let too_large = bytes > compressed.saturating_mul(ratio).saturating_add(64)
             || bytes.checked_mul(repeats).is_none_or(|all| all > LARGEST)
             || (header.kind == DICTIONARY && header.values > bytes)
-            || header.values > i32::MAX as u64;
+            || header.values > MOST_VALUES;
         if too_large {
             return Err(general(&format!("the page at byte {offset} announces more than it can hold")));
         }
@@ -615,27 +618,28 @@ impl Unpacked {
         let stored = column.clone().into_builder().set_compression(Compression::UNCOMPRESSED).build()?;
         Ok(Box::new(Self { pages: SerializedPageReader::new(file.clone(), &stored, rows, locations)?, codec, most }))
     }
+}
 
-    fn unpack(&self, packed: &[u8]) -> Result<Vec<u8>, ParquetError> {
-        let (mut bytes, limit) = (vec![], self.most.saturating_add(1));
-        match self.codec {
-            // Of a page of no values nothing may be stored.
-            _ if packed.is_empty() => {}
-            Compression::GZIP(_) => drop(MultiGzDecoder::new(packed).take(limit).read_to_end(&mut bytes)?),
-            Compression::ZSTD(_) => {
-                let decoder = StreamingDecoder::new(packed).map_err(|error| general(&error.to_string()))?;
-                decoder.take(limit).read_to_end(&mut bytes)?;
-            }
-            _ => {
-                bytes.resize(usize::try_from(self.most)?, 0);
-                let count = lz4_flex::block::decompress_into(packed, &mut bytes);
-                bytes.truncate(count.map_err(|error| general(&error.to_string()))?);
-            }
+/// The bytes that a page stands for, at most `most`.
+fn unpack(codec: Compression, packed: &[u8], most: u64) -> Result<Vec<u8>, ParquetError> {
+    let (mut bytes, limit) = (vec![], most.saturating_add(1));
+    match codec {
+        // Of a page of no values nothing may be stored.
+        _ if packed.is_empty() => {}
+        Compression::GZIP(_) => drop(MultiGzDecoder::new(packed).take(limit).read_to_end(&mut bytes)?),
+        Compression::ZSTD(_) => {
+            let decoder = StreamingDecoder::new(packed).map_err(|error| general(&error.to_string()))?;
+            decoder.take(limit).read_to_end(&mut bytes)?;
         }
-        match bytes.len() as u64 > self.most {
-            true => Err(general("a page holds more than it announces")),
-            false => Ok(bytes),
+        _ => {
+            bytes.resize(usize::try_from(most)?, 0);
+            let count = lz4_flex::block::decompress_into(packed, &mut bytes);
+            bytes.truncate(count.map_err(|error| general(&error.to_string()))?);
         }
+    }
+    match bytes.len() as u64 > most {
+        true => Err(general("a page holds more than it announces")),
+        false => Ok(bytes),
     }
 }
 
@@ -657,10 +661,12 @@ impl PageReader for Unpacked {
             {
                 let levels = (*def_levels_byte_len as usize).saturating_add(*rep_levels_byte_len as usize);
                 let (levels, packed) = buf.split_at_checked(levels).ok_or_else(|| general("a page has no values"))?;
-                *buf = [levels, &self.unpack(packed)?].concat().into();
+                *buf = [levels, &unpack(self.codec, packed, self.most)?].concat().into();
             }
             Stored::DataPageV2 { .. } => {}
-            Stored::DataPage { buf, .. } | Stored::DictionaryPage { buf, .. } => *buf = self.unpack(buf)?.into(),
+            Stored::DataPage { buf, .. } | Stored::DictionaryPage { buf, .. } => {
+                *buf = unpack(self.codec, buf, self.most)?.into()
+            }
         }
         Ok(Some(page))
     }
@@ -794,5 +800,36 @@ impl Beside {
     fn warnings(&self) -> Option<String> {
         let what = "paths lead out of the folder of the files and are ignored";
         self.odd.first().map(|first| format!("{} {what}, as '{first}'", self.odd.len()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_that_hold_more_than_they_announce_are_refused() {
+        let gzip = {
+            let mut bytes = vec![];
+            flate2::read::GzEncoder::new(&[0; 100_000][..], flate2::Compression::best())
+                .read_to_end(&mut bytes)
+                .unwrap();
+            bytes
+        };
+        // Zeros, as libzstd packs them.
+        let zstd = [40, 181, 47, 253, 160, 160, 134, 1, 0, 85, 0, 0, 16, 0, 0, 1, 0, 155, 134, 57, 192, 2];
+        let lz4 = lz4_flex::block::compress(&[0; 100_000]);
+        let all = [
+            (Compression::GZIP(Default::default()), &gzip[..]),
+            (Compression::ZSTD(Default::default()), &zstd),
+            (Compression::LZ4_RAW, &lz4),
+        ];
+        for (codec, packed) in all {
+            assert_eq!(unpack(codec, packed, 100_000).unwrap(), [0; 100_000], "{codec:?}");
+            assert!(unpack(codec, packed, 99_999).is_err(), "{codec:?}");
+            assert!(unpack(codec, &packed[..packed.len() / 2], 100_000).is_err(), "{codec:?}");
+            assert!(unpack(codec, &[7; 30], 100_000).is_err(), "{codec:?}");
+            assert!(unpack(codec, &[], 9).unwrap().is_empty(), "{codec:?}");
+        }
     }
 }
