@@ -76,7 +76,8 @@ struct Entry {
 impl DiskCached {
     /// Keeps at most `megabytes` (MiB) in `folder`, which is made where it is missing. `key` is what the pixels of all pictures
     /// depend on: the name of the source and its parameters, as [`source::open`](crate::source::open) gives them. `stamp` is
-    /// what those of one depend on, as [`file_stamp`](DiskCached::file_stamp) of its file; a picture without one is never kept.
+    /// what those of one depend on, as [`Collection::stamps`](crate::source::Collection::stamps) has them; a picture without
+    /// one is never kept.
     ///
     /// # Errors
     /// [`Error::Read`] when the folder cannot be made or listed.
@@ -111,13 +112,22 @@ impl DiskCached {
         Ok(cached)
     }
 
+    /// The stamps of all `files`, for a picture that is made of them; `None` where there are none, or one cannot be had.
+    pub fn stamp_of(files: &[PathBuf]) -> Option<String> {
+        let stamps: Option<Vec<String>> = files.iter().map(|file| Self::file_stamp(file)).collect();
+        stamps.filter(|stamps| !stamps.is_empty()).map(|stamps| stamps.join("\n"))
+    }
+
     /// Path, size and time of change of a file: the stamp of a picture that lies in it. None where it cannot be had.
     ///
     /// A file that is changed without another size within the resolution of the file system's clock is not told from the old one.
     pub fn file_stamp(path: &Path) -> Option<String> {
         let metadata = fs::metadata(path).ok()?;
-        let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-        Some(format!("{} {} {}", metadata.len(), changed.as_nanos(), path.display()))
+        let changed = match metadata.modified().ok()?.duration_since(UNIX_EPOCH) {
+            Ok(after) => after.as_nanos().to_string(),
+            Err(before) => format!("-{}", before.duration().as_nanos()),
+        };
+        Some(format!("{} {changed} {}", metadata.len(), path.display()))
     }
 
     /// What it did so far.

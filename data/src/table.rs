@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use csv::{ErrorKind, StringRecord};
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -10,6 +11,8 @@ use std::rc::Rc;
 
 /// Longest row, bytes: a picture of a thousand pixels to each side in numbers.
 const LONGEST: u64 = 1 << 26;
+/// Most columns of a table, which are compared with each other.
+const MOST_COLUMNS: usize = 1 << 15;
 /// What is looked at to tell how a table is written, bytes.
 const LOOKED: u64 = 1 << 16;
 /// What a file in UTF-16 starts with.
@@ -217,8 +220,15 @@ impl Table {
         if header.iter().all(String::is_empty) {
             return Err(table.wrong("it is empty; expected a header line".into()));
         }
-        if let Some(twice) = header.iter().enumerate().find(|(i, name)| header[..*i].contains(name)) {
-            return Err(table.wrong(format!("column '{}' stands in the header twice", twice.1)));
+        if header.len() > MOST_COLUMNS {
+            let (count, first) = (header.len(), header.first().map_or("", String::as_str));
+            return Err(
+                table.wrong(format!("it has {count} columns from '{first}', more than the {MOST_COLUMNS} allowed"))
+            );
+        }
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = header.iter().find(|name| !seen.insert(*name)) {
+            return Err(table.wrong(format!("column '{twice}' stands in the header twice")));
         }
         while table.len() < most
             && let Some(line) = lines.next_line()?

@@ -50,6 +50,7 @@ fn collection(made: Made, draw: impl Fn(usize) -> Image + Send + Sync + 'static)
         sample_submission: None,
         warnings: vec![],
         read: Arc::new(read),
+        stamp: Arc::new(|_| None),
     }
 }
 

@@ -15,7 +15,7 @@ use data::{Concat, Dataset, DiskCached, Kind, Part, Row, Subset, Target};
 use eval::Run;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Data that is ready for training.
@@ -359,29 +359,31 @@ pub fn again(run: &Run, data: Option<&Path>, progress: &Progress) -> Result<(Rec
 }
 
 /// The same collection, whose decoded pictures are kept in the user's cache on disk where the recipe has room for them.
-fn on_disk(recipe: &Recipe, collection: &Collection) -> Result<(Collection, Option<Arc<DiskCached>>)> {
+fn on_disk(
+    recipe: &Recipe,
+    collection: &Collection,
+    progress: &Progress,
+) -> Result<(Collection, Option<Arc<DiskCached>>)> {
     let megabytes = recipe.train.cache_disk_mb;
-    let path = recipe.data.params.get("path").and_then(Value::as_str).map(PathBuf::from);
-    let (Some(path), true) = (path, megabytes > 0) else { return Ok((collection.clone(), None)) };
-    let caches = machine::caches().context("there is no folder for the cache on disk; set XDG_CACHE_HOME")?;
-    let root = if path.is_file() { path.parent().unwrap_or(Path::new(".")) } else { &path };
-    let files = collection.files.iter().filter_map(|file| Some((file.row?, root.join(&file.path))));
-    let files: HashMap<usize, PathBuf> = files.collect();
-    // Pictures inside of an archive change with it.
-    let archive = path.is_file().then_some(path);
-    let stamp = move |row: usize, _: usize| {
-        let own = files.get(&row).and_then(|file| DiskCached::file_stamp(file));
-        own.or_else(|| DiskCached::file_stamp(archive.as_ref()?))
+    if megabytes == 0 {
+        return Ok((collection.clone(), None));
+    }
+    let Some(stamps) = collection.stamps() else {
+        let source = &recipe.data.source;
+        let what = "train.cache_disk_mb keeps nothing: no file holds the pictures of source";
+        progress.warning(&format!("{what} '{source}', so nothing would tell when they change"));
+        return Ok((collection.clone(), None));
     };
+    let caches = machine::caches().context("there is no folder for the cache on disk; set XDG_CACHE_HOME")?;
     let key = format!("{} {}", recipe.data.source, Value::Object(recipe.data.params.clone()));
     let folder = caches.join("sconce/decoded");
-    let disk = Arc::new(DiskCached::open(collection.dataset.clone(), &folder, megabytes, &key, stamp)?);
+    let disk = Arc::new(DiskCached::open(collection.dataset.clone(), &folder, megabytes, &key, stamps)?);
     Ok((Collection { dataset: disk.clone(), ..collection.clone() }, Some(disk)))
 }
 
 /// Cleans and splits.
 pub fn prepare(recipe: &Recipe, collection: &Collection, report: Report, progress: &Progress) -> Result<Prepared> {
-    let (collection, disk) = &on_disk(recipe, collection)?;
+    let (collection, disk) = &on_disk(recipe, collection, progress)?;
     let cleaned = data::clean::clean(collection, &report, &recipe.data.clean, &recipe.data.drop_labels)?;
     let mut report = report;
     report.warnings.extend(cleaned.warnings.iter().cloned());

@@ -46,6 +46,7 @@ fn collection(rows: Vec<Row>, classes: &[&str]) -> Collection {
         sample_submission: None,
         warnings: vec![],
         read: Arc::new(read),
+        stamp: Arc::new(|_| None),
     }
 }
 

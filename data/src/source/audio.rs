@@ -1,7 +1,7 @@
 //! Sounds, which become pictures of time and frequency.
 
 use super::csv::{Csv, Fit, fits, names, one_or_several};
-use super::files::{LARGEST, Tree, ending, file_name};
+use super::files::{LARGEST, Tree, below, ending, file_name};
 use super::folder::class_folders;
 use super::records::{Record, Records};
 use super::{Collection, Reader, Source};
@@ -195,7 +195,8 @@ impl Audio {
             }
             warnings.push(format!("{count} names are not as data.pattern says and are left out, as '{first}'"));
         }
-        let records = Records { columns: vec!["label".into()], meta: vec![], records, unowned, read };
+        let (columns, stamp) = (vec!["label".into()], below(&tree.root));
+        let records = Records { columns, meta: vec![], records, unowned, read, stamp };
         let found = records.collect(&self.target, &self.path)?;
         warnings.extend(found.warnings.iter().cloned());
         Ok(Collection { warnings, label: None, ..found })

@@ -1,7 +1,7 @@
 //! Photographs that people have voted on.
 
 use super::csv::{Index, names};
-use super::files::Tree;
+use super::files::{Tree, below};
 use super::records::{Record, Records};
 use super::{Collection, Source};
 use crate::decode::Color;
@@ -184,6 +184,7 @@ impl Source for Ava {
             records,
             unowned: unowned.collect(),
             read: tree.reader(self.color),
+            stamp: below(&self.path),
         };
         let found = records.collect(&Labels::of(Kind::Distribution), &list)?;
         missing_files.sort();

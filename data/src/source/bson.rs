@@ -83,6 +83,8 @@ type Span = (u64, u64);
 const LONGEST_NAME: u64 = 1 << 10;
 /// Most bytes of a text that is a label, id or metadata.
 const MOST_TEXT: u64 = 1 << 16;
+/// Most bytes that the texts of a document take, which each of its pictures has.
+const MOST_TEXTS: usize = 1 << 20;
 
 impl Source for Bson {
     fn open(&mut self) -> Result<Collection> {
@@ -183,6 +185,10 @@ impl Bson {
             }
             Ok(())
         })?;
+        let texts = values.values().flatten().map(String::len).sum::<usize>();
+        if texts.saturating_mul(pictures.len()) > MOST_TEXTS {
+            return invalid(&format!("its texts have {texts} bytes, too many for each of {} pictures", pictures.len()));
+        }
         match values.contains_key(&self.id) {
             true => Ok((values, pictures)),
             false => invalid(&format!("it has no '{}'; say with data.id which element is the id", self.id)),

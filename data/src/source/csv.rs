@@ -1,6 +1,6 @@
 //! A table of ids and labels beside a folder of pictures, as most competitions come.
 
-use super::files::{Tree, file_name, is_sample, is_table, part_named, words};
+use super::files::{Tree, below, file_name, is_sample, is_table, part_named, words};
 use super::folder::class_folders;
 use super::records::{Record, Records};
 use super::{Collection, Reader, Source};
@@ -331,18 +331,49 @@ impl Csv {
 /// Pictures by the names that a cell may give them: with or without ending, and with the folders of any machine.
 pub(super) struct Index<'a> {
     pictures: &'a [String],
-    /// A number made of each picture's name without folder and ending, and the picture; sorted. Of a million pictures this takes
-    /// a tenth of a map's memory.
-    stems: Vec<(u64, u32)>,
-    /// Where in `stems` the numbers of each first 16 bits begin.
+    /// By name without ending.
+    stems: Stems,
+    /// By that and the folder: those of many folders may all be called alike.
+    placed: Stems,
+}
+
+/// A number made of each picture's name, and the picture; sorted. Of a million pictures this takes a tenth of a map's memory.
+struct Stems {
+    numbers: Vec<(u64, u32)>,
+    /// Where in `numbers` those of each first 16 bits begin.
     starts: Vec<u32>,
 }
 
-/// A number made of a name.
-fn number_of(name: &str) -> u64 {
+impl Stems {
+    fn new(pictures: &[String], number: impl Fn(&str) -> u64 + Sync) -> Self {
+        let mut numbers: Vec<(u64, u32)> =
+            pictures.par_iter().map(|path| number(path)).zip(0..pictures.len() as u32).collect();
+        numbers.par_sort_unstable();
+        let start = |first: u64| numbers.partition_point(|(number, _)| number >> 48 < first) as u32;
+        let starts = (0..=1 << 16).map(start).collect();
+        Self { numbers, starts }
+    }
+
+    /// Pictures that may have this number's name.
+    fn of(&self, number: u64) -> impl Iterator<Item = usize> {
+        let first = (number >> 48) as usize;
+        let bucket = &self.numbers[self.starts[first] as usize..self.starts[first + 1] as usize];
+        bucket.iter().filter(move |(other, _)| *other == number).map(|(_, picture)| *picture as usize)
+    }
+}
+
+/// A number made of a name and its folder; empty: of any.
+fn number_of(folder: &str, name: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
+    hasher.write(folder.as_bytes());
+    hasher.write_u8(b'/');
     hasher.write(name.as_bytes());
     hasher.finish()
+}
+
+/// The folder that a file lies in directly; empty where none is said.
+fn last_folder(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folders, _)| file_name(folders))
 }
 
 /// Without the ending.
@@ -353,35 +384,33 @@ fn stem(name: &str) -> &str {
 
 impl<'a> Index<'a> {
     pub fn new(pictures: &'a [String]) -> Self {
-        let numbers = pictures.par_iter().map(|path| number_of(stem(file_name(path))));
-        let mut stems: Vec<(u64, u32)> = numbers.zip(0..pictures.len() as u32).collect();
-        stems.par_sort_unstable();
-        let start = |first: u64| stems.partition_point(|(number, _)| number >> 48 < first) as u32;
-        let starts = (0..=1 << 16).map(start).collect();
-        Self { pictures, stems, starts }
+        let stems = Stems::new(pictures, |path| number_of("", stem(file_name(path))));
+        let placed = Stems::new(pictures, |path| number_of(last_folder(path), stem(file_name(path))));
+        Self { pictures, stems, placed }
     }
 
-    /// Pictures whose file is called `name`, without its ending or with it.
-    fn named<'b>(&'b self, name: &'b str) -> impl Iterator<Item = usize> + 'b {
+    /// Pictures whose file is called `name`, without its ending or with it, in a folder called `folder`; empty: in any.
+    fn named(&self, folder: &str, name: &str) -> Vec<usize> {
         // What looks like an ending may be part of a name without one.
         let owns = if stem(name) == name { vec![name] } else { vec![stem(name), name] };
-        owns.into_iter().flat_map(move |own| {
-            let number = number_of(own);
-            let first = (number >> 48) as usize;
-            let bucket = &self.stems[self.starts[first] as usize..self.starts[first + 1] as usize];
-            let same = bucket.iter().filter(move |(other, _)| *other == number).map(|(_, picture)| *picture as usize);
-            same.filter(move |picture| {
-                let file = file_name(&self.pictures[*picture]);
-                file == name || stem(file) == name
-            })
-        })
+        let index = if folder.is_empty() { &self.stems } else { &self.placed };
+        let is_meant = |picture: &usize| {
+            let path = &self.pictures[*picture];
+            let file = file_name(path);
+            (file == name || stem(file) == name) && (folder.is_empty() || last_folder(path) == folder)
+        };
+        owns.into_iter().flat_map(|own| index.of(number_of(folder, own)).filter(is_meant)).collect()
     }
 
     /// Pictures that `cell` may mean: all of its file name, or of these those that share the most folders with it, or the one
     /// whose path it is.
     fn candidates(&self, cell: &str) -> Vec<usize> {
         let cell = slashes(cell.trim_start_matches("./"));
-        let mut several: Vec<usize> = self.named(file_name(&cell)).collect();
+        // Those of its folder share the most folders with it.
+        let mut several = self.named(last_folder(&cell), file_name(&cell));
+        if several.is_empty() {
+            several = self.named("", file_name(&cell));
+        }
         if several.len() > 1 {
             let path = |picture: usize| self.pictures[picture].as_str();
             if let Some(one) = several.iter().find(|&&i| path(i) == cell || stem(path(i)) == cell) {
@@ -480,6 +509,8 @@ impl Reading {
                 matches!(config.target.kind, Kind::Class | Kind::Ordinal | Kind::MultiLabel) && labels.len() == 1;
             (is_word || !is_missing(cell)).then(|| cell.to_string())
         };
+        let mut is_label = vec![false; table.header.len()];
+        labels.iter().flatten().for_each(|&column| is_label[column] = true);
         let mut seen = HashMap::<&str, usize>::with_capacity(table.len());
         for (r, cells) in table.rows().enumerate() {
             let (line, name) = (cells.line, cells.get(id).unwrap_or_default());
@@ -500,7 +531,7 @@ impl Reading {
             let part = parts.map_or(Ok(part), |column| part_named(&cells[column]));
             let part = part.map_err(|why| table.wrong(format!("line {line}: data.part: {why}")))?;
             for (c, column) in table.header.iter().enumerate().filter(|(c, _)| *c != id) {
-                let missing = match labels.contains(&Some(c)) {
+                let missing = match is_label[c] {
                     // What is to be predicted need not be said.
                     true => part != Part::Test && label(cells, Some(c)).is_none(),
                     false => is_missing(&cells[c]),
@@ -569,7 +600,7 @@ impl Reading {
 
     /// The data set of these rows; `place` is their table.
     fn finish(mut self, config: &Csv, tree: Tree, read: Reader, place: &Path) -> Result<Collection> {
-        let mut warnings = tree.warnings();
+        let (mut warnings, stamp) = (tree.warnings(), below(&tree.root));
         let mut say = |left_out: &Option<(usize, String)>, what: &str| {
             let said = left_out.as_ref().map(|(count, first)| format!("{count} {what} and are left out, as '{first}'"));
             warnings.extend(said);
@@ -587,7 +618,8 @@ impl Reading {
         let width = config.label.len();
         self.records.iter_mut().for_each(|record| record.labels.resize(width, None));
         let (columns, meta) = (config.label.clone(), config.meta.clone());
-        let found = Records { columns, meta, records: self.records, unowned, read }.collect(&config.target, place)?;
+        let records = Records { columns, meta, records: self.records, unowned, read, stamp };
+        let found = records.collect(&config.target, place)?;
         self.missing_files.sort();
         warnings.extend(found.warnings.iter().cloned());
         let (missing_files, missing_values) = (self.missing_files, self.missing_values);

@@ -1,10 +1,11 @@
 //! DICOM files: X-rays and other single pictures, and series of slices as volumes.
 
 use super::csv::{Csv, names, one_or_several};
-use super::dicom_file::{Elements, is_dicom, tag};
+use super::dicom_file::{Coding, Elements, is_dicom, tag};
 use super::files::{LARGEST, Tree, ending, is_litter};
 use super::window::{Voxels, Window, check_spacing, checked};
-use super::{Collection, Source};
+use super::{Collection, Found, Source, lossless_jpeg};
+use crate::cache::DiskCached;
 use crate::dataset::Subset;
 use crate::decode::{Color, Decoded, decode, luma};
 use crate::error::{Error, Result};
@@ -23,8 +24,9 @@ use std::sync::Arc;
 /// its bits can say (up to 8 bits) or all its values.
 ///
 /// The slices of a series lie in one folder, whose name is the volume's id. They are sorted by their position along the normal of
-/// their planes, else by InstanceNumber; of several at one position the one with the lowest number is taken. Read are implicit
-/// and explicit, little and big endian, deflated files and JPEG baseline; 8, 16 and 32 bits, signed or not, gray or RGB.
+/// their planes, else by InstanceNumber; of several at one position the one with the lowest number is taken, which a warning
+/// says. Read are implicit and explicit, little and big endian, deflated files, run lengths (RLE), JPEG baseline and lossless; 8,
+/// 16 and 32 bits, signed or not, gray, RGB or with a palette.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -120,7 +122,7 @@ impl Source for Dicom {
             let why = "no DICOM files (.dcm, .dicom, .ima or without an ending) are below it".into();
             return Err(Error::Layout { path: csv.path, why });
         };
-        let is_color = |elements: Elements| elements.number(tag::SAMPLES) == Some(3);
+        let is_color = |elements: Elements| elements.number(tag::SAMPLES) == Some(3) || is_palette(&elements);
         let first = Elements::open(&csv.path.join(first)).is_ok_and(is_color);
         self.color.get_or_insert(if first { Color::Rgb } else { Color::Gray });
         let series = *self.series.get_or_insert_with(|| is_series(&tree));
@@ -140,7 +142,13 @@ impl Source for Dicom {
             let decoded = if series { config.volume(&full) } else { config.picture(&full) };
             decoded.map_err(|why| Error::Decode { name: name.into(), why })
         });
-        let found = csv.open_any(tree, read)?;
+        let mut found = csv.open_any(tree, read)?;
+        if series {
+            let root = csv.path.clone();
+            found.stamp = Arc::new(move |name| DiskCached::stamp_of(&slices(&root.join(name)).ok()?));
+            let said = left_out(&found, &csv.path);
+            found.warnings.extend(said);
+        }
         Csv {
             path: self.path,
             table: self.table,
@@ -177,6 +185,21 @@ fn slices(folder: &Path) -> Result<Vec<PathBuf>, String> {
 
 fn shown(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// What is said of series with several slices at one position.
+fn left_out(found: &Collection, root: &Path) -> Option<String> {
+    let left_out = |file: &Found| {
+        let files = slices(&root.join(&file.path)).ok()?;
+        // What is wrong with a series is said where it is read.
+        let left_out = files.len() - sorted(&files).ok()?.len();
+        (left_out > 0).then(|| format!("'{}' {left_out}", file.path))
+    };
+    let all: Vec<String> = found.files.par_iter().filter_map(left_out).collect();
+    let shown = all.iter().take(10).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let what = "series have several slices at one position, of which those of the higher InstanceNumbers are left out:";
+    let more = if all.len() > 10 { ", …" } else { "" };
+    (!all.is_empty()).then(|| format!("{} {what} {shown}{more}", all.len()))
 }
 
 /// With the patient as the group of every row. Where all files name the same, or none, nothing is known of patients.
@@ -216,16 +239,65 @@ struct Layout {
     intercept: f64,
     /// Values from and to which nothing was measured.
     padding: Option<[i64; 2]>,
+    /// What the values stand for, where that is colors.
+    palette: Option<Palette>,
+}
+
+/// Colors by number (PS3.3 C.7.6.3.1.5).
+struct Palette {
+    /// The number of the first one; lower ones have it, too, and higher ones than there are the last.
+    first: i64,
+    /// Red, green and blue, equally many.
+    levels: [Vec<u8>; 3],
+}
+
+fn is_palette(elements: &Elements) -> bool {
+    elements.text(tag::PHOTOMETRIC).is_some_and(|colors| colors == "PALETTE COLOR")
+}
+
+impl Palette {
+    fn of(elements: &Elements, signed: bool) -> Result<Self, String> {
+        let levels = |color: u32| {
+            let layout = tag::PALETTE_LAYOUT + color;
+            let count =
+                elements.number_at(layout, 0).map(|count| if count == 0 { 1 << 16 } else { usize::from(count) });
+            let bits = elements.number_at(layout, 2).filter(|bits| [8, 16].contains(bits));
+            let (count, bits, bytes) = (count?, bits?, elements.bytes(tag::PALETTE + color)?);
+            // Levels of 8 bits may stand in words of 16, and two of them are always written as one word.
+            let (is_wide, big) = (bits == 16 || bytes.len() >= 2 * count, elements.syntax.big);
+            let level = |i: usize| match is_wide {
+                true => bytes.get(2 * i + usize::from((bits == 16) != big)),
+                false => bytes.get(if big { i ^ 1 } else { i }),
+            };
+            (0..count).map(|i| level(i).copied()).collect::<Option<Vec<u8>>>()
+        };
+        let first = elements.number_at(tag::PALETTE_LAYOUT, 1).unwrap_or_default();
+        match (levels(0), levels(1), levels(2)) {
+            (Some(red), Some(green), Some(blue)) if red.len() == green.len() && red.len() == blue.len() => Ok(Self {
+                first: if signed { i64::from(first as i16) } else { i64::from(first) },
+                levels: [red, green, blue],
+            }),
+            _ => Err("its palette (0028,1101 to 0028,1203) is missing, cut or segmented, which is not read; apply it first, with \
+                      pydicom's `apply_color_lut`"
+                .into()),
+        }
+    }
+
+    fn color(&self, number: i64) -> [u8; 3] {
+        let last = self.levels[0].len().saturating_sub(1);
+        let place = usize::try_from(number - self.first).unwrap_or(0).min(last);
+        [0, 1, 2].map(|color| self.levels[color].get(place).copied().unwrap_or_default())
+    }
 }
 
 impl Layout {
     fn of(elements: &Elements) -> Result<Self, String> {
         let need = |tag, name| elements.number(tag).ok_or_else(|| format!("it does not say its {name}"));
-        let samples = elements.number(tag::SAMPLES).unwrap_or(1);
+        let (samples, coding) = (elements.number(tag::SAMPLES).unwrap_or(1), elements.syntax.coding);
         let colors = elements.text(tag::PHOTOMETRIC).unwrap_or_default();
         match (samples, colors.as_str()) {
-            (1, "MONOCHROME1" | "MONOCHROME2") | (3, "RGB") => {}
-            (3, "YBR_FULL" | "YBR_FULL_422") if elements.syntax.jpeg => {}
+            (1, "MONOCHROME1" | "MONOCHROME2" | "PALETTE COLOR") | (3, "RGB") => {}
+            (3, "YBR_FULL" | "YBR_FULL_422") if coding == Coding::Jpeg => {}
             _ => {
                 return Err(format!(
                     "its colors are '{colors}' of {samples} samples, which is not read; convert them to MONOCHROME2 or RGB, with \
@@ -246,7 +318,7 @@ impl Layout {
                 "its values have {allocated} bits of which {stored} up to {high} are used, which is not read"
             ));
         }
-        if (samples == 3 || elements.syntax.jpeg) && (allocated, stored) != (8, 8) {
+        if (samples == 3 || coding == Coding::Jpeg) && (allocated, stored) != (8, 8) {
             return Err(format!("its colors or JPEGs have {stored} of {allocated} bits; only 8 of 8 are read"));
         }
         let signed = elements.number(tag::SIGNED) == Some(1);
@@ -270,19 +342,25 @@ impl Layout {
             stored,
             high,
             signed,
-            planar: elements.number(tag::PLANAR) == Some(1) && !elements.syntax.jpeg,
+            planar: elements.number(tag::PLANAR) == Some(1) && coding == Coding::Plain,
             inverted: colors == "MONOCHROME1",
             slope: slope.unwrap_or(1.0),
             intercept: elements.decimals(tag::INTERCEPT).map_or(0.0, |[intercept]| intercept),
             padding,
+            palette: is_palette(elements).then(|| Palette::of(elements, signed)).transpose()?,
         })
     }
 
-    /// The bytes of the pixels as they are stored, or as their JPEGs decode.
+    /// Whether its pictures have colors.
+    fn is_color(&self) -> bool {
+        self.dims[3] == 3 || self.palette.is_some()
+    }
+
+    /// The bytes of the pixels as they are stored, or as they are unpacked: little endian, one pixel after the other.
     fn bytes(&self, elements: &mut Elements) -> Result<Vec<u8>, String> {
         let need = self.dims.iter().product::<usize>() * self.allocated as usize / 8;
-        if elements.syntax.jpeg {
-            return self.jpegs(elements.pixels(LARGEST)?);
+        if elements.syntax.coding != Coding::Plain {
+            return self.unpacked(elements.pixels(LARGEST)?, elements.syntax.coding);
         }
         let mut bytes = elements.pixels(need as u64)?.concat();
         // The last byte of an odd number is stored with another one behind it.
@@ -298,44 +376,92 @@ impl Layout {
     }
 
     /// A frame is one fragment; a single frame may be several.
-    fn jpegs(&self, parts: Vec<Vec<u8>>) -> Result<Vec<u8>, String> {
-        let [frames, height, width, channels] = self.dims;
+    fn unpacked(&self, parts: Vec<Vec<u8>>, coding: Coding) -> Result<Vec<u8>, String> {
+        let frames = self.dims[0];
         let parts = if frames == 1 { vec![parts.concat()] } else { parts };
         if parts.len() != frames {
             return Err(format!("it has {frames} frames in {} fragments, which is not read", parts.len()));
         }
-        let color = if channels == 3 { Color::Rgb } else { Color::Gray };
         let mut bytes = vec![];
         for part in parts {
-            let image = decode("", &part, color).map_err(|error| match error {
-                Error::Decode { why, .. } => why,
-                other => other.to_string(),
-            })?;
-            if image.image.dims() != [1, height, width, channels] {
-                let dims = image.image.dims();
-                return Err(format!("its JPEG is {}×{}, but it says {width}×{height}", dims[2], dims[1]));
-            }
-            bytes.extend(image.image.into_pixels());
+            bytes.extend(match coding {
+                Coding::Runs => self.runs(&part)?,
+                Coding::Lossless => self.lossless(&part)?,
+                _ => self.jpeg(&part)?,
+            });
         }
         Ok(bytes)
     }
 
-    /// Gray values, rescaled.
-    fn voxels(&self, elements: &mut Elements) -> Result<Voxels, String> {
-        let bytes = self.bytes(elements)?;
-        let big = elements.syntax.big;
+    fn jpeg(&self, part: &[u8]) -> Result<Vec<u8>, String> {
+        let [_, height, width, channels] = self.dims;
+        let color = if channels == 3 { Color::Rgb } else { Color::Gray };
+        let image = decode("", part, color).map_err(|error| match error {
+            Error::Decode { why, .. } => why,
+            other => other.to_string(),
+        })?;
+        let dims = image.image.dims();
+        match dims == [1, height, width, channels] {
+            true => Ok(image.image.into_pixels()),
+            false => Err(format!("its JPEG is {}×{}, but it says {width}×{height}", dims[2], dims[1])),
+        }
+    }
+
+    fn lossless(&self, part: &[u8]) -> Result<Vec<u8>, String> {
+        let [_, height, width, channels] = self.dims;
+        let values = lossless_jpeg::decode(part, [height, width, channels], self.allocated.min(16))?;
+        let size = self.allocated as usize / 8;
+        Ok(values.into_iter().flat_map(|value| u32::from(value).to_le_bytes().into_iter().take(size)).collect())
+    }
+
+    /// A frame of run lengths (PS3.5, annex G): for each color and each byte of its values, the highest first, a segment.
+    fn runs(&self, part: &[u8]) -> Result<Vec<u8>, String> {
+        let [_, height, width, channels] = self.dims;
+        let (plane, size) = (height * width, self.allocated as usize / 8);
+        let count = channels * size;
+        let word = |i: usize| part.as_chunks::<4>().0.get(i).map(|bytes| u32::from_le_bytes(*bytes) as usize);
+        if word(0) != Some(count) {
+            return Err(format!("a frame of it has {} segments, expected {count}", word(0).unwrap_or(0)));
+        }
+        let cut = || "its run lengths are truncated; fetch it again".to_string();
+        // Two bytes stand for at most 128: no memory is taken for more.
+        if plane * count > 64 * part.len() {
+            return Err(cut());
+        }
+        let mut bytes = vec![0; plane * count];
+        for segment in 0..count {
+            let end = if segment + 1 < count { word(segment + 2) } else { Some(part.len()) };
+            let packed = word(segment + 1).zip(end).and_then(|(start, end)| part.get(start..end)).ok_or_else(cut)?;
+            let place = segment / size * size + size - 1 - segment % size;
+            let mut values = bytes.iter_mut().skip(place).step_by(count);
+            unpack(packed, &mut values);
+            if values.next().is_some() {
+                return Err(cut());
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// What the bytes of a value say.
+    fn number(&self, big: bool) -> impl Fn(&[u8]) -> i64 {
+        let (signed, stored) = (self.signed, self.stored);
         let add = |number: u32, byte: &u8| number << 8 | u32::from(*byte);
         let shift = self.high + 1 - self.stored;
         let mask = u32::MAX >> (32 - self.stored);
-        let measured = |bytes: &[u8]| {
+        move |bytes| {
             let word = if big { bytes.iter().fold(0, add) } else { bytes.iter().rev().fold(0, add) };
-            let stored = i64::from(word >> shift & mask);
-            let is_negative = self.signed && stored >> (self.stored - 1) == 1;
-            let stored = if is_negative { stored - (1 << self.stored) } else { stored };
-            match self.padding {
-                Some([low, high]) if (low..=high).contains(&stored) => f32::NAN,
-                _ => (stored as f64 * self.slope + self.intercept) as f32,
-            }
+            let number = i64::from(word >> shift & mask);
+            let is_negative = signed && number >> (stored - 1) == 1;
+            if is_negative { number - (1 << stored) } else { number }
+        }
+    }
+
+    /// Gray values, rescaled.
+    fn voxels(&self, elements: &mut Elements) -> Result<Voxels, String> {
+        let (bytes, number) = (self.bytes(elements)?, self.number(elements.syntax.big));
+        let measured = |bytes: &[u8]| match (number(bytes), self.padding) {
+            (number, Some([low, high])) if (low..=high).contains(&number) => f32::NAN,
+            (number, _) => (number as f64 * self.slope + self.intercept) as f32,
         };
         let size = self.allocated as usize / 8;
         let count = self.dims.iter().product::<usize>() * size;
@@ -346,6 +472,11 @@ impl Layout {
     fn colors(&self, elements: &mut Elements) -> Result<Vec<u8>, String> {
         let bytes = self.bytes(elements)?;
         let plane = self.dims[1] * self.dims[2];
+        if let Some(palette) = &self.palette {
+            let (size, number) = (self.allocated as usize / 8, self.number(elements.syntax.big));
+            let count = self.dims.iter().product::<usize>() * size;
+            return Ok(bytes[..count].chunks_exact(size).flat_map(|bytes| palette.color(number(bytes))).collect());
+        }
         Ok(match self.planar {
             true => bytes
                 .chunks_exact(3 * plane)
@@ -356,10 +487,32 @@ impl Layout {
     }
 }
 
+/// Fills `values` with what PackBits stand for, as far as both reach; what lies behind is padding.
+fn unpack<'a>(mut packed: &[u8], values: &mut impl Iterator<Item = &'a mut u8>) {
+    while let Some((&head, rest)) = packed.split_first() {
+        let literal = usize::from(head) + 1;
+        packed = match head {
+            128 => rest,
+            129.. => {
+                let Some((&level, rest)) = rest.split_first() else { return };
+                values.by_ref().take(257 - usize::from(head)).for_each(|value| *value = level);
+                rest
+            }
+            _ => {
+                let (levels, rest) = rest.split_at(literal.min(rest.len()));
+                // The levels are asked first: none of the values is lost where they end.
+                levels.iter().zip(&mut *values).for_each(|(level, value)| *value = *level);
+                rest
+            }
+        };
+    }
+}
+
 /// A slice of a series.
 struct Slice {
     path: PathBuf,
     dims: [usize; 4],
+    is_color: bool,
     series: Option<String>,
     instance: Option<i64>,
     /// Along the normal of its plane, mm, and its directions of rows and columns.
@@ -369,6 +522,7 @@ struct Slice {
 impl Slice {
     fn open(path: &Path) -> Result<Self, String> {
         let elements = Elements::open(path)?;
+        let layout = Layout::of(&elements)?;
         let place = elements.decimals::<3>(tag::POSITION).zip(elements.decimals::<6>(tag::ORIENTATION));
         let place = place.map(|([x, y, z], directions)| {
             let [a, b, c, d, e, f] = directions;
@@ -376,7 +530,8 @@ impl Slice {
         });
         Ok(Self {
             path: path.into(),
-            dims: Layout::of(&elements)?.dims,
+            dims: layout.dims,
+            is_color: layout.is_color(),
             series: elements.text(tag::SERIES),
             instance: elements.text(tag::INSTANCE).and_then(|text| text.parse().ok()),
             place,
@@ -431,8 +586,10 @@ impl Dicom {
     fn picture(&self, path: &Path) -> Result<Decoded, String> {
         let mut elements = Elements::open(path)?;
         let layout = Layout::of(&elements)?;
-        let image = if layout.dims[3] == 3 {
-            Image::volume(layout.dims, layout.colors(&mut elements)?).map_err(|error| error.to_string())?
+        let image = if layout.is_color() {
+            let [depth, height, width, _] = layout.dims;
+            let colors = layout.colors(&mut elements)?;
+            Image::volume([depth, height, width, 3], colors).map_err(|error| error.to_string())?
         } else {
             let voxels = layout.voxels(&mut elements)?;
             self.levels(voxels, &elements, &layout)?
@@ -444,7 +601,7 @@ impl Dicom {
     fn volume(&self, folder: &Path) -> Result<Decoded, String> {
         let slices = sorted(&slices(folder)?)?;
         let [depth, height, width, channels] = slices[0].dims;
-        if channels == 3 {
+        if slices.iter().any(|slice| slice.is_color) {
             return Err("its slices have colors; volumes are read from gray ones".into());
         }
         let dims = [depth * slices.len(), height, width, channels];

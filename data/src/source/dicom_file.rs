@@ -39,6 +39,9 @@ pub(super) mod tag {
     pub const INTERCEPT: u32 = 0x0028_1052;
     pub const SLOPE: u32 = 0x0028_1053;
     pub const WINDOW_FUNCTION: u32 = 0x0028_1056;
+    /// Of red; those of green and blue follow.
+    pub const PALETTE_LAYOUT: u32 = 0x0028_1101;
+    pub const PALETTE: u32 = 0x0028_1201;
     pub const LOOKUP: u32 = 0x0028_3000;
     pub const PIXELS: u32 = 0x7FE0_0010;
     pub const ITEM: u32 = 0xFFFE_E000;
@@ -48,6 +51,8 @@ pub(super) mod tag {
 
 /// Longest value that is kept of an element, bytes; those of pictures are shorter.
 const LONGEST: u32 = 1024;
+/// The same of a color's levels: 65536 of 16 bits.
+const LONGEST_PALETTE: u32 = 1 << 17;
 /// Groups whose elements are kept.
 const GROUPS: [u32; 6] = [0x02, 0x08, 0x10, 0x18, 0x20, 0x28];
 /// A length that is not known in advance.
@@ -63,33 +68,44 @@ pub(super) struct Syntax {
     pub big: bool,
     explicit: bool,
     deflated: bool,
-    /// Whether the pixels are JPEG files.
-    pub jpeg: bool,
+    pub coding: Coding,
+}
+
+/// How the pixels of a file are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Coding {
+    /// Not at all.
+    Plain,
+    /// A JPEG file for each frame.
+    Jpeg,
+    /// A lossless one.
+    Lossless,
+    /// Run lengths.
+    Runs,
 }
 
 /// Transfer syntaxes whose pixels are compressed in a way that is not read.
 const FOREIGN: &[(&str, &str)] = &[
     ("1.2.840.10008.1.2.4.51", "JPEG Extended (12 bits)"),
-    ("1.2.840.10008.1.2.4.57", "JPEG Lossless"),
-    ("1.2.840.10008.1.2.4.70", "JPEG Lossless, first-order prediction"),
     ("1.2.840.10008.1.2.4.80", "JPEG-LS Lossless"),
     ("1.2.840.10008.1.2.4.81", "JPEG-LS"),
     ("1.2.840.10008.1.2.4.90", "JPEG 2000 Lossless"),
     ("1.2.840.10008.1.2.4.91", "JPEG 2000"),
     ("1.2.840.10008.1.2.4.201", "High-Throughput JPEG 2000 Lossless"),
     ("1.2.840.10008.1.2.4.203", "High-Throughput JPEG 2000"),
-    ("1.2.840.10008.1.2.5", "RLE Lossless"),
 ];
 
 impl Syntax {
     fn of(uid: &str) -> Result<Self, String> {
-        let plain = Self { big: false, explicit: true, deflated: false, jpeg: false };
+        let plain = Self { big: false, explicit: true, deflated: false, coding: Coding::Plain };
         Ok(match uid {
             "1.2.840.10008.1.2" => Self { explicit: false, ..plain },
             "1.2.840.10008.1.2.1" => plain,
             "1.2.840.10008.1.2.1.99" => Self { deflated: true, ..plain },
             "1.2.840.10008.1.2.2" => Self { big: true, ..plain },
-            "1.2.840.10008.1.2.4.50" => Self { jpeg: true, ..plain },
+            "1.2.840.10008.1.2.4.50" => Self { coding: Coding::Jpeg, ..plain },
+            "1.2.840.10008.1.2.4.57" | "1.2.840.10008.1.2.4.70" => Self { coding: Coding::Lossless, ..plain },
+            "1.2.840.10008.1.2.5" => Self { coding: Coding::Runs, ..plain },
             other => {
                 let name = FOREIGN.iter().find(|(uid, _)| *uid == other).map_or("unknown", |(_, name)| name);
                 return Err(format!(
@@ -105,7 +121,7 @@ impl Syntax {
 pub(super) struct Elements {
     pub syntax: Syntax,
     values: BTreeMap<u32, Vec<u8>>,
-    /// Parts of the pixels, each its place and length in the file: one, or the fragments of JPEG files.
+    /// Parts of the pixels, each its place and length in the file: one, or the fragments of compressed ones.
     pixels: Vec<(u64, u64)>,
     /// Whether plain pixels are written in words of 16 bits.
     pub words: bool,
@@ -189,8 +205,18 @@ impl Elements {
 
     /// The first 16 bits of an element.
     pub fn number(&self, tag: u32) -> Option<u16> {
-        let bytes = self.values.get(&tag)?.first_chunk()?;
-        Some(if self.syntax.big { u16::from_be_bytes(*bytes) } else { u16::from_le_bytes(*bytes) })
+        self.number_at(tag, 0)
+    }
+
+    /// The bits of number `index` of an element of numbers of 16 bits.
+    pub fn number_at(&self, tag: u32, index: usize) -> Option<u16> {
+        let bytes = *self.values.get(&tag)?.as_chunks::<2>().0.get(index)?;
+        Some(if self.syntax.big { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) })
+    }
+
+    /// The bytes of an element.
+    pub fn bytes(&self, tag: u32) -> Option<&[u8]> {
+        self.values.get(&tag).map(Vec::as_slice)
     }
 
     /// The numbers of an element that holds them as text; `None` where one is none.
@@ -331,6 +357,7 @@ impl Walk {
     /// Passes one element; keeps a short value, and the place of the pixels.
     fn element(&mut self) -> io::Result<()> {
         let Header { tag, kind, length } = self.header()?;
+        let longest = if tag.wrapping_sub(tag::PALETTE) < 3 { LONGEST_PALETTE } else { LONGEST };
         match length {
             UNDEFINED if tag == tag::PIXELS => self.fragments(),
             UNDEFINED => {
@@ -341,7 +368,7 @@ impl Walk {
                 (self.pixels, self.words) = (vec![(self.position, length.into())], &kind == b"OW");
                 self.skip(length.into())
             }
-            ..=LONGEST if u64::from(length) <= self.length.saturating_sub(self.position) => {
+            _ if length <= longest && u64::from(length) <= self.length.saturating_sub(self.position) => {
                 let mut value = vec![0; length as usize];
                 self.input.read_exact(&mut value)?;
                 self.position += u64::from(length);

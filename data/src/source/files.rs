@@ -1,7 +1,8 @@
 //! What lies below a folder.
 
 use super::folder::part_of;
-use super::{Reader, shards};
+use super::{Reader, Stamper, shards};
+use crate::cache::DiskCached;
 use crate::decode::{Color, decode};
 use crate::error::{Error, Result};
 use crate::row::Part;
@@ -34,6 +35,8 @@ pub(super) struct Tree {
     pub foreign: Vec<String>,
     /// Files and folders whose names are no valid UTF-8, with � in them.
     pub unnamed: Vec<String>,
+    /// Folders that are not entered, as they lie too deep.
+    deep: Vec<String>,
     /// Whether a file is a picture.
     wanted: fn(&Path) -> bool,
     /// Folders that were entered, without links: a link may lead in a circle.
@@ -73,6 +76,7 @@ impl Tree {
             shards: vec![],
             foreign: vec![],
             unnamed: vec![],
+            deep: vec![],
             wanted: is_picture,
             seen: BTreeSet::new(),
         }
@@ -84,6 +88,7 @@ impl Tree {
         let said = [
             say(&self.foreign, "files are no pictures of a known kind and are ignored"),
             say(&self.unnamed, "files or folders have names that are no valid UTF-8 and are ignored; rename them"),
+            say(&self.deep, "folders lie too deep and are ignored; move them up"),
         ];
         said.into_iter().flatten().collect()
     }
@@ -116,6 +121,8 @@ impl Tree {
                 self.add((self.wanted)(&entry.path()), within(name));
             } else if depth < DEEPEST {
                 self.enter(&entry.path(), &within(name), depth + 1)?;
+            } else {
+                self.deep.push(within(name));
             }
         }
         Ok(())
@@ -144,6 +151,18 @@ impl Tree {
         let root = self.root.clone();
         Arc::new(move |path| decode(path, &read(&root, path)?, color))
     }
+}
+
+/// The stamp of pictures that are a file each below `root`, as they are when it is asked for.
+pub(super) fn below(root: &Path) -> Stamper {
+    let root = root.to_path_buf();
+    Arc::new(move |path| DiskCached::file_stamp(&root.join(path)))
+}
+
+/// The stamp of pictures that all lie in the file at `path`, as it is now: it is to be taken before the file is listed.
+pub(super) fn within(path: &Path) -> Stamper {
+    let stamp = DiskCached::file_stamp(path);
+    Arc::new(move |_| stamp.clone())
 }
 
 /// The bytes of the file at `path` below `root`.

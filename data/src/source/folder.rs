@@ -1,6 +1,6 @@
 //! A folder per class, as torchvision's `ImageFolder`, with or without train, validation and test folders above.
 
-use super::files::{Tree, words};
+use super::files::{Tree, below, words};
 use super::{Collection, Found, Listing, Reader, Source};
 use crate::decode::Color;
 use crate::error::{Error, Result};
@@ -105,6 +105,7 @@ pub(super) fn class_folders(tree: &Tree, read: Reader, sample: Option<Unit>) -> 
         sample_submission: None,
         warnings,
         read,
+        stamp: below(&tree.root),
     })
 }
 

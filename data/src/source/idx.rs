@@ -1,7 +1,8 @@
 //! MNIST's files, and what all sources share whose pictures are one array.
 
 use super::files::{Budget, broken, first_bytes, is_gzip, memory_mb, read_announced};
-use super::{Collection, Found, Listing, Reader, Source};
+use super::{Collection, Found, Listing, Reader, Source, Stamper};
+use crate::cache::DiskCached;
 use crate::decode::{Color, Decoded};
 use crate::error::{Error, Result};
 use crate::image::Image;
@@ -80,7 +81,7 @@ impl Source for Idx {
             self.path = folder.unwrap_or(Path::new(".")).into();
         }
         let mut budget = Budget::new("idx", self.memory_mb)?;
-        let mut stacks = vec![];
+        let (mut stacks, mut stamps) = (vec![], vec![]);
         for (name, part) in PARTS {
             let [images, labels] = KINDS.map(|kind| file(&self.path, name, kind));
             let (images, labels) = match (images, labels, part) {
@@ -92,6 +93,7 @@ impl Source for Idx {
                     return Err(Error::Layout { path: self.path.clone(), why });
                 }
             };
+            stamps.push((name, DiskCached::file_stamp(&images)));
             let ([_, height, width], pixels) = array::<3>(&images, &mut budget)?;
             let (_, classes) = array::<1>(&labels, &mut budget)?;
             let stack = Stack {
@@ -105,7 +107,11 @@ impl Source for Idx {
             stack.charge(&images, &mut budget)?;
             stacks.push(stack);
         }
-        Ok(collect(stacks, "idx", self.color))
+        let stamp: Stamper = Arc::new(move |path| {
+            let (part, _) = path.split_once('/')?;
+            stamps.iter().find(|(name, _)| *name == part)?.1.clone()
+        });
+        Ok(Collection { stamp, ..collect(stacks, "idx", self.color) })
     }
 }
 
@@ -210,7 +216,8 @@ impl Stack {
 }
 
 /// `stacks` as a data set: `train/00017` is the 18th picture of the stack `train`. Gray is repeated where `color` is
-/// rgb; a stack has no more channels than `color`.
+/// rgb; a stack has no more channels than `color`. The stamps are
+/// the source's to add.
 pub(super) fn collect(mut stacks: Vec<Stack>, format: &'static str, color: Color) -> Collection {
     // Files are sorted by path.
     stacks.sort_by_key(|stack| stack.name);
@@ -253,5 +260,6 @@ pub(super) fn collect(mut stacks: Vec<Stack>, format: &'static str, color: Color
         sample_submission: None,
         warnings: warnings.into_iter().collect(),
         read,
+        stamp: Arc::new(|_| None),
     }
 }

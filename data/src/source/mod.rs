@@ -11,6 +11,8 @@ mod dicom_file;
 mod files;
 mod folder;
 mod idx;
+#[cfg(feature = "dicom")]
+mod lossless_jpeg;
 mod multichannel;
 #[cfg(feature = "nifti")]
 mod nifti;
@@ -57,6 +59,7 @@ pub use webdataset::WebDataset;
 #[cfg(any(feature = "dicom", feature = "nifti"))]
 pub use window::{Percentiles, Tissue, Window};
 
+use crate::convert::audio::SOUNDS;
 use crate::dataset::Dataset;
 use crate::decode::{Color, Decoded};
 use crate::error::{Error, Result};
@@ -80,6 +83,10 @@ pub trait Source: Serialize + DeserializeOwned {
 
 /// Decodes the picture of a path as it stands in [`Found::path`].
 pub type Reader = Arc<dyn Fn(&str) -> Result<Decoded> + Send + Sync>;
+
+/// What changes when the bytes of the picture of a path do, as it stands in [`Found::path`]: name, length and time of change of
+/// the files that it is read from. `None` where it is read from none.
+pub type Stamper = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// A picture that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +118,22 @@ pub struct Collection {
     pub warnings: Vec<String>,
     /// Decodes a file of `files`.
     pub read: Reader,
+    /// Tells when a file of `files` has to be decoded again.
+    pub stamp: Stamper,
+}
+
+impl Collection {
+    /// The stamp of each row's picture, for a [`DiskCached`](crate::DiskCached); `None` where no picture has one, as those that
+    /// are drawn.
+    pub fn stamps(&self) -> Option<impl Fn(usize, usize) -> Option<String> + Send + Sync + use<>> {
+        let mut paths = vec![None; self.dataset.rows().len()];
+        for (path, row) in self.files.iter().filter_map(|file| Some((&file.path, file.row?))) {
+            paths[row] = Some(path.clone());
+        }
+        let stamp = self.stamp.clone();
+        let any = paths.iter().flatten().any(|path| stamp(path).is_some());
+        any.then_some(move |row: usize, _: usize| stamp(paths.get(row)?.as_ref()?))
+    }
 }
 
 /// Rows whose pictures a [`Reader`] decodes: the data set of every layout.
@@ -239,6 +262,11 @@ pub fn recognize(path: &Path) -> Result<(&'static str, Value)> {
             _ if tar::is_archive(path) => "tar",
             _ if idx::is_part(path) => "idx",
             _ if files::ending(path) == "npz" => "npz",
+            _ if is_single(path) => {
+                let why = "this is one picture, sound or volume; give the folder that holds them all, in class folders or with \
+                           a table of their labels";
+                return Err(Error::Layout { path: path.into(), why: why.into() });
+            }
             _ => shards::kind(path).ok_or_else(|| {
                 let why = "this is a file, but neither a table (.csv, .tsv) nor an archive (.tar, .tar.gz, .tgz, .npz) \
                            nor a file of many samples (.tfrec, .parquet, .bson); give one of them or a folder of pictures";
@@ -303,6 +331,13 @@ pub fn recognize(path: &Path) -> Result<(&'static str, Value)> {
         (_, Err(error)) | (Err(error), _) => Err(error),
         (Ok(_), Ok(_)) => Ok(("folder", params)),
     }
+}
+
+/// Whether a file is called as one sample alone is.
+fn is_single(path: &Path) -> bool {
+    let ending = files::ending(path);
+    let known = PICTURES.iter().chain(SOUNDS).chain(&["dcm", "dicom", "ima"]);
+    files::is_nifti(path) || known.into_iter().any(|known| *known == ending)
 }
 
 fn find(name: &str) -> Result<&'static Entry> {

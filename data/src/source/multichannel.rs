@@ -3,13 +3,14 @@
 use super::csv::{Csv, names, one_or_several};
 use super::files::Tree;
 use super::{Collection, Found, Listing, Reader, Source};
+use crate::cache::DiskCached;
 use crate::decode::Color;
 use crate::error::{Error, Result};
 use crate::image::Image;
 use crate::labels::Labels;
 use crate::row::Row;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -141,6 +142,7 @@ impl Source for Multichannel {
         let others = tree.pictures.len() - gathered.files;
         tree.pictures = gathered.samples.keys().cloned().collect();
         csv.id = self.id.clone();
+        let root = tree.root.clone();
         let mut found = csv.open_any(tree, read.clone())?;
         if let Some(first) = gathered.lacking.first() {
             let shown = gathered.lacking.iter().take(10).map(|file| format!("'{file}'")).collect::<Vec<_>>().join(", ");
@@ -162,6 +164,11 @@ impl Source for Multichannel {
             label: self.label,
             ..
         } = csv;
+        let channels = self.channels.clone();
+        found.stamp = Arc::new(move |path| {
+            let files = channels.iter().map(|channel| root.join(path.replace(HOLE, channel)));
+            DiskCached::stamp_of(&files.collect::<Vec<_>>())
+        });
         Ok(spread(found, &gathered.samples, has_several, read))
     }
 }
@@ -192,6 +199,9 @@ struct Fit<'a> {
     /// A value for each name.
     values: Vec<&'a str>,
 }
+
+/// What cannot fit.
+type Failed = BTreeSet<(usize, usize, usize)>;
 
 /// The texts and names of `{a}_{b}`.
 fn pieces(pattern: &str) -> Result<Vec<(&str, Option<&str>)>, String> {
@@ -244,35 +254,43 @@ impl Pattern {
         let start = path.rmatch_indices('/').nth(self.folders).map_or(0, |(slash, _)| slash + 1);
         let (above, rest) = path.split_at(start);
         let mut fit = Fit { above, channel: usize::MAX, values: vec![""; self.names.len()] };
-        self.fits(&self.pieces, rest, &mut fit).then_some(fit)
+        self.fits(0, rest, &mut fit, &mut BTreeSet::new()).then_some(fit)
     }
 
-    /// Whether `text` is `pieces`; the first names are as long as they can be.
-    fn fits<'a>(&self, pieces: &[Piece], text: &'a str, fit: &mut Fit<'a>) -> bool {
-        let Some((piece, pieces)) = pieces.split_first() else { return text.is_empty() };
+    /// Whether `text` is what is left of the pieces from `place`; the first names are as long as they can be. `failed` holds
+    /// what was tried of names: piece, length of the text, channel.
+    fn fits<'a>(&self, place: usize, text: &'a str, fit: &mut Fit<'a>, failed: &mut Failed) -> bool {
+        let Some(piece) = self.pieces.get(place) else { return text.is_empty() };
+        let next = place + 1;
         match piece {
             Piece::Text(expected) => {
-                text.strip_prefix(expected.as_str()).is_some_and(|rest| self.fits(pieces, rest, fit))
+                text.strip_prefix(expected.as_str()).is_some_and(|rest| self.fits(next, rest, fit, failed))
             }
             Piece::Channel => (0..self.channels.len()).any(|channel| {
                 let before = std::mem::replace(&mut fit.channel, channel);
                 let rest = text.strip_prefix(self.channels[channel].as_str());
                 // A channel that stands twice is the same one.
-                let fits =
-                    [usize::MAX, channel].contains(&before) && rest.is_some_and(|rest| self.fits(pieces, rest, fit));
+                let fits = [usize::MAX, channel].contains(&before)
+                    && rest.is_some_and(|rest| self.fits(next, rest, fit, failed));
                 if !fits {
                     fit.channel = before;
                 }
                 fits
             }),
             Piece::Name(name) => {
+                let tried = (place, text.len(), fit.channel);
                 let longest = text.find('/').unwrap_or(text.len());
                 let mut ends = (1..=longest).rev().filter(|end| text.is_char_boundary(*end));
-                ends.any(|end| {
-                    let (value, rest) = text.split_at(end);
-                    fit.values[*name] = value;
-                    self.fits(pieces, rest, fit)
-                })
+                let fits = !failed.contains(&tried)
+                    && ends.any(|end| {
+                        let (value, rest) = text.split_at(end);
+                        fit.values[*name] = value;
+                        self.fits(next, rest, fit, failed)
+                    });
+                if !fits {
+                    failed.insert(tried);
+                }
+                fits
             }
         }
     }
@@ -439,6 +457,9 @@ mod tests {
             Some("x/|größe|ab".into())
         );
         assert_eq!(fitted("{channel}/{id}_{channel}.png", &["a", "b"], "a/1_b.png"), None);
+        // Ways to cut a name that are more than can be tried.
+        let names = "{a}_{b}_{c}_{d}_{e}_{f}_{g}_{h}_{channel}.png";
+        assert_eq!(fitted(names, &["x"], &"_".repeat(400)), None);
     }
 
     #[test]

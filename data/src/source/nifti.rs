@@ -8,14 +8,13 @@ use crate::decode::Decoded;
 use crate::error::{Error, Result};
 use crate::labels::Labels;
 use flate2::read::MultiGzDecoder;
-use nifti::{Endianness, NiftiHeader, NiftiType};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Volumes in `.nii` and `.nii.gz` files (NIfTI-1) below a folder with labels from a table beside them, as those of `csv`, or
+/// Volumes in `.nii` and `.nii.gz` files (NIfTI-1 and NIfTI-2) below a folder with labels from a table beside them, as those of `csv`, or
 /// from class folders. Values of every integer and float type are rescaled by slope and intercept and windowed to bytes. What
 /// lies behind the third side (times, directions) becomes channels, so all files need equally many.
 ///
@@ -82,8 +81,6 @@ fn lps() -> String {
     "LPS".into()
 }
 
-/// Length of the header, bytes.
-const HEADER: u64 = 348;
 /// Most that deflate makes of a byte.
 const MAX_RATIO: u64 = 1032;
 
@@ -172,28 +169,26 @@ fn volume(path: &Path, axes: [Axis; 3]) -> Result<(Voxels, [f64; 3]), String> {
     let file = BufReader::new(file);
     let mut reader: Box<dyn Read> = if gzip { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
     let mut start = vec![];
-    (&mut reader).take(HEADER).read_to_end(&mut start).map_err(|error| cut(&error))?;
-    match start.get(344..) {
+    (&mut reader).take(FIRST.length).read_to_end(&mut start).map_err(|error| cut(&error))?;
+    let short = || "it is truncated: its header is not whole; fetch it again".to_string();
+    let elsewhere = || Err("its voxels are in another file (.img); save both as one .nii, with nibabel".into());
+    let places = match (start.get(344..348), start.get(4..8)) {
         _ if length == 0 => return Err("the file is empty".into()),
-        Some([b'n', b'+', b'1', 0]) => {}
-        Some([b'n', b'i', b'1', 0]) => {
-            return Err("its voxels are in another file (.img); save both as one .nii, with nibabel".into());
-        }
-        _ if start.get(4..7) == Some(b"n+2") => {
-            return Err("it is of NIfTI-2; save it as NIfTI-1, with nibabel's `Nifti1Image.from_image`".into());
-        }
-        Some(_) => return Err("it is no NIfTI file: 'n+1' is not at its byte 344".into()),
-        None => return Err("it is truncated: its header is not whole; fetch it again".into()),
-    }
-    let header = NiftiHeader::from_reader(&start[..]).map_err(|error| format!("its header is broken: {error}"))?;
+        (None, _) => return Err(short()),
+        (Some(b"n+1\0"), _) => &FIRST,
+        (_, Some(b"n+2\0")) => &SECOND,
+        (Some(b"ni1\0"), _) | (_, Some(b"ni2\0")) => return elsewhere(),
+        _ => return Err("it is no NIfTI file: 'n+1' is not at its byte 344, nor 'n+2' at byte 4".into()),
+    };
+    (&mut reader).take(places.length - FIRST.length).read_to_end(&mut start).map_err(|error| cut(&error))?;
+    let header = Header::read(&start, places).ok_or_else(short)?;
     let (sides, channels) = sides(&header)?;
     let number = Number::of(&header)?;
     let count = checked([sides[2], sides[1], sides[0], channels])?;
     let announced = (count * number.size) as u64;
-    // The type of an offset is a float for the sake of the format's ancestor.
-    let offset = header.vox_offset;
-    let skipped = if offset >= HEADER as f32 && offset < 1e9 { offset as u64 - HEADER } else { 4 };
-    let needed = HEADER + skipped + announced;
+    let offset = header.offset;
+    let skipped = if offset >= places.length as f64 && offset < 1e9 { offset as u64 - places.length } else { 4 };
+    let needed = places.length + skipped + announced;
     let most = if gzip { length.saturating_mul(MAX_RATIO) } else { length };
     if needed > most {
         return Err(format!(
@@ -229,25 +224,166 @@ fn volume(path: &Path, axes: [Axis; 3]) -> Result<(Voxels, [f64; 3]), String> {
             }
         }
     }
-    let mm = |n: usize| f64::from(header.pixdim[1 + taken[n].0].abs());
+    let mm = |n: usize| header.pixdim[1 + taken[n].0].abs();
     Ok((Voxels { dims, values }, [mm(2), mm(1), mm(0)]))
 }
 
+/// Where a version's header has its fields, bytes from its start, and how wide its numbers are.
+struct Places {
+    /// Of the header, bytes.
+    length: u64,
+    /// Bytes of a side, and of the codes.
+    side: usize,
+    code: usize,
+    /// Bytes of a float.
+    float: usize,
+    dim: usize,
+    kind: usize,
+    pixdim: usize,
+    offset: usize,
+    /// Of the slope; the intercept follows.
+    scale: usize,
+    /// Codes of the two ways to say where voxels are.
+    forms: usize,
+    quaternion: usize,
+    rows: usize,
+}
+
+/// NIfTI-1 (nifti1.h).
+const FIRST: Places = Places {
+    length: 348,
+    side: 2,
+    code: 2,
+    float: 4,
+    dim: 40,
+    kind: 70,
+    pixdim: 76,
+    offset: 108,
+    scale: 112,
+    forms: 252,
+    quaternion: 256,
+    rows: 280,
+};
+/// NIfTI-2 (nifti2.h).
+const SECOND: Places = Places {
+    length: 540,
+    side: 8,
+    code: 4,
+    float: 8,
+    dim: 16,
+    kind: 12,
+    pixdim: 104,
+    offset: 168,
+    scale: 176,
+    forms: 344,
+    quaternion: 352,
+    rows: 400,
+};
+
+/// What is needed of a header of either version.
+struct Header {
+    big: bool,
+    dim: [u64; 8],
+    kind: u64,
+    pixdim: [f64; 8],
+    /// Of the voxels, bytes.
+    offset: f64,
+    slope: f64,
+    intercept: f64,
+    /// Whether the quaternion and the rows say where voxels are.
+    has_quaternion: bool,
+    has_rows: bool,
+    quaternion: [f64; 3],
+    rows: [[f64; 4]; 3],
+}
+
+/// The bits of a number.
+fn bits(bytes: &[u8], big: bool) -> u64 {
+    let add = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
+    if big { bytes.iter().fold(0, add) } else { bytes.iter().rev().fold(0, add) }
+}
+
+/// The float that these bits are.
+fn float(bits: u64, size: usize) -> f64 {
+    if size == 4 { f64::from(f32::from_bits(bits as u32)) } else { f64::from_bits(bits) }
+}
+
+impl Header {
+    /// `None` where it is not whole.
+    fn read(bytes: &[u8], places: &Places) -> Option<Self> {
+        let bytes = bytes.get(..places.length as usize)?;
+        // Its own length stands first.
+        let big = bits(&bytes[..4], false) != places.length
+            && (bits(&bytes[..4], true) == places.length || !(1..8).contains(&bits(&bytes[places.dim..][..2], false)));
+        let whole = |place: usize, size: usize| bits(&bytes[place..][..size], big);
+        let decimal = |place: usize| float(whole(place, places.float), places.float);
+        let decimals = |place: usize, n: usize| decimal(place + n * places.float);
+        // A code's highest bit is its sign.
+        let is_positive =
+            |n: usize| (1..1 << (8 * places.code - 1)).contains(&whole(places.forms + n * places.code, places.code));
+        Some(Self {
+            big,
+            dim: std::array::from_fn(|n| whole(places.dim + n * places.side, places.side)),
+            kind: whole(places.kind, 2),
+            pixdim: std::array::from_fn(|n| decimals(places.pixdim, n)),
+            // NIfTI-1 has a float there for the sake of the format before it.
+            offset: if places.side == 2 { decimal(places.offset) } else { whole(places.offset, 8) as f64 },
+            slope: decimal(places.scale),
+            intercept: decimals(places.scale, 1),
+            has_quaternion: is_positive(0),
+            has_rows: is_positive(1),
+            quaternion: std::array::from_fn(|n| decimals(places.quaternion, n)),
+            rows: std::array::from_fn(|row| std::array::from_fn(|n| decimals(places.rows, 4 * row + n))),
+        })
+    }
+}
+
 /// Columns, rows and slices as they are stored, and what lies behind them.
-fn sides(header: &NiftiHeader) -> Result<([usize; 3], usize), String> {
-    let count = usize::from(header.dim[0]);
+fn sides(header: &Header) -> Result<([usize; 3], usize), String> {
+    let count = header.dim[0];
     if !(1..=7).contains(&count) {
         return Err(format!("it has {count} dimensions, expected 1 to 7"));
     }
-    let side = |i: usize| if i <= count { usize::from(header.dim[i]) } else { 1 };
-    // Seven sides of 16 bits may say more than 64 bits hold.
+    let count = count as usize;
+    let side = |i: usize| if i <= count { usize::try_from(header.dim[i]).unwrap_or(usize::MAX) } else { 1 };
+    // Seven sides may say more than 64 bits hold.
     let channels = (4..8).try_fold(1usize, |product, i| product.checked_mul(side(i))).unwrap_or(usize::MAX);
     Ok(([side(1), side(2), side(3)], channels))
 }
 
+/// What a number is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Unsigned,
+    Signed,
+    Float,
+    /// Nothing that a picture is made of.
+    Other(&'static str),
+}
+
+/// Types of values: code, what they are, bytes.
+const KINDS: [(u64, Kind, usize); 16] = [
+    (2, Kind::Unsigned, 1),
+    (4, Kind::Signed, 2),
+    (8, Kind::Signed, 4),
+    (16, Kind::Float, 4),
+    (32, Kind::Other("Complex64"), 8),
+    (64, Kind::Float, 8),
+    (128, Kind::Other("Rgb24"), 3),
+    (256, Kind::Signed, 1),
+    (512, Kind::Unsigned, 2),
+    (768, Kind::Unsigned, 4),
+    (1024, Kind::Signed, 8),
+    (1280, Kind::Unsigned, 8),
+    (1536, Kind::Other("Float128"), 16),
+    (1792, Kind::Other("Complex128"), 16),
+    (2048, Kind::Other("Complex256"), 32),
+    (2304, Kind::Other("Rgba32"), 4),
+];
+
 /// How a value is stored and what it means.
 struct Number {
-    kind: NiftiType,
+    kind: Kind,
     /// Bytes.
     size: usize,
     big: bool,
@@ -256,34 +392,24 @@ struct Number {
 }
 
 impl Number {
-    fn of(header: &NiftiHeader) -> Result<Self, String> {
-        let kind = header.data_type().map_err(|_| format!("its values are of the unknown type {}", header.datatype))?;
-        let size = match kind {
-            NiftiType::Uint8 | NiftiType::Int8 => 1,
-            NiftiType::Uint16 | NiftiType::Int16 => 2,
-            NiftiType::Uint32 | NiftiType::Int32 | NiftiType::Float32 => 4,
-            NiftiType::Uint64 | NiftiType::Int64 | NiftiType::Float64 => 8,
-            other => {
-                return Err(format!("its values are of type {other:?}; integers and floats up to 64 bits are read"));
-            }
-        };
-        let (slope, intercept) = (f64::from(header.scl_slope), f64::from(header.scl_inter));
+    fn of(header: &Header) -> Result<Self, String> {
+        let unknown = || format!("its values are of the unknown type {}", header.kind);
+        let (_, kind, size) = *KINDS.iter().find(|(code, ..)| *code == header.kind).ok_or_else(unknown)?;
+        if let Kind::Other(name) = kind {
+            return Err(format!("its values are of type {name}; integers and floats up to 64 bits are read"));
+        }
+        let Header { slope, intercept, big, .. } = *header;
         let is_scaled = slope != 0.0 && slope.is_finite() && intercept.is_finite();
         let (slope, intercept) = if is_scaled { (slope, intercept) } else { (1.0, 0.0) };
-        Ok(Self { kind, size, big: header.endianness == Endianness::Big, slope, intercept })
+        Ok(Self { kind, size, big, slope, intercept })
     }
 
     fn value(&self, bytes: &[u8], index: usize) -> f32 {
-        let bytes = &bytes[index * self.size..][..self.size];
-        let add = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
-        let bits = if self.big { bytes.iter().fold(0, add) } else { bytes.iter().rev().fold(0, add) };
+        let bits = bits(&bytes[index * self.size..][..self.size], self.big);
+        let unused = 64 - 8 * self.size as u32;
         let value = match self.kind {
-            NiftiType::Int8 => f64::from(bits as i8),
-            NiftiType::Int16 => f64::from(bits as i16),
-            NiftiType::Int32 => f64::from(bits as i32),
-            NiftiType::Int64 => bits as i64 as f64,
-            NiftiType::Float32 => f64::from(f32::from_bits(bits as u32)),
-            NiftiType::Float64 => f64::from_bits(bits),
+            Kind::Signed => ((bits << unused) as i64 >> unused) as f64,
+            Kind::Float => float(bits, self.size),
             _ => bits as f64,
         };
         (value * self.slope + self.intercept) as f32
@@ -291,13 +417,13 @@ impl Number {
 }
 
 /// Columns lead along the file's axes, rows are right, front and head (nifti1.h, methods 1 to 3).
-fn affine(header: &NiftiHeader) -> [[f64; 3]; 3] {
-    let size = [1, 2, 3].map(|i| f64::from(header.pixdim[i]));
-    if header.sform_code > 0 {
-        return [header.srow_x, header.srow_y, header.srow_z].map(|row| [0, 1, 2].map(|i| f64::from(row[i])));
+fn affine(header: &Header) -> [[f64; 3]; 3] {
+    let size = [header.pixdim[1], header.pixdim[2], header.pixdim[3]];
+    if header.has_rows {
+        return header.rows.map(|[x, y, z, _]| [x, y, z]);
     }
-    if header.qform_code > 0 {
-        let [b, c, d] = [header.quatern_b, header.quatern_c, header.quatern_d].map(f64::from);
+    if header.has_quaternion {
+        let [b, c, d] = header.quaternion;
         let a = (1.0 - b * b - c * c - d * d).max(0.0).sqrt();
         let turn = [
             [a * a + b * b - c * c - d * d, 2.0 * (b * c - a * d), 2.0 * (b * d + a * c)],

@@ -1,6 +1,6 @@
 //! NumPy's arrays in one file.
 
-use super::files::{Budget, broken, memory_mb, read_announced};
+use super::files::{Budget, broken, memory_mb, read_announced, within};
 use super::idx::{Stack, collect};
 use super::records::{Record, Records};
 use super::{Collection, Source};
@@ -65,6 +65,7 @@ const LONGEST_HEADER: u64 = 1 << 16;
 impl Source for Npz {
     fn open(&mut self) -> Result<Collection> {
         let mut budget = Budget::new("npz", self.memory_mb)?;
+        let stamp = within(&self.path);
         let file = File::open(&self.path).map_err(|source| Error::Read { path: self.path.clone(), source })?;
         let mut arrays =
             Arrays { zip: ZipArchive::new(BufReader::new(file)).map_err(|e| self.unzip(e))?, source: self };
@@ -128,7 +129,7 @@ impl Source for Npz {
             let why = "its pictures have colors, which are not made gray; leave data.color away".into();
             return Err(Error::Layout { path: self.path.clone(), why });
         }
-        let found = collect(stacks, "npz", color);
+        let found = Collection { stamp, ..collect(stacks, "npz", color) };
         if self.target.is_plain() {
             return Ok(found);
         }
@@ -152,7 +153,8 @@ impl Npz {
             _ => (0..columns).map(|column| column.to_string()).collect(),
         };
         let (meta, unowned) = (vec![], vec![]);
-        Records { columns, meta, records, unowned, read: found.read }.collect(&self.target, &self.path)
+        Records { columns, meta, records, unowned, read: found.read, stamp: found.stamp }
+            .collect(&self.target, &self.path)
     }
 
     fn wrong(&self, array: &str, why: &str) -> Error {

@@ -7,8 +7,9 @@ use super::{Collection, Reader, Source};
 use crate::decode::{Color, decode};
 use crate::error::{Error, Result};
 use crate::labels::{Kind, Labels};
+use flate2::read::MultiGzDecoder;
 use parquet::basic::{Compression, ConvertedType, Type};
-use parquet::column::page::PageReader;
+use parquet::column::page::{Page as Stored, PageMetadata, PageReader};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType};
 use parquet::errors::ParquetError;
@@ -16,11 +17,12 @@ use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaD
 use parquet::file::page_index::offset_index::PageLocation;
 use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
+use ruzstd::decoding::StreamingDecoder;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,7 +30,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Parquet files with a column of encoded pictures: a struct of `bytes` and `path` as the Hugging Face hub has it, plain
 /// binary, or paths of pictures that lie below the files' folder. Names of classes are those of the file's `ClassLabel`;
 /// one of -1 is not known. A file belongs to the part that its name or folder says (`train-00000-of-00002.parquet`).
-/// Columns may be compressed with Snappy or not at all.
+/// Columns may be compressed with Snappy, gzip, Zstandard, LZ4 (raw) or not at all.
 ///
 /// At opening the columns of labels and metadata are read, and of the pictures the header of each page. A picture costs
 /// the reading of its page, unless that is among the last ones that `cache_mb` keeps: read in order, every page is
@@ -97,8 +99,8 @@ const PATHS: &[&str] = &["image_path", "file_name", "filename", "filepath", "pat
 const BATCH: usize = 4096;
 /// Most bytes of a value that is a label, id or metadata.
 const MOST_TEXT: usize = 1 << 16;
-/// Snappy makes at most 64 bytes of three.
-const MOST_RATIO: u64 = 32;
+/// Most values of a page.
+const MOST_VALUES: u64 = 1 << 26;
 /// Most pages that are kept.
 const MOST_PAGES: usize = 64;
 
@@ -117,8 +119,8 @@ struct Table {
 /// The column of pictures of a file.
 struct Pictures {
     path: PathBuf,
-    /// The column in each group of rows.
-    groups: Vec<ColumnChunkMetaData>,
+    /// The column in each group of rows, and the bytes of the largest of its pages.
+    groups: Vec<(ColumnChunkMetaData, u64)>,
     pages: Vec<Page>,
 }
 
@@ -356,12 +358,13 @@ impl Table {
     fn cells(&self, field: &str, leaf: usize) -> Result<Vec<Cell>> {
         let file = Arc::new(File::open(&self.path).map_err(|source| Error::Read { path: self.path.clone(), source })?);
         guarded(&self.path, || {
-            let mut cells = Vec::with_capacity(self.rows);
+            // As many rows as are announced may not follow.
+            let mut cells = vec![];
             for (index, group) in self.metadata.row_groups().iter().enumerate() {
-                let (column, _, _) = self.pages(leaf, index)?;
+                let (column, pages, dictionary) = self.pages(leaf, index)?;
                 let rows = usize::try_from(group.num_rows())?;
-                let pages = SerializedPageReader::new(file.clone(), column, rows, None)?;
-                read_cells(column, Box::new(pages), rows, &mut cells)?;
+                let most = largest(&pages, dictionary);
+                read_cells(column, Unpacked::open(&file, (column, most), rows, None)?, rows, &mut cells)?;
             }
             if cells.len() != self.rows {
                 return Err(general(&format!("the column '{field}' has other rows than are announced")));
@@ -391,7 +394,7 @@ impl Table {
                 if i64::try_from(row - start)? != metadata.num_rows() {
                     return Err(general("a group of rows has other pages than it announces"));
                 }
-                groups.push(column.clone());
+                groups.push((column.clone(), largest(&pages, dictionary)));
             }
             Ok(Pictures { path: self.path.clone(), groups, pages: found })
         })
@@ -414,7 +417,7 @@ impl Pictures {
     fn read(&self, page: &Page) -> Result<Arc<Vec<Option<ByteArray>>>> {
         let file = Arc::new(File::open(&self.path).map_err(|source| Error::Read { path: self.path.clone(), source })?);
         guarded(&self.path, || {
-            let column = &self.groups[page.group];
+            let (column, most) = &self.groups[page.group];
             let location = |place: (u64, u64), row: usize| -> Result<PageLocation, ParquetError> {
                 let (offset, size) = (i64::try_from(place.0)?, i32::try_from(place.1)?);
                 Ok(PageLocation { offset, compressed_page_size: size, first_row_index: row as i64 })
@@ -428,8 +431,8 @@ impl Pictures {
             if first != page.place {
                 locations.push(location(page.place, skipped)?);
             }
-            let pages = SerializedPageReader::new(file, column, skipped + page.rows, Some(locations))?;
-            let mut reader = ColumnReaderImpl::<ByteArrayType>::new(column.column_descr_ptr(), Box::new(pages));
+            let pages = Unpacked::open(&file, (column, *most), skipped + page.rows, Some(locations))?;
+            let mut reader = ColumnReaderImpl::<ByteArrayType>::new(column.column_descr_ptr(), pages);
             let (mut levels, mut values) = (vec![], vec![]);
             let skipped_rows = reader.skip_records(skipped)?;
             let (rows, ..) = reader.read_records(page.rows, Some(&mut levels), None, &mut values)?;
@@ -502,7 +505,7 @@ fn gather<T: DataType>(
             }
             if let (Some(value), Some(cell)) = (values.next(), cells.last_mut()) {
                 let text = text(value)?;
-                bytes += text.len() as u64;
+                bytes += (text.len() + size_of::<String>()) as u64;
                 if bytes > LARGEST {
                     return Err(general(&format!("the column '{}' takes more than {LARGEST} bytes", leaf.path())));
                 }
@@ -534,14 +537,21 @@ const DELTA_BYTE_ARRAY: i64 = 7;
 
 /// The data pages of a column and the bytes of its dictionary: sizes that no page could have are an error.
 fn pages(skim: &mut Skim<File>, column: &ColumnChunkMetaData) -> Result<(Vec<Header>, u64), ParquetError> {
+    // Most that is made of a byte.
     let ratio = match column.compression() {
         Compression::UNCOMPRESSED => 1,
-        Compression::SNAPPY => MOST_RATIO,
+        // 64 bytes of three.
+        Compression::SNAPPY => 32,
+        Compression::LZ4_RAW => 255,
+        Compression::GZIP(_) => 1032,
+        // A block of 128 KiB of four.
+        Compression::ZSTD(_) => 1 << 15,
         other => {
             let name = column.column_path();
-            let what =
-                format!("the column '{name}' is compressed with {other:?}, which is not read; write it with Snappy");
-            return Err(unread(what));
+            return Err(unread(format!(
+                "the column '{name}' is compressed with {other:?}, which is not read; write it again with Snappy or Zstandard: \
+                 pyarrow.parquet.write_table(pyarrow.parquet.read_table(old), new, compression=\"snappy\")"
+            )));
         }
     };
     let (start, length) = column.byte_range();
@@ -566,7 +576,7 @@ fn pages(skim: &mut Skim<File>, column: &ColumnChunkMetaData) -> Result<(Vec<Hea
         let too_large = bytes > compressed.saturating_mul(ratio).saturating_add(64)
             || bytes.checked_mul(repeats).is_none_or(|all| all > LARGEST)
             || (header.kind == DICTIONARY && header.values > bytes)
-            || header.values > i32::MAX as u64;
+            || header.values > MOST_VALUES;
         if too_large {
             return Err(general(&format!("the page at byte {offset} announces more than it can hold")));
         }
@@ -578,6 +588,100 @@ fn pages(skim: &mut Skim<File>, column: &ColumnChunkMetaData) -> Result<(Vec<Hea
         skim.go(own)?;
     }
     Ok((found, dictionary))
+}
+
+/// The bytes of the largest page.
+fn largest(pages: &[Header], dictionary: u64) -> u64 {
+    pages.iter().map(|page| page.bytes).fold(dictionary, u64::max)
+}
+
+/// Pages whose bytes are unpacked here where `parquet` needs C for it, or a limit.
+struct Unpacked {
+    pages: SerializedPageReader<File>,
+    codec: Compression,
+    /// Most bytes of a page.
+    most: u64,
+}
+
+impl Unpacked {
+    /// The pages of a column, the largest of which has so many bytes; of `locations` those alone.
+    fn open(
+        file: &Arc<File>,
+        (column, most): (&ColumnChunkMetaData, u64),
+        rows: usize,
+        locations: Option<Vec<PageLocation>>,
+    ) -> Result<Box<dyn PageReader>, ParquetError> {
+        let codec = column.compression();
+        if matches!(codec, Compression::UNCOMPRESSED | Compression::SNAPPY) {
+            return Ok(Box::new(SerializedPageReader::new(file.clone(), column, rows, locations)?));
+        }
+        let stored = column.clone().into_builder().set_compression(Compression::UNCOMPRESSED).build()?;
+        Ok(Box::new(Self { pages: SerializedPageReader::new(file.clone(), &stored, rows, locations)?, codec, most }))
+    }
+}
+
+/// The bytes that a page stands for, at most `most`.
+fn unpack(codec: Compression, packed: &[u8], most: u64) -> Result<Vec<u8>, ParquetError> {
+    let (mut bytes, limit) = (vec![], most.saturating_add(1));
+    match codec {
+        // Of a page of no values nothing may be stored.
+        _ if packed.is_empty() => {}
+        Compression::GZIP(_) => drop(MultiGzDecoder::new(packed).take(limit).read_to_end(&mut bytes)?),
+        Compression::ZSTD(_) => {
+            let decoder = StreamingDecoder::new(packed).map_err(|error| general(&error.to_string()))?;
+            decoder.take(limit).read_to_end(&mut bytes)?;
+        }
+        _ => {
+            bytes.resize(usize::try_from(most)?, 0);
+            let count = lz4_flex::block::decompress_into(packed, &mut bytes);
+            bytes.truncate(count.map_err(|error| general(&error.to_string()))?);
+        }
+    }
+    match bytes.len() as u64 > most {
+        true => Err(general("a page holds more than it announces")),
+        false => Ok(bytes),
+    }
+}
+
+impl Iterator for Unpacked {
+    type Item = Result<Stored, ParquetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.get_next_page().transpose()
+    }
+}
+
+impl PageReader for Unpacked {
+    fn get_next_page(&mut self) -> Result<Option<Stored>, ParquetError> {
+        let Some(mut page) = self.pages.get_next_page()? else { return Ok(None) };
+        match &mut page {
+            // Levels stand unpacked in front.
+            Stored::DataPageV2 { buf, def_levels_byte_len, rep_levels_byte_len, is_compressed, .. }
+                if *is_compressed =>
+            {
+                let levels = (*def_levels_byte_len as usize).saturating_add(*rep_levels_byte_len as usize);
+                let (levels, packed) = buf.split_at_checked(levels).ok_or_else(|| general("a page has no values"))?;
+                *buf = [levels, &unpack(self.codec, packed, self.most)?].concat().into();
+            }
+            Stored::DataPageV2 { .. } => {}
+            Stored::DataPage { buf, .. } | Stored::DictionaryPage { buf, .. } => {
+                *buf = unpack(self.codec, buf, self.most)?.into()
+            }
+        }
+        Ok(Some(page))
+    }
+
+    fn peek_next_page(&mut self) -> Result<Option<PageMetadata>, ParquetError> {
+        self.pages.peek_next_page()
+    }
+
+    fn skip_next_page(&mut self) -> Result<(), ParquetError> {
+        self.pages.skip_next_page()
+    }
+
+    fn at_record_boundary(&mut self) -> Result<bool, ParquetError> {
+        self.pages.at_record_boundary()
+    }
 }
 
 /// Calls `f` with the numbers of a struct of Thrift's compact protocol and of those in it: the field that holds it (0 for
@@ -696,5 +800,36 @@ impl Beside {
     fn warnings(&self) -> Option<String> {
         let what = "paths lead out of the folder of the files and are ignored";
         self.odd.first().map(|first| format!("{} {what}, as '{first}'", self.odd.len()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_that_hold_more_than_they_announce_are_refused() {
+        let gzip = {
+            let mut bytes = vec![];
+            flate2::read::GzEncoder::new(&[0; 100_000][..], flate2::Compression::best())
+                .read_to_end(&mut bytes)
+                .unwrap();
+            bytes
+        };
+        // Zeros, as libzstd packs them.
+        let zstd = [40, 181, 47, 253, 160, 160, 134, 1, 0, 85, 0, 0, 16, 0, 0, 1, 0, 155, 134, 57, 192, 2];
+        let lz4 = lz4_flex::block::compress(&[0; 100_000]);
+        let all = [
+            (Compression::GZIP(Default::default()), &gzip[..]),
+            (Compression::ZSTD(Default::default()), &zstd),
+            (Compression::LZ4_RAW, &lz4),
+        ];
+        for (codec, packed) in all {
+            assert_eq!(unpack(codec, packed, 100_000).unwrap(), [0; 100_000], "{codec:?}");
+            assert!(unpack(codec, packed, 99_999).is_err(), "{codec:?}");
+            assert!(unpack(codec, &packed[..packed.len() / 2], 100_000).is_err(), "{codec:?}");
+            assert!(unpack(codec, &[7; 30], 100_000).is_err(), "{codec:?}");
+            assert!(unpack(codec, &[], 9).unwrap().is_empty(), "{codec:?}");
+        }
     }
 }

@@ -260,6 +260,7 @@ impl Source for Pixels {
             records.extend(sheets.read(place, &layout.head, &roles, Part::Test, &mut |_, _| Ok(()))?);
             layouts.push(layout);
         }
+        let stamp = sheets.stamper();
         let (order, color) = (self.order, self.color);
         let read: Reader = Arc::new(move |name| {
             let row = sheets.find(name)?;
@@ -268,7 +269,8 @@ impl Source for Pixels {
             let image = image.map_err(|why| undecoded(name, row.line, &why))?;
             Ok(Decoded { image, format: "pixels", stored_channels: dims[2], is_deep: false })
         });
-        let records = Records { columns: self.label.clone(), meta: self.meta.clone(), records, unowned: vec![], read };
+        let (columns, meta) = (self.label.clone(), self.meta.clone());
+        let records = Records { columns, meta, records, unowned: vec![], read, stamp };
         let found = records.collect(&self.target, &path)?;
         let sample_submission = tree.sample_submission().map(|table| tree.root.join(table));
         Ok(Collection { sample_submission, ..found })

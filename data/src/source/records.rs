@@ -1,6 +1,6 @@
 //! From what a source says of its pictures to a data set: what all sources share that know labels in words.
 
-use super::{Collection, Found, Listing, Reader};
+use super::{Collection, Found, Listing, Reader, Stamper};
 use crate::error::{Error, Result};
 use crate::labels::{Cells, Labels};
 use crate::row::{Column, Part, Row};
@@ -35,6 +35,7 @@ pub(super) struct Records {
     /// Pictures that no row has.
     pub unowned: Vec<String>,
     pub read: Reader,
+    pub stamp: Stamper,
 }
 
 impl Records {
@@ -51,7 +52,7 @@ impl Records {
             }
         }
         drop(seen);
-        let Self { columns, meta, mut records, unowned, read } = self;
+        let Self { columns, meta, mut records, unowned, read, stamp } = self;
         let cells = |record: &Record| record.part != Part::Test;
         let rows: Vec<Cells<'_>> =
             records.iter().map(|r| Cells { id: &r.id, cells: &r.labels, known: cells(r) }).collect();
@@ -90,6 +91,7 @@ impl Records {
             sample_submission: None,
             warnings: warnings.into_iter().collect(),
             read,
+            stamp,
         })
     }
 }

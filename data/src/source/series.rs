@@ -309,7 +309,7 @@ impl Source for Series {
         let size = self.size.unwrap_or_else(|| (shortest.least - shortest.span).min(EDGE));
         self.try_fields(size)?;
         self.size = Some(size);
-        let (fields, missing) = (self.fields.clone(), self.missing);
+        let (fields, missing, stamp) = (self.fields.clone(), self.missing, sheets.stamper());
         let read: Reader = Arc::new(move |name| {
             let row = sheets.find(name)?;
             let wrong = |why: &str| undecoded(name, row.line, why);
@@ -317,7 +317,8 @@ impl Source for Series {
             let image = picture(&fields, size, &series).map_err(|error| wrong(&error.to_string()))?;
             Ok(Decoded { image, format: "series", stored_channels: fields.len(), is_deep: false })
         });
-        let records = Records { columns: self.label.clone(), meta: self.meta.clone(), records, unowned: vec![], read };
+        let (columns, meta) = (self.label.clone(), self.meta.clone());
+        let records = Records { columns, meta, records, unowned: vec![], read, stamp };
         let found = records.collect(&self.target, &path)?;
         let sample_submission = tree.sample_submission().map(|table| tree.root.join(table));
         Ok(Collection { sample_submission, ..found })

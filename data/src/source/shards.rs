@@ -2,10 +2,11 @@
 //! their pictures are written.
 
 use super::csv::LABELS;
-use super::files::{Tree, ending, file_name, words};
+use super::files::{Tree, below, ending, file_name, words};
 use super::folder::part_of;
 use super::records::{Record, Records};
-use super::{Collection, Reader};
+use super::{Collection, Reader, Stamper};
+use crate::cache::DiskCached;
 use crate::error::{Error, Result};
 use crate::labels::{Kind, Labels};
 use crate::row::Part;
@@ -13,6 +14,7 @@ use crate::table::is_missing;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Names that ids have, the likeliest first.
 const IDS: &[&str] =
@@ -50,6 +52,8 @@ pub(super) struct Shard {
     pub name: String,
     /// What its own name or that of a folder above says.
     pub part: Part,
+    /// Of the file, before it is listed.
+    pub stamp: Option<String>,
 }
 
 /// The files of a data set, sorted by name.
@@ -119,6 +123,17 @@ impl Shards {
         made.into_iter().collect()
     }
 
+    /// The stamp of the file that a picture lies in, or of its own where it lies beside them.
+    fn stamper(&self) -> Stamper {
+        let stamps: Vec<_> = self.list.iter().map(|shard| (shard.name.clone(), shard.stamp.clone())).collect();
+        let beside = below(&self.root);
+        Arc::new(move |path| {
+            let shard = |end| stamps.binary_search_by(|(name, _)| name.as_str().cmp(&path[..end])).ok();
+            let found = path.match_indices('/').find_map(|(slash, _)| shard(slash));
+            found.map_or_else(|| beside(path), |shard| stamps[shard].1.clone())
+        })
+    }
+
     /// The file and the number that a [`place`] names.
     pub fn locate(&self, place: &str) -> Option<(usize, usize)> {
         let (name, number) = place.rsplit_once('/')?;
@@ -137,7 +152,8 @@ fn shard(root: &Path, name: String) -> Shard {
     // `train00-2071.tfrec` is of the training part, `test/0.tfrec` of the test part.
     let word = |word: &String| part_of(word.trim_end_matches(|c: char| c.is_ascii_digit())).map(|(part, _)| part);
     let part = name.rsplit('/').find_map(|component| words(component).iter().find_map(word));
-    Shard { path: root.join(&name), part: part.unwrap_or_default(), name }
+    let path = root.join(&name);
+    Shard { stamp: DiskCached::file_stamp(&path), path, part: part.unwrap_or_default(), name }
 }
 
 /// What the braces of `pattern` stand for.
@@ -295,7 +311,8 @@ impl Fields {
         }
         let mut labels = labels.clone();
         let columns = columns(&self.label, &mut records, &mut labels).map_err(wrong)?;
-        let records = Records { columns, meta: self.meta.clone(), records, unowned, read };
+        let (meta, stamp) = (self.meta.clone(), shards.stamper());
+        let records = Records { columns, meta, records, unowned, read, stamp };
         let found = records.collect(&labels, &shards.path)?;
         warnings.extend(found.warnings.iter().cloned());
         Ok(Collection { warnings, sample_submission: shards.sample_submission.clone(), ..found })

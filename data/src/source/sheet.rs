@@ -3,7 +3,9 @@
 
 use super::csv::LABELS;
 use super::files::{Tree, file_name, is_sample, is_table, part_named, words};
+use super::Stamper;
 use super::records::Record;
+use crate::cache::DiskCached;
 use crate::error::{Error, Result};
 use crate::labels::Kind;
 use crate::row::Part;
@@ -13,6 +15,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What columns of ids are called.
 const IDS: [&str; 3] = ["id", "imageid", "image_id"];
@@ -194,6 +197,8 @@ struct Sheet {
     name: String,
     path: PathBuf,
     separator: u8,
+    /// Of the file, before it was gone through.
+    stamp: Option<String>,
     /// Where each row begins, bytes, and on which line; at last where the table ends.
     rows: Vec<(u64, u64)>,
 }
@@ -248,6 +253,7 @@ impl Sheets {
         let parts = if part == Part::Test { None } else { one("part", &roles.part)? };
         let is_word = matches!(roles.kind, Kind::Class | Kind::Ordinal | Kind::MultiLabel);
 
+        let stamp = DiskCached::file_stamp(&path);
         let mut lines = Lines::open(&path)?;
         if head.titled {
             lines.next_line()?;
@@ -288,8 +294,17 @@ impl Sheets {
         }
         let unreadable = |source| Error::Read { path: path.clone(), source };
         rows.push((std::fs::metadata(&path).map_err(unreadable)?.len(), 0));
-        self.list.push(Sheet { name: name.into(), separator: lines.separator, path, rows });
+        self.list.push(Sheet { name: name.into(), separator: lines.separator, path, stamp, rows });
         Ok(records)
+    }
+
+    /// What changes when the table of a picture does.
+    pub fn stamper(&self) -> Stamper {
+        let stamps: Vec<_> = self.list.iter().map(|sheet| (sheet.name.clone(), sheet.stamp.clone())).collect();
+        Arc::new(move |path| {
+            let (sheet, _) = path.rsplit_once('/')?;
+            stamps.iter().find(|(name, _)| name == sheet)?.1.clone()
+        })
     }
 
     /// The row of the picture `name`, read again.

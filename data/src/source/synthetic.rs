@@ -86,6 +86,7 @@ impl Source for Synthetic {
             sample_submission: None,
             warnings: vec![],
             read,
+            stamp: Arc::new(|_| None),
         })
     }
 }

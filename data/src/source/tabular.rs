@@ -4,7 +4,7 @@ use super::csv::{names, one_or_several};
 use super::files::Tree;
 use super::records::Records;
 use super::sheet::{Head, Roles, Sheets, enter, find_tables, undecoded};
-use super::{Collection, Reader, Source};
+use super::{Collection, Reader, Source, Stamper};
 use crate::convert::DeepInsight;
 use crate::decode::{Color, Decoded};
 use crate::error::{Error, Result};
@@ -144,7 +144,9 @@ impl Source for Tabular {
         let medians = medians(&mut learned);
         let layout = self.deep_insight.fit(&learned).map_err(|error| wrong(error.to_string()))?;
         drop(learned);
-        let color = self.color;
+        // Every picture depends on the training part's table, where features have their places from.
+        let (color, own, all) = (self.color, sheets.stamper(), format!("{table}/"));
+        let stamp: Stamper = Arc::new(move |path| Some(own(path)? + &own(&all)?));
         let read: Reader = Arc::new(move |name| {
             let row = sheets.find(name)?;
             let wrong = |why: String| undecoded(name, row.line, &why);
@@ -160,7 +162,8 @@ impl Source for Tabular {
             };
             Ok(Decoded { image, format: "tabular", stored_channels: 1, is_deep: false })
         });
-        let records = Records { columns: self.label.clone(), meta: self.meta.clone(), records, unowned: vec![], read };
+        let (columns, meta) = (self.label.clone(), self.meta.clone());
+        let records = Records { columns, meta, records, unowned: vec![], read, stamp };
         let mut found = records.collect(&self.target, &path)?;
         found.warnings.extend(warning);
         let sample_submission = tree.sample_submission().map(|table| tree.root.join(table));

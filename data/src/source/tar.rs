@@ -1,6 +1,6 @@
 //! Class folders in an archive.
 
-use super::files::{Budget, Tree, broken, first_bytes, is_gzip, is_litter, is_picture, memory_mb, read_span};
+use super::files::{Budget, Tree, broken, first_bytes, is_gzip, is_litter, is_picture, memory_mb, read_span, within};
 use super::folder::{Unit, class_folders};
 use super::{Collection, Reader, Source};
 use crate::decode::{Color, decode};
@@ -60,32 +60,25 @@ pub(super) fn is_archive(path: &Path) -> bool {
 impl Source for Tar {
     fn open(&mut self) -> Result<Collection> {
         let mut budget = Budget::new("tar", self.memory_mb)?;
-        let (names, odd, ends, read) = match is_gzipped(&self.path)? {
+        let stamp = within(&self.path);
+        let (names, warnings, read) = match is_gzipped(&self.path)? {
             true => self.unpack(&mut budget)?,
             false => self.index()?,
         };
         let tree = Tree::of_archive(&self.path, names);
         let mut collection = class_folders(&tree, read, self.sample)?;
-        collection.warnings.extend((!ends).then(|| NO_END.into()));
-        collection.warnings.extend(ignored(&odd));
+        collection.warnings.extend(warnings);
         if let Some(first) = tree.tables.first() {
             collection.warnings.push(format!(
                 "tables in archives are not read, as '{first}'; unpack the archive where they hold the labels"
             ));
         }
-        Ok(collection)
+        Ok(Collection { stamp, ..collection })
     }
 }
 
 /// What is said of an archive without its end.
-pub(super) const NO_END: &str =
-    "the block that ends an archive is missing: all its files are whole, but there may have been more";
-
-/// What is said of files that are ignored.
-pub(super) fn ignored(odd: &[String]) -> Option<String> {
-    let what = "links, devices or paths that lead out of the archive and are ignored";
-    odd.first().map(|first| format!("{} files are {what}, as '{first}'", odd.len()))
-}
+const NO_END: &str = "the block that ends an archive is missing: all its files are whole, but there may have been more";
 
 /// Whether an archive is gzipped; one that is packed otherwise is an error.
 pub(super) fn is_gzipped(path: &Path) -> Result<bool> {
@@ -99,20 +92,21 @@ pub(super) fn is_gzipped(path: &Path) -> Result<bool> {
     }
 }
 
-/// What a listing finds: names of all files, those that are ignored, whether the archive has its end, and how pictures are read.
-type Found = (BTreeSet<String>, Vec<String>, bool, Reader);
+/// What a listing finds: names of all files, what is odd, and how pictures are read.
+type Found = (BTreeSet<String>, Vec<String>, Reader);
 
 impl Tar {
     /// Lists a plain archive.
     fn index(&self) -> Result<Found> {
-        let (members, ends) = Members::index(&self.path, is_picture, |_, span| Ok(span))?;
+        let members = Members::index(&self.path, is_picture, |_, span| Ok(span))?;
+        let warnings = members.warnings();
         let (path, color, places) = (self.path.clone(), self.color, members.kept);
         let read: Reader = Arc::new(move |name| {
             let span = places.get(name).ok_or_else(|| unknown(name))?;
             let bytes = read_span(&path, name, *span)?;
             decode(name, &bytes, color)
         });
-        Ok((members.names, members.odd, ends, read))
+        Ok((members.names, warnings, read))
     }
 
     /// Unpacks a gzipped archive into memory.
@@ -136,10 +130,11 @@ impl Tar {
         if reader.count > reader.limit {
             return Err(budget.exceeded(&self.path));
         }
-        let ends = members.check(listed, reader.count).map_err(|error| broken(&self.path, error))?;
+        members.check(listed, reader.count).map_err(|error| broken(&self.path, error))?;
+        let warnings = members.warnings();
         let (color, pictures) = (self.color, members.kept);
         let read: Reader = Arc::new(move |name| decode(name, pictures.get(name).ok_or_else(|| unknown(name))?, color));
-        Ok((members.names, members.odd, ends, read))
+        Ok((members.names, warnings, read))
     }
 }
 
@@ -154,25 +149,29 @@ pub(super) struct Members<T> {
     /// How to get each file that is wanted; of two files of one name the later one counts, as `tar` unpacks it.
     pub kept: BTreeMap<String, T>,
     /// Links and paths that are not safe.
-    pub odd: Vec<String>,
+    odd: Vec<String>,
+    /// Names that came again.
+    repeated: Vec<String>,
     /// Where the last file ends, bytes.
     end: u64,
+    /// Whether the archive has its end.
+    ends: bool,
 }
 
 impl<T> Default for Members<T> {
     fn default() -> Self {
-        Self { names: BTreeSet::new(), kept: BTreeMap::new(), odd: vec![], end: 0 }
+        let (odd, repeated) = (vec![], vec![]);
+        Self { names: BTreeSet::new(), kept: BTreeMap::new(), odd, repeated, end: 0, ends: false }
     }
 }
 
 impl<T> Members<T> {
-    /// Lists a plain archive and keeps of each file that is `wanted` what `keep` makes of it and its offset and size;
-    /// says whether the archive has its end.
+    /// Lists a plain archive and keeps of each file that is `wanted` what `keep` makes of it and its offset and size.
     pub fn index(
         path: &Path,
         wanted: fn(&Path) -> bool,
         keep: impl Fn(&mut Entry<'_, File>, (u64, u64)) -> io::Result<T>,
-    ) -> Result<(Self, bool)> {
+    ) -> Result<Self> {
         let unreadable = |source| Error::Read { path: path.into(), source };
         let file = File::open(path).map_err(unreadable)?;
         let length = file.metadata().map_err(unreadable)?.len();
@@ -186,8 +185,16 @@ impl<T> Members<T> {
                 _ => Err(io::Error::new(ErrorKind::UnexpectedEof, "its last file is cut")),
             }
         });
-        let ends = members.check(listed, length).map_err(|error| broken(path, error))?;
-        Ok((members, ends))
+        members.check(listed, length).map_err(|error| broken(path, error))?;
+        Ok(members)
+    }
+
+    /// What is odd but no error.
+    pub fn warnings(&self) -> Vec<String> {
+        let say = |names: &[String], what: &str| Some(format!("{} files {what}, as '{}'", names.len(), names.first()?));
+        let odd = say(&self.odd, "are links, devices or paths that lead out of the archive and are ignored");
+        let repeated = say(&self.repeated, "have the name of an earlier one, which they replace");
+        (!self.ends).then(|| NO_END.into()).into_iter().chain(odd).chain(repeated).collect()
     }
 
     fn list<R: Read>(
@@ -215,7 +222,8 @@ impl<T> Members<T> {
             } else if !parts.iter().any(|part| is_litter(part)) {
                 let name = parts.join("/");
                 if wanted(Path::new(&name)) {
-                    self.kept.insert(name.clone(), keep(&mut entry)?);
+                    let kept = self.kept.insert(name.clone(), keep(&mut entry)?);
+                    self.repeated.extend(kept.map(|_| name.clone()));
                 }
                 self.names.insert(name);
             }
@@ -223,9 +231,9 @@ impl<T> Members<T> {
         Ok(())
     }
 
-    /// Whether the archive of `length` bytes has its end, a block of zeros, behind its last file; a file that is cut is an
+    /// Notes whether the archive of `length` bytes has its end, a block of zeros, behind its last file; a file that is cut is an
     /// error. Some programs leave the end away.
-    fn check(&self, listed: io::Result<()>, length: u64) -> io::Result<bool> {
+    fn check(&mut self, listed: io::Result<()>, length: u64) -> io::Result<()> {
         let ends = length >= self.end.saturating_add(BLOCK);
         let cut = |what: &str| Err(io::Error::new(ErrorKind::UnexpectedEof, what));
         match listed {
@@ -235,7 +243,10 @@ impl<T> Members<T> {
             Err(error) if error.kind() == ErrorKind::Other && !ends => {
                 Err(io::Error::new(ErrorKind::UnexpectedEof, error))
             }
-            listed => listed.map(|()| ends),
+            listed => {
+                self.ends = ends;
+                listed
+            }
         }
     }
 }

@@ -4,7 +4,8 @@ use super::csv::{names, one_or_several};
 use super::files::{Budget, Tree, is_sample, memory_mb};
 use super::records::Records;
 use super::sheet::{Head, Roles, Sheets, enter, find_tables, undecoded};
-use super::{Collection, Reader, Source};
+use super::{Collection, Reader, Source, Stamper};
+use crate::cache::DiskCached;
 use crate::convert::Raster;
 use crate::convert::raster::Agent;
 use crate::decode::Decoded;
@@ -217,7 +218,9 @@ impl Source for Trajectories {
         let path = self.path.join(&table);
         let own = head(&path, &KEY)?;
         let roles = self.roles(&path, &own)?;
-        let boxes = Boxes::read(&self.path.join(boxes), self.memory_mb)?;
+        let boxes = self.path.join(boxes);
+        let drawn = DiskCached::file_stamp(&boxes);
+        let boxes = Boxes::read(&boxes, self.memory_mb)?;
         let (mut sheets, mut scenes) = (Sheets::new("trajectories"), vec![]);
         let mut read = |name: &str, head: &Head, part| {
             sheets.read((self.path.as_path(), name), head, &roles, part, &mut |_, row| {
@@ -236,7 +239,8 @@ impl Source for Trajectories {
         if self.group == scene() {
             records.iter_mut().zip(scenes).for_each(|(record, scene)| record.group = Some(scene));
         }
-        let raster = self.raster.clone();
+        let (raster, own) = (self.raster.clone(), sheets.stamper());
+        let stamp: Stamper = Arc::new(move |path| Some(own(path)? + drawn.as_deref()?));
         let read: Reader = Arc::new(move |name| {
             let row = sheets.find(name)?;
             let wrong = |why: String| undecoded(name, row.line, &why);
@@ -248,7 +252,8 @@ impl Source for Trajectories {
             let stored_channels = image.channels();
             Ok(Decoded { image, format: "trajectories", stored_channels, is_deep: false })
         });
-        let records = Records { columns: self.label.clone(), meta: self.meta.clone(), records, unowned: vec![], read };
+        let (columns, meta) = (self.label.clone(), self.meta.clone());
+        let records = Records { columns, meta, records, unowned: vec![], read, stamp };
         let found = records.collect(&self.target, &path)?;
         let sample_submission = tree.sample_submission().map(|table| tree.root.join(table));
         Ok(Collection { sample_submission, ..found })

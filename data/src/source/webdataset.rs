@@ -3,7 +3,7 @@
 use super::files::{is_picture, read_span};
 use super::records::Record;
 use super::shards::{Fields, Shard, Shards, Values};
-use super::tar::{Members, NO_END, ignored, is_gzipped};
+use super::tar::{Members, is_gzipped};
 use super::{Collection, PICTURES, Reader, Source};
 use crate::decode::{Color, decode};
 use crate::error::{Error, Result};
@@ -222,7 +222,7 @@ fn list(shard: &Shard) -> Result<Listed> {
             "it is compressed with gzip, of which no file can be read alone; unpack it with gunzip".into(),
         ));
     }
-    let (members, ends) = Members::index(&shard.path, is_wanted, |entry, span| {
+    let members = Members::index(&shard.path, is_wanted, |entry, span| {
         if is_picture(Path::new(&*String::from_utf8_lossy(&entry.path_bytes()))) {
             return Ok(Member::Picture(span));
         }
@@ -234,8 +234,7 @@ fn list(shard: &Shard) -> Result<Listed> {
         entry.read_to_end(&mut bytes)?;
         Ok(Member::Text(bytes))
     })?;
-    let named = |what: Option<String>| what.map(|what| format!("'{}': {what}", shard.name));
-    let warnings = named((!ends).then(|| NO_END.into())).into_iter().chain(named(ignored(&members.odd))).collect();
+    let warnings = members.warnings().into_iter().map(|what| format!("'{}': {what}", shard.name)).collect();
     let mut samples = Vec::<Sample>::new();
     // Files of one key lie side by side: all begin with the key and a dot.
     for (name, member) in members.kept {

@@ -131,6 +131,10 @@ fn archives_are_read_as_folders_are() {
         let said = collection.warnings.join("\n");
         assert!(said.contains("1 files are no pictures of a known kind") && said.contains("'set/anim.gif'"), "{said}");
         assert!(said.contains("3 files are links") && said.contains("'/etc/cat/1.ppm'"), "{said}");
+        assert!(
+            said.contains("1 files have the name of an earlier one, which they replace, as 'set/train/cat/1.ppm'"),
+            "{said}"
+        );
         assert!(said.contains("tables in archives are not read, as 'set/train.csv'"), "{said}");
         let report = explore(&collection, &Default::default(), &|_, _| ()).unwrap();
         assert_eq!(report.corrupt, [("set/train/dog/8.ppm".to_string(), "the file is empty".to_string())]);

@@ -3,6 +3,7 @@
 
 mod archives;
 mod audio;
+mod cached;
 mod converted;
 mod folders;
 mod medical;

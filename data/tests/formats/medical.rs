@@ -99,11 +99,6 @@ fn dicom_folders_explain_themselves() {
     assert_eq!(rows[..4], ["Train big 0 a", "Train deflated 1 b", "Train frames 0 d", "Train implicit 1 a"]);
     let decoded = (collection.read)("implicit.dcm").unwrap();
     assert_eq!((decoded.format, decoded.stored_channels, decoded.is_deep), ("dicom", 1, false));
-    let why = refusal((collection.read)("rle.dcm"));
-    assert!(
-        why.contains("cannot decode 'rle.dcm'") && why.contains("(RLE Lossless)") && why.contains("gdcmconv"),
-        "{why}"
-    );
     // A column says more than the patient.
     let (collection, _) = opened("dicom", &golden("pictures"), json!({"label": "target", "group": "target"}));
     assert_eq!(collection.dataset.rows()[1].group.as_deref(), Some("1"));
@@ -115,6 +110,25 @@ fn dicom_folders_explain_themselves() {
         assert!(refusal(open("dicom", &golden("series"), bad)).starts_with("data."));
     }
     assert!(refusal(open("dicom", &golden("nifti"), json!({}))).contains("no DICOM files"));
+    // A palette is one of colors, whatever comes first decides.
+    let data = copies(&[("pictures/palette.dcm", "a/1.dcm"), ("pictures/rgb.dcm", "b/1.dcm")]);
+    assert_eq!(opened("dicom", data.path(), json!({})).1["color"], "rgb");
+    let whole = fs::read(golden("pictures/lossless1.dcm")).unwrap();
+    let place = whole.windows(8).position(|bytes| bytes == b"10008.1.").unwrap();
+    assert_eq!(&whole[place + 8..][..6], b"2.4.70");
+    let foreign = [&whole[..place + 8], b"2.4.90", &whole[place + 14..]].concat();
+    fs::write(data.path().join("a/1.dcm"), foreign).unwrap();
+    let (collection, _) = opened("dicom", data.path(), json!({}));
+    let why = refusal((collection.read)("a/1.dcm"));
+    assert!(
+        why.contains("cannot decode 'a/1.dcm'") && why.contains("(JPEG 2000 Lossless)") && why.contains("gdcmconv"),
+        "{why}"
+    );
+    for (name, bytes) in [("1.dcm", &whole[..]), ("1.IMA", &[]), ("1.nii.gz", &[]), ("1.jpg", &[]), ("1.wav", &[])] {
+        fs::write(data.path().join(name), bytes).unwrap();
+        let why = refusal(source::recognize(&data.path().join(name)));
+        assert!(why.contains(name) && why.contains("give the folder that holds them all"), "{why}");
+    }
 }
 
 /// Copies of golden files below a folder: from, to.
@@ -156,6 +170,9 @@ fn series_lie_in_class_folders_too_and_their_slices_must_fit() {
     let rows = shown(&collection);
     assert_eq!(rows[..2], ["Train train/cancer/a cancer p1", "Train train/healthy/b healthy p2"]);
     assert_eq!(collection.dataset.image(0).unwrap().dims(), [2, 8, 10, 1]);
+    let said = "1 series have several slices at one position, of which those of the higher InstanceNumbers are left out: \
+                'train/cancer/a' 1";
+    assert!(collection.warnings.iter().any(|warning| warning == said), "{:?}", collection.warnings);
     let why = |name: &str| refusal((collection.read)(&format!("train/healthy/{name}")));
     assert!(why("mixed").contains("'1.dcm' and '2.dcm' are of different series"), "{}", why("mixed"));
     assert!(why("sizes").contains("different sizes, 10×8 and 5×4"), "{}", why("sizes"));
@@ -196,7 +213,8 @@ fn hostile(source: &str, from: &str, name: &str, more: Value) -> Vec<String> {
 
 #[test]
 fn broken_dicom_files_are_refused_with_a_reason() {
-    for file in ["rgb", "implicit", "big", "frames", "jpeg_gray", "deflated"] {
+    let packed = ["rle_frames", "lossless4", "lossless_restarts", "palette"];
+    for file in ["rgb", "implicit", "big", "frames", "jpeg_gray", "deflated"].into_iter().chain(packed) {
         let said = hostile("dicom", &format!("pictures/{file}.dcm"), "1.dcm", json!({"series": false}));
         assert!(said[0].contains("the file is empty") && said[100].contains("it is no DICOM file"), "{said:?}");
         assert!(said[200].contains("truncated"), "{file}: {}", said[200]);
@@ -222,6 +240,7 @@ fn broken_dicom_files_are_refused_with_a_reason() {
     assert!(
         read(&with(&[b"\x08\x00\x10\x11SQ\x00\x00\xFF\xFF\xFF\xFF".to_vec(), deep].concat())).contains("truncated")
     );
+    packed_pictures_cost_nothing();
     // Sides of 65535 in 16000 frames.
     let frames = b"\x28\x00\x08\x00IS\x06\x00016000".to_vec();
     let rows = whole.windows(8).position(|bytes| bytes == b"\x28\x00\x10\x00US\x02\x00").unwrap();
@@ -230,6 +249,33 @@ fn broken_dicom_files_are_refused_with_a_reason() {
     assert!(read(&large).contains("must be; fetch it again"), "{}", read(&large));
     large.splice(rows..rows, frames);
     assert!(read(&large).contains("more than the"), "{}", read(&large));
+}
+
+/// Pictures whose sides are more than their packed bytes can hold.
+fn packed_pictures_cost_nothing() {
+    for (file, what) in [("rle", "run lengths are truncated"), ("lossless1", "it says 65535×")] {
+        let whole = fs::read(golden(&format!("pictures/{file}.dcm"))).unwrap();
+        let data = copies(&[("pictures/rgb.dcm", "a/1.dcm"), ("pictures/rgb.dcm", "b/1.dcm")]);
+        let (collection, _) = opened("dicom", data.path(), json!({}));
+        let columns = whole.windows(8).position(|bytes| bytes == b"\x28\x00\x11\x00US\x02\x00").unwrap();
+        let mut large = whole.clone();
+        large[columns + 8..columns + 10].copy_from_slice(&[0xFF; 2]);
+        let read = |bytes: &[u8]| {
+            fs::write(data.path().join("a/1.dcm"), bytes).unwrap();
+            refusal((collection.read)("a/1.dcm"))
+        };
+        assert!(read(&large).contains(what), "{}", read(&large));
+        if file == "lossless1" {
+            let frame = whole.windows(2).position(|bytes| bytes == b"\xFF\xC3").unwrap();
+            large[frame + 7..frame + 9].copy_from_slice(&[0xFF; 2]);
+            assert!(read(&large).contains("JPEG is truncated"), "{}", read(&large));
+        }
+        // A segment that begins behind the end.
+        let mut large = whole.clone();
+        let item = whole.windows(4).rposition(|bytes| bytes == b"\xFE\xFF\x00\xE0").unwrap();
+        large[item + 12..item + 16].fill(0xFF);
+        assert_ne!(read(&large), "it is read");
+    }
 }
 
 #[test]
@@ -241,8 +287,6 @@ fn nifti_folders_explain_themselves() {
     assert_eq!(params["window"], json!({"percentiles": [0.5, 99.5]}));
     assert_eq!((&params["id"], &params["label"]), (&json!("subject"), &json!("label")));
     assert_eq!(shown(&collection)[..2], ["Train f4 0 -", "Train f8 1 -"]);
-    let why = refusal((collection.read)("second.nii"));
-    assert!(why.contains("NIfTI-2") && why.contains("nibabel"), "{why}");
     let why = refusal(open("nifti", &golden("nifti"), json!({"orientation": "RAR"})));
     assert!(why.contains("such as LPS or RAS"), "{why}");
     let (finer, _) = opened("nifti", &golden("nifti"), json!({"spacing": [1, 1, 1], "window": [-50, 90]}));
@@ -252,7 +296,7 @@ fn nifti_folders_explain_themselves() {
 
 #[test]
 fn broken_nifti_files_are_refused_with_a_reason() {
-    for (file, name) in [("scaled.nii", "1.nii"), ("times.nii.gz", "1.nii.gz")] {
+    for (file, name) in [("scaled.nii", "1.nii"), ("times.nii.gz", "1.nii.gz"), ("second.nii", "1.nii")] {
         let said = hostile("nifti", &format!("nifti/{file}"), name, json!({}));
         assert!(said[0].contains("the file is empty") && said[said.len() - 20].contains("truncated"), "{said:?}");
     }
@@ -278,6 +322,23 @@ fn broken_nifti_files_are_refused_with_a_reason() {
         assert_eq!(read(108, &odd.to_le_bytes()), "it is read");
     }
     assert!(read(344, b"ni1\0").contains("another file (.img)"));
+    assert!(read(344, b"PNG\0ni2\0").contains("it is no NIfTI file"));
+    let second = fs::read(golden("nifti/second.nii")).unwrap();
+    let wide = |place: usize, bytes: &[u8]| {
+        let mut broken = second.clone();
+        broken[place..place + bytes.len()].copy_from_slice(bytes);
+        fs::write(data.path().join("a/1.nii"), broken).unwrap();
+        refusal((collection.read)("a/1.nii"))
+    };
+    let sides = |sides: [i64; 8]| sides.map(i64::to_le_bytes).concat();
+    assert!(wide(4, b"ni2\0").contains("another file (.img)"));
+    for side in [-1, i64::MAX, i64::MIN, 1 << 32] {
+        assert!(wide(16, &sides([3, side, side, 2, 1, 1, 1, 1])).contains("more than the"), "{side}");
+        assert!(wide(16, &sides([side, 1, 1, 1, 1, 1, 1, 1])).contains("dimensions"), "{side}");
+    }
+    assert!(wide(16, &sides([3, 500, 500, 600, 1, 1, 1, 1])).contains("truncated"));
+    assert!(wide(168, &1_000_000i64.to_le_bytes()).contains("truncated"));
+    assert_eq!(wide(168, &i64::MIN.to_le_bytes()), "it is read");
     assert!(read(344, b"PNG\0").contains("it is no NIfTI file"));
 }
 

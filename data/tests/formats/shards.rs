@@ -360,8 +360,8 @@ mod parquet {
         assert_pictures(&found, &[60, 61]);
         let (hot, _) = opened(&plain, json!({"label": "hot"}));
         assert_eq!(hot.dataset.rows()[1].class(), Some(1));
-        let why = open(&golden("parquet/zstd.parquet"), json!({})).err().unwrap().to_string();
-        assert!(why.contains("compressed with ZSTD") && why.contains("write it with Snappy"), "{why}");
+        let why = open(&golden("parquet/brotli1.parquet"), json!({})).err().unwrap().to_string();
+        assert!(why.contains("compressed with BROTLI") && why.contains("write it again with Snappy"), "{why}");
 
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("paths.parquet");
@@ -381,7 +381,39 @@ mod parquet {
     }
 
     #[test]
+    fn pages_of_every_compression() {
+        for codec in ["zstd", "gzip", "lz4"] {
+            for version in 1..3 {
+                let path = golden(&format!("parquet/{codec}{version}.parquet"));
+                let (found, _) = opened(&path, json!({"group": "patient", "meta": ["age"]}));
+                assert_eq!(
+                    shown(&found)[3].split(' ').skip(2).collect::<Vec<_>>(),
+                    ["dog", "p21", "-"],
+                    "{codec}{version}"
+                );
+                // Backwards: a page without those in front of it.
+                for row in (0..10).rev().filter(|row| *row != 7) {
+                    assert_eq!(found.dataset.image(row).unwrap().pixels(), pixels(40 + row), "{codec}{version} {row}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn broken_files() {
+        // A null picture is no broken one.
+        for codec in ["zstd2", "gzip1", "lz41"] {
+            let bytes = fs::read(golden(&format!("parquet/{codec}.parquet"))).unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("a.parquet");
+            let mut rng = ChaCha8Rng::seed_from_u64(5);
+            for _ in 0..600 {
+                let mut turned = bytes.clone();
+                turned[rng.random_range(0..bytes.len())] ^= 1 << rng.random_range(0..8);
+                fs::write(&path, &turned).unwrap();
+                outcome("parquet", &path);
+            }
+        }
         survives("parquet", &golden("parquet/plain.parquet"), 1, 2000);
         let hub = golden("parquet/hub/data/train-00001-of-00002.parquet");
         survives("parquet", &hub, 7, 1000);
@@ -443,6 +475,15 @@ fn broken_documents() {
             let _ = found.dataset.image(0);
         }
     }
+    // A long text that each of many pictures would have.
+    let element = |kind: u8, name: &str, value: &[u8]| [&[kind][..], name.as_bytes(), &[0], value].concat();
+    let document = |inside: Vec<u8>| [&(inside.len() as i32 + 5).to_le_bytes()[..], &inside, &[0]].concat();
+    let text = [&60_001i32.to_le_bytes()[..], &[b'x'; 60_000], &[0]].concat();
+    let many = document(element(5, "", &[0, 0, 0, 0, 0]).repeat(20));
+    let long =
+        [element(0x10, "_id", &[7, 0, 0, 0]), element(2, "category_id", &text), element(4, "imgs", &many)].concat();
+    let said = refusal("bson", "a.bson", &document(long));
+    assert!(said.contains("too many for each of 20 pictures"), "{said}");
     let none = json!({"images": "pictures"});
     let why = open(&golden("bson/test.bson"), none).err().unwrap().to_string();
     assert!(why.contains("none of its samples has a picture"), "{why}");

@@ -326,6 +326,11 @@ fn paths_of_other_machines() {
         let text = format!("path,label\n{},a\n{},b\n{},a\n", cells[0], cells[1], cells[2]);
         assert_eq!(open(&text).unwrap_or_else(|e| panic!("{e}")), wanted, "{text}");
     }
+    // Without their endings, and one in a folder that is not there.
+    assert_eq!(
+        open("path,label\nz/y/1,a\nx/1,b\nz/2,b\n").unwrap_or_else(|e| panic!("{e}")),
+        ["y/1.pgm", "x/1.pgm", "y/2.pgm"]
+    );
     assert!(error(open("path,label\n1.pgm,a\n2.pgm,b\n")).contains("line 2: id '1.pgm' may be 'x/1.pgm' or 'y/1.pgm'"));
 }
 
@@ -360,6 +365,17 @@ fn what_is_left_out_is_counted_and_named() {
     let classes = json!({"target": {"kind": "class", "classes": ["y", "z"]}});
     let why = error(table(b"id,label\na,x\nb,q\n", classes));
     assert!(why.contains("'x' of 'a' is none of target.classes: y, z") && why.contains("the 2 rows"), "{why}");
+}
+
+#[test]
+fn tables_of_too_many_columns_and_folders_too_deep_are_said() {
+    let names: Vec<String> = (0..40_000).map(|i| format!("c{i}")).collect();
+    let why = error(table(format!("id,{}\n", names.join(",")).as_bytes(), json!({})));
+    assert!(why.contains("it has 40001 columns from 'id', more than the 32768 allowed"), "{why}");
+    let (a, b, deep) = (picture(1), picture(2), "d/".repeat(66) + "1.pgm");
+    let (collection, _) = opened(folder(&[("cat/1.pgm", &a), ("dog/2.pgm", &b), (&deep, &a)]).path(), json!({}));
+    assert_eq!(shown(&collection), ["Train cat/1.pgm cat", "Train dog/2.pgm dog"]);
+    assert!(collection.warnings[0].contains("1 folders lie too deep and are ignored"), "{:?}", collection.warnings);
 }
 
 #[test]
