@@ -7,7 +7,7 @@ use sconce_data::explore::{ExploreConfig, Report, explore};
 use sconce_data::similar::{Sketch, dhash, phash};
 use sconce_data::source::{Collection, Found};
 use sconce_data::{Column, Dataset, Image, Part, Result, Row, Target};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -280,7 +280,136 @@ fn any_number_of_channels_is_looked_at() {
     assert_eq!((report.mean.len(), report.sizes.depth, report.mean_images[1].image.channels()), (6, [3; 3], 6));
 }
 
-/// The pool's size is fixed when a process starts, so this test runs itself again under two sizes.
+/// Pictures of one class that differ in channels: the more frequent ones count, whichever come first.
+#[test]
+fn statistics_are_those_of_the_most_frequent_channels() {
+    let rows = (0..8).map(|i| Row { target: Some(Target::Class(i % 2)), ..Row::default() }).collect();
+    let draw = |i: usize| match i {
+        0 | 1 | 7 => Image::filled(4, 4, &[200]),
+        _ => Image::filled(4, 4, &[10 * i as u8, 51, 102]),
+    };
+    let report = look(&collection(Made { rows, classes: names(&["a", "b"]), columns: vec![] }, draw));
+    let [a, b] = &report.mean_images[..] else { panic!("{:?}", report.mean_images) };
+    assert_eq!((a.count, &a.image.pixels()[..3]), (3, &[40, 51, 102][..]));
+    assert_eq!((b.count, &b.image.pixels()[..3]), (2, &[40, 51, 102][..]), "of two and two the colored ones");
+    let wanted = [40.0, 51.0, 102.0].map(|v| v / 255.0);
+    assert!(report.mean.len() == 3 && report.mean.iter().zip(wanted).all(|(m, w)| (m - w).abs() < 1e-12));
+    assert!(report.std[1..].iter().all(|std| *std == 0.0), "{:?}", report.std);
+    assert_eq!(report.channels.into_iter().collect::<Vec<_>>(), [(1, 3), (3, 5)]);
+}
+
+#[test]
+fn figures_are_those_of_pandas() {
+    let golden = &golden()["figures"];
+    let number = |v: &Value| v.as_f64().unwrap_or(f64::NAN);
+    let list = |v: &Value| v.as_array().unwrap().iter().map(number).collect::<Vec<_>>();
+    let small = |v: &Value| list(v).iter().map(|v| *v as f32).collect::<Vec<_>>();
+    let rows = small(&golden["dose"]).into_iter().zip(golden["labels"].as_array().unwrap()).enumerate();
+    let rows: Vec<Row> = rows.map(|(i, (dose, labels))| Row { meta: vec![dose], ..hot(i, &small(labels)) }).collect();
+    let columns = vec![Column { name: "dose".into(), categories: vec![] }];
+    let made = Made { rows, classes: names(&["a", "b", "c", "d"]), columns };
+    let report = look(&collection(made, |i| pattern(20 + i % 3, 16, 3, i % 5)));
+    let near = |name: &str, own: &[f64], wanted: &[f64]| {
+        let same = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-9 * b.abs().max(1.0) || (a.is_nan() && b.is_nan());
+        assert!(own.len() == wanted.len() && own.iter().zip(wanted).all(same), "{name}: {own:?} {wanted:?}");
+    };
+    let n = report.metadata[0].numbers.unwrap();
+    near("numbers", &[n.min, n.median, n.max, n.mean, n.std], &list(&golden["numbers"]));
+    let labels = report.multi_label.as_ref().unwrap();
+    let counts = report.classes.values().map(|count| *count as f64).collect::<Vec<_>>();
+    near("counts", &counts, &list(&golden["counts"]));
+    for (i, row) in golden["correlation"].as_array().unwrap().iter().enumerate() {
+        let own: Vec<f64> = labels.correlation[i].iter().map(|phi| phi.unwrap_or(f64::NAN)).collect();
+        near("correlation", &own, &list(row));
+    }
+    near("mean", &report.mean, &list(&golden["mean"]));
+    near("std", &report.std, &list(&golden["std"]));
+    let others = [labels.cardinality, report.entropy, labels.unknown as f64, labels.distinct as f64];
+    let wanted = ["cardinality", "entropy", "unknown", "distinct"].map(|name| number(&golden[name]));
+    near("others", &others, &wanted);
+    assert_eq!(report.metadata[0].missing as u64, golden["missing"].as_u64().unwrap());
+}
+
+/// Each row has a category of its own: that is associated with any target, and tells nothing of it.
+#[test]
+fn names_of_rows_are_not_said_to_tell_the_target() {
+    let numbers: Vec<String> = (0..60).map(|i| i.to_string()).collect();
+    let class = |i: usize| Row { target: Some(Target::Class(i as u32 % 2)), meta: vec![i as f32], ..Row::default() };
+    let columns = vec![Column { name: "name".into(), categories: numbers }];
+    let made = Made { rows: (0..60).map(class).collect(), classes: names(&["a", "b"]), columns };
+    let report = look(&collection(made, |i| pattern(24, 20, 3, i % 4)));
+    assert!(report.metadata[0].association.as_ref().unwrap().value > 0.99);
+    assert!(!report.warnings.iter().any(|warning| warning.contains("nearly says")), "{:?}", report.warnings);
+}
+
+/// Two groups in two given parts, one in all three, one in the training part alone.
+#[test]
+fn groups_in_several_given_parts_are_leaks() {
+    let of = |parts: &[(&str, Part)]| {
+        let row = |(i, (group, part)): (usize, &(&str, Part))| Row {
+            id: i.to_string(),
+            part: *part,
+            target: Some(Target::Class(i as u32 % 2)),
+            group: (!group.is_empty()).then(|| group.to_string()),
+            ..Row::default()
+        };
+        let rows = parts.iter().enumerate().map(row).collect();
+        let collection =
+            collection(Made { rows, classes: names(&["a", "b"]), columns: vec![] }, |i| pattern(24, 20, 3, i));
+        let decoded = look(&collection);
+        let config = ExploreConfig { decode: false, ..ExploreConfig::default() };
+        let rows_only = explore(&collection, &config, &|_, _| ()).unwrap();
+        assert_eq!(serde_json::to_value(&decoded.leaks).unwrap(), serde_json::to_value(&rows_only.leaks).unwrap());
+        decoded
+    };
+    use Part::{Test, Train, Validation};
+    let clean = [("a", Train), ("a", Train), ("b", Validation), ("c", Test), ("", Train), ("", Test)];
+    assert!(of(&clean).leaks.is_empty() && of(&clean).warnings.is_empty());
+    let torn = [
+        ("eve", Train),
+        ("eve", Validation),
+        ("eve", Train),
+        ("adam", Validation),
+        ("adam", Train),
+        ("all", Train),
+        ("all", Validation),
+        ("all", Test),
+        ("own", Train),
+        ("late", Test),
+        ("late", Validation),
+    ];
+    let report = of(&torn);
+    let leaks = serde_json::to_value(&report.leaks).unwrap();
+    let shown: Vec<_> = leaks.as_array().unwrap().iter().map(|l| (&l["between"], &l["groups"], &l["rows"])).collect();
+    let (parts, all, learned, late) = (
+        Value::from("parts"),
+        (json!(["all"]), json!({"train": 1, "validation": 1, "test": 1})),
+        (json!(["adam", "eve"]), json!({"train": 3, "validation": 2})),
+        (json!(["late"]), json!({"validation": 1, "test": 1})),
+    );
+    assert_eq!(shown, [(&parts, &all.0, &all.1), (&parts, &learned.0, &learned.1), (&parts, &late.0, &late.1)]);
+    let said = |leak: usize, text: &str| leaks[leak]["advice"].as_str().unwrap().contains(text);
+    assert!(said(0, "training leaves rows") && said(0, "data.clean.exclude"));
+    assert!(said(1, "training leaves rows") && !said(1, "test part"));
+    assert!(!said(2, "training leaves rows") && said(2, "data.clean.exclude"));
+    let warned = "2 groups, 'adam' among them, have rows in several parts (train: 3, validation: 2): training leaves";
+    assert!(report.warnings.iter().any(|warning| warning.starts_with(warned)), "{:?}", report.warnings);
+}
+
+/// What other programs read of it.
+#[test]
+fn the_report_has_the_promised_keys() {
+    let report = serde_json::to_value(look(&tabular(60))).unwrap();
+    let lists = ["mean", "std", "corrupt", "missing_files", "unlabelled_files", "duplicates", "near_duplicates"];
+    for key in lists.iter().chain(&["label_conflicts", "leaks", "warnings"]) {
+        assert!(report[key].is_array(), "{key}");
+    }
+    assert!(["classes", "sizes", "channels", "missing_values"].iter().all(|key| report[key].is_object()));
+    assert!(report["images"].is_u64() && report["imbalance"].is_f64());
+    assert!(["equal", "near", "glances", "sketches", "mean_images"].iter().all(|key| report.get(key).is_none()));
+}
+
+/// The pool's size is fixed when a process starts, so this test runs itself again under several sizes.
 #[test]
 fn any_number_of_threads_gives_the_same_report() {
     let digest = |threads: &str| {
@@ -289,14 +418,21 @@ fn any_number_of_threads_gives_the_same_report() {
         let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
         text.lines().find_map(|line| line.split_once("digest: ").map(|(_, digest)| digest.to_string())).unwrap()
     };
-    let (one, eight) = (digest("1"), digest("8"));
-    assert!(one.starts_with("1 threads") && eight.starts_with("8 threads"), "{one} {eight}");
-    assert_eq!(one[1..], eight[1..]);
+    let [one, two, eight] = ["1", "2", "8"].map(digest);
+    assert!(one.starts_with("1 threads") && two.starts_with("2 threads") && eight.starts_with("8 threads"));
+    assert_eq!([&two[1..], &eight[1..]], [&one[1..]; 2]);
 }
 
 #[test]
 fn digest_of_a_report() {
-    let report = look(&tabular(300));
+    let mut collection = tabular(300);
+    collection.read = Arc::new(|path| {
+        let i: usize = path[..5].parse().unwrap();
+        let image = pattern(24 + i / 3 % 3, 20, if i % 5 < 2 { 1 } else { 3 }, i % 4);
+        let stored_channels = image.channels();
+        Ok(Decoded { image, format: "png", stored_channels, is_deep: false })
+    });
+    let report = look(&collection);
     let all = format!("{} {:?}", serde_json::to_string(&report).unwrap(), report.mean_images);
     println!("digest: {} threads {}", rayon::current_num_threads(), blake3::hash(all.as_bytes()).to_hex());
 }

@@ -117,7 +117,7 @@ fn no_scheme_leaks_and_each_is_a_function_of_its_seed() {
                 }
                 let judged = sizes(folds).iter().sum::<usize>();
                 let whole =
-                    ["grouped", "k_fold", "multilabel", "repeated", "stratified", "triple"].contains(&entry.name);
+                    ["grouped", "k_fold", "multi_label", "repeated", "stratified", "triple"].contains(&entry.name);
                 assert!(judged == set.rows.len() || !whole || !folds.rare.is_empty(), "{} {seed}", entry.name);
             }
             assert_eq!(all, set.split(entry.name, params(entry.name), seed).unwrap());
@@ -159,7 +159,7 @@ fn sizes_and_shares_are_within_bounds() {
         let set = set.ungrouped();
         let by_class = |folds: &Folds| (0..folds.count).map(|f| set.class_counts(&folds.judges(f))).collect::<Vec<_>>();
         assert!(apart(&sizes(&set.split("k_fold", json!({}), seed).unwrap()[0])) <= 1);
-        for name in ["stratified", "multilabel"] {
+        for name in ["stratified", "multi_label"] {
             let counts = by_class(&set.split(name, json!({}), seed).unwrap()[0]);
             assert!((0..4).all(|c| apart(&counts.iter().map(|n| n[c]).collect::<Vec<_>>()) <= 1), "{name} {counts:?}");
         }
@@ -263,7 +263,7 @@ fn groups_are_spread_as_evenly_as_by_scikit_learn() {
 /// Labels are spread and folds sized as evenly as by `MultilabelStratifiedKFold`, give or take a tenth and a quarter of a point.
 #[test]
 fn labels_are_spread_as_evenly_as_by_iterative_stratification() {
-    for case in golden()["multilabel"].as_array().unwrap() {
+    for case in golden()["multi_label"].as_array().unwrap() {
         let (k, count) = (case["k"].as_u64().unwrap(), case["count"].as_u64().unwrap() as usize);
         let row = |bits: usize| {
             let hot = (0..count).map(|label| (bits >> label & 1) as f32).collect();
@@ -272,7 +272,7 @@ fn labels_are_spread_as_evenly_as_by_iterative_stratification() {
         let set = Set::of(numbers(&case["labels"]).into_iter().map(row).collect());
         let (mut own, mut uneven) = (0.0, 0.0);
         for seed in 0..10 {
-            let folds = &set.split("multilabel", json!({"folds": k}), seed).unwrap()[0];
+            let folds = &set.split("multi_label", json!({"folds": k}), seed).unwrap()[0];
             let even = set.rows.len() as f64 / k as f64;
             own += spread(&set, folds, count) / 10.0;
             uneven += sizes(folds).iter().map(|n| (*n as f64 - even).abs()).fold(0.0, f64::max) / 10.0;

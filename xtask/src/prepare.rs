@@ -474,7 +474,7 @@ fn split(recipe: &Recipe, target: Kind, cleaned: &Cleaned, warnings: &mut Vec<St
     // Of several labels each is to be spread evenly.
     let labels = || {
         let folds = if recipe.data.folds > 1 { recipe.data.folds } else { 5 };
-        Spec::new("multilabel").with(json!({"folds": folds}))
+        Spec::new("multi_label").with(json!({"folds": folds}))
     };
     let by_itself = (target == Kind::MultiLabel && !given).then(labels);
     let (splits, trained) = match recipe.data.split.clone().or(by_itself) {

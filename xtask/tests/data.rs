@@ -517,3 +517,37 @@ fn pictures_of_several_labels_go_the_whole_road() {
     assert_eq!(text("oof.csv"), oof);
     assert!(text("report.html").contains("f_score") && text("eda.html").contains("labels per picture"));
 }
+
+/// A sender whose pictures whoever made the parts has put into two of them.
+#[test]
+fn a_group_in_two_given_parts_is_named_and_not_learned_from() {
+    let out = tempfile::tempdir().unwrap();
+    let data = out.path().join("data");
+    fs::create_dir_all(&data).unwrap();
+    let (pixels, labels) = pixels(16 * 16);
+    let mut table = "id,label,part,sender\n".to_string();
+    for (i, label) in labels.iter().enumerate() {
+        let picture = [b"P5 16 16 255\n", &pixels[i * 256..(i + 1) * 256]].concat();
+        fs::write(data.join(format!("{i}.pgm")), picture).unwrap();
+        let (part, sender) = if i < 16 { ("val", i / 4) } else { ("train", i / 4 - usize::from(i < 20)) };
+        table += &format!("{i},{label},{part},s{sender}\n");
+    }
+    fs::write(data.join("train.csv"), table).unwrap();
+    let sets = ["data.part=part", "data.group=sender", "data.folds=0", "data.clean.near_duplicates=ignore"];
+    let mut eda = program::sconce(out.path());
+    eda.args(["eda", "data", "--quiet", "--json", "--out", "eda"]);
+    let report = said(&succeeds(&mut with(eda, &sets)));
+    let leak = &report["leaks"][0];
+    assert_eq!(leak["groups"], serde_json::json!(["s3"]), "{report}");
+    assert_eq!(leak["rows"], serde_json::json!({"train": 4, "validation": 4}));
+    let page = String::from_utf8(read(&out.path().join("eda/eda.html"))).unwrap();
+    let shown = "rows of the same groups in different parts (train 4, validation 4): training leaves rows";
+    assert!(page.contains(shown) && page.contains("s3"), "{page}");
+    // What it says is what training does.
+    let mut train = program::sconce(out.path());
+    train.args(["train", "default", "--data", "data", "--dry-run"]);
+    let small = ["preprocess.size=16", "model={name='baseline', widths=[8]}"];
+    let output = succeeds(&mut with(with(train, &sets), &small));
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(log.contains("4 training pictures are of a group of the validation part"), "{log}");
+}

@@ -165,7 +165,7 @@ pub fn clean(
     let decided = Decisions::gather(collection, config)?;
     let rows = decided.applied(collection)?;
     let mut relabelling = Relabelling::new(&rows, classes, &config.remap, drop_labels)?;
-    let equal = row_groups(collection, &similar::equal(&report.sketches));
+    let equal = row_groups(collection, &report.equal);
     let reasons = reasons(collection, report, config, &rows, (&decided, &relabelling), &equal);
     let indices: Vec<usize> = (0..rows.len()).filter(|&i| reasons[i].is_none()).collect();
     let learned = indices.iter().map(|&i| &rows[i]).filter(|row| row.part != Part::Test);
@@ -175,8 +175,7 @@ pub fn clean(
 
     let mut groups = equal;
     if config.near_duplicates == NearDuplicates::Group {
-        let near = similar::near(&report.sketches).into_iter().map(|(a, b)| vec![a, b]);
-        groups.extend(row_groups(collection, &near.collect::<Vec<_>>()));
+        groups.extend(row_groups(collection, &report.near));
     }
     let keys = split_keys(&rows, groups);
     let part = |indices: Vec<usize>| {

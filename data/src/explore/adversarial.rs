@@ -1,7 +1,7 @@
 //! Adversarial validation: can rows of the training part be told from those of the test part?
 
 use super::logistic::{Logistic, auc};
-use super::{Glance, Report};
+use super::{Glance, Report, usual_channels};
 use crate::rng::stream;
 use crate::row::{Column, Part, Row};
 use crate::source::Found;
@@ -12,10 +12,14 @@ use serde::Serialize;
 
 /// Fewer rows of a part say nothing.
 const FEW: usize = 50;
-/// Most rows of a part that are taken, evenly spread.
+/// Most rows of a part that are taken, evenly spread; of many features fewer.
 const MANY: usize = 20_000;
 /// Columns with more categories are left out: they would be fitted by heart.
 const CATEGORIES: usize = 32;
+/// Most features of columns; further columns are left out.
+const WIDE: usize = 1000;
+/// Most rows of a part times features times features: beyond it fewer rows are taken, a step of the fit costs so much.
+const WORK: usize = 400_000_000;
 const FOLDS: usize = 5;
 const RIDGE: f64 = 1.0;
 /// From this area on the parts differ.
@@ -23,8 +27,9 @@ const DIFFERENT: f64 = 0.7;
 
 /// How well a logistic regression tells training rows from test rows (0.5: not at all, 1: always), and by what.
 ///
-/// It sees metadata (columns of at most 32 categories) and simple figures of the pictures: sides, bytes, means and deviations of
-/// channels, sharpness, black border. Features are standardized, the ridge is 1, areas are those of rows left out (5 folds).
+/// It sees metadata (columns of at most 32 categories, at most 1000 features of them) and simple figures of the pictures: sides,
+/// bytes, means and deviations of channels, sharpness, black border. Features are standardized, the ridge is 1, areas are those
+/// of rows left out (5 folds).
 #[derive(Clone, Debug, Serialize)]
 pub struct Adversarial {
     /// Rows taken of the training part.
@@ -50,7 +55,11 @@ pub struct Feature {
 
 impl Report {
     pub(super) fn tell_apart(&mut self, files: &[Found], rows: &[Row], columns: &[Column]) {
-        let channels = self.glances.iter().flatten().next().map(|glance| glance.sums.len());
+        let channels = usual_channels(self.glances.iter().flatten());
+        let places = places(columns);
+        let of_columns = places.iter().map(|&m| width(&columns[m])).sum::<usize>();
+        let features = of_columns + FIGURES.len() + 2 * channels.unwrap_or(0) + 1;
+        let many = (WORK / (features * features)).clamp(FEW, MANY);
         let usable = |file: usize| {
             let glance = self.glances.get(file).and_then(Option::as_ref);
             channels.is_none_or(|channels| glance.is_some_and(|glance| glance.sums.len() == channels))
@@ -59,14 +68,14 @@ impl Report {
             let owned = files.iter().enumerate().filter_map(|(file, found)| Some((found.row?, file)));
             let own: Vec<(usize, usize)> =
                 owned.filter(|(row, file)| rows[*row].part == part && usable(*file)).collect();
-            let taken = own.len().min(MANY);
+            let taken = own.len().min(many);
             (0..taken).map(|n| own[n * own.len() / taken]).collect::<Vec<_>>()
         };
         let (train, test) = (of(Part::Train), of(Part::Test));
         if train.len() < FEW || test.len() < FEW {
             return;
         }
-        let (names, features) = self.features(&[&train[..], &test].concat(), rows, columns);
+        let (names, features) = self.features(&[&train[..], &test].concat(), rows, columns, &places);
         let taken: Vec<&[f32]> = features.iter().map(Vec::as_slice).collect();
         let truth: Vec<bool> = (0..taken.len()).map(|i| i >= train.len()).collect();
         let Some(area) = left_out(&taken, &truth, &folds(&truth)).filter(|_| !names.is_empty()) else { return };
@@ -88,8 +97,13 @@ impl Report {
     }
 
     /// Names of the features, and those of rows with their files.
-    fn features(&self, taken: &[(usize, usize)], rows: &[Row], columns: &[Column]) -> (Vec<String>, Vec<Vec<f32>>) {
-        let places: Vec<usize> = (0..columns.len()).filter(|&m| columns[m].categories.len() <= CATEGORIES).collect();
+    fn features(
+        &self,
+        taken: &[(usize, usize)],
+        rows: &[Row],
+        columns: &[Column],
+        places: &[usize],
+    ) -> (Vec<String>, Vec<Vec<f32>>) {
         let kept: Vec<Column> = places.iter().map(|&m| columns[m].clone()).collect();
         let mut names = vec![];
         for column in &kept {
@@ -105,8 +119,7 @@ impl Report {
         let encoder = Encoder::fit(&kept, reduced.iter());
         let glance = |file: usize| self.glances.get(file).and_then(Option::as_ref);
         if let Some(first) = taken.first().and_then(|(_, file)| glance(*file)) {
-            names
-                .extend(["width (log)", "height (log)", "aspect (log)", "sharpness (log)", "border"].map(String::from));
+            names.extend(FIGURES.map(String::from));
             let of = |c: usize| [format!("mean of channel {c}"), format!("deviation of channel {c}")];
             names.extend((0..first.sums.len()).flat_map(of));
         }
@@ -128,6 +141,26 @@ impl Report {
         (names, features)
     }
 }
+
+/// Features of a column: one of a number or of each category, and whether it is missing.
+fn width(column: &Column) -> usize {
+    column.categories.len().max(1) + 1
+}
+
+/// The columns that are looked at.
+fn places(columns: &[Column]) -> Vec<usize> {
+    let mut room = WIDE;
+    let mut has_room = |m: &usize| {
+        let left = room.checked_sub(width(&columns[*m]));
+        room = left.unwrap_or(room);
+        left.is_some()
+    };
+    let few = (0..columns.len()).filter(|&m| columns[m].categories.len() <= CATEGORIES);
+    few.filter(|m| has_room(m)).collect()
+}
+
+/// Names of the first [`figures`].
+const FIGURES: [&str; 5] = ["width (log)", "height (log)", "aspect (log)", "sharpness (log)", "border"];
 
 fn figures(glance: &Glance, features: &mut Vec<f32>) {
     let (width, height) = (f64::from(glance.width), f64::from(glance.height));

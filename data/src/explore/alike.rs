@@ -1,88 +1,110 @@
-//! Equal and nearly equal pictures: copies, contradictions, leaks.
+//! What lies on two sides of a wall: copies, contradictions, leaks.
 
-use super::Report;
-use crate::row::Row;
+use super::{Report, part_name};
+use crate::row::{Part, Row};
 use crate::similar;
 use crate::source::Found;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-/// Equal or nearly equal pictures on two sides of a wall.
-#[derive(Clone, Debug, Serialize)]
+/// Equal or nearly equal pictures, or rows of the same groups, on two sides of a wall.
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Leak {
     /// `parts` or `groups`: which wall.
     pub between: &'static str,
-    /// Whether the pixels are equal.
-    pub equal: bool,
-    /// The files.
+    /// Whether the pixels are equal; none where it is groups that the sides have in common.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub equal: Option<bool>,
+    /// The files; none where it is groups.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<String>,
-}
-
-/// The clusters of rows that a split tears apart, so that what was learned is asked for again: none where nothing leaks.
-///
-/// `folds` is the fold of each row; `None` trains in every fold, and therefore must not be in a cluster with a row of a fold.
-/// Clusters are [`clusters_of`] groups, [`similar::clusters`] of pictures as rows, or both, and may overlap.
-///
-/// # Panics
-/// When a cluster has a row that has no entry in `folds`.
-pub fn leaks_of<'a>(folds: &[Option<usize>], clusters: impl IntoIterator<Item = &'a Vec<usize>>) -> Vec<Vec<usize>> {
-    let torn = |cluster: &&Vec<usize>| cluster.iter().any(|&row| folds[row] != folds[cluster[0]]);
-    clusters.into_iter().filter(torn).cloned().collect()
-}
-
-/// Rows with the same key, as [`Cleaned::split_keys`](crate::clean::Cleaned::split_keys), in the order of the keys; rows without
-/// one, or alone with theirs, are in none.
-pub fn clusters_of(keys: &[Option<String>]) -> Vec<Vec<usize>> {
-    let mut clusters = BTreeMap::<&str, Vec<usize>>::new();
-    for (i, key) in keys.iter().enumerate() {
-        if let Some(key) = key {
-            clusters.entry(key).or_default().push(i);
-        }
-    }
-    clusters.into_values().filter(|cluster| cluster.len() > 1).collect()
+    /// Groups that have rows in all of the same given parts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// Their rows by part.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub rows: BTreeMap<&'static str, usize>,
+    /// What training does about them, and what can be done.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub advice: String,
 }
 
 impl Report {
+    /// Equal and nearly equal pictures.
     pub(super) fn compare(&mut self, files: &[Found], rows: &[Row]) {
+        self.equal = similar::equal(&self.sketches);
+        self.near = similar::near(&self.sketches);
         let paths = |group: &Vec<usize>| group.iter().map(|&i| files[i].path.clone()).collect::<Vec<_>>();
-        let equal = similar::equal(&self.sketches);
-        let pairs = similar::near(&self.sketches);
-        let near = similar::clusters(self.sketches.len(), pairs.into_iter().map(|(a, b)| vec![a, b]));
-        let row = |i: &usize| files[*i].row.map(|r| &rows[r]);
-        let differ = |group: &[usize], of: &dyn Fn(&Row) -> Option<String>| {
-            group.iter().filter_map(|i| row(i).and_then(of)).collect::<BTreeSet<_>>().len() > 1
-        };
-        let part = |row: &Row| Some(format!("{:?}", row.part));
-        for (groups, is_equal) in [(&equal, true), (&near, false)] {
+        let seen =
+            |group: &[usize]| group.iter().filter_map(|&i| files[i].row.map(|row| &rows[row])).collect::<Vec<_>>();
+        for (groups, equal) in [(&self.equal, true), (&self.near, false)] {
             for group in groups {
-                if differ(group, &part) {
-                    self.leaks.push(Leak { between: "parts", equal: is_equal, paths: paths(group) });
-                } else if differ(group, &|row| row.group.clone()) {
-                    self.leaks.push(Leak { between: "groups", equal: is_equal, paths: paths(group) });
-                }
+                let rows = seen(group);
+                let between = if differ(rows.iter().map(|row| row.part), PartialEq::eq) {
+                    "parts"
+                } else if differ(rows.iter().filter_map(|row| row.group.as_ref()), PartialEq::eq) {
+                    "groups"
+                } else {
+                    continue;
+                };
+                self.leaks.push(Leak { between, equal: Some(equal), paths: paths(group), ..Leak::default() });
             }
         }
-        // Values that are not known are equal to each other here.
-        let label = |row: &Row| row.target.as_ref().map(|target| format!("{target:?}"));
-        self.label_conflicts = equal.iter().filter(|group| differ(group, &label)).map(paths).collect();
-        self.duplicates = equal.iter().map(paths).collect();
-        self.near_duplicates = near.iter().map(paths).collect();
+        let contradicts =
+            |group: &&Vec<usize>| differ(seen(group).iter().filter_map(|row| row.target.as_ref()), |a, b| a.is(b));
+        self.label_conflicts = self.equal.iter().filter(contradicts).map(paths).collect();
+        self.duplicates = self.equal.iter().map(paths).collect();
+        self.near_duplicates = self.near.iter().map(paths).collect();
+    }
+
+    /// Groups whose rows lie in several of the given parts.
+    pub(super) fn find_torn_groups(&mut self, rows: &[Row]) {
+        let mut counts = BTreeMap::<&str, [usize; 3]>::new();
+        for row in rows {
+            if let Some(group) = &row.group {
+                counts.entry(group).or_default()[row.part as usize] += 1;
+            }
+        }
+        let mut torn = BTreeMap::<[bool; 3], Leak>::new();
+        for (group, counts) in counts {
+            let lies_in = counts.map(|count| count > 0);
+            if lies_in.iter().filter(|lies| **lies).count() < 2 {
+                continue;
+            }
+            let leak = torn.entry(lies_in).or_default();
+            leak.groups.push(group.into());
+            for part in [Part::Train, Part::Validation, Part::Test].into_iter().filter(|part| lies_in[*part as usize]) {
+                *leak.rows.entry(part_name(part)).or_default() += counts[part as usize];
+            }
+        }
+        for ([in_train, in_validation, in_test], mut leak) in torn.into_iter().rev() {
+            leak.between = "parts";
+            let mut advice = vec![];
+            if in_train && in_validation {
+                advice.push(
+                    "training leaves rows of the training part out whose group judges in the validation part, unless data.folds or \
+                     data.split deals all rows anew, each group whole",
+                );
+            }
+            if in_test {
+                advice.push(
+                    "rows with a group of the test part are learned from all the same, so that the test part says nothing of new \
+                     groups; where it is to, leave those rows out (data.clean.exclude)",
+                );
+            }
+            leak.advice = advice.join("; ");
+            let rows: Vec<String> = leak.rows.iter().map(|(part, count)| format!("{part}: {count}")).collect();
+            let (count, rows) = (leak.groups.len(), rows.join(", "));
+            self.warnings.push(format!(
+                "{count} groups, '{}' among them, have rows in several parts ({rows}): {}",
+                leak.groups[0], leak.advice
+            ));
+            self.leaks.push(leak);
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cluster_in_two_folds_leaks() {
-        let keys = ["a", "a", "", "b", "b", "b", "c"].map(|key| Some(key.to_string()).filter(|key| !key.is_empty()));
-        let clusters = clusters_of(&keys);
-        assert_eq!(clusters, [vec![0, 1], vec![3, 4, 5]]);
-        let fold = |folds: [i32; 7]| folds.map(|f| usize::try_from(f).ok());
-        assert!(leaks_of(&fold([0, 0, 1, 1, 1, 1, 0]), &clusters).is_empty());
-        assert_eq!(leaks_of(&fold([0, 1, 1, 1, 1, 1, 0]), &clusters), [vec![0, 1]]);
-        // A row of no fold trains while the others are judged.
-        assert_eq!(leaks_of(&fold([-1, -1, 1, 1, -1, 1, 0]), &clusters), [vec![3, 4, 5]]);
-    }
+/// Whether not all are the same as the first.
+fn differ<T>(mut values: impl Iterator<Item = T>, is: impl Fn(&T, &T) -> bool) -> bool {
+    values.next().is_some_and(|first| values.any(|value| !is(&first, &value)))
 }

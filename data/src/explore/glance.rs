@@ -17,7 +17,7 @@ pub struct Glance {
     /// Slices.
     pub depth: u32,
     /// Channels that the file stores.
-    pub stored_channels: u8,
+    pub stored_channels: u32,
     /// File format.
     pub format: &'static str,
     /// Whether the file stores more than eight bits per channel.
@@ -44,7 +44,7 @@ impl Glance {
             width: width as u32,
             height: height as u32,
             depth: depth as u32,
-            stored_channels: decoded.stored_channels.min(255) as u8,
+            stored_channels: decoded.stored_channels as u32,
             format: decoded.format,
             is_deep: decoded.is_deep,
             luma: luma as f32,

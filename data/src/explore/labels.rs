@@ -1,7 +1,8 @@
 //! Classes and labels: how often, how even, which together.
 
 use super::meta::Numbers;
-use super::{ExploreConfig, Report};
+use super::{ExploreConfig, Report, part_name};
+use crate::labels::Kind as Said;
 use crate::row::{Part, Row, Target};
 use crate::source::Collection;
 use serde::Serialize;
@@ -62,7 +63,8 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub fn of(rows: &[Row]) -> Self {
+    /// As the data set says; where it says nothing, as the values look.
+    pub fn of(said: Said, rows: &[Row]) -> Self {
         let dense = rows.iter().filter(|row| row.part != Part::Test).filter_map(|row| match &row.target {
             Some(Target::Dense(values)) => Some(values),
             _ => None,
@@ -73,10 +75,14 @@ impl Kind {
             hot &= values.iter().all(|v| *v == 0.0 || *v == 1.0 || v.is_nan());
             soft &= values.iter().all(|v| *v >= 0.0) && (values.iter().sum::<f32>() - 1.0).abs() < 1e-3;
         }
-        match (any, hot, soft) {
-            (false, ..) | (true, false, true) => Self::Class,
-            (true, true, _) => Self::Labels,
-            (true, false, false) => Self::Values,
+        match (said, hot, soft) {
+            _ if !any => Self::Class,
+            (Said::Distribution, ..) => Self::Class,
+            (Said::MultiLabel, true, _) => Self::Labels,
+            (Said::Regression, ..) => Self::Values,
+            (_, true, _) => Self::Labels,
+            (_, false, true) => Self::Class,
+            (_, false, false) => Self::Values,
         }
     }
 
@@ -98,20 +104,20 @@ impl Report {
         let mut groups = BTreeSet::new();
         let mut counts = vec![0usize; width(rows).max(classes.len())];
         for row in rows {
-            // A name for each row would cost more than all the rest.
-            let part = ["train", "validation", "test"][row.part as usize];
-            match self.parts.get_mut(part) {
-                Some(count) => *count += 1,
-                None => self.parts.extend([(part.to_string(), 1)]),
-            }
+            *self.parts.entry(part_name(row.part)).or_default() += 1;
             groups.extend(row.group.as_deref());
             if row.part != Part::Test {
-                kind.labels(row).for_each(|class| counts[class] += 1);
+                kind.labels(row).for_each(|class| {
+                    if let Some(count) = counts.get_mut(class) {
+                        *count += 1;
+                    }
+                });
             }
         }
-        for (name, count) in classes.iter().zip(counts).filter(|(_, count)| *count > 0) {
-            let dropped = config.drop_labels.contains(name);
-            if dropped { &mut self.dropped_labels } else { &mut self.classes }.insert(name.clone(), count);
+        for (class, count) in counts.into_iter().enumerate().filter(|(_, count)| *count > 0) {
+            let name = name(classes, class);
+            let dropped = config.drop_labels.contains(&name);
+            if dropped { &mut self.dropped_labels } else { &mut self.classes }.insert(name, count);
         }
         self.groups = groups.len();
         let (most, least) = (self.classes.values().max(), self.classes.values().min());
@@ -252,11 +258,17 @@ mod tests {
 
     #[test]
     fn targets_are_told_apart() {
-        assert_eq!(Kind::of(&[row(&[0.0, 1.0]), row(&[f32::NAN, 1.0])]), Kind::Labels);
-        assert_eq!(Kind::of(&[row(&[0.25, 0.75]), row(&[0.0, 1.0])]), Kind::Class);
-        assert_eq!(Kind::of(&[row(&[5.5])]), Kind::Values);
+        let of = |rows: &[Row]| Kind::of(Said::default(), rows);
+        assert_eq!(of(&[row(&[0.0, 1.0]), row(&[f32::NAN, 1.0])]), Kind::Labels);
+        assert_eq!(of(&[row(&[0.25, 0.75]), row(&[0.0, 1.0])]), Kind::Class);
+        assert_eq!(of(&[row(&[5.5])]), Kind::Values);
         let class = Row { target: Some(Target::Class(2)), ..Row::default() };
-        assert_eq!(Kind::of(std::slice::from_ref(&class)), Kind::Class);
+        assert_eq!(of(std::slice::from_ref(&class)), Kind::Class);
+        // The same values are what the data set says they are.
+        let hot = [row(&[0.0, 1.0]), row(&[1.0, 0.0])];
+        assert_eq!(Kind::of(Said::Regression, &hot), Kind::Values);
+        assert_eq!(Kind::of(Said::Distribution, &hot), Kind::Class);
+        assert_eq!(Kind::of(Said::MultiLabel, &hot), Kind::Labels);
         assert_eq!(Kind::Class.labels(&class).collect::<Vec<_>>(), [2]);
         assert_eq!(Kind::Labels.labels(&row(&[1.0, f32::NAN, 1.0])).collect::<Vec<_>>(), [0, 2]);
         assert_eq!(Kind::Class.labels(&row(&[0.25, 0.75])).collect::<Vec<_>>(), [1]);

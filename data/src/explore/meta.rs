@@ -1,8 +1,9 @@
 //! Columns of metadata: what is in them, and what they tell of the target.
 
 use super::labels::Kind;
-use super::{Report, middle};
+use super::{Report, quartiles};
 use crate::row::{Column, Part, Row, Target};
+use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -35,7 +36,7 @@ pub struct MetaColumn {
 pub struct Numbers {
     /// Smallest.
     pub min: f64,
-    /// The upper one of the two in the middle.
+    /// The one in the middle, or the mean of two.
     pub median: f64,
     /// Largest.
     pub max: f64,
@@ -65,10 +66,11 @@ impl Numbers {
     pub(super) fn of(values: Vec<f32>) -> Option<Self> {
         let mut values: Vec<f64> = values.into_iter().filter(|v| v.is_finite()).map(f64::from).collect();
         values.sort_by(f64::total_cmp);
+        let [_, median, _] = quartiles(values.clone())?;
         let n = values.len() as f64;
         let mean = values.iter().sum::<f64>() / n;
         let std = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n).sqrt();
-        Some(Self { min: *values.first()?, median: middle(&values)?, max: *values.last()?, mean, std })
+        Some(Self { min: *values.first()?, median, max: *values.last()?, mean, std })
     }
 }
 
@@ -79,7 +81,7 @@ impl Report {
         let learned = |row: &&Row| row.part != Part::Test && row.target.is_some();
         let learned: Vec<&Row> =
             rows.iter().filter(learned).filter(|row| kind != Kind::Class || kind.labels(row).all(is_class)).collect();
-        let found = columns.iter().enumerate().map(|(m, column)| {
+        let found = columns.par_iter().enumerate().map(|(m, column)| {
             let known = |row: &Row| row.meta.get(m).copied().filter(|v| v.is_finite());
             let missing = rows.iter().filter(|row| known(row).is_none()).count();
             let mut found = MetaColumn {
@@ -108,9 +110,10 @@ impl Report {
         self.metadata = found.collect();
         for column in &self.metadata {
             let Some(Association { value, measure, .. }) = &column.association else { continue };
-            // A few categories cannot tell many classes apart, however much classes tell of them.
-            let told = column.categories.as_ref().is_none_or(|(count, _)| *count >= 2 && *count >= self.classes.len())
-                || kind != Kind::Class;
+            // A few categories cannot tell many classes apart, however much classes tell of them; and those of few rows each are
+            // associated with anything.
+            let (few, many) = (if kind == Kind::Class { self.classes.len().max(2) } else { 0 }, learned.len() / 2);
+            let told = column.categories.as_ref().is_none_or(|(count, _)| (few..=many).contains(count));
             if *value >= TELLTALE && told {
                 self.warnings.push(format!(
                     "column '{}' nearly says the target ({measure} {value:.2}): leave it out unless it is known of what is to be \

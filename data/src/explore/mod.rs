@@ -11,7 +11,7 @@ mod quality;
 mod sizes;
 
 pub use adversarial::{Adversarial, Feature};
-pub use alike::{Leak, clusters_of, leaks_of};
+pub use alike::Leak;
 pub use glance::Glance;
 pub use labels::{Combination, MultiLabel};
 pub use mean_images::MeanImage;
@@ -65,7 +65,7 @@ pub struct Report {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub dropped_labels: BTreeMap<String, usize>,
     /// Rows with a picture by part.
-    pub parts: BTreeMap<String, usize>,
+    pub parts: BTreeMap<&'static str, usize>,
     /// Largest class over smallest.
     pub imbalance: f64,
     /// Shannon entropy of the classes, nats.
@@ -86,7 +86,8 @@ pub struct Report {
     pub channels: BTreeMap<usize, usize>,
     /// Pictures by file format.
     pub formats: BTreeMap<String, usize>,
-    /// Mean of every channel over all pixels of the labelled pictures, 0..=1.
+    /// Mean of every channel over all pixels of the labelled pictures of the training part, of all where there are none, 0..=1.
+    /// Where pictures have different channels, over those with the most frequent number of channels.
     pub mean: Vec<f64>,
     /// Standard deviation likewise.
     pub std: Vec<f64>,
@@ -110,7 +111,7 @@ pub struct Report {
     pub missing_values: BTreeMap<String, usize>,
     /// The ids of their rows.
     pub missing_value_ids: BTreeMap<String, Vec<String>>,
-    /// Pictures that make a score better than it is.
+    /// Pictures and groups that make a score better than it is.
     pub leaks: Vec<Leak>,
     /// Whether training and test part differ, where there are at least 50 rows of both.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,7 +129,13 @@ pub struct Report {
     /// What was seen of each file of the collection; `None` where it cannot be decoded; empty without decoding.
     #[serde(skip)]
     pub sketches: Vec<Option<Sketch>>,
-    /// The mean picture of each class, training and validation parts.
+    /// Files of `duplicates`, their places in the collection.
+    #[serde(skip)]
+    pub equal: Vec<Vec<usize>>,
+    /// Files of `near_duplicates` likewise.
+    #[serde(skip)]
+    pub near: Vec<Vec<usize>>,
+    /// The mean picture of each of the first 1000 classes, training and validation parts.
     #[serde(skip)]
     pub mean_images: Vec<MeanImage>,
 }
@@ -144,7 +151,7 @@ pub fn explore(
 ) -> Result<Report> {
     let (files, dataset) = (&collection.files, &collection.dataset);
     let (rows, classes, columns) = (dataset.rows(), dataset.classes(), dataset.columns());
-    let kind = Kind::of(rows);
+    let kind = Kind::of(collection.target, rows);
     let mut report = Report { images: files.len(), warnings: collection.warnings.clone(), ..Report::default() };
     report.count_rows(collection, config, kind);
     report.missing_files = collection.missing_files.clone();
@@ -161,6 +168,7 @@ pub fn explore(
         report.find_outliers(files);
         report.compare(files, rows);
     }
+    report.find_torn_groups(rows);
     report.describe(columns, rows, classes, kind);
     report.tell_apart(files, rows, columns);
     report.fingerprint = report.digest(files);
@@ -181,7 +189,7 @@ impl Report {
     /// Decodes every file once and keeps what is small.
     fn look(&mut self, collection: &Collection, kind: Kind, progress: &(dyn Fn(usize, usize) + Sync)) {
         let (files, rows) = (&collection.files, collection.dataset.rows());
-        let means = Means::new(collection.dataset.classes().len());
+        let means = Means::new(collection.dataset.classes());
         let done = AtomicUsize::new(0);
         let look = |file: &Found| {
             let decoded = (collection.read)(&file.path);
@@ -204,7 +212,7 @@ impl Report {
             self.glances.push(glance);
             self.sketches.push(sketch);
         }
-        self.mean_images = means.finish(collection.dataset.classes());
+        self.mean_images = means.finish();
     }
 
     fn warn(&mut self) {
@@ -219,7 +227,8 @@ impl Report {
         say(self.unlabelled_files.len(), "pictures have no row or class and are left out");
         say(blank, "pictures are blank");
         say(self.label_conflicts.len(), "groups of equal pictures have different labels");
-        say(self.leaks.len(), "groups of equal or nearly equal pictures lie in different parts or groups");
+        let leaks = self.leaks.iter().filter(|leak| leak.equal.is_some()).count();
+        say(leaks, "groups of equal or nearly equal pictures lie in different parts or groups");
         if self.imbalance >= 10.0 {
             self.warnings
                 .push(format!("the largest class has {:.0} times as many pictures as the smallest", self.imbalance));
@@ -235,6 +244,22 @@ impl Report {
         }
         hash.finalize().to_hex()[..16].to_string()
     }
+}
+
+/// What a part is called.
+fn part_name(part: Part) -> &'static str {
+    match part {
+        Part::Train => "train",
+        Part::Validation => "validation",
+        Part::Test => "test",
+    }
+}
+
+/// The number of channels that most pictures have; of several, the largest.
+fn usual_channels<'a>(glances: impl Iterator<Item = &'a Glance>) -> Option<usize> {
+    let mut counts = BTreeMap::<usize, usize>::new();
+    glances.for_each(|glance| *counts.entry(glance.sums.len()).or_default() += 1);
+    counts.into_iter().max_by_key(|(channels, count)| (*count, *channels)).map(|(channels, _)| channels)
 }
 
 /// Of sorted values the one in the middle, the upper one of two.

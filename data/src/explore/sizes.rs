@@ -1,12 +1,12 @@
 //! Sides, bytes, channels and formats of the pictures.
 
-use super::{Glance, Report, middle};
+use super::{Glance, Report, middle, usual_channels};
 use crate::row::{Part, Row};
 use crate::source::Found;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Sides of pictures, pixels, upright.
+/// Sides of pictures, pixels, upright. Of an even number of pictures the median is the upper one of the two in the middle.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Sizes {
     /// Smallest, median, largest width.
@@ -35,7 +35,7 @@ impl Report {
         let mut common = BTreeMap::<(usize, usize), usize>::new();
         for look in &seen {
             *common.entry((look.width as usize, look.height as usize)).or_default() += 1;
-            *self.channels.entry(look.stored_channels.into()).or_default() += 1;
+            *self.channels.entry(look.stored_channels as usize).or_default() += 1;
             *self.formats.entry(look.format.into()).or_default() += 1;
         }
         let side = |of: fn(&Glance) -> u32| spread(seen.iter().map(|l| of(l) as usize).collect(), usize::cmp);
@@ -54,10 +54,11 @@ impl Report {
         // Statistics are those of the pictures to learn from; where none is labelled, of all.
         let learned = |file: &Found| file.row.is_some_and(|r| rows[r].part == Part::Train && rows[r].target.is_some());
         let any = files.iter().any(learned);
-        let channels = seen.first().map_or(0, |l| l.sums.len());
+        let taken = self.glances.iter().zip(files).filter(|(_, file)| !any || learned(file));
+        let taken: Vec<&Glance> = taken.filter_map(|(look, _)| look.as_ref()).collect();
+        let channels = usual_channels(taken.iter().copied()).unwrap_or(0);
         let (mut sums, mut pixels) = (vec![[0.0; 2]; channels], 0.0);
-        for (look, _) in self.glances.iter().zip(files).filter(|(_, file)| !any || learned(file)) {
-            let Some(look) = look else { continue };
+        for look in taken.iter().filter(|look| look.sums.len() == channels) {
             pixels += look.pixels();
             for (sum, own) in sums.iter_mut().zip(&look.sums) {
                 *sum = [sum[0] + own[0], sum[1] + own[1]];

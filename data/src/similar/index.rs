@@ -1,77 +1,105 @@
-//! Pairs of hashes that differ in few bits, without comparing all with all.
+//! Clusters of what has nearly equal hashes, without comparing all with all.
 
-use std::collections::{BTreeMap, BTreeSet};
+use super::union::{Union, end};
+use std::collections::BTreeMap;
 
-/// So many pictures are compared in pairs without further ado.
+/// So many hashes are compared in pairs without further ado.
 const FEW: usize = 64;
 
-/// Pairs of indices whose hashes differ in at most `distance` bits (Hamming distance), each once, sorted.
+/// Clusters of indices, each sorted, that are connected by hashes that differ in at most `distance` bits (Hamming distance);
+/// `None` is in none. Equal hashes are one, and memory grows with the number of hashes, not with that of near pairs.
 ///
-/// Notebooks of the whale competition take 6 bits for the same picture; that pairs unlike pictures on plain grounds, too. The
-/// work grows far slower than the number of all pairs while hashes differ, and with the number of found pairs where they do not:
-/// for many equal hashes take [`hash_clusters`].
-pub fn within(hashes: &[u64], distance: u32) -> Vec<(usize, usize)> {
-    let mut pairs = BTreeSet::new();
-    pairs_within(hashes, distance, &mut |i, j| {
-        pairs.insert((i.min(j), i.max(j)));
-    });
-    pairs.into_iter().collect()
-}
-
-/// Clusters of indices, each sorted, that are connected by hashes that differ in at most `distance` bits; `None` is in none.
+/// Notebooks of the whale competition take 6 bits for the same picture; that connects unlike pictures on plain grounds, too.
 pub fn hash_clusters(hashes: &[Option<u64>], distance: u32) -> Vec<Vec<usize>> {
-    let mut members = BTreeMap::<u64, Vec<usize>>::new();
+    let mut union = Union::new(hashes.len());
+    let mut first = BTreeMap::<u64, usize>::new();
     for (i, hash) in hashes.iter().enumerate() {
         if let Some(hash) = hash {
-            members.entry(*hash).or_default().push(i);
+            union.join(i, *first.entry(*hash).or_insert(i));
         }
     }
-    let distinct: Vec<u64> = members.keys().copied().collect();
-    let mut groups = vec![];
-    pairs_within(&distinct, distance, &mut |a, b| {
-        groups.push(vec![members[&distinct[a]][0], members[&distinct[b]][0]]);
-    });
-    groups.extend(members.into_values());
-    super::clusters(hashes.len(), groups)
-}
-
-/// Gives `found` every pair of indices whose hashes differ in at most `distance` bits, some more than once.
-pub(super) fn pairs_within(hashes: &[u64], distance: u32, found: &mut dyn FnMut(usize, usize)) {
-    let all: Vec<usize> = (0..hashes.len()).collect();
-    let compare = &mut |i: usize, j: usize| {
-        if (hashes[i] ^ hashes[j]).count_ones() <= distance {
-            found(i, j);
-        }
+    let items: Vec<(u64, usize)> = first.into_iter().collect();
+    let bits = |a: usize, b: usize| hashes[a].zip(hashes[b]).map_or(u32::MAX, |(a, b)| (a ^ b).count_ones());
+    let rule = Rule {
+        distance,
+        is_near: &|a, b| bits(a, b) <= distance,
+        apart: &|a, b| bits(a, b) as f32,
+        reach: distance as f32,
     };
-    candidates(&mut Search { hashes, distance, compare }, &all, u64::MAX);
+    connect(&items, &rule, &mut union);
+    union.clusters()
 }
 
-/// What is looked for.
-struct Search<'a> {
-    hashes: &'a [u64],
-    distance: u32,
-    compare: &'a mut dyn FnMut(usize, usize),
+/// Which items are near to each other.
+pub(super) struct Rule<'a> {
+    /// Most bits in which hashes of near items differ.
+    pub distance: u32,
+    /// Whether two items are near.
+    pub is_near: &'a dyn Fn(usize, usize) -> bool,
+    /// A distance of two items, at most the sum of their distances to any third one.
+    pub apart: &'a dyn Fn(usize, usize) -> f32,
+    /// Near items are at most so far apart.
+    pub reach: f32,
 }
 
-/// Gives `compare` every pair of `bucket` whose hashes differ in at most `distance` bits, some more than once, and few
-/// others. Outside of `bits` all hashes of the bucket are equal.
-///
-/// Hashes that differ in at most d bits agree in one of d + 1 bands of bits, so only pictures that share a band are compared;
-/// those of a large band are divided again by the other bits.
-fn candidates(search: &mut Search<'_>, bucket: &[usize], bits: u64) {
-    match divide(search, bucket, bits) {
-        Some(parts) => parts.iter().for_each(|(part, bits)| candidates(search, part, *bits)),
-        None => {
-            for (n, &i) in bucket.iter().enumerate() {
-                bucket[n + 1..].iter().for_each(|&j| (search.compare)(i, j));
+/// Joins all of `items`, hashes with indices, that are near to each other.
+pub(super) fn connect(items: &[(u64, usize)], rule: &Rule<'_>, union: &mut Union) {
+    let mut owners = BTreeMap::<u64, Vec<usize>>::new();
+    items.iter().for_each(|(hash, item)| owners.entry(*hash).or_default().push(*item));
+    owners.values().for_each(|owners| join_near(owners, rule, union));
+    let (hashes, owners): (Vec<u64>, Vec<Vec<usize>>) = owners.into_iter().unzip();
+    let all: Vec<usize> = (0..hashes.len()).collect();
+    buckets(&hashes, rule.distance, &all, u64::MAX, &mut |bucket| {
+        let items: Vec<usize> = bucket.iter().flat_map(|&hash| &owners[hash]).copied().collect();
+        join_near(&items, rule, union);
+    });
+}
+
+/// Joins what is near among `items`. One by one takes those that are near to it out of the rest, and each of them goes on, so that
+/// items that have joined are not compared with each other again. Items are in the order of their distances to the first one:
+/// what is far away there is far from each other, too, and not compared at all.
+fn join_near(items: &[usize], rule: &Rule<'_>, union: &mut Union) {
+    let key = |&item: &usize| (if items.len() > FEW { (rule.apart)(items[0], item) } else { 0.0 }, item);
+    let mut sorted: Vec<(f32, usize)> = items.iter().map(key).collect();
+    sorted.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    // From each place the way leads to the next one that has not joined.
+    let mut rest: Vec<usize> = (0..=sorted.len()).collect();
+    for place in 0..sorted.len() {
+        if rest[place] != place {
+            continue;
+        }
+        rest[place] = place + 1;
+        let mut joined = vec![place];
+        while let Some(place) = joined.pop() {
+            let (key, item) = sorted[place];
+            let first = sorted.partition_point(|(other, _)| *other < key - rule.reach);
+            let mut next = end(&mut rest, first);
+            while let Some(&(_, other)) = sorted.get(next).filter(|(other, _)| *other <= key + rule.reach) {
+                if union.are_joined(item, other) || (rule.is_near)(item, other) {
+                    union.join(item, other);
+                    rest[next] = next + 1;
+                    joined.push(next);
+                }
+                next = end(&mut rest, next + 1);
             }
         }
     }
 }
 
+/// Gives `found` buckets of hashes, by their places: any two that differ in at most `distance` bits share one, and few others do.
+/// Outside of `bits` all hashes of `bucket` are equal.
+///
+/// Hashes that differ in at most d bits agree in one of d + 1 bands of bits, so only those that share a band share a bucket; a
+/// large bucket is divided again by the other bits.
+fn buckets(hashes: &[u64], distance: u32, bucket: &[usize], bits: u64, found: &mut dyn FnMut(&[usize])) {
+    match divide(hashes, distance, bucket, bits) {
+        Some(parts) => parts.iter().for_each(|(part, bits)| buckets(hashes, distance, part, *bits, found)),
+        None => found(bucket),
+    }
+}
+
 /// The members of a bucket that share a band, and the bits that are left to divide them by; none where that saves little.
-fn divide(search: &Search<'_>, bucket: &[usize], bits: u64) -> Option<Vec<(Vec<usize>, u64)>> {
-    let hashes = search.hashes;
+fn divide(hashes: &[u64], distance: u32, bucket: &[usize], bits: u64) -> Option<Vec<(Vec<usize>, u64)>> {
     if bucket.len() <= FEW {
         return None;
     }
@@ -83,7 +111,7 @@ fn divide(search: &Search<'_>, bucket: &[usize], bits: u64) -> Option<Vec<(Vec<u
     let mut telling: Vec<(usize, u32)> = left.map(off_balance).filter(|(off, _)| *off < bucket.len()).collect();
     // The bits that tell most apart are dealt out, so that no band is the plain border of all pictures.
     telling.sort_unstable();
-    let mut bands = vec![0u64; search.distance as usize + 1];
+    let mut bands = vec![0u64; distance as usize + 1];
     let count = bands.len();
     for (n, (_, bit)) in telling.iter().enumerate() {
         bands[n % count] |= 1u64 << bit;
@@ -105,7 +133,10 @@ fn divide(search: &Search<'_>, bucket: &[usize], bits: u64) -> Option<Vec<(Vec<u
 
 #[cfg(test)]
 mod tests {
+    use super::super::clusters;
     use super::*;
+    use std::cell::Cell;
+    use std::collections::BTreeSet;
 
     /// Hashes that look random, equal in the bits of `plain`; every bit of `rare` is set in one of eight.
     fn hashes(count: usize, plain: u64, rare: u64) -> Vec<u64> {
@@ -119,18 +150,27 @@ mod tests {
         (0..count).map(|_| next() & !plain & (!rare | (next() & next()))).collect()
     }
 
-    /// How many pairs are compared, and those of them that differ in few bits.
-    fn compared(hashes: &[u64], distance: u32) -> (usize, BTreeSet<(usize, usize)>) {
-        let (mut count, mut close) = (0, BTreeSet::new());
-        let all: Vec<usize> = (0..hashes.len()).collect();
-        let compare = &mut |i: usize, j: usize| {
-            count += 1;
-            if (hashes[i] ^ hashes[j]).count_ones() <= distance {
-                close.insert((i, j));
-            }
+    /// Clusters of items with these hashes and places on a line, near up to `reach`; and how many pairs were compared.
+    fn on_a_line(items: &[(u64, f32)], distance: u32, reach: f32) -> (usize, Vec<Vec<usize>>) {
+        let (compared, mut union) = (Cell::new(0), Union::new(items.len()));
+        let apart = |a: usize, b: usize| (items[a].1 - items[b].1).abs();
+        let is_near = |a: usize, b: usize| {
+            compared.set(compared.get() + 1);
+            (items[a].0 ^ items[b].0).count_ones() <= distance && apart(a, b) <= reach
         };
-        candidates(&mut Search { hashes, distance, compare }, &all, u64::MAX);
-        (count, close)
+        let rule = Rule { distance, is_near: &is_near, apart: &apart, reach };
+        let hashes: Vec<(u64, usize)> = items.iter().enumerate().map(|(i, item)| (item.0, i)).collect();
+        connect(&hashes, &rule, &mut union);
+        (compared.get(), union.clusters())
+    }
+
+    /// The same, all pairs compared.
+    fn all_pairs(items: &[(u64, f32)], distance: u32, reach: f32) -> Vec<Vec<usize>> {
+        let near = |&(i, j): &(usize, usize)| {
+            (items[i].0 ^ items[j].0).count_ones() <= distance && (items[i].1 - items[j].1).abs() <= reach
+        };
+        let all = (0..items.len()).flat_map(|i| (i + 1..items.len()).map(move |j| (i, j)));
+        clusters(items.len(), all.filter(near).map(|(i, j)| vec![i, j]))
     }
 
     /// As a plain border makes it: not every picture has one.
@@ -143,9 +183,11 @@ mod tests {
             for i in (0..count).step_by(100) {
                 hashes[i + 1] = hashes[i] ^ (1u64 << (i % 64)) ^ (1u64 << (i / 7 % 64));
             }
-            let (compared, close) = compared(&hashes, 4);
+            let items: Vec<(u64, f32)> = hashes.into_iter().map(|hash| (hash, 0.0)).collect();
+            let (compared, clusters) = on_a_line(&items, 4, 0.0);
             assert!(compared < 100 * count, "{compared} of {count} pictures");
-            assert!((0..count).step_by(100).all(|i| close.contains(&(i, i + 1))));
+            let pairs: BTreeSet<usize> = clusters.iter().filter(|c| c[1] == c[0] + 1).map(|c| c[0]).collect();
+            assert!((0..count).step_by(100).all(|i| pairs.contains(&i)));
         }
     }
 
@@ -154,17 +196,48 @@ mod tests {
         for (plain, rare) in [(0, 0), (0x1FFF, 0), (0xFFFF_FF00_0000_00FF, 0), (0xFF, u64::MAX), (u64::MAX - 7, 0)] {
             let hashes = hashes(700, plain, rare);
             for distance in [0, 1, 4, 6, 9] {
-                let near = |&(i, j): &(usize, usize)| (hashes[i] ^ hashes[j]).count_ones() <= distance;
-                let all: Vec<_> = (0..700).flat_map(|i| (i + 1..700).map(move |j| (i, j))).filter(near).collect();
-                let (count, close) = compared(&hashes, distance);
-                assert_eq!(close.into_iter().collect::<Vec<_>>(), all, "{plain:x} {rare:x} {distance}");
-                assert_eq!(within(&hashes, distance), all);
-                assert!(count <= 700 * 699 / 2, "{plain:x} {rare:x} {distance}");
+                let one = |hash: &u64| (*hash, 0.0);
+                let wanted = all_pairs(&hashes.iter().map(one).collect::<Vec<_>>(), distance, 0.0);
                 let known: Vec<_> = hashes.iter().copied().map(Some).collect();
-                let pairs = all.into_iter().map(|(i, j)| vec![i, j]);
-                assert_eq!(hash_clusters(&known, distance), super::super::clusters(700, pairs));
+                assert_eq!(hash_clusters(&known, distance), wanted, "{plain:x} {rare:x} {distance}");
+                // Near hashes alone are not enough.
+                let place = |(i, hash): (usize, &u64)| (*hash, (i * 7919 % 1000) as f32);
+                let items: Vec<(u64, f32)> = hashes.iter().enumerate().map(place).collect();
+                let (compared, found) = on_a_line(&items, distance, 2.0);
+                assert_eq!(found, all_pairs(&items, distance, 2.0), "{plain:x} {rare:x} {distance}");
+                assert!(compared <= 700 * 699, "{plain:x} {rare:x} {distance}: {compared}");
             }
         }
+    }
+
+    /// Twenty thousand alike, whether the first or each one is near to the next, cost some comparisons of each.
+    #[test]
+    fn many_alike_are_compared_a_few_times_each() {
+        const COUNT: usize = 20_000;
+        let one: Vec<Vec<usize>> = vec![(0..COUNT).collect()];
+        // Of one hash, all near to each other.
+        let equal: Vec<(u64, f32)> = (0..COUNT).map(|i| (7, i as f32 / COUNT as f32)).collect();
+        let (compared, found) = on_a_line(&equal, 4, 1.0);
+        assert!(found == one && compared < 2 * COUNT, "{compared}");
+        // Of one hash, each near to the next only, in any order.
+        let chain: Vec<(u64, f32)> = (0..COUNT).map(|i| (7, (i * 7919 % COUNT) as f32)).collect();
+        let (compared, found) = on_a_line(&chain, 4, 1.0);
+        assert!(found == one && compared < 4 * COUNT, "{compared}");
+        // None near to another.
+        let (compared, found) = on_a_line(&chain, 4, 0.5);
+        assert!(found.is_empty() && compared < COUNT, "{compared}");
+        // Hashes that differ in one bit from the next (Gray's code): many are near to many.
+        let gray: Vec<(u64, f32)> = (0..COUNT as u64).map(|i| (i ^ (i >> 1), 0.0)).collect();
+        let (compared, found) = on_a_line(&gray, 4, 0.0);
+        assert!(found == one && compared < 100 * COUNT, "{compared}");
+        // Hashes three bits from the next one, far from all others.
+        let mut hash = 0u64;
+        let walk = hashes(COUNT, 0, 0).into_iter().map(|random| {
+            [0u64, 21, 42].iter().for_each(|third| hash ^= 1 << (third + (random >> third) % 21));
+            (hash, 0.0)
+        });
+        let (compared, found) = on_a_line(&walk.collect::<Vec<_>>(), 4, 0.0);
+        assert!(found == one && compared < 200 * COUNT, "{compared}");
     }
 
     #[test]

@@ -2,15 +2,19 @@
 
 mod hash;
 mod index;
+mod union;
 
 pub(crate) use hash::gray;
 pub use hash::{dhash, phash};
-pub use index::{hash_clusters, within};
+pub use index::hash_clusters;
+pub(crate) use union::clusters;
 
 use crate::image::Image;
 use fast_image_resize::images::{Image as Buffer, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use index::{Rule, connect};
 use std::collections::BTreeMap;
+use union::Union;
 
 /// Most bits in which the gradient hashes of near duplicates differ. Six is too loose: it pairs unlike pictures on plain grounds.
 const MAX_BITS: u32 = 4;
@@ -58,9 +62,13 @@ impl Sketch {
         if (self.dhash ^ other.dhash).count_ones() > MAX_BITS || self.thumbnail.len() != other.thumbnail.len() {
             return false;
         }
-        let differences = self.thumbnail.iter().zip(&other.thumbnail).map(|(a, b)| f32::from(*a) - f32::from(*b));
-        let (shift, rms) = mean_and_deviation(differences);
+        let (shift, rms) = self.differences(other);
         shift.abs() <= MAX_SHIFT && rms <= MAX_RMS
+    }
+
+    /// Mean of the differences between the thumbnails, and their root mean square after that is evened out, which is a distance.
+    fn differences(&self, other: &Self) -> (f32, f32) {
+        mean_and_deviation(self.thumbnail.iter().zip(&other.thumbnail).map(|(a, b)| f32::from(*a) - f32::from(*b)))
     }
 
     /// Whether there is anything to compare.
@@ -119,44 +127,36 @@ pub fn equal(sketches: &[Option<Sketch>]) -> Vec<Vec<usize>> {
     groups
 }
 
-/// Pairs of indices that show nearly the same but have other pixels, sorted.
-pub fn near(sketches: &[Option<Sketch>]) -> Vec<(usize, usize)> {
-    let textured = |sketch: &&Sketch| sketch.has_contrast();
-    let known = sketches.iter().enumerate();
-    let known: Vec<(usize, &Sketch)> =
-        known.filter_map(|(i, sketch)| Some((i, sketch.as_ref().filter(textured)?))).collect();
-    let hashes: Vec<u64> = known.iter().map(|(_, sketch)| sketch.dhash).collect();
-    let mut pairs = std::collections::BTreeSet::new();
-    index::pairs_within(&hashes, MAX_BITS, &mut |a, b| {
-        let ((i, a), (j, b)) = (known[a], known[b]);
-        if a.pixels != b.pixels && a.is_near(b) {
-            pairs.insert((i, j));
-        }
-    });
-    pairs.into_iter().collect()
-}
-
-/// Joins overlapping pairs and groups of indices below `count` into disjoint clusters, each sorted.
-pub fn clusters(count: usize, groups: impl IntoIterator<Item = Vec<usize>>) -> Vec<Vec<usize>> {
-    let mut parent: Vec<usize> = (0..count).collect();
-    fn root(parent: &mut [usize], mut i: usize) -> usize {
-        while parent[i] != i {
-            parent[i] = parent[parent[i]];
-            i = parent[i];
-        }
-        i
+/// Clusters of indices, each sorted, that are connected by showing nearly the same; copies of one picture alone are none.
+///
+/// Pictures with equal hashes and thumbnails are compared as one. Memory grows with the number of pictures, not with that of near
+/// pairs.
+pub fn near(sketches: &[Option<Sketch>]) -> Vec<Vec<usize>> {
+    let mut union = Union::new(sketches.len());
+    let mut first = BTreeMap::<(usize, u64, &[u8]), usize>::new();
+    let known = sketches.iter().enumerate().filter_map(|(i, sketch)| Some((i, sketch.as_ref()?)));
+    for (i, sketch) in known.filter(|(_, sketch)| sketch.has_contrast()) {
+        let looks = (sketch.thumbnail.len(), sketch.dhash, &sketch.thumbnail[..]);
+        union.join(i, *first.entry(looks).or_insert(i));
     }
-    for group in groups {
-        for pair in group.windows(2) {
-            let (a, b) = (root(&mut parent, pair[0]), root(&mut parent, pair[1]));
-            parent[a.max(b)] = a.min(b);
-        }
+    let items: Vec<(usize, u64, usize)> = first.into_iter().map(|((length, hash, _), i)| (length, hash, i)).collect();
+    let pair = |a: usize, b: usize| sketches[a].as_ref().zip(sketches[b].as_ref());
+    let rule = Rule {
+        distance: MAX_BITS,
+        is_near: &|a, b| pair(a, b).is_some_and(|(a, b)| a.is_near(b)),
+        apart: &|a, b| pair(a, b).map_or(0.0, |(a, b)| a.differences(b).1),
+        // A little more, since distances are rounded.
+        reach: MAX_RMS + 0.01,
+    };
+    // Those with other channels are never near.
+    for same in items.chunk_by(|a, b| a.0 == b.0) {
+        let same: Vec<(u64, usize)> = same.iter().map(|(_, hash, i)| (*hash, *i)).collect();
+        connect(&same, &rule, &mut union);
     }
-    let mut members = BTreeMap::<usize, Vec<usize>>::new();
-    for i in 0..count {
-        members.entry(root(&mut parent, i)).or_default().push(i);
-    }
-    members.into_values().filter(|cluster| cluster.len() > 1).collect()
+    let pixels = |i: usize| sketches[i].as_ref().map(|sketch| sketch.pixels);
+    let mut clusters = union.clusters();
+    clusters.retain(|cluster| cluster.iter().any(|&i| pixels(i) != pixels(cluster[0])));
+    clusters
 }
 
 #[cfg(test)]
@@ -186,24 +186,55 @@ mod tests {
             sketch(9, 7, 3, 0),
         ];
         assert_eq!(equal(&sketches), [[0, 1]]);
-        assert_eq!(near(&sketches), [(0, 2), (1, 2)]);
-        assert_eq!(clusters(6, [vec![0, 1], vec![1, 2], vec![4, 5]]), [vec![0, 1, 2], vec![4, 5]]);
+        assert_eq!(near(&sketches), [[0, 1, 2]]);
+        // Copies alone are nothing new, and gray pictures are not compared with colored ones.
+        let gray = pattern_of(1, |x, y, _| ((x * 3 + y * 5) % 200) as u8);
+        let color = pattern_of(3, |x, y, _| ((x * 3 + y * 5) % 200) as u8);
+        assert_eq!(near(&[&gray, &gray, &color].map(|image| Some(Sketch::of(image)))), Vec::<Vec<usize>>::new());
+    }
+
+    fn pattern_of(channels: usize, value: impl Fn(usize, usize, usize) -> u8) -> Image {
+        let at = |i: usize| value(i / channels % 32, i / channels / 32, i % channels);
+        Image::new(32, 32, channels, (0..32 * 32 * channels).map(at).collect()).unwrap()
     }
 
     /// Against a plain loop over all pairs.
     #[test]
     fn bands_miss_no_pair() {
         let sketches: Vec<_> = (0..60).map(|i| Some(Sketch::of(&picture(32, 32, i % 7, (i as i32 % 5) * 3)))).collect();
-        let mut all = vec![];
-        for i in 0..60 {
-            for j in i + 1..60 {
-                let (a, b) = (sketches[i].as_ref().unwrap(), sketches[j].as_ref().unwrap());
-                if a.pixels != b.pixels && a.is_near(b) {
-                    all.push((i, j));
-                }
-            }
-        }
-        assert!(!all.is_empty());
-        assert_eq!(near(&sketches), all);
+        let pairs = pairs(&sketches);
+        assert!(!pairs.is_empty());
+        assert_eq!(near(&sketches), clusters(60, pairs));
+    }
+
+    fn pairs(sketches: &[Option<Sketch>]) -> Vec<Vec<usize>> {
+        let near = |a: &Sketch, b: &Sketch| a.pixels != b.pixels && a.is_near(b);
+        let all = (0..sketches.len()).flat_map(|i| (i + 1..sketches.len()).map(move |j| (i, j)));
+        let near = all.filter(|&(i, j)| near(sketches[i].as_ref().unwrap(), sketches[j].as_ref().unwrap()));
+        near.map(|(i, j)| vec![i, j]).collect()
+    }
+
+    /// `count` sketches of one gradient hash, each thumbnail a little apart from the one before it.
+    fn drifting(count: usize) -> Vec<Option<Sketch>> {
+        let sketch = |i: usize| {
+            // Level by level the second half of the thumbnail goes on a way of its own, which is no matter of brightness.
+            let value = |at: usize| ((at * 37 % 160) + if at > 31 { (i + at) / 32 % 90 } else { 0 }) as u8;
+            let mut pixels = [0; 32];
+            pixels[..8].copy_from_slice(&i.to_le_bytes());
+            Some(Sketch { pixels, dhash: 7, phash: 7, thumbnail: (0..64).map(value).collect() })
+        };
+        (0..count).map(sketch).collect()
+    }
+
+    /// Of one hash, connected though the first and the last are far from each other; cut off, the end is on its own.
+    #[test]
+    fn chains_are_one_cluster() {
+        let mut few = drifting(2000);
+        assert!(!few[0].as_ref().unwrap().is_near(few[1999].as_ref().unwrap()));
+        few.drain(900..1600);
+        let found = near(&few);
+        assert_eq!(found, clusters(few.len(), pairs(&few)));
+        assert_eq!(found.len(), 2);
+        assert_eq!(near(&drifting(20_000)), [(0..20_000).collect::<Vec<_>>()]);
     }
 }

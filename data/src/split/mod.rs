@@ -21,7 +21,7 @@ mod hold_out;
 mod input;
 mod k_fold;
 mod leave_one_group_out;
-mod multilabel;
+mod multi_label;
 mod predefined;
 mod repeated;
 mod stratified;
@@ -34,7 +34,7 @@ pub use hold_out::HoldOut;
 pub use input::Input;
 pub use k_fold::KFold;
 pub use leave_one_group_out::LeaveOneGroupOut;
-pub use multilabel::MultiLabel;
+pub use multi_label::MultiLabel;
 pub use predefined::Predefined;
 pub use repeated::{Nested, Repeated};
 pub use stratified::{Stratified, stratified_k_fold};
@@ -189,7 +189,7 @@ pub const SPLITS: &[Entry<dyn Split>] = &[
     Scheme::of::<HoldOut>("hold_out", "One share judges, the rest trains."),
     Scheme::of::<KFold>("k_fold", "Folds of one size, whatever the classes."),
     Scheme::of::<LeaveOneGroupOut>("leave_one_group_out", "Each group judges a fold of its own."),
-    Scheme::of::<MultiLabel>("multilabel", "Each of several labels spread evenly (Sechidis et al. 2011)."),
+    Scheme::of::<MultiLabel>("multi_label", "Each of several labels spread evenly (Sechidis et al. 2011)."),
     Scheme::of::<Predefined>("predefined", "A column, or the given validation part, says which rows judge."),
     Scheme::of::<Repeated>("repeated", "Another scheme several times, each time otherwise."),
     Scheme::of::<Stratified>("stratified", "Each class spread evenly."),

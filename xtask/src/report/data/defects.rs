@@ -75,12 +75,18 @@ impl Look<'_> {
             }
         }
         if !report.leaks.is_empty() {
-            let kind = |leak: &data::explore::Leak| {
-                format!("{} pictures in different {}", if leak.equal { "equal" } else { "nearly equal" }, leak.between)
+            let row = |leak: &data::explore::Leak| match leak.equal {
+                Some(true) => [format!("equal pictures in different {}", leak.between), leak.paths.join(", ")],
+                Some(false) => [format!("nearly equal pictures in different {}", leak.between), leak.paths.join(", ")],
+                None => {
+                    let rows: Vec<String> = leak.rows.iter().map(|(part, count)| format!("{part} {count}")).collect();
+                    let what = format!("rows of the same groups in different {} ({})", leak.between, rows.join(", "));
+                    [format!("{what}: {}", leak.advice), leak.groups.join(", ")]
+                }
             };
-            let rows = report.leaks.iter().map(|leak| [kind(leak), leak.paths.join(", ")]).collect();
-            let what = "Such pictures make a score better than it is.";
-            add(format!("Leaks: {}", report.leaks.len()), what, vec![table(["what", "files"], rows)]);
+            let rows = report.leaks.iter().map(row).collect();
+            let what = "Such pictures and groups make a score better than it is.";
+            add(format!("Leaks: {}", report.leaks.len()), what, vec![table(["what", "files or groups"], rows)]);
         }
         let unlabelled = &report.unlabelled_files;
         if !unlabelled.is_empty() {

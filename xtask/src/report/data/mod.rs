@@ -51,7 +51,7 @@ pub fn page(name: &str, report: &Report, collection: &Collection) -> Page {
 }
 
 fn parts(report: &Report) -> String {
-    let of = |(part, count): (&String, &usize)| format!("{part} {count}");
+    let of = |(part, count): (&&str, &usize)| format!("{part} {count}");
     report.parts.iter().map(of).collect::<Vec<_>>().join(", ")
 }
 

@@ -78,7 +78,7 @@ impl Split for MultiLabel {
         Ok(Folds { count: self.folds, of, lumped, strata: (0..count).map(name).collect(), ..Folds::default() })
     }
     fn validate(&self) -> Result<()> {
-        at_least("multilabel", "folds", self.folds, 2)
+        at_least("multi_label", "folds", self.folds, 2)
     }
 }
 
