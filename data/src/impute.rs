@@ -19,7 +19,7 @@ pub enum Impute {
     Median,
     /// The most frequent one, of equally frequent ones the least.
     Mode,
-    /// A number, or the name of a category.
+    /// A number, or the name of one of the column's categories; one for what is not known is [`Impute::Own`].
     Constant(Constant),
     /// What so many rows have that are nearest in the numbers that both have, at least 1: their mean, or their most frequent
     /// category. Distances are Euclidean over standardized numbers, scaled up for those that are missing, as those of
@@ -42,7 +42,7 @@ pub enum Constant {
 /// | field | default | choices |
 /// |---|---|---|
 /// | `numbers` | own | own, mean, median, mode, { constant = 0.5 }, { knn = 5 } |
-/// | `categories` | own | own, mode, { constant = "unknown" }, { knn = 5 } |
+/// | `categories` | own | own, mode, { constant = "torso" }, one of the column's categories, { knn = 5 } |
 /// | `columns` | none | the same for single columns, by name |
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -140,15 +140,17 @@ impl Imputer {
             (None, Fill::Nothing) => f32::NAN,
             (None, Fill::Value(value)) => *value,
             (None, Fill::Nearest { values, count, is_category, other }) => {
-                let mut near: Vec<(f64, f32)> = self
-                    .known
-                    .iter()
-                    .zip(values)
-                    .filter_map(|(row, value)| Some((distance(&own, row)?, (*value)?)))
-                    .collect();
-                // Stable: of rows equally far away the first ones count.
-                near.sort_by(|a, b| a.0.total_cmp(&b.0));
-                let near = near.iter().take(*count).map(|(_, value)| *value);
+                let rows = self.known.iter().zip(values).enumerate();
+                let near = rows.filter_map(|(i, (row, value))| Some((distance(&own, row)?, i, (*value)?)));
+                let mut near: Vec<(f64, usize, f32)> = near.collect();
+                // Of rows equally far away the first ones count.
+                let order = |a: &(f64, usize, f32), b: &(f64, usize, f32)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
+                if *count < near.len() {
+                    near.select_nth_unstable_by(*count, order);
+                    near.truncate(*count);
+                }
+                near.sort_unstable_by(order);
+                let near = near.iter().map(|(.., value)| *value);
                 if *is_category { mode(near) } else { mean(near) }.or(*other).unwrap_or(f32::NAN)
             }
         };
@@ -226,7 +228,8 @@ fn mean(values: impl Iterator<Item = f32>) -> Option<f32> {
     (count > 0.0).then(|| (sum / count) as f32)
 }
 
-fn median(mut values: Vec<f32>) -> Option<f32> {
+/// The middle one, or the mean of both in the middle, as NumPy's.
+pub(crate) fn median(mut values: Vec<f32>) -> Option<f32> {
     values.sort_by(f32::total_cmp);
     let upper = *values.get(values.len() / 2)?;
     let lower = values[(values.len() - 1) / 2];

@@ -8,8 +8,8 @@ use std::collections::{BTreeSet, HashMap};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// One of the classes. Of several columns: the one that is 1 where every row has exactly one, else their values together,
-    /// `a/b`.
+    /// One of the classes. Of several columns: the one that is 1 where every labelled row has exactly one, else their values
+    /// together, `a/b`. Where just a few rows have none or several, these are named as an error.
     #[default]
     Class,
     /// Any number of the classes, as ones and zeros. One cell lists them (`3 17`, `a|b`, `['a', 'b']`; empty: none), or every
@@ -131,7 +131,7 @@ impl Labels {
     /// Targets from the cells of the label columns `columns`.
     pub(crate) fn read(&self, columns: &[String], rows: &[Cells<'_>]) -> Result<Read, String> {
         match self.kind {
-            Kind::Class | Kind::Ordinal if columns.len() > 1 && is_one_hot(rows) => self.one_hot(columns, rows),
+            Kind::Class | Kind::Ordinal if columns.len() > 1 && is_one_hot(rows)? => self.one_hot(columns, rows),
             Kind::Class | Kind::Ordinal => self.single(rows),
             Kind::MultiLabel if columns.len() > 1 => numbers(columns, rows, flag),
             Kind::MultiLabel => self.several(rows),
@@ -142,10 +142,15 @@ impl Labels {
 
     /// The class whose column is 1.
     fn one_hot(&self, columns: &[String], rows: &[Cells<'_>]) -> Result<Read, String> {
-        let hot = |row: &Cells<'_>| row.cells.iter().position(|cell| cell.as_deref().and_then(flag) == Some(1.0));
         let targets = rows.iter().map(|row| hot(row).map(|class| Target::Class(class as u32))).collect();
         self.order(columns)?;
-        Ok(Read { classes: columns.into(), targets, strange: None })
+        // Zeros stand where the labels of a test part are to be written.
+        let is_empty = |cell: &Option<String>| cell.as_deref().is_none_or(|cell| flag(cell) == Some(0.0));
+        let mut strange = rows.iter().filter(|row| hot(row).is_none() && !row.cells.iter().all(is_empty));
+        let label =
+            |row: &Cells<'_>| row.cells.iter().map(|c| c.as_deref().unwrap_or("")).collect::<Vec<_>>().join("/");
+        let strange = strange.next().map(|first| (1 + strange.count(), label(first)));
+        Ok(Read { classes: columns.into(), targets, strange })
     }
 
     /// Given classes must be those of the columns, in their order.
@@ -247,13 +252,36 @@ fn strange(labels: &[Vec<String>], place: &HashMap<&str, usize>) -> Option<(usiz
     Some((rows.len(), first.clone()))
 }
 
-/// Whether every row has exactly one 1 among zeros, or nothing at all.
-fn is_one_hot(rows: &[Cells<'_>]) -> bool {
-    let hot = |row: &Cells<'_>| -> Option<usize> {
-        let flags: Option<Vec<f32>> = row.cells.iter().map(|cell| flag(cell.as_deref()?)).collect();
-        Some(flags?.iter().filter(|flag| **flag == 1.0).count())
-    };
-    rows.iter().all(|row| row.cells.iter().all(Option::is_none) || hot(row) == Some(1))
+/// The one cell that is 1 among zeros.
+fn hot(row: &Cells<'_>) -> Option<usize> {
+    let flags: Option<Vec<f32>> = row.cells.iter().map(|cell| flag(cell.as_deref()?)).collect();
+    let flags = flags?;
+    let mut ones = (0..flags.len()).filter(|&i| flags[i] == 1.0);
+    ones.next().filter(|_| ones.next().is_none())
+}
+
+/// Whether every labelled row has exactly one 1 among zeros.
+///
+/// # Errors
+/// Where nine of ten do: those that do not.
+fn is_one_hot(rows: &[Cells<'_>]) -> Result<bool, String> {
+    let labelled = rows.iter().filter(|row| row.known && row.cells.iter().any(Option::is_some));
+    let (mut count, mut others) = (0, vec![]);
+    for row in labelled {
+        count += 1;
+        if hot(row).is_none() {
+            others.push(row.id);
+        }
+    }
+    if others.is_empty() || 10 * others.len() > count {
+        return Ok(others.is_empty());
+    }
+    let shown = others.iter().take(10).map(|id| format!("'{id}'")).collect::<Vec<_>>().join(", ");
+    Err(format!(
+        "{} of {count} rows do not have exactly one 1 among the zeros of their label columns, as {shown}; correct them, or say \
+         target = \"multi_label\" where a picture may show several or none",
+        others.len()
+    ))
 }
 
 /// Whether a cell is written as a list of a programming language.
@@ -358,6 +386,28 @@ mod tests {
         assert_eq!((classes, values), (vec!["a".into(), "b".into()], vec![Some(vec![0.0]), Some(vec![1.0]), None]));
         let (classes, _) = dense(read(&Labels::default(), &["a", "b"], &[&["1", "1"], &["0", "1"], &["0", "0"]]));
         assert_eq!(classes, ["0/1", "1/1"]);
+    }
+
+    #[test]
+    fn a_few_rows_that_are_not_one_hot_are_named() {
+        let of = |odd: &[&'static str], odds: usize, test: &[&str]| {
+            let mut table = vec![&["1", "0", "0"][..], &["0", "1", "0"], &["", "", ""]].repeat(10);
+            table[..odds].fill(odd);
+            read(&Labels::default(), &["a", "b", "c"], &[&table[..], &[test]].concat())
+        };
+        // The test part has no say.
+        for (test, strange) in [(["0"; 3], None), ([""; 3], None), (["1", "1", "0"], Some((1, "1/1/0".to_string())))] {
+            let found = of(&[], 0, &test).unwrap();
+            assert_eq!((found.classes.len(), found.strange, found.targets.last()), (3, strange, Some(&None)));
+        }
+        for odd in [["1", "1", "0"], ["0"; 3], ["1", "", "0"], ["2", "0", "0"]] {
+            let why = of(&odd, 2, &[""; 3]).unwrap_err();
+            assert!(
+                why.starts_with("2 of 20 rows do not have exactly one 1") && why.contains("'row', 'row';"),
+                "{why}"
+            );
+        }
+        assert_eq!(of(&["1", "1", "0"], 6, &[""; 3]).unwrap().classes, ["0/1/0", "1/0/0", "1/1/0"]);
     }
 
     #[test]

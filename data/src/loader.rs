@@ -16,7 +16,10 @@ use crate::tabular::Encoder;
 use crate::waits::{Meter, Stage, Waits};
 use candle_core::{DType, Device, Tensor};
 use crossbeam_channel::{Receiver, Sender, bounded};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::any::Any;
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
@@ -62,6 +65,9 @@ impl Default for LoaderConfig {
 
 type Transform = Arc<dyn Fn(Image, &mut Stream) -> Image + Send + Sync>;
 
+/// Pictures of a sample, each behind its own means and deviations where it is normalized with these.
+type Views = Vec<(Option<Stats>, Image)>;
+
 /// Makes the batches of an epoch. Clones share everything.
 #[derive(Clone)]
 pub struct Loader {
@@ -71,16 +77,21 @@ pub struct Loader {
     transform: Transform,
     copies: Option<Transform>,
     features: Option<Tensor>,
-    encoder: Option<Encoder>,
+    /// Features of every row's metadata, one row behind the other, and how many each has.
+    meta: Option<(Arc<[f32]>, usize)>,
     normalize: Option<Normalize>,
     device: Device,
     dtype: DType,
+    /// Why there cannot be an epoch.
+    failed: Option<String>,
 }
 
 impl Loader {
-    /// Batches of `dataset` in the order of `sampler`, F32 on the CPU, without a transform.
-    pub fn new(dataset: Arc<dyn Dataset>, sampler: impl Sampler + 'static, config: LoaderConfig) -> Self {
+    /// Batches of `dataset` in the order of `sampler`, F32 on the CPU, without a transform. Where the sampler goes by a column that
+    /// the data set does not have, its epochs say so and end.
+    pub fn new(dataset: Arc<dyn Dataset>, mut sampler: impl Sampler + 'static, config: LoaderConfig) -> Self {
         let transform: Transform = Arc::new(|image, _| image);
+        let failed = sampler.bind(dataset.columns()).err().map(|error| error.to_string());
         Self {
             dataset,
             sampler: Arc::new(sampler),
@@ -88,10 +99,11 @@ impl Loader {
             transform,
             copies: None,
             features: None,
-            encoder: None,
+            meta: None,
             normalize: None,
             device: Device::Cpu,
             dtype: DType::F32,
+            failed,
         }
     }
 
@@ -114,9 +126,14 @@ impl Loader {
         self
     }
 
-    /// With metadata features.
+    /// With metadata features, all of which are made at once.
     pub fn with_meta(mut self, encoder: Encoder) -> Self {
-        self.encoder = (encoder.width() > 0).then_some(encoder);
+        let encode = |row: &Row| encoder.encode(&row.meta);
+        let width = encoder.width();
+        self.meta = (width > 0).then(|| {
+            let features: Vec<f32> = self.dataset.rows().par_iter().flat_map_iter(encode).collect();
+            (features.into(), width)
+        });
         self
     }
 
@@ -154,6 +171,9 @@ impl Loader {
     pub fn epoch_from(&self, epoch: usize, first: usize) -> Epoch {
         let (sender, receiver) = bounded(self.config.prefetch.max(1));
         let (loader, left, meter) = (Arc::new(self.clone()), self.batches().saturating_sub(first), Meter::start());
+        if let Some(why) = &self.failed {
+            return Epoch { receiver, left: 1, failed: Some(why.clone()), meter };
+        }
         let counts = meter.clone();
         let work = move || loader.make(epoch, first, &sender, &counts);
         let spawned = std::thread::Builder::new().name("loader".into()).spawn(work);
@@ -173,7 +193,7 @@ impl Loader {
         for &members in &batches {
             let pictures = std::iter::from_fn(|| {
                 let next = begun.pop_front()?;
-                let views = next.recv().unwrap_or_else(|_| Err(stopped("a transform panicked")));
+                let views = next.recv().unwrap_or_else(|_| Err(stopped("a picture was not made")));
                 begun.extend(coming.next());
                 Some(views)
             });
@@ -193,17 +213,25 @@ impl Loader {
         (row, before): (usize, u64),
         wanted: Weak<()>,
         meter: &Meter,
-    ) -> Receiver<Result<Vec<Image>>> {
+    ) -> Receiver<Result<Views>> {
         let (sender, receiver) = bounded(1);
         let (loader, meter) = (self.clone(), meter.clone());
         rayon::spawn(move || {
             if wanted.strong_count() == 0 {
                 return;
             }
-            // A panic ends this epoch and not the program: its receiver hears of it when `sender` goes.
-            if let Ok(views) = catch_unwind(AssertUnwindSafe(|| loader.views(epoch, row, before, &meter))) {
-                let _ = sender.send(views);
-            }
+            let views = || -> Result<Views> {
+                let views = loader.views(epoch, row, before, &meter)?;
+                let own = |image: &Image| loader.normalize.as_ref()?.own(image);
+                Ok(meter
+                    .time(Stage::Transform, || views.into_iter().map(|image| (own(&image), image)).collect::<Vec<_>>()))
+            };
+            // A panic ends this epoch and not the program.
+            let views = catch_unwind(AssertUnwindSafe(views)).unwrap_or_else(|panic| {
+                let id = &loader.dataset.rows()[row].id;
+                Err(stopped(&format!("decoding or changing the picture of '{id}' panicked{}", said(&*panic))))
+            });
+            let _ = sender.send(views);
         });
         receiver
     }
@@ -269,7 +297,7 @@ impl Loader {
     fn batch(
         &self,
         members: &[(usize, u64)],
-        pictures: impl Iterator<Item = Result<Vec<Image>>>,
+        pictures: impl Iterator<Item = Result<Views>>,
         meter: &Meter,
     ) -> Result<Batch> {
         let views = self.config.views.max(1);
@@ -282,19 +310,24 @@ impl Loader {
                 let mut stack = Stack::new(&self.config.stats, members.len() * views);
                 for (sample, (row, _)) in pictures.take(members.len()).zip(members) {
                     let (sample, row) = (sample?, &self.dataset.rows()[*row]);
-                    let mut push = |picture: &Image| match &self.normalize {
-                        Some(normalize) => stack.push_as(picture, normalize.of(row, picture)?),
-                        None => stack.push(picture),
+                    let mut push = |(own, picture): (Option<Stats>, Image)| match (own, &self.normalize) {
+                        (Some(own), _) => stack.push_as(&picture, Cow::Owned(own)),
+                        (None, Some(normalize)) => stack.push_as(&picture, normalize.of(row, &picture)?),
+                        (None, None) => stack.push(&picture),
                     };
-                    meter.time(Stage::Collate, || sample.iter().try_for_each(&mut push))?;
+                    meter.time(Stage::Collate, || sample.into_iter().try_for_each(&mut push))?;
                 }
                 meter.time(Stage::Collate, || stack.tensor(&self.device))?
             }
         };
         let rows: Vec<&Row> = members.iter().map(|(i, _)| &self.dataset.rows()[*i]).collect();
-        let encode = |encoder: &Encoder| -> Result<Tensor> {
-            let features: Vec<f32> = rows.iter().flat_map(|row| encoder.encode(&row.meta)).collect();
-            Ok(Tensor::from_vec(features, (rows.len(), encoder.width()), &self.device)?)
+        let meta = |(features, width): &(Arc<[f32]>, usize)| -> Result<Tensor> {
+            let of_row = |(row, _): &(usize, u64)| &features[row * width..(row + 1) * width];
+            Ok(Tensor::from_vec(
+                members.iter().flat_map(of_row).copied().collect(),
+                (rows.len(), *width),
+                &self.device,
+            )?)
         };
         meter.time(Stage::Collate, || {
             let images = match views > 1 && self.features.is_none() {
@@ -305,7 +338,7 @@ impl Loader {
                 ids: rows.iter().map(|row| row.id.clone()).collect(),
                 images: cast(images, self.dtype)?,
                 targets: targets(&rows, &self.device)?,
-                meta: self.encoder.as_ref().map(encode).transpose()?,
+                meta: self.meta.as_ref().map(meta).transpose()?,
             })
         })
     }
@@ -320,6 +353,12 @@ fn numbered(order: impl Iterator<Item = usize>) -> Vec<(usize, u64)> {
         *count - 1
     };
     order.map(|i| (i, before(i))).collect()
+}
+
+/// What a panic said, if it did.
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.map_or_else(String::new, |text| format!(": {text}"))
 }
 
 fn stopped(why: &str) -> Error {

@@ -45,12 +45,11 @@ pub fn named(name: &str) -> Result<Stats> {
     Ok(Stats { mean: mean.to_vec(), std: std.to_vec() })
 }
 
-/// What a picture is normalized with, `(v/255 − mean) / std` in each channel.
+/// What a picture is normalized with, `(v/255 − mean) / std` in each channel, where that is not the same for all pictures
+/// ([`LoaderConfig::stats`](crate::LoaderConfig::stats)).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Normalize {
-    /// The same for all pictures.
-    Fixed(Stats),
     /// Each picture's own mean and deviation plus 1e-8: it says nothing of the exposure. A channel without change becomes 0.
     PerImage {
         /// Divide by n − 1, as `torch.std` does, instead of n.
@@ -68,13 +67,6 @@ pub enum Normalize {
     },
 }
 
-impl Default for Normalize {
-    /// ImageNet's.
-    fn default() -> Self {
-        Self::Fixed(Stats::default())
-    }
-}
-
 impl Normalize {
     /// What `image`, a picture of `row`, is normalized with.
     ///
@@ -82,7 +74,6 @@ impl Normalize {
     /// [`Error::Invalid`] when there are not as many means and deviations as the picture has channels.
     pub fn of(&self, row: &Row, image: &Image) -> Result<Cow<'_, Stats>> {
         let stats = match self {
-            Self::Fixed(stats) => Cow::Borrowed(stats),
             Self::PerImage { unbiased } => Cow::Owned(Moments::of(image).own(*unbiased)),
             Self::PerGroup { key, groups, other } => {
                 Cow::Borrowed(key.of(row).and_then(|group| groups.get(&group)).unwrap_or(other))
@@ -90,6 +81,14 @@ impl Normalize {
         };
         stats.check(image.channels())?;
         Ok(stats)
+    }
+
+    /// What `image` alone says, where that is all that counts.
+    pub(crate) fn own(&self, image: &Image) -> Option<Stats> {
+        match self {
+            Self::PerImage { unbiased } => Some(Moments::of(image).own(*unbiased)),
+            Self::PerGroup { .. } => None,
+        }
     }
 
     /// Measures the groups that `key` tells apart, over `rows` of `dataset` and no others; all of them together stand in for
@@ -103,19 +102,20 @@ impl Normalize {
         rows: &[usize],
         prepare: &(dyn Fn(Image) -> Image + Sync),
     ) -> Result<Self> {
-        let mut members = BTreeMap::<String, Vec<usize>>::new();
-        for &row in rows {
-            if let Some(group) = key.of(&dataset.rows()[row]) {
-                members.entry(group).or_default().push(row);
-            }
-        }
-        let moments = members.into_iter().map(|(group, rows)| Ok((group, sum(dataset, &rows, prepare)?)));
-        let moments = moments.collect::<Result<BTreeMap<String, Moments>>>()?;
-        let alone: Vec<usize> = rows.iter().copied().filter(|&row| key.of(&dataset.rows()[row]).is_none()).collect();
-        let all = moments.values().cloned().map(Ok).chain([sum(dataset, &alone, prepare)]);
-        let other = all.reduce(|a, b| a?.and(b?)).unwrap_or_else(|| Ok(Moments::default()))?.stats()?;
-        let groups =
-            moments.into_iter().map(|(group, moments)| Ok((group, moments.stats()?))).collect::<Result<_>>()?;
+        type Groups = BTreeMap<Option<String>, Moments>;
+        let add = |mut groups: Groups, (group, moments): (Option<String>, Moments)| {
+            let sum = groups.entry(group).or_default();
+            *sum = std::mem::take(sum).and(moments)?;
+            Ok::<_, Error>(groups)
+        };
+        // One pass over all pictures: many small groups keep all cores busy, too.
+        let measured = rows.par_iter().map(|&row| (key.of(&dataset.rows()[row]), of_row(dataset, row, prepare)));
+        let moments = measured
+            .try_fold(Groups::new, |groups, (group, moments)| add(groups, (group, moments?)))
+            .try_reduce(Groups::new, |groups, more| more.into_iter().try_fold(groups, add))?;
+        let other = moments.values().cloned().try_fold(Moments::default(), Moments::and)?.stats()?;
+        let groups = moments.into_iter().filter_map(|(group, moments)| Some((group?, moments)));
+        let groups = groups.map(|(group, moments)| Ok((group, moments.stats()?))).collect::<Result<_>>()?;
         Ok(Self::PerGroup { key, groups, other })
     }
 }
@@ -127,15 +127,14 @@ impl Normalize {
 /// # Errors
 /// When a picture cannot be decoded; [`Error::Invalid`] when there is none, or numbers of channels differ.
 pub fn measure(dataset: &dyn Dataset, rows: &[usize], prepare: &(dyn Fn(Image) -> Image + Sync)) -> Result<Stats> {
-    sum(dataset, rows, prepare)?.stats()
+    let moments = rows.par_iter().map(|&row| of_row(dataset, row, prepare));
+    moments.try_reduce(Moments::default, Moments::and)?.stats()
 }
 
-fn sum(dataset: &dyn Dataset, rows: &[usize], prepare: &(dyn Fn(Image) -> Image + Sync)) -> Result<Moments> {
-    let of_row = |&row: &usize| {
-        (0..dataset.pictures(row))
-            .try_fold(Moments::default(), |sum, nth| sum.and(Moments::of(&prepare(dataset.picture(row, nth)?))))
-    };
-    rows.par_iter().map(of_row).try_reduce(Moments::default, Moments::and)
+/// Of all pictures of a row.
+fn of_row(dataset: &dyn Dataset, row: usize, prepare: &(dyn Fn(Image) -> Image + Sync)) -> Result<Moments> {
+    (0..dataset.pictures(row))
+        .try_fold(Moments::default(), |sum, nth| sum.and(Moments::of(&prepare(dataset.picture(row, nth)?))))
 }
 
 /// Pixels, and of each channel the sum and the sum of squares of their values.
@@ -297,7 +296,8 @@ mod tests {
             .unwrap()
             .into_owned();
         assert_eq!(plain, Stats { mean: vec![7.0 / 255.0], std: vec![1.0] });
-        let why = Normalize::default().of(&Row::default(), &data.1[0]).unwrap_err().to_string();
+        let groups = Normalize::PerGroup { key: Key::Group, groups: BTreeMap::new(), other: Stats::default() };
+        let why = groups.of(&Row::default(), &data.1[0]).unwrap_err().to_string();
         assert!(why.contains("2 channels"), "{why}");
     }
 

@@ -59,7 +59,9 @@ impl Row {
         }
     }
 
-    /// The class, or of several values the one with the largest, the first of equal ones: what soft labels say above all.
+    /// The class, or of several values the one with the largest, the first of equal ones: what soft labels say above all. Of several
+    /// labels that a row has at once this is the first and no more, and of a row with none of them the first label there is: what
+    /// goes by it (samplers, folds by class) is for one class a row.
     pub fn likeliest(&self) -> Option<u32> {
         match self.target.as_ref()? {
             Target::Class(class) => Some(*class),
@@ -80,6 +82,23 @@ impl Target {
             }
             _ => self == other,
         }
+    }
+
+    /// What both know together; `None` where they contradict each other: a value that one of them does not know contradicts nothing.
+    pub(crate) fn and(mut self, other: &Self) -> Option<Self> {
+        match (&mut self, other) {
+            (Self::Dense(all), Self::Dense(more)) if all.len() == more.len() => {
+                for (all, more) in all.iter_mut().zip(more).filter(|(_, more)| !more.is_nan()) {
+                    if !all.is_nan() && *all != *more {
+                        return None;
+                    }
+                    *all = *more;
+                }
+            }
+            (all, other) if *all == *other => {}
+            _ => return None,
+        }
+        Some(self)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Metadata as features: numbers standardized, categories one-hot, missing values with a feature of their own.
 
 use crate::error::Result;
-use crate::impute::{ImputeConfig, Imputer};
+use crate::impute::{ImputeConfig, Imputer, median};
 use crate::row::{Column, Row};
 use serde::{Deserialize, Serialize};
 
@@ -34,12 +34,13 @@ impl Encoder {
             }
             let known = rows.clone().filter_map(|row| row.meta.get(i)).filter(|v| v.is_finite());
             let mut values: Vec<f32> = known.copied().collect();
+            // A sum is then the same in whatever order rows come.
             values.sort_by(f32::total_cmp);
             let n = values.len().max(1) as f64;
             let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
             let variance = values.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / n;
             let std = if variance > 1e-12 { variance.sqrt() as f32 } else { 1.0 };
-            Encoding::Number { median: values.get(values.len() / 2).copied().unwrap_or(0.0), mean: mean as f32, std }
+            Encoding::Number { median: median(values).unwrap_or(0.0), mean: mean as f32, std }
         };
         Self { columns: columns.iter().enumerate().map(fit).collect(), imputer: None }
     }
@@ -120,6 +121,10 @@ mod tests {
         assert_eq!(encoder.encode(&rows[1].meta), [1.0 / deviation, 0.0, 0.0, 1.0, 0.0]);
         assert_eq!(encoder.encode(&rows[2].meta), [0.0, 1.0, 0.0, 1.0, 0.0]);
         assert_eq!(encoder.encode(&[]), [0.0, 1.0, 0.0, 0.0, 1.0]);
+
+        // Median and mean are both 2.5.
+        let even = Encoder::fit(&columns[..1], [row(1.0, 0.0), row(4.0, 0.0), row(2.0, 0.0), row(3.0, 0.0)].iter());
+        assert_eq!(even.encode(&[f32::NAN]), [0.0, 1.0]);
 
         let site = encoder.clone().only(&columns, |name| name == "site");
         assert_eq!((site.width(), site.encode(&rows[1].meta)), (3, vec![0.0, 1.0, 0.0]));

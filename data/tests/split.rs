@@ -62,6 +62,7 @@ impl Set {
 
     fn ungrouped(mut self) -> Self {
         self.keys.fill(None);
+        self.rows.iter_mut().for_each(|row| row.group = None);
         self
     }
 
@@ -126,6 +127,84 @@ fn no_scheme_leaks_and_each_is_a_function_of_its_seed() {
             assert_eq!(all == other, fixed, "{} {seed}", entry.name);
         }
     }
+}
+
+/// Whoever splits rows with groups need not say so again by their keys.
+#[test]
+fn groups_stay_together_without_keys_and_with_others() {
+    for seed in 0..20 {
+        let grouped = Set::random(seed);
+        let (mut set, mut rng) = (Set::of(grouped.rows), stream(seed, 1, 0));
+        let groups = set.keys.clone();
+        for near in [0.0, 0.02] {
+            set.keys = vec![None; set.rows.len()];
+            set.keys.iter_mut().filter(|_| rng.random_bool(near)).for_each(|key| *key = Some("near".into()));
+            for name in ["grouped", "hold_out", "k_fold", "multilabel", "stratified", "stratified_grouped", "triple"] {
+                let folds = &set.split(name, json!({}), seed).unwrap()[0];
+                assert!(!leaks(&set, folds), "{name} {seed}");
+                let set = Set { keys: groups.clone(), ..Set::of(set.rows.clone()) };
+                assert!(!leaks(&set, folds), "{name} {seed}");
+            }
+        }
+    }
+    // Nor does the proof look at keys alone.
+    let set = Set::of(vec![Row { group: Some("g".into()), ..Row::default() }; 2]);
+    let (rows, torn) =
+        (set.rows.iter().collect::<Vec<_>>(), Folds { count: 1, of: vec![None, Some(0)], ..Folds::default() });
+    let input = Input { rows: &rows, keys: &[None, None], columns: &[], classes: &[] };
+    assert_eq!(torn.check(&input).unwrap_err().key, "g");
+}
+
+fn classes(counts: &[usize]) -> Vec<Row> {
+    let rows = counts.iter().enumerate().flat_map(|(class, &count)| std::iter::repeat_n(class as u32, count));
+    rows.map(|class| Row { target: Some(Target::Class(class)), ..Row::default() }).collect()
+}
+
+/// Three hundred rows of one sender, one of which shows what nothing else does.
+#[test]
+fn a_rare_row_does_not_keep_its_group_from_judging() {
+    let mut set = Set::of(classes(&[600, 600, 1]));
+    (0..300).chain([1200]).for_each(|i| set.rows[i].group = Some("sender".into()));
+    let folds = &set.split("stratified_grouped", json!({}), 1).unwrap()[0];
+    assert_eq!((sizes(folds).iter().sum::<usize>(), &folds.rare[..]), (1200, &[(2, 1)][..]));
+    let judged = folds.of[0].unwrap();
+    let learned = (0..5).filter(|fold| folds.trains(*fold).contains(&1200)).collect::<Vec<_>>();
+    assert_eq!(learned, (0..5).filter(|fold| *fold != judged).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_class_keeps_something_to_learn_from() {
+    for seed in 0..20 {
+        let mut set = Set::of(classes(&[40, 3, 1, 4]));
+        (44..48).for_each(|i| set.rows[i].group = Some(format!("g{}", i / 2)));
+        let held = &set.split("hold_out", json!({"share": 0.9}), seed).unwrap()[0];
+        assert_eq!(set.class_counts(&held.trains(0))[1..], [1, 1, 2], "{seed}");
+        assert_eq!((&held.rare[..], &held.lumped[..]), (&[(2, 1)][..], &[][..]));
+        // All of a class in one group.
+        (44..48).for_each(|i| set.rows[i].group = Some("g".into()));
+        let held = &set.split("hold_out", json!({"share": 0.9}), seed).unwrap()[0];
+        assert_eq!((set.class_counts(&held.trains(0))[3], &held.lumped[..]), (4, &[(3, 0)][..]));
+    }
+}
+
+#[test]
+fn folds_without_rows_are_refused() {
+    let mut set = Set::of(classes(&[9]));
+    (0..8).for_each(|i| set.rows[i].group = Some("g".into()));
+    let why = set.split("grouped", json!({"folds": 3}), 0).unwrap_err().to_string();
+    assert!(why.contains("fold 3 would have 9 rows to learn from and 0 to judge by: too few groups"), "{why}");
+}
+
+#[test]
+fn rare_labels_are_told_from_those_of_few_groups() {
+    let hot = |labels: [bool; 3]| Row {
+        target: Some(Target::Dense(labels.map(|label| f32::from(label)).to_vec())),
+        ..Row::default()
+    };
+    let mut set = Set::of((0..60).map(|i| hot([true, i < 2, (10..30).contains(&i)])).collect());
+    (10..30).for_each(|i| set.rows[i].group = Some(format!("g{}", i % 2)));
+    let folds = &set.split("multilabel", json!({}), 3).unwrap()[0];
+    assert_eq!((&folds.rare[..], &folds.lumped[..]), (&[(1, 2)][..], &[(2, 2)][..]));
 }
 
 /// What scikit-learn promises of `KFold`, `GroupKFold` and `StratifiedKFold`, and shares within bounds of all that spread classes.
@@ -330,24 +409,30 @@ fn nothing_of_a_time_or_group_that_judges_trains() {
 fn given_splits_are_taken_as_they_are_unless_they_leak() {
     let row = |fold: f32, part| Row { meta: vec![0.0, 0.0, fold], part, ..Row::default() };
     let mut set = Set::of([0.0, 1.0, -1.0, f32::NAN, 1.0].map(|fold| row(fold, Part::Train)).to_vec());
+    set.rows.iter_mut().zip(["p", "q", "r", "s", "t"]).for_each(|(row, id)| row.id = id.into());
     let folds = &set.split("predefined", json!({"column": "fold"}), 0).unwrap()[0];
     assert_eq!((folds.count, &folds.of[..]), (2, &[Some(0), Some(1), None, None, Some(1)][..]));
     set.keys[0] = Some("k".into());
     set.keys[3] = Some("k".into());
     let why = set.split("predefined", json!({"column": "fold"}), 0).unwrap_err().to_string();
-    assert_eq!(why, "samples 3 and 0 are of one group, 'k', but one trains fold 1 and the other judges it");
+    assert!(
+        why.contains("'s' and 'p' are of one group, 'k', but one trains fold 1 and the other judges it; "),
+        "{why}"
+    );
+    assert!(why.contains("data.clean.exclude"), "{why}");
     let why = Set::of(vec![row(2.0, Part::Train); 3]).split("predefined", json!({"column": "fold"}), 0);
     assert!(why.unwrap_err().to_string().contains("no row of column 'fold' judges fold 0"));
 
     set = Set::of([Part::Train, Part::Validation, Part::Train].map(|part| row(0.0, part)).to_vec());
     assert_eq!(set.split("predefined", json!({}), 0).unwrap()[0].of, [None, Some(0), None]);
+    let by_site = |set: &Set| set.split("predefined", json!({"column": "site", "train": "a"}), 0);
+    let why = by_site(&set).unwrap_err().to_string();
+    assert!(why.contains("no row judges: all have 'a' or nothing in column 'site'"), "{why}");
     set.rows[1].meta = vec![0.0, 2.0, 0.0];
-    let folds = &set.split("predefined", json!({"column": "site", "train": "a"}), 0);
-    // Folds are numbered by the categories; nobody is of site b.
-    assert!(folds.as_ref().unwrap_err().to_string().contains("judges fold 0"));
+    // Folds are numbered by the categories that there are: nobody is of site b.
+    assert_eq!(by_site(&set).unwrap()[0].of, [None, Some(0), None]);
     set.rows[2].meta = vec![0.0, 1.0, 0.0];
-    let folds = &set.split("predefined", json!({"column": "site", "train": "a"}), 0).unwrap()[0];
-    assert_eq!(folds.of, [None, Some(1), Some(0)]);
+    assert_eq!(by_site(&set).unwrap()[0].of, [None, Some(1), Some(0)]);
 }
 
 #[test]
@@ -364,6 +449,9 @@ fn each_group_is_left_out_once() {
     set.keys = ["x", "y", "x", "y", "x"].iter().map(|key| Some(key.to_string())).chain([None]).collect();
     assert_eq!(of(&set, json!({})), [Some(0), Some(1), Some(0), Some(1), Some(0), None]);
     set.keys = vec![None; 6];
+    // Group x is of both sites.
+    assert_eq!(of(&set, json!({"column": "site"})), [Some(0), Some(0), Some(0), Some(1), Some(0), Some(0)]);
+    let set = set.ungrouped();
     assert_eq!(of(&set, json!({"column": "site"})), [Some(0), Some(1), Some(1), Some(2), Some(1), Some(0)]);
 }
 
@@ -374,6 +462,10 @@ fn repeats_differ_and_the_first_is_the_scheme_itself() {
     assert_eq!(repeats.len(), 3);
     assert_eq!(repeats[0], set.split("stratified", json!({}), 9).unwrap()[0]);
     assert!(repeats[0] != repeats[1] && repeats[1] != repeats[2] && repeats[0] != repeats[2]);
+    for fixed in [json!({"name": "by_time", "column": "day"}), json!("predefined"), json!("leave_one_group_out")] {
+        let why = set.split("repeated", json!({"of": fixed}), 9).unwrap_err().to_string();
+        assert!(why.contains("gives the same folds every time"), "{why}");
+    }
 }
 
 /// The scheme that recipes had before there were several.
@@ -415,6 +507,10 @@ fn strata_come_from_numbers_and_columns() {
     });
     let medians: Vec<f32> = medians.collect();
     assert!(medians.iter().all(|m| (0.08..0.2).contains(m)), "{medians:?}");
+    // More ranges than rows for them: each still judges in every fold.
+    let few = Set::of(set.rows[..30].to_vec());
+    let folds = &few.split("stratified", json!({"bins": 10}), 1).unwrap()[0];
+    assert_eq!((sizes(folds), folds.rare.len()), (vec![6; 5], 0));
     let by = &set.split("stratified", json!({"by": "site"}), 1).unwrap()[0];
     assert!((0..5).all(|fold| by.judges(fold).iter().filter(|i| **i < 20).count() == 4));
     assert_eq!(by.strata[1], "b");

@@ -477,11 +477,11 @@ fn split(recipe: &Recipe, target: Kind, cleaned: &Cleaned, warnings: &mut Vec<St
         Spec::new("multi_label").with(json!({"folds": folds}))
     };
     let by_itself = (target == Kind::MultiLabel && !given).then(labels);
+    let seen: Vec<&Row> = known.iter().map(|&i| &rows[i]).collect();
+    let (columns, classes) = (cleaned.dataset.columns(), cleaned.dataset.classes());
+    let input = Input { rows: &seen, keys: &keys, columns, classes };
     let (splits, trained) = match recipe.data.split.clone().or(by_itself) {
         Some(scheme) => {
-            let seen: Vec<&Row> = known.iter().map(|&i| &rows[i]).collect();
-            let (columns, classes) = (cleaned.dataset.columns(), cleaned.dataset.classes());
-            let input = Input { rows: &seen, keys: &keys, columns, classes };
             let splits = data::split::build(&scheme.name, scheme.value())?.split(&input, seed).context("data.split")?;
             let all = splits.iter().map(|folds| folds.count).sum();
             (splits, if recipe.data.folds == 1 { 1 } else { all })
@@ -502,7 +502,7 @@ fn split(recipe: &Recipe, target: Kind, cleaned: &Cleaned, warnings: &mut Vec<St
                 ));
             }
             let folds = Folds { count: 1, of, unused: vec![unused], ..Folds::default() };
-            folds.check(&keys)?;
+            folds.check(&input)?;
             (vec![folds], 1)
         }
         None => {
@@ -516,17 +516,15 @@ fn split(recipe: &Recipe, target: Kind, cleaned: &Cleaned, warnings: &mut Vec<St
             }
             let labels: Vec<u32> = known.iter().map(|&i| rows[i].likeliest().unwrap_or(0)).collect();
             let folds = data::split::stratified_group_k_fold(&labels, &keys, count, seed)?;
-            folds.check(&keys)?;
-            (vec![Folds { strata: cleaned.dataset.classes().to_vec(), ..folds }], trained)
+            folds.check(&input)?;
+            (vec![Folds { strata: classes.to_vec(), ..folds }], trained)
         }
     };
     for folds in &splits {
         let (count, name) = (folds.count, |stratum: u32| folds.strata.get(stratum as usize).map_or("", String::as_str));
         for &(stratum, pictures) in &folds.rare {
             let class = name(stratum);
-            warnings.push(format!(
-                "class '{class}' has {pictures} pictures for {count} folds; they only train, in every fold"
-            ));
+            warnings.push(format!("class '{class}' has {pictures} pictures, too few for every fold to judge it"));
         }
         for &(stratum, in_folds) in &folds.lumped {
             let class = name(stratum);

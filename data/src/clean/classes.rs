@@ -1,11 +1,13 @@
 //! What labels are called, and which of them are classes.
 
 use crate::error::{Error, Result};
+use crate::labels::Kind;
 use crate::row::{Part, Row, Target};
 use std::collections::BTreeMap;
 
 /// From the labels of a data set to the classes that are left.
 pub(super) struct Relabelling {
+    kind: Kind,
     /// Of each label, the place of its name; `None`: it is no class.
     to: Vec<Option<usize>>,
     names: Vec<String>,
@@ -20,7 +22,7 @@ impl Relabelling {
     /// none.
     pub fn new(
         rows: &[Row],
-        classes: &[String],
+        (classes, kind): (&[String], Kind),
         remap: &BTreeMap<String, String>,
         drop_labels: &[String],
     ) -> Result<Self> {
@@ -55,11 +57,12 @@ impl Relabelling {
         });
         let to = to.collect();
         let kept = (0..names.len()).collect();
-        Ok(Self { to, names, kept, are_labels })
+        Ok(Self { kind, to, names, kept, are_labels })
     }
 
     /// What a row shows, in the classes that are left; `None` where it shows none of them, or nothing is known. Of merged labels
-    /// counts the sum of the known values, at most 1: several labels are then one, and the shares of soft ones add up.
+    /// counts the sum of the known values, at most 1: several labels are then one, and the shares of soft ones add up. What is left
+    /// of a distribution is scaled to the sum of 1 again.
     pub fn of(&self, row: &Row) -> Option<Target> {
         match row.target.as_ref()? {
             Target::Class(class) => {
@@ -73,7 +76,12 @@ impl Relabelling {
                         *sum = if sum.is_nan() { *value } else { (*sum + value).min(1.0) };
                     }
                 }
-                let left: Vec<f32> = self.kept.iter().map(|&kept| sums[kept]).collect();
+                let mut left: Vec<f32> = self.kept.iter().map(|&kept| sums[kept]).collect();
+                let is_lost = |(value, to): (&f32, &Option<usize>)| *value > 0.0 && to.is_none();
+                if self.kind == Kind::Distribution && values.iter().zip(&self.to).any(is_lost) {
+                    let sum: f64 = left.iter().map(|v| f64::from(*v)).sum();
+                    left.iter_mut().for_each(|v| *v = (f64::from(*v) / sum.max(f64::MIN_POSITIVE)) as f32);
+                }
                 // A row without labels shows none of the classes; one whose labels are no classes shows nothing that is known.
                 let any = |values: &[f32]| values.iter().any(|v| *v > 0.0);
                 (any(&left) || !any(values)).then_some(Target::Dense(left))
@@ -82,7 +90,8 @@ impl Relabelling {
         }
     }
 
-    /// Classes that no row of `rows` shows are none; says so of each that was not dropped on purpose.
+    /// Classes that no row of `rows` shows are none; says so of each that was not dropped on purpose. Grades stay, as without one
+    /// of them the others would no longer be as far from each other.
     pub fn drop_absent<'a>(&mut self, rows: impl Iterator<Item = &'a Row>) -> Result<Vec<String>> {
         let (mut seen, mut any) = (vec![0usize; self.kept.len()], false);
         for row in rows {
@@ -101,10 +110,16 @@ impl Relabelling {
         if !any || (kept.is_empty() && !self.names.is_empty()) {
             return Err(Error::Invalid("no usable labelled picture is left".into()));
         }
-        self.kept = kept;
-        let said =
-            |c: usize| format!("no usable picture of class '{}' is left; it is no class any more", self.names[c]);
-        Ok(gone.into_iter().map(said).collect())
+        let fate = match self.kind {
+            Kind::Ordinal => "it stays one of the grades",
+            _ => "it is no class any more",
+        };
+        let said = |c: usize| format!("no usable picture of class '{}' is left; {fate}", self.names[c]);
+        let said = gone.into_iter().map(said).collect();
+        if self.kind != Kind::Ordinal {
+            self.kept = kept;
+        }
+        Ok(said)
     }
 
     /// The classes that are left.

@@ -9,14 +9,14 @@ pub use decisions::{Decided, Decision};
 use crate::dataset::{Dataset, Subset};
 use crate::error::{Error, Result};
 use crate::explore::Report;
-use crate::row::{Part, Row};
+use crate::row::{Part, Row, Target};
 use crate::samples::Samples;
 use crate::similar;
 use crate::source::Collection;
 use classes::Relabelling;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -163,8 +163,8 @@ pub fn clean(
     broken_share(report, config)?;
     let classes = collection.dataset.classes();
     let decided = Decisions::gather(collection, config)?;
-    let rows = decided.applied(collection)?;
-    let mut relabelling = Relabelling::new(&rows, classes, &config.remap, drop_labels)?;
+    let rows = shared(decided.applied(collection)?);
+    let mut relabelling = Relabelling::new(&rows, (classes, collection.target), &config.remap, drop_labels)?;
     let equal = row_groups(collection, &report.equal);
     let reasons = reasons(collection, report, config, &rows, (&decided, &relabelling), &equal);
     let indices: Vec<usize> = (0..rows.len()).filter(|&i| reasons[i].is_none()).collect();
@@ -200,7 +200,25 @@ pub fn clean(
 /// [`Error::Invalid`] for a label or id that does not exist; tables and lists that cannot be read.
 pub fn check(collection: &Collection, config: &CleanConfig, drop_labels: &[String]) -> Result<()> {
     let rows = Decisions::gather(collection, config)?.applied(collection)?;
-    Relabelling::new(&rows, collection.dataset.classes(), &config.remap, drop_labels).map(drop)
+    let classes = (collection.dataset.classes(), collection.target);
+    Relabelling::new(&rows, classes, &config.remap, drop_labels).map(drop)
+}
+
+/// With the first label of a sample's pictures for those of them that have none of their own.
+fn shared(mut rows: Cow<'_, [Row]>) -> Cow<'_, [Row]> {
+    let mut known = HashMap::<(Part, &str), &Target>::new();
+    for row in rows.iter() {
+        if let (Some(sample), Some(target)) = (&row.sample, &row.target) {
+            known.entry((row.part, sample)).or_insert(target);
+        }
+    }
+    let told = |(i, row): (usize, &Row)| {
+        let target = known.get(&(row.part, row.sample.as_deref()?))?;
+        row.target.is_none().then(|| (i, (*target).clone()))
+    };
+    let told: Vec<(usize, Target)> = rows.iter().enumerate().filter_map(told).collect();
+    told.into_iter().for_each(|(i, target)| rows.to_mut()[i].target = Some(target));
+    rows
 }
 
 /// Rows, and the key of each.
@@ -354,8 +372,9 @@ fn reasons(
         let mut usable: Vec<usize> =
             group.iter().copied().filter(|&i| reasons[i].is_none() && rows[i].part != Part::Test).collect();
         usable.sort_by_key(|&i| (!is_kept(&i), rows[i].part != Part::Validation, i));
-        let target = |i: usize| relabelling.of(&rows[i]);
-        let conflict = usable.iter().any(|&i| !target(i).zip(target(usable[0])).is_some_and(|(a, b)| a.is(&b)));
+        let mut said = usable.iter().filter_map(|&i| relabelling.of(&rows[i]));
+        let first = said.next();
+        let conflict = first.is_some_and(|first| said.try_fold(first, |all, target| all.and(&target)).is_none());
         let (first, why) = match conflict {
             true if config.conflicts == Conflicts::Drop => (0, "an equal picture has another label"),
             false if config.duplicates == Duplicates::KeepOne => (1, "it is a copy of another picture"),

@@ -2,6 +2,7 @@ use super::*;
 use crate::decode::Decoded;
 use crate::explore::explore;
 use crate::image::Image;
+use crate::labels::Kind;
 use crate::row::{Column, Target};
 use crate::source::Found;
 use std::io::Write;
@@ -227,6 +228,60 @@ fn several_labels_lose_those_that_nobody_has() {
     );
     let soft = cleaned(&soft, serde_json::json!({"remap": {"y": "x"}}), &[]).unwrap();
     assert_eq!(shown(&soft)[0], "a [0.75, 0.0, 0.25]");
+}
+
+#[test]
+fn distributions_sum_to_one_and_grades_stay_in_their_order() {
+    let dense = |id: &str, values: [f32; 3]| row(id, Some(Target::Dense(values.to_vec())));
+    let rows = vec![dense("a", [0.5, 0.25, 0.25]), dense("b", [0.0, 0.0, 1.0]), dense("c", [0.125, 0.875, 0.0])];
+    let mut votes = collection(rows, &["x", "y", "skip"]);
+    votes.target = Kind::Distribution;
+    let found = cleaned(&votes, serde_json::json!({}), &["skip"]).unwrap();
+    let third = format!("a {:?}", [2.0f32 / 3.0, 1.0 / 3.0]);
+    assert_eq!(shown(&found), [third.as_str(), "c [0.125, 0.875]"]);
+    assert!(found.excluded.contains(&("b".into(), "its label is no class".into())));
+
+    let grade = |id: &str, grade| row(id, Some(Target::Class(grade)));
+    let mut grades = collection(vec![grade("a", 0), grade("b", 1), grade("c", 3)], &["0", "1", "2", "3", "none"]);
+    grades.target = Kind::Ordinal;
+    let found = cleaned(&grades, serde_json::json!({}), &["none"]).unwrap();
+    assert_eq!(found.dataset.classes(), ["0", "1", "2", "3"]);
+    assert_eq!(shown(&found)[2], "c 3");
+    assert_eq!(found.warnings, ["no usable picture of class '2' is left; it stays one of the grades"]);
+}
+
+#[test]
+fn pictures_of_a_sample_share_its_label() {
+    let of_sample =
+        |id: &str, class: Option<u32>| Row { sample: Some("s".into()), ..row(id, class.map(Target::Class)) };
+    let rows = vec![
+        of_sample("a", None),
+        of_sample("b", Some(1)),
+        row("c", Some(Target::Class(0))),
+        row("d", None),
+        Row { part: Part::Test, ..of_sample("e", None) },
+    ];
+    let found = cleaned(&collection(rows, &["x", "y"]), serde_json::json!({}), &[]).unwrap();
+    assert_eq!(shown(&found), ["s y", "c x", "s -"]);
+    assert_eq!((found.dataset.pictures(0), found.excluded.len()), (2, 1));
+    assert_eq!(found.unlabelled.rows().len(), 1);
+}
+
+#[test]
+fn what_is_not_known_contradicts_nothing() {
+    let n = f32::NAN;
+    let dense = |id: &str, values: [f32; 2]| row(id, Some(Target::Dense(values.to_vec())));
+    let found = |rows: Vec<Row>| {
+        let mut of = collection(rows, &["x", "y"]);
+        of.target = Kind::MultiLabel;
+        let found = cleaned(&of, serde_json::json!({}), &[]).unwrap();
+        shown(&found).into_iter().map(|row| row[..2].to_string()).collect::<Vec<_>>()
+    };
+    let other = || dense("c", [1.0, 1.0]);
+    assert_eq!(found(vec![dense("a1", [1.0, n]), dense("a2", [n, 0.0]), other()]), ["a1", "c "]);
+    assert_eq!(found(vec![dense("a1", [1.0, n]), dense("a2", [0.0, n]), other()]), ["c "]);
+    // The second agrees with both others, which contradict each other.
+    assert_eq!(found(vec![dense("a1", [1.0, n]), dense("a2", [n, 1.0]), dense("a3", [0.0, n]), other()]), ["c "]);
 }
 
 #[test]

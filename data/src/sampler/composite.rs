@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 /// Drawn with replacement so that every combination of class, group and columns that there is comes equally often: no class is
 /// then told by the eye, hospital or experiment that most of its samples come from. Rows without a value are a kind of their own.
+/// Before it is bound to columns ([`Sampler::bind`], which [`build`](super::build) and [`Loader`](crate::Loader) do) it knows no
+/// combinations and draws nothing.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -22,38 +24,47 @@ pub struct Composite {
     pub by: Vec<String>,
     /// Samples of each combination.
     pub each: usize,
+    /// None until they are bound.
     #[serde(skip)]
-    keys: Vec<Key>,
+    keys: Option<Vec<Key>>,
 }
 
 impl Default for Composite {
     fn default() -> Self {
-        Self { by: vec!["class".into(), "group".into()], each: 0, keys: vec![] }
+        Self { by: vec!["class".into(), "group".into()], each: 0, keys: None }
     }
 }
 
 impl Composite {
     fn kinds(&self, rows: &[Row]) -> Vec<Vec<usize>> {
-        let kind = |row: &Row| self.keys.iter().map(|key| key.of(row)).collect::<Vec<_>>();
+        let kind = |row: &Row| self.keys.iter().flatten().map(|key| key.of(row)).collect::<Vec<_>>();
+        let rows = if self.keys.is_some() { rows } else { &[] };
         members(rows, kind).into_values().collect()
+    }
+
+    /// Of an epoch of rows of so many `kinds`.
+    fn count(&self, rows: &[Row], kinds: usize) -> usize {
+        match self.each {
+            0 if kinds > 0 => rows.len(),
+            each => each * kinds,
+        }
     }
 }
 
 impl Sampler for Composite {
     fn order(&self, rows: &[Row], rng: &mut ChaCha8Rng) -> Vec<usize> {
         let kinds = self.kinds(rows);
-        let count = if self.each == 0 { rows.len() } else { self.each * kinds.len() };
-        draw(&kinds, count, rng)
+        draw(&kinds, self.count(rows, kinds.len()), rng)
     }
     fn length(&self, rows: &[Row]) -> usize {
-        if self.each == 0 { rows.len() } else { self.each * self.kinds(rows).len() }
+        self.count(rows, self.kinds(rows).len())
     }
     fn by_class(&self) -> bool {
         self.by.iter().any(|name| name == "class")
     }
     fn bind(&mut self, columns: &[Column]) -> Result<()> {
         let wrong = |error| Error::Invalid(format!("sampler 'composite': by: {error}"));
-        self.keys = self.by.iter().map(|name| Key::find(name, columns)).collect::<Result<_>>().map_err(wrong)?;
+        self.keys = Some(self.by.iter().map(|name| Key::find(name, columns)).collect::<Result<_>>().map_err(wrong)?);
         Ok(())
     }
     fn validate(&self) -> Result<()> {
@@ -94,6 +105,8 @@ mod tests {
             assert!((630..870).contains(&seen), "{class} {eye}: {seen}");
         }
         assert_eq!(build("composite", json!({}), &[]).unwrap().length(&rows), 4000);
+        let unbound = Composite::default();
+        assert_eq!((unbound.length(&rows), unbound.order(&rows, &mut stream(1, 0, 0)).len()), (0, 0));
         let why = build("composite", json!({"by": ["eyes"]}), &columns).err().unwrap().to_string();
         assert!(why.contains("unknown column 'eyes', expected one of eye"), "{why}");
     }

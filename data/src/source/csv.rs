@@ -463,6 +463,35 @@ fn id_column(table: &Table, index: &Index<'_>) -> Option<usize> {
     best.filter(|(hits, _)| *hits > 0 && 2 * hits >= looked).map(|(_, column)| column)
 }
 
+/// Most contradictions that are named.
+const NAMED: usize = 10;
+
+/// Rows that contradict another one of their id.
+#[derive(Default)]
+struct Contradictions {
+    count: usize,
+    named: Vec<String>,
+}
+
+impl Contradictions {
+    fn add(&mut self, what: impl FnOnce() -> String) {
+        self.count += 1;
+        if self.named.len() < NAMED {
+            self.named.push(what());
+        }
+    }
+
+    fn finish(self) -> Result<(), String> {
+        let more = self.count - self.named.len();
+        let named = self.named.join(", ");
+        match (self.count, more) {
+            (0, _) => Ok(()),
+            (_, 0) => Err(format!("{named}; leave one line of each id")),
+            _ => Err(format!("{named} and {more} more; leave one line of each id")),
+        }
+    }
+}
+
 /// Rows as they are read from the tables.
 #[derive(Default)]
 struct Reading {
@@ -472,6 +501,8 @@ struct Reading {
     owner: Vec<Option<usize>>,
     /// How many rows stand in their table again, and the first of them.
     repeated: Option<(usize, String)>,
+    /// How many of these have other metadata there, and of the first of them where.
+    other_meta: Option<(usize, String)>,
     /// How many test rows have a picture of the training part, and the first of them.
     known: Option<(usize, String)>,
     missing_files: Vec<String>,
@@ -511,6 +542,11 @@ impl Reading {
         };
         let mut is_label = vec![false; table.header.len()];
         labels.iter().flatten().for_each(|&column| is_label[column] = true);
+        // What a row that stands there again must repeat.
+        let repeats: Vec<usize> =
+            labels.iter().chain(&[group]).flatten().chain(&sample).chain(&parts).copied().collect();
+        let repeats: Vec<usize> = repeats.into_iter().chain(pictures.iter().copied().filter(|&p| p != id)).collect();
+        let mut contradictions = Contradictions::default();
         let mut seen = HashMap::<&str, usize>::with_capacity(table.len());
         for (r, cells) in table.rows().enumerate() {
             let (line, name) = (cells.line, cells.get(id).unwrap_or_default());
@@ -519,11 +555,14 @@ impl Reading {
             }
             if let Some(first) = seen.insert(name, r) {
                 let first = table.row(first);
-                if labels.iter().flatten().any(|&label| first[label] != cells[label]) {
-                    let first = first.line;
-                    return Err(
-                        table.wrong(format!("id '{name}' stands on lines {first} and {line} with different labels"))
-                    );
+                let differs = |column: &&usize| first[**column] != cells[**column];
+                if let Some(&column) = repeats.iter().find(differs) {
+                    let (first, column) = (first.line, &table.header[column]);
+                    contradictions
+                        .add(|| format!("id '{name}' stands on lines {first} and {line} with different '{column}'"));
+                } else if let Some(&column) = meta.iter().flatten().find(differs) {
+                    let what = || (0, format!("'{name}' in column '{}'", table.header[column]));
+                    self.other_meta.get_or_insert_with(what).0 += 1;
                 }
                 self.repeated.get_or_insert((0, name.into())).0 += 1;
                 continue;
@@ -558,7 +597,7 @@ impl Reading {
                 }
             }
         }
-        Ok(())
+        contradictions.finish().map_err(|why| table.wrong(why))
     }
 
     /// The sample that a row is a picture of: the values of these columns.
@@ -607,6 +646,11 @@ impl Reading {
         };
         say(&self.repeated, "rows stand in their table again");
         say(&self.known, "test rows mean a training picture");
+        warnings.extend(self.other_meta.iter().map(|(count, first)| {
+            format!(
+                "{count} rows that stand in their table again have other metadata there, which are lost, as {first}"
+            )
+        }));
         let mut unowned = vec![];
         for (path, owner) in tree.pictures.into_iter().zip(&self.owner) {
             match owner {

@@ -1,9 +1,9 @@
 //! Tables whose rows are pictures in numbers: what sources of them share. A table is gone through once; what is kept of a row is
 //! where it begins, and its numbers are read when its picture is asked for.
 
+use super::Stamper;
 use super::csv::LABELS;
 use super::files::{Tree, file_name, is_sample, is_table, part_named, words};
-use super::Stamper;
 use super::records::Record;
 use crate::cache::DiskCached;
 use crate::error::{Error, Result};

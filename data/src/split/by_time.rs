@@ -95,6 +95,9 @@ impl Split for ByTime {
             ))),
         }
     }
+    fn is_random(&self) -> bool {
+        false
+    }
     fn marks(&self) -> Vec<String> {
         vec![self.column.clone()]
     }

@@ -1,6 +1,6 @@
 //! No group in two folds.
 
-use super::{Folds, Input, KFold, Split, five, stratified_group_k_fold};
+use super::{Folds, Input, KFold, Split, five};
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 
@@ -26,13 +26,4 @@ impl Split for Grouped {
     fn validate(&self) -> Result<()> {
         KFold { folds: self.folds }.validate()
     }
-}
-
-/// No group in two folds, in random order each into the smallest one. Samples without a group are on their own. [`Grouped`]
-/// makes sizes more even.
-///
-/// # Errors
-/// As [`stratified_k_fold`](super::stratified_k_fold).
-pub fn group_k_fold(groups: &[Option<String>], k: usize, seed: u64) -> Result<Folds> {
-    stratified_group_k_fold(&vec![0; groups.len()], groups, k, seed)
 }

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 
 /// One fold: a share judges, the rest trains. Tied rows go first, large groups before small ones, to the side where the shares of
 /// their classes among all so far come closer to what is wanted: large and small groups judge alike. Single rows fill up, so
-/// that without ties the size is exact and each class at most one sample off.
+/// that without ties the size is exact and each class at most one sample off. Every class keeps a row, or one group of tied rows,
+/// to learn from.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -40,7 +41,7 @@ impl Default for HoldOut {
 impl Split for HoldOut {
     fn folds(&self, input: &Input<'_>, seed: u64) -> Result<Folds> {
         input.enough(2)?;
-        let strata = input.strata("hold_out", self.by.as_deref(), self.bins)?;
+        let strata = input.strata("hold_out", self.by.as_deref(), self.bins, 1)?;
         let labels = if self.stratify { strata.of } else { vec![0; input.rows.len()] };
         let classes = strata.names.len();
         let mut total = vec![0usize; classes];
@@ -63,7 +64,8 @@ impl Split for HoldOut {
                 let off = |count: usize| ((count as f64 - self.share * seen[c] as f64) / total[c] as f64).powi(2);
                 off(have[c] + n) - off(have[c])
             });
-            if change.sum::<f64>() < 0.0 {
+            let leaves_some = own.iter().all(|(&c, &n)| have[c] + n < total[c]);
+            if leaves_some && change.sum::<f64>() < 0.0 {
                 own.iter().for_each(|(&c, &n)| have[c] += n);
                 bundle.iter().for_each(|&i| of[i] = Some(0));
             }
@@ -76,14 +78,17 @@ impl Split for HoldOut {
         let mut owed = 0.0;
         for (class, members) in left {
             let wanted = total[class as usize] as f64 * self.share - have[class as usize] as f64;
-            let taken = (wanted + owed).round().clamp(0.0, members.len() as f64);
+            let most = members.len().min(total[class as usize] - have[class as usize] - 1);
+            let taken = (wanted + owed).round().clamp(0.0, most as f64);
             owed = (wanted + owed - taken).clamp(-0.5, 0.5);
             members.iter().take(taken as usize).for_each(|&i| of[i] = Some(0));
             have[class as usize] += taken as usize;
         }
         let unjudged = (0..classes).filter(|&c| self.stratify && total[c] > 0 && have[c] == 0);
-        let rare = unjudged.map(|c| (c as u32, total[c])).collect();
-        Ok(Folds { count: 1, of, rare, strata: strata.names, ..Folds::default() })
+        let (rare, lumped): (Vec<_>, Vec<_>) = unjudged.partition(|&c| total[c] as f64 * self.share < 1.0);
+        let rare = rare.into_iter().map(|c| (c as u32, total[c])).collect();
+        let lumped = lumped.into_iter().map(|c| (c as u32, 0)).collect();
+        Ok(Folds { count: 1, of, rare, lumped, strata: strata.names, ..Folds::default() })
     }
     fn validate(&self) -> Result<()> {
         at_least("hold_out", "bins", self.bins, 2)?;

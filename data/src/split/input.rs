@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::key::column;
 use crate::row::{Column, Row, Target};
+use crate::similar::clusters;
 use std::collections::BTreeMap;
 
 /// Labelled rows and what ties them together.
@@ -10,8 +11,8 @@ use std::collections::BTreeMap;
 pub struct Input<'a> {
     /// The rows to split.
     pub rows: &'a [&'a Row],
-    /// Of each row: rows of one key stay together ([`Cleaned::split_keys`](crate::clean::Cleaned::split_keys)); `None`: it is on
-    /// its own.
+    /// Of each row: rows of one key stay together ([`Cleaned::split_keys`](crate::clean::Cleaned::split_keys)), as rows of one
+    /// group do; `None`: it is on its own.
     pub keys: &'a [Option<String>],
     /// The columns of [`Row::meta`].
     pub columns: &'a [Column],
@@ -31,6 +32,20 @@ impl Input<'_> {
             (rows, keys) if rows == keys => Ok(()),
             (rows, keys) => Err(Error::Invalid(format!("{rows} rows cannot be split by {keys} keys"))),
         }
+    }
+
+    /// The keys, which rows of one group share, too. Those to which groups add nothing stay as they are.
+    pub(super) fn tied(&self) -> Vec<Option<String>> {
+        let groups: Vec<Option<String>> = self.rows.iter().map(|row| row.group.clone()).collect();
+        let mut keys = self.keys.to_vec();
+        keys.resize(groups.len(), None);
+        let shared = bundles(&keys).into_iter().chain(bundles(&groups)).filter(|rows| rows.len() > 1);
+        for rows in clusters(groups.len(), shared) {
+            let first = |names: &[Option<String>]| rows.iter().filter_map(|&i| names[i].clone()).min();
+            let name = first(&keys).or_else(|| first(&groups));
+            rows.iter().for_each(|&i| keys[i].clone_from(&name));
+        }
+        keys
     }
 
     /// Makes sure that there are as many rows as folds.
@@ -64,13 +79,13 @@ impl Input<'_> {
         Ok((self.rows.iter().map(value).collect(), column))
     }
 
-    /// Strata of the targets: their classes, for soft labels the likeliest, for one number `bins` ranges of it; or of column
-    /// `by`. Rows where that is not known are a stratum of their own, the last.
-    pub(super) fn strata(&self, scheme: &str, by: Option<&str>, bins: usize) -> Result<Strata> {
+    /// Strata of the targets: their classes, for soft labels the likeliest, for one number `bins` ranges of it, fewer where they
+    /// would have less than `least` rows; or of column `by`. Rows where that is not known are a stratum of their own, the last.
+    pub(super) fn strata(&self, scheme: &str, by: Option<&str>, bins: usize, least: usize) -> Result<Strata> {
         if let Some(by) = by {
             let (values, column) = self.column(scheme, by)?;
             return Ok(match column.categories.is_empty() {
-                true => ranges(&values, bins),
+                true => ranges(&values, bins, least),
                 false => named(values.iter().map(|v| (!v.is_nan()).then_some(*v as u32)), &column.categories),
             });
         }
@@ -80,7 +95,7 @@ impl Input<'_> {
             _ => None,
         };
         match self.rows.iter().map(number).collect::<Option<Vec<f32>>>() {
-            Some(values) => Ok(ranges(&values, bins)),
+            Some(values) => Ok(ranges(&values, bins, least)),
             None => Ok(named(self.rows.iter().map(|row| row.likeliest()), self.classes)),
         }
     }
@@ -110,16 +125,25 @@ fn named(of: impl Iterator<Item = Option<u32>>, names: &[String]) -> Strata {
     Strata { of, names: (0..count).map(name).collect() }
 }
 
-/// Each of few values; of many, ranges with equally many rows.
-fn ranges(values: &[f32], bins: usize) -> Strata {
+/// Each of few values; of many, ranges with equally many rows. What has less than `least` rows is one with its neighbor.
+fn ranges(values: &[f32], bins: usize, least: usize) -> Strata {
     let mut known: Vec<f32> = values.iter().copied().filter(|v| !v.is_nan()).collect();
     known.sort_by(f32::total_cmp);
     let mut starts = known.clone();
     starts.dedup();
     if starts.len() > bins {
+        let bins = bins.min(known.len() / least.max(1)).max(1);
         starts = (0..bins).map(|bin| known[bin * known.len() / bins]).collect();
         starts.dedup();
     }
+    let below = |start: f32| known.partition_point(|v| *v < start);
+    let mut last = 0;
+    starts.retain(|&start| {
+        let is_first = below(start) == 0;
+        let keeps = is_first || (below(start) - last >= least && known.len() - below(start) >= least);
+        last = if keeps { below(start) } else { last };
+        keeps
+    });
     let of = values.iter().map(|v| match v.is_nan() {
         true => starts.len() as u32,
         false => starts.partition_point(|start| start <= v).saturating_sub(1) as u32,
@@ -135,11 +159,15 @@ mod tests {
     use super::*;
 
     fn of(rows: &[Row], by: Option<&str>, bins: usize) -> Strata {
+        at_least(rows, by, bins, 1)
+    }
+
+    fn at_least(rows: &[Row], by: Option<&str>, bins: usize, least: usize) -> Strata {
         let columns = [Column { name: "site".into(), categories: vec!["arm".into(), "leg".into()] }];
         let rows: Vec<&Row> = rows.iter().collect();
         let keys = vec![None; rows.len()];
         let classes = ["cat".into(), "dog".into()];
-        Input { rows: &rows, keys: &keys, columns: &columns, classes: &classes }.strata("x", by, bins).unwrap()
+        Input { rows: &rows, keys: &keys, columns: &columns, classes: &classes }.strata("x", by, bins, least).unwrap()
     }
 
     #[test]
@@ -166,5 +194,27 @@ mod tests {
         let tied: Vec<Row> = (0..100).map(|i| row(&[if i < 50 { 0.0 } else { i as f32 }], 0.0)).collect();
         let tied = of(&tied, None, 4);
         assert_eq!((tied.names.len(), tied.of.iter().max()), (4, Some(&2)));
+    }
+
+    #[test]
+    fn no_range_has_too_few_rows() {
+        let row = |value: f32| Row { target: Some(Target::Dense(vec![value])), ..Row::default() };
+        let counts = |values: &[f32], bins, least| {
+            let strata = at_least(&values.iter().map(|v| row(*v)).collect::<Vec<_>>(), None, bins, least);
+            let count = |stratum| strata.of.iter().filter(|of| **of == stratum).count();
+            (0..strata.names.len() as u32 - 1).map(count).collect::<Vec<_>>()
+        };
+        let forty: Vec<f32> = (0..40).map(|i| i as f32).collect();
+        assert_eq!(counts(&forty, 10, 5), [5; 8]);
+        assert_eq!(counts(&forty, 10, 4), [4; 10]);
+        // Few values of which some are rare, at either end and between.
+        let grades = [0.0, 1.0, 1.0, 1.0, 1.0, 2.0, 3.0, 3.0, 3.0, 4.0];
+        assert_eq!(counts(&grades, 10, 1), [1, 4, 1, 3, 1]);
+        assert_eq!(counts(&grades, 10, 3), [5, 5]);
+        assert_eq!(counts(&grades, 10, 20), [10]);
+        let mut tied = vec![0.5; 30];
+        tied.extend([0.1, 0.2, 0.7, 0.8, 0.9, 0.95]);
+        assert!(counts(&tied, 5, 5).iter().all(|n| *n >= 5), "{:?}", counts(&tied, 5, 5));
+        assert_eq!(counts(&[], 5, 5), [0; 0]);
     }
 }

@@ -56,6 +56,9 @@ impl Split for LeaveOneGroupOut {
             count => Ok(Folds { count, of, ..Folds::default() }),
         }
     }
+    fn is_random(&self) -> bool {
+        false
+    }
     fn marks(&self) -> Vec<String> {
         self.column.iter().cloned().collect()
     }

@@ -1,6 +1,6 @@
 //! Folds without leaks: rows of one key never stand on both sides.
 //!
-//! A scheme is one file: a struct of parameters that turns an [`Input`] into [`Folds`]. Every scheme keeps rows of one key
+//! A scheme is one file: a struct of parameters that turns an [`Input`] into [`Folds`]. Every scheme keeps rows of one key or group
 //! together, whether it has "group" in its name or not: keys are groups, samples of several pictures, and near duplicates.
 //!
 //! ```
@@ -29,7 +29,7 @@ mod stratified_grouped;
 mod triple;
 
 pub use by_time::ByTime;
-pub use grouped::{Grouped, group_k_fold};
+pub use grouped::Grouped;
 pub use hold_out::HoldOut;
 pub use input::Input;
 pub use k_fold::KFold;
@@ -51,7 +51,7 @@ use std::fmt::Debug;
 
 /// A way of splitting.
 pub trait Split: Debug + Send + Sync {
-    /// Folds of `input`: the same for the same seed.
+    /// Folds of `input`, whose keys alone tie rows together here: the same for the same seed. [`Split::split`] is what users call.
     ///
     /// # Errors
     /// [`Error::Invalid`] when `input` cannot be split so.
@@ -71,6 +71,11 @@ pub trait Split: Debug + Send + Sync {
         vec![]
     }
 
+    /// Whether another seed gives other folds.
+    fn is_random(&self) -> bool {
+        true
+    }
+
     /// How often it is done, each time otherwise.
     fn repeats(&self) -> usize {
         1
@@ -79,15 +84,18 @@ pub trait Split: Debug + Send + Sync {
     /// The folds of all repeats, proven not to leak. The first repeat has `seed`, each other one a seed of its own.
     ///
     /// # Errors
-    /// As [`Split::folds`]; [`Error::Leak`].
+    /// As [`Split::folds`]; [`Error::Leak`]; [`Error::Invalid`] for a fold that has nothing to learn from or to judge by.
     fn split(&self, input: &Input<'_>, seed: u64) -> Result<Vec<Folds>> {
+        input.check()?;
+        let keys = input.tied();
+        let input = &Input { keys: &keys, ..*input };
         let repeat = |nth: usize| {
             let seed = if nth == 0 { seed } else { sub_seed(seed, &format!("repeat {nth}")) };
             let folds = self.folds(input, seed)?;
-            folds.check(input.keys)?;
+            folds.check(input)?;
+            folds.filled()?;
             Ok(folds)
         };
-        input.check()?;
         (0..self.repeats()).map(repeat).collect()
     }
 }
@@ -99,14 +107,14 @@ pub struct Folds {
     pub count: usize,
     /// Fold of each sample, the one that it judges, 0..`count`; `None`: it judges none.
     pub of: Vec<Option<usize>>,
-    /// Strata with fewer samples than folds, with their number of samples: they train in every fold.
+    /// Strata with too few samples for every fold to judge them, with their number of samples.
     pub rare: Vec<(u32, usize)>,
-    /// Strata that lie in too few groups, with the number of folds that have them.
+    /// Strata that lie in too few groups, with the number of folds that judge them.
     pub lumped: Vec<(u32, usize)>,
     /// What `rare` and `lumped` speak of, by number: classes, labels, values of a column, ranges of a number.
     pub strata: Vec<String>,
-    /// Samples that neither judge nor train, by fold, sorted: those after the judged ones in a split by time. Empty where every
-    /// sample that does not judge trains.
+    /// Samples that neither judge nor train, by fold, sorted: those after the judged ones in a split by time, those of rare classes
+    /// in a group that judges. Empty where every sample that does not judge trains.
     pub unused: Vec<Vec<usize>>,
 }
 
@@ -131,11 +139,30 @@ impl Folds {
         self.of[sample].is_none() && !(0..self.count).any(|fold| self.does_train(fold, sample))
     }
 
-    /// Proves that no two samples of one key stand on both sides of a fold.
+    /// Makes sure that each fold has samples to learn from and to judge by.
+    fn filled(&self) -> Result<()> {
+        let mut judged = vec![0; self.count];
+        self.of.iter().flatten().filter(|fold| **fold < self.count).for_each(|&fold| judged[fold] += 1);
+        for (fold, &judges) in judged.iter().enumerate() {
+            let learns = (self.of.len() - judges).saturating_sub(self.unused.get(fold).map_or(0, Vec::len));
+            if judges == 0 || learns == 0 {
+                let fold = fold + 1;
+                return Err(Error::Invalid(format!(
+                    "fold {fold} would have {learns} rows to learn from and {judges} to judge by: too few groups or too few rows \
+                     of each class; use fewer folds, another split or another group"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Proves that no two samples of one key or group of `input`, of which these are the folds, stand on both sides of a fold.
     ///
     /// # Errors
     /// The first two that do.
-    pub fn check(&self, keys: &[Option<String>]) -> Result<(), Leak> {
+    pub fn check(&self, input: &Input<'_>) -> Result<(), Leak> {
+        let keys = input.tied();
+        let id = |i: usize| input.rows[i].id.clone();
         let mut members = BTreeMap::<&str, Vec<usize>>::new();
         for (i, key) in keys.iter().enumerate().take(self.of.len()) {
             if let Some(key) = key {
@@ -147,7 +174,7 @@ impl Folds {
             for &judges in &members {
                 let Some(fold) = self.of[judges].filter(|fold| seen.insert(*fold)) else { continue };
                 if let Some(&trains) = members.iter().find(|&&i| self.does_train(fold, i)) {
-                    return Err(Leak { fold, key: key.into(), trains, judges });
+                    return Err(Leak { fold, key: key.into(), trains: id(trains), judges: id(judges) });
                 }
             }
         }
@@ -157,16 +184,19 @@ impl Folds {
 
 /// Two samples of one key, one of which trains a fold that the other one judges.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("samples {trains} and {judges} are of one group, '{key}', but one trains fold {} and the other judges it", fold + 1)]
+#[error(
+    "'{trains}' and '{judges}' are of one group, '{key}', but one trains fold {} and the other judges it; give both one fold, leave \
+     one out (data.clean.exclude), or take a split that keeps groups together", fold + 1
+)]
 pub struct Leak {
     /// The fold.
     pub fold: usize,
     /// What both have in common.
     pub key: String,
-    /// The one that trains.
-    pub trains: usize,
-    /// The one that judges.
-    pub judges: usize,
+    /// Id of the one that trains.
+    pub trains: String,
+    /// Id of the one that judges.
+    pub judges: String,
 }
 
 impl Entry<dyn Split> {

@@ -45,6 +45,7 @@ impl Split for MultiLabel {
         let count = known.max().unwrap_or(0).max(input.classes.len());
         let mut left = vec![0usize; count];
         bundles.iter().flat_map(|b| &b.labels).for_each(|(label, n)| left[*label] += n);
+        let total = left.clone();
         let even = |n: usize| vec![n as f64 / self.folds as f64; self.folds];
         let mut wanted: Vec<Vec<f64>> = left.iter().map(|n| even(*n)).collect();
         let mut room = even(input.rows.len());
@@ -72,10 +73,13 @@ impl Split for MultiLabel {
             waiting = rest;
         }
         let in_folds = |label: usize| has[label].iter().filter(|n| **n > 0).count();
-        let lumped = (0..count).filter(|&label| (1..self.folds).contains(&in_folds(label)));
+        let is_rare = |label: &usize| (1..self.folds).contains(&total[*label]);
+        let rare = (0..count).filter(is_rare).map(|label| (label as u32, total[label])).collect();
+        let lumped = (0..count).filter(|label| !is_rare(label) && (1..self.folds).contains(&in_folds(*label)));
         let lumped = lumped.map(|label| (label as u32, in_folds(label))).collect();
         let name = |i: usize| input.classes.get(i).cloned().unwrap_or_else(|| i.to_string());
-        Ok(Folds { count: self.folds, of, lumped, strata: (0..count).map(name).collect(), ..Folds::default() })
+        let strata = (0..count).map(name).collect();
+        Ok(Folds { count: self.folds, of, rare, lumped, strata, ..Folds::default() })
     }
     fn validate(&self) -> Result<()> {
         at_least("multi_label", "folds", self.folds, 2)

@@ -4,10 +4,11 @@ use super::{Folds, Input, Split};
 use crate::error::{Error, Result};
 use crate::row::Part;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
-/// A column says which fold each row judges: a number from 0 on, or a category, each of which is a fold, in their order. Rows with
-/// -1, without a value or with the category `train` train in every fold. Without a column, the validation part that the data
-/// set comes with judges the one fold there is.
+/// A column says which fold each row judges: a number from 0 on, or a category, each of which is a fold, in their order; those of
+/// no row that is split are none. Rows with -1, without a value or with the category `train` train in every fold. Without a
+/// column, the validation part that the data set comes with judges the one fold there is.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -40,14 +41,13 @@ impl Split for Predefined {
             };
         };
         let (values, described) = input.column("predefined", column)?;
-        let folds: Vec<&String> = described.categories.iter().filter(|name| **name != self.train).collect();
+        let category = |value: f32| described.categories.get(value as usize).filter(|name| **name != self.train);
+        let named = values.iter().filter(|v| !v.is_nan() && category(**v).is_some()).map(|v| *v as usize);
+        let named: Vec<usize> = named.collect::<BTreeSet<usize>>().into_iter().collect();
         let mut of = vec![None; values.len()];
         for (i, &value) in values.iter().enumerate().filter(|(_, v)| !v.is_nan() && **v != -1.0) {
             of[i] = match described.categories.is_empty() {
-                false => {
-                    let name = described.categories.get(value as usize);
-                    name.and_then(|name| folds.iter().position(|fold| *fold == name))
-                }
+                false => named.binary_search(&(value as usize)).ok(),
                 true if value >= 0.0 && value.fract() == 0.0 && value < values.len() as f32 => Some(value as usize),
                 true => {
                     let id = &input.rows[i].id;
@@ -60,9 +60,17 @@ impl Split for Predefined {
         let count = of.iter().flatten().max().map_or(0, |last| last + 1);
         match (0..count).find(|fold| !of.contains(&Some(*fold))) {
             Some(empty) => wrong(format!("no row of column '{column}' judges fold {empty}; number folds from 0 on")),
-            None if count == 0 => wrong(format!("no row of column '{column}' judges a fold")),
+            None if count == 0 => {
+                let train = if described.categories.is_empty() { "-1" } else { self.train.as_str() };
+                wrong(format!(
+                    "no row judges: all have '{train}' or nothing in column '{column}'; name the folds there"
+                ))
+            }
             None => Ok(Folds { count, of, ..Folds::default() }),
         }
+    }
+    fn is_random(&self) -> bool {
+        false
     }
     fn marks(&self) -> Vec<String> {
         self.column.iter().cloned().collect()

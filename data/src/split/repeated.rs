@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 /// | field | default | range |
 /// |---|---|---|
 /// | `repeats` | 3 | at least 1 |
-/// | `of` | stratified | a name of [`SPLITS`](super::SPLITS), or a table with a `name` and its parameters |
+/// | `of` | stratified | a name of [`SPLITS`](super::SPLITS) that goes by the seed, or a table with a `name` and its parameters |
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Repeated {
@@ -70,7 +70,14 @@ impl Split for Repeated {
     }
     fn validate(&self) -> Result<()> {
         at_least("repeated", "repeats", self.repeats, 1)?;
-        match self.inner()?.repeats() {
+        let inner = self.inner()?;
+        if !inner.is_random() {
+            return Err(Error::Invalid(format!(
+                "split 'repeated': '{}' gives the same folds every time; name it alone, or repeat another one",
+                self.of.name
+            )));
+        }
+        match inner.repeats() {
             1 => Ok(()),
             _ => Err(Error::Invalid("split 'repeated': `of` is itself repeated; multiply `repeats` instead".into())),
         }

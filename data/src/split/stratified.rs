@@ -5,8 +5,8 @@ use crate::error::Result;
 use serde::{Deserialize, Serialize};
 
 /// Each class spread evenly over the folds: at most one sample apart where no rows are tied together, else as even as that
-/// allows ([`stratified_group_k_fold`]). A class with fewer samples than folds trains in every fold. Of soft labels counts the
-/// likeliest class; a target of one number is cut into ranges with equally many rows.
+/// allows ([`stratified_group_k_fold`]). A class with fewer samples than folds judges none of them. Of soft labels counts the
+/// likeliest class; a target of one number is cut into ranges with equally many rows, at least as many as there are folds.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -30,7 +30,7 @@ pub struct Stratified {
 impl Split for Stratified {
     fn folds(&self, input: &Input<'_>, seed: u64) -> Result<Folds> {
         input.enough(self.folds)?;
-        let strata = input.strata("stratified", self.by.as_deref(), self.bins)?;
+        let strata = input.strata("stratified", self.by.as_deref(), self.bins, self.folds)?;
         let folds = stratified_group_k_fold(&strata.of, input.keys, self.folds, seed)?;
         Ok(Folds { strata: strata.names, ..folds })
     }

@@ -49,8 +49,8 @@ impl Split for StratifiedGrouped {
 ///
 /// Groups of several samples go first, those with the most uneven labels before others, each into the fold that makes
 /// the shares of its classes the most even (the greedy rule of scikit-learn's `StratifiedGroupKFold`); single samples
-/// then fill up. A class with fewer samples than folds cannot be judged: its samples, with their groups, train in
-/// every fold.
+/// then fill up. A class with fewer samples than folds cannot be judged: its samples train in every fold but the one
+/// that others of their group judge.
 ///
 /// # Errors
 /// As [`stratified_k_fold`].
@@ -62,28 +62,43 @@ pub fn stratified_group_k_fold(labels: &[u32], groups: &[Option<String>], k: usi
     let classes = labels.iter().max().map_or(0, |c| *c as usize + 1);
     let mut dealt = Dealt::new(labels, classes, k);
     let rare: Vec<bool> = dealt.total.iter().map(|n| (1..k).contains(n)).collect();
+    let is_rare = |&i: &usize| rare[labels[i] as usize];
 
-    let bundles = bundles(groups).into_iter().filter(|b| !b.iter().any(|&i| rare[labels[i] as usize]));
-    let (mut several, mut singles): (Vec<_>, Vec<_>) = bundles.partition(|bundle| bundle.len() > 1);
+    let bundles = bundles(groups);
+    let common = |bundle: &Vec<usize>| bundle.iter().copied().filter(|i| !is_rare(i)).collect::<Vec<usize>>();
+    let judging = bundles.iter().map(common).filter(|bundle| !bundle.is_empty());
+    let (mut several, mut singles): (Vec<_>, Vec<_>) = judging.partition(|bundle| bundle.len() > 1);
     let mut rng = stream(seed, 0, 0);
     several.shuffle(&mut rng);
     singles.shuffle(&mut rng);
-    several.sort_by(|a, b| unevenness(b, labels, classes).total_cmp(&unevenness(a, labels, classes)));
+    let mut several: Vec<(f64, Vec<usize>)> =
+        several.into_iter().map(|bundle| (unevenness(&bundle, labels, classes), bundle)).collect();
+    several.sort_by(|(a, _), (b, _)| b.total_cmp(a));
     let all: Vec<usize> = (0..k).collect();
-    for bundle in several.iter().chain(&singles) {
+    for bundle in several.iter().map(|(_, bundle)| bundle).chain(&singles) {
         dealt.deal(bundle, labels, &all);
+    }
+    let mut unused = vec![vec![]; k];
+    for bundle in &bundles {
+        if let Some(fold) = bundle.iter().find_map(|&i| dealt.of[i]) {
+            unused[fold].extend(bundle.iter().copied().filter(is_rare));
+        }
+    }
+    unused.iter_mut().for_each(|unused| unused.sort_unstable());
+    if unused.iter().all(Vec::is_empty) {
+        unused.clear();
     }
     let judged = |c: usize| dealt.counts.iter().filter(|fold| fold[c] > 0).count();
     let lumped = (0..classes).filter(|&c| dealt.total[c] > 0 && !rare[c] && judged(c) < k);
     let lumped = lumped.map(|c| (c as u32, judged(c))).collect();
     let rare = (0..classes).filter(|&c| rare[c]).map(|c| (c as u32, dealt.total[c])).collect();
-    Ok(Folds { count: k, of: dealt.of, rare, lumped, ..Folds::default() })
+    Ok(Folds { count: k, of: dealt.of, rare, lumped, unused, ..Folds::default() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::split::{group_k_fold, stratified_k_fold};
+    use crate::split::stratified_k_fold;
     use rand::Rng;
     use std::collections::BTreeMap;
 
@@ -130,22 +145,30 @@ mod tests {
     }
 
     #[test]
-    fn rare_classes_train_in_every_fold_with_their_groups() {
+    fn rare_classes_judge_nothing_and_train_where_their_group_does_not_judge() {
         let mut labels = vec![0; 20];
         labels.extend([1, 1, 0]);
         let mut groups = vec![None; 21];
         groups.extend([Some("g".to_string()), Some("g".to_string())]);
         let folds = stratified_group_k_fold(&labels, &groups, 5, 0).unwrap();
-        assert_eq!(folds.of[20..], [None, None, None]);
+        assert_eq!(folds.of[20..22], [None, None]);
+        let judged = folds.of[22].unwrap();
         assert!(folds.of[..20].iter().all(Option::is_some));
+        for fold in 0..5 {
+            let trains = folds.trains(fold);
+            assert_eq!((trains.contains(&20), trains.contains(&21)), (true, fold != judged));
+        }
         assert_eq!((folds.rare, folds.lumped), (vec![(1, 2)], vec![]));
+        // Nothing of the group judges.
+        let alone = stratified_group_k_fold(&[0, 0, 1, 1], &[None, None, Some("g".into()), Some("g".into())], 3, 0);
+        assert!(alone.unwrap().unused.is_empty());
     }
 
     #[test]
     fn impossible_splits_are_errors() {
         assert!(stratified_k_fold(&[0, 1], 3, 0).is_err());
         assert!(stratified_k_fold(&[0, 1, 0], 1, 0).is_err());
-        let one = group_k_fold(&vec![Some("a".into()); 4], 2, 0).unwrap();
+        let one = stratified_group_k_fold(&[0; 4], &vec![Some("a".into()); 4], 2, 0).unwrap();
         assert_eq!((one.of, one.lumped), (vec![Some(0); 4], vec![(0, 1)]));
     }
 }

@@ -53,7 +53,7 @@ impl Triple {
     /// [`Error::Invalid`](crate::Error::Invalid) when there are fewer rows than shards.
     pub fn shards(&self, input: &Input<'_>, seed: u64) -> Result<Vec<usize>> {
         input.enough(self.shards)?;
-        let strata = input.strata("triple", self.by.as_deref(), self.bins)?;
+        let strata = input.strata("triple", self.by.as_deref(), self.bins, self.folds)?;
         let mut dealt = Dealt::new(&strata.of, strata.names.len(), self.shards);
         let usual = (0..dealt.total.len()).rev().max_by_key(|&c| dealt.total[c]).unwrap_or(0) as u32;
 

@@ -200,7 +200,11 @@ fn wrong_tables_and_places_are_clear_errors() {
     assert!(broken("id,label\na,x\nb\n").contains("line 3 has 1 cells, but the header 2"));
     assert!(broken("").contains("expected a header line"));
     assert!(broken("id,id\na,x\n").contains("column 'id' stands in the header twice"));
-    assert!(broken("id,label\na,x\na,y\n").contains("id 'a' stands on lines 2 and 3 with different labels"));
+    let twice = broken("id,label\na,x\na,y\nb,x\nb,x\nb,z\n");
+    assert!(
+        twice.contains("id 'a' stands on lines 2 and 3 with different 'label', id 'b' stands on lines 4 and 6 "),
+        "{twice}"
+    );
     assert!(broken("id,size,weight\na,1,2\nb,3,4\n").contains("which column is the label"));
     assert!(broken("id,label\nq,x\nr,y\n").contains("has a column that names its pictures"));
 }

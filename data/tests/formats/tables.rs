@@ -362,6 +362,22 @@ fn what_is_left_out_is_counted_and_named() {
         ["images/b.pgm"]
     );
     assert_eq!(collection.warnings, ["2 rows stand in their table again and are left out, as 'a'"]);
+    // A lost group would be a leak; metadata are lost with a word.
+    let text = b"id,label,who,where,age\na,x,p,q,1\nb,y,p,q,2\na,x,r,s,3\n";
+    for column in ["group", "sample"] {
+        let why = error(table(text, json!({"label": "label", column: "who"})));
+        assert!(
+            why.contains("id 'a' stands on lines 2 and 4 with different 'who'; leave one line of each id"),
+            "{why}"
+        );
+    }
+    let (collection, _) = table(text, json!({"label": "label", "meta": ["where", "age"]})).unwrap();
+    let said =
+        "1 rows that stand in their table again have other metadata there, which are lost, as 'a' in column 'where'";
+    assert_eq!(collection.warnings[1], said);
+    let many: String = (0..30).map(|i| format!("n{},x{i}\n", i / 2)).collect();
+    let why = error(table(format!("id,label\n{many}").as_bytes(), json!({"id": "id"})));
+    assert!(why.contains("'n9' stands on lines 20 and 21 with different 'label' and 5 more; leave"), "{why}");
     let classes = json!({"target": {"kind": "class", "classes": ["y", "z"]}});
     let why = error(table(b"id,label\na,x\nb,q\n", classes));
     assert!(why.contains("'x' of 'a' is none of target.classes: y, z") && why.contains("the 2 rows"), "{why}");
