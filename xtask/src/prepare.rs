@@ -471,21 +471,15 @@ fn split(recipe: &Recipe, target: Kind, cleaned: &Cleaned, warnings: &mut Vec<St
     let keys: Vec<Option<String>> = known.iter().map(|&i| cleaned.split_keys[i].clone()).collect();
     let seed = data::rng::sub_seed(recipe.seed, "folds");
     let given = recipe.data.folds == 0 && rows.iter().any(|row| row.part == Part::Validation);
-    // Of several labels each is to be spread evenly.
-    let labels = || {
-        let folds = if recipe.data.folds > 1 { recipe.data.folds } else { 5 };
-        Spec::new("multi_label").with(json!({"folds": folds}))
+    // Each class is to be spread evenly, or each of several labels.
+    let by_itself = || {
+        let name = if target == Kind::MultiLabel { "multi_label" } else { "stratified" };
+        Spec::new(name).with(json!({"folds": if recipe.data.folds > 1 { recipe.data.folds } else { 5 }}))
     };
-    let by_itself = (target == Kind::MultiLabel && !given).then(labels);
     let seen: Vec<&Row> = known.iter().map(|&i| &rows[i]).collect();
     let (columns, classes) = (cleaned.dataset.columns(), cleaned.dataset.classes());
     let input = Input { rows: &seen, keys: &keys, columns, classes };
-    let (splits, trained) = match recipe.data.split.clone().or(by_itself) {
-        Some(scheme) => {
-            let splits = data::split::build(&scheme.name, scheme.value())?.split(&input, seed).context("data.split")?;
-            let all = splits.iter().map(|folds| folds.count).sum();
-            (splits, if recipe.data.folds == 1 { 1 } else { all })
-        }
+    let (splits, trained) = match &recipe.data.split {
         None if given => {
             let judges = |&i: &usize| (rows[i].part == Part::Validation).then_some(0);
             let of: Vec<Option<usize>> = known.iter().map(judges).collect();
@@ -505,19 +499,11 @@ fn split(recipe: &Recipe, target: Kind, cleaned: &Cleaned, warnings: &mut Vec<St
             folds.check(&input)?;
             (vec![folds], 1)
         }
-        None => {
-            let (count, trained) = match recipe.data.folds {
-                0 => (5, 5),
-                1 => (5, 1),
-                count => (count, count),
-            };
-            if known.len() < count {
-                bail!("{} labelled pictures cannot be split into {count} folds; set data.folds", known.len());
-            }
-            let labels: Vec<u32> = known.iter().map(|&i| rows[i].likeliest().unwrap_or(0)).collect();
-            let folds = data::split::stratified_group_k_fold(&labels, &keys, count, seed)?;
-            folds.check(&input)?;
-            (vec![Folds { strata: classes.to_vec(), ..folds }], trained)
+        scheme => {
+            let scheme = scheme.clone().unwrap_or_else(by_itself);
+            let splits = data::split::build(&scheme.name, scheme.value())?.split(&input, seed).context("data.split")?;
+            let all = splits.iter().map(|folds| folds.count).sum();
+            (splits, if recipe.data.folds == 1 { 1 } else { all })
         }
     };
     for folds in &splits {
