@@ -44,13 +44,13 @@ impl Relabelling {
                 "remap, drop_labels: the targets of this data set are numbers; only labels can be merged or dropped";
             return Err(Error::Invalid(why.into()));
         }
-        let mut names = Vec::<String>::new();
+        let (mut names, mut places) = (Vec::<String>::new(), BTreeMap::<&String, usize>::new());
         let to = classes.iter().map(|class| {
             let name = remap.get(class).unwrap_or(class);
             if name.is_empty() || drop_labels.contains(class) {
                 return None;
             }
-            Some(names.iter().position(|known| known == name).unwrap_or_else(|| {
+            Some(*places.entry(name).or_insert_with(|| {
                 names.push(name.clone());
                 names.len() - 1
             }))

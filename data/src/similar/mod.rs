@@ -217,8 +217,9 @@ mod tests {
     /// `count` sketches of one gradient hash, each thumbnail a little apart from the one before it.
     fn drifting(count: usize) -> Vec<Option<Sketch>> {
         let sketch = |i: usize| {
-            // Level by level the second half of the thumbnail goes on a way of its own, which is no matter of brightness.
-            let value = |at: usize| ((at * 37 % 160) + if at > 31 { (i + at) / 32 % 90 } else { 0 }) as u8;
+            // Level by level, pixel by pixel, the second half of the thumbnail brightens and darkens again.
+            let step = |at: usize| ((i + at) / 32 % 160).abs_diff(80);
+            let value = |at: usize| (at * 37 % 160 + if at > 31 { step(at) } else { 0 }) as u8;
             let mut pixels = [0; 32];
             pixels[..8].copy_from_slice(&i.to_le_bytes());
             Some(Sketch { pixels, dhash: 7, phash: 7, thumbnail: (0..64).map(value).collect() })
