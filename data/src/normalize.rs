@@ -274,7 +274,12 @@ mod tests {
         let data = patches();
         let column = Column { name: "plate".into(), categories: vec!["A".into(), "B".into()] };
         let key = Key::find("plate", &[column]).unwrap();
-        let normalize = Normalize::per_group(key, &data, &[0, 1, 2, 3, 6], &|image| image).unwrap();
+        let measured = || Normalize::per_group(key.clone(), &data, &[0, 1, 2, 3, 6], &|image| image).unwrap();
+        let normalize = measured();
+        for threads in [1, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            assert_eq!(pool.install(measured), normalize);
+        }
         let of = |i: usize| normalize.of(&data.0[i], &data.1[i]).unwrap();
         assert_close(&of(4), &[&data.1[0], &data.1[2]]);
         assert_close(&of(5), &[&data.1[1], &data.1[3]]);

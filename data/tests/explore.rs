@@ -6,7 +6,7 @@ use sconce_data::decode::{Color, Decoded, decode};
 use sconce_data::explore::{ExploreConfig, Report, explore};
 use sconce_data::similar::{Sketch, dhash, phash};
 use sconce_data::source::{Collection, Found};
-use sconce_data::{Column, Dataset, Image, Part, Result, Row, Target};
+use sconce_data::{Column, Dataset, Image, Kind, Part, Result, Row, Target};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
@@ -124,7 +124,9 @@ fn several_labels_are_counted_alone_and_together() {
     let mut rows: Vec<Row> = sets.iter().enumerate().map(|(i, values)| hot(i, values)).collect();
     rows.push(Row { part: Part::Test, ..hot(7, &[1.0, 1.0, 1.0]) });
     let made = Made { rows, classes: names(&["nucleus", "membrane", "rods"]), columns: vec![] };
-    let report = look(&collection(made, |i| Image::filled(4, 4, &[20 * i as u8])));
+    let mut made = collection(made, |i| Image::filled(4, 4, &[20 * i as u8]));
+    made.target = Kind::MultiLabel;
+    let report = look(&made);
     assert_eq!(
         report.classes.iter().map(|(n, c)| (n.as_str(), *c)).collect::<Vec<_>>(),
         [("membrane", 4), ("nucleus", 4)]
@@ -260,13 +262,45 @@ fn without_decoding_there_is_what_rows_tell() {
 fn values_are_described_as_numbers() {
     let rows = (0..60).map(|i| Row { meta: vec![i as f32], ..hot(i, &[2.0 * i as f32, 5.0]) }).collect();
     let columns = vec![Column { name: "dose".into(), categories: vec![] }];
-    let report =
-        look(&collection(Made { rows, classes: names(&["mean", "spread"]), columns }, |_| Image::filled(4, 4, &[9])));
+    let made = Made { rows, classes: names(&["mean", "spread"]), columns };
+    let report = look(&Collection { target: Kind::Regression, ..collection(made, |_| Image::filled(4, 4, &[9])) });
     assert_eq!((report.outputs["mean"].max, report.outputs["spread"].std), (118.0, 0.0));
     assert!(report.classes.is_empty() && report.multi_label.is_none());
     let told = report.metadata[0].association.as_ref().unwrap();
     assert_eq!((told.measure, told.label.as_deref()), ("r_squared", Some("mean")));
     assert!((told.value - 1.0).abs() < 1e-12);
+    // What adds up to one are shares or numbers, as the table says.
+    let shares = |target| {
+        let rows = (0..3).map(|i| hot(i, &[0.25, 0.75])).collect();
+        let made = Made { rows, classes: names(&["mean", "spread"]), columns: vec![] };
+        let report = look(&Collection { target, ..collection(made, |_| Image::filled(4, 4, &[9])) });
+        (report.classes.into_iter().collect::<Vec<_>>(), report.outputs.len())
+    };
+    assert_eq!(shares(Kind::Regression), (vec![], 2));
+    assert_eq!(shares(Kind::Distribution), (vec![("spread".to_string(), 3)], 0));
+}
+
+#[test]
+fn files_of_different_channels_are_told_what_becomes_of_them() {
+    let warned = |stored: [usize; 3], decoded: &'static [u8]| {
+        let made = Made { rows: vec![Row::default(); 7], classes: vec![], columns: vec![] };
+        let mut collection = collection(made, move |_| Image::filled(4, 4, decoded));
+        let read = collection.read.clone();
+        collection.read = Arc::new(move |path: &str| {
+            let stored_channels = stored[path[..5].parse::<usize>().unwrap() % 3];
+            Ok(Decoded { stored_channels, ..read(path)? })
+        });
+        let found = look(&collection).warnings.into_iter().find(|warning| warning.contains("data.color"));
+        found.unwrap_or_default()
+    };
+    let mixed = warned([1, 3, 4], &[1, 2, 3]);
+    assert!(
+        mixed.contains("store: 3 gray, 2 color, 2 color with transparency or CMYK; all are read as color"),
+        "{mixed}"
+    );
+    assert!(warned([1, 2, 3], &[1]).contains("3 gray, 2 gray with transparency, 2 color; all are read as gray"));
+    assert_eq!(warned([3, 3, 3], &[1, 2, 3]), "");
+    assert_eq!(warned([5, 6, 5], &[1, 2, 3, 4, 5]), "");
 }
 
 /// Six channels and volumes go through everything that RGB does.

@@ -3,9 +3,10 @@
 
 use candle_core::DType;
 use rand::Rng;
+use sconce_data::tabular::Encoder;
 use sconce_data::{
-    Balanced, Batch, Cached, Dataset, DiskCached, Error, Image, Loader, LoaderConfig, Normalize, Result, Row, Sampler,
-    Samples, Sequential, Shuffled, Stats, Stream, Subset, sampler, source,
+    Balanced, Batch, Cached, Column, Dataset, DiskCached, Error, Image, Loader, LoaderConfig, Normalize, Result, Row,
+    Sampler, Samples, Sequential, Shuffled, Stats, Stream, Subset, sampler, source,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -280,10 +281,91 @@ fn sizes_of_batches_and_device_types() {
     assert_eq!((batches.len(), loader.batches()), (6, 6));
     assert!(batches.iter().all(|b| b.images.dims() == [8, 3, 8, 8] && b.images.dtype() == DType::BF16));
     assert_eq!(batches[0].ids[7], "000007");
-    let mut epoch = loader.epoch(0);
+}
+
+/// What it had begun it may finish; the data set is held until its thread and the pool are done.
+#[test]
+fn a_dropped_epoch_ends_its_work() {
+    let (batch_size, prefetch) = (2 * rayon::current_num_threads(), 1);
+    let rows = (0..1000 * batch_size).map(|i| Row { id: i.to_string(), ..Row::default() }).collect::<Vec<_>>();
+    let zero = AtomicUsize::default;
+    let dataset = Arc::new(Counted { rows, decoded: zero(), allowed: usize::MAX.into(), exceeded: zero() });
+    let config = LoaderConfig { batch_size, prefetch, ..LoaderConfig::default() };
+    let mut epoch = Loader::new(dataset.clone(), Sequential, config).epoch(0);
     epoch.next().unwrap().unwrap();
-    // Dropped halfway: its thread must end by itself.
     drop(epoch);
+    while Arc::strong_count(&dataset) > 1 {
+        std::thread::yield_now();
+    }
+    let decoded = dataset.decoded.load(Ordering::SeqCst);
+    assert!(decoded <= (1 + prefetch + 2) * batch_size, "{decoded}");
+}
+
+/// Rows with a number that some of them lack.
+struct Measured(Vec<Row>, Vec<Column>);
+
+impl Dataset for Measured {
+    fn rows(&self) -> &[Row] {
+        &self.0
+    }
+    fn classes(&self) -> &[String] {
+        &[]
+    }
+    fn columns(&self) -> &[Column] {
+        &self.1
+    }
+    fn image(&self, index: usize) -> Result<Image> {
+        Image::new(2, 1, 3, (0..6).map(|i| (i * 40 + index) as u8).collect())
+    }
+}
+
+#[test]
+fn metadata_and_own_statistics_are_those_of_each_row() {
+    let meta = |i: usize| vec![if i.is_multiple_of(5) { f32::NAN } else { i as f32 }, (i * i % 17) as f32];
+    let rows = (0..40).map(|i| Row { id: i.to_string(), meta: meta(i), ..Row::default() }).collect::<Vec<_>>();
+    let columns = ["age", "size"].map(|name| Column { name: name.into(), categories: vec![] }).to_vec();
+    let impute = serde_json::from_value(json!({"numbers": {"knn": 3}})).unwrap();
+    let encoder = Encoder::fit(&columns, rows.iter()).with_imputed(&impute, &columns, rows.iter()).unwrap();
+    let dataset = Arc::new(Measured(rows, columns));
+    let config = LoaderConfig { batch_size: 7, ..LoaderConfig::default() };
+    let own = Normalize::PerImage { unbiased: true };
+    let loader =
+        Loader::new(dataset.clone(), Shuffled, config).with_meta(encoder.clone()).with_normalize(Some(own.clone()));
+    let mut seen = 0;
+    for batch in loader.epoch(0) {
+        let batch = batch.unwrap();
+        let (meta, images) = (batch.meta.unwrap().to_vec2::<f32>().unwrap(), batch.images);
+        for (n, id) in batch.ids.iter().enumerate() {
+            let (row, image) = (&dataset.0[id.parse::<usize>().unwrap()], dataset.image(id.parse().unwrap()).unwrap());
+            assert_eq!(meta[n], encoder.encode(&row.meta));
+            let alone = own.of(row, &image).unwrap();
+            let alone = sconce_data::batch::stack(&[image.clone()], &alone, &candle_core::Device::Cpu).unwrap();
+            let bits = |t: candle_core::Tensor| {
+                t.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits)
+            };
+            assert!(bits(images.get(n).unwrap()).eq(bits(alone)));
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 40);
+}
+
+#[test]
+fn samplers_are_bound_to_the_columns_there_are() {
+    let rows = (0..20).map(|i| Row { meta: vec![f32::from(u8::from(i < 2))], ..Row::default() }).collect();
+    let columns = vec![Column { name: "eye".into(), categories: vec!["left".into(), "right".into()] }];
+    let dataset = Arc::new(Measured(rows, columns));
+    let by = |name: &str| {
+        let mut sampler = sampler::Composite::default();
+        (sampler.by, sampler.each) = (vec![name.to_string()], 5);
+        Loader::new(dataset.clone(), sampler, LoaderConfig::default())
+    };
+    assert_eq!(by("eye").epoch(0).map(|batch| batch.unwrap().ids.len()).sum::<usize>(), 10);
+    let lost = by("hand");
+    let mut epoch = lost.epoch(0);
+    let why = epoch.next().unwrap().err().unwrap().to_string();
+    assert!(why.contains("unknown column 'hand', expected one of eye"), "{why}");
+    assert!(epoch.next().is_none());
 }
 
 struct Broken(Vec<Row>);
@@ -299,6 +381,7 @@ impl Dataset for Broken {
         match index {
             9 => Err(Error::Decode { name: "ten.jpg".into(), why: "it vanished".into() }),
             13 => Image::new(2, 1, 3, vec![0; 6]),
+            17 => panic!("a bug in a decoder"),
             _ => Image::new(1, 1, 3, vec![0; 3]),
         }
     }
@@ -316,8 +399,13 @@ fn a_picture_that_fails_ends_the_epoch_with_its_name() {
     assert!(sizes.epoch(0).next().unwrap().err().unwrap().to_string().contains("different sizes"));
     let panics = Loader::new(dataset(4), Sequential, config).with_transform(|_, _| panic!("a bug in a transform"));
     let mut epoch = panics.epoch(0);
-    assert!(epoch.next().unwrap().err().unwrap().to_string().contains("a transform panicked"));
+    let why = epoch.next().unwrap().err().unwrap().to_string();
+    assert!(why.contains("the picture of '000000' panicked: a bug in a transform"), "{why}");
     assert!(epoch.next().is_none());
+    let panics =
+        Loader::new(Arc::new(Subset::new(Arc::new(rows(20)), vec![16, 17])), Sequential, LoaderConfig::default());
+    let why = panics.epoch(0).next().unwrap().err().unwrap().to_string();
+    assert!(why.contains("the picture of '17' panicked: a bug in a decoder"), "{why}");
 }
 
 /// The same order and targets, a row of features of each sample, and no picture is read.

@@ -32,12 +32,14 @@ impl Relabelling {
                 return Err(Error::Invalid(format!("{what}: unknown label '{label}', expected one of {known}")));
             }
         }
-        let are_labels = rows.iter().filter(|row| row.part != Part::Test).all(|row| match &row.target {
+        let mut learned = rows.iter().filter(|row| row.part != Part::Test);
+        let is_label = |row: &Row| match &row.target {
             Some(Target::Dense(values)) => {
                 values.len() == classes.len() && values.iter().all(|v| v.is_nan() || (0.0..=1.0).contains(v))
             }
             _ => true,
-        });
+        };
+        let are_labels = kind != Kind::Regression && learned.all(is_label);
         let changes = !remap.is_empty() || !drop_labels.is_empty();
         if changes && !are_labels {
             let why =

@@ -295,6 +295,10 @@ fn numbers_are_no_labels() {
     let found = cleaned(&of, serde_json::json!({}), &[]).unwrap();
     assert_eq!((shown(&found)[1].as_str(), found.dataset.classes().len()), ("b [-1.0, 0.0]", 2));
     assert!(why(cleaned(&of, serde_json::json!({}), &["zero"])).contains("are numbers"));
+    // Shares of something are no labels either, where they are to be told as numbers.
+    let mut shares = collection(vec![row("a", Some(Target::Dense(vec![0.5, 0.0])))], &["age", "zero"]);
+    shares.target = Kind::Regression;
+    assert_eq!(shown(&cleaned(&shares, serde_json::json!({}), &[]).unwrap()), ["a [0.5, 0.0]"]);
     let unnamed = collection(vec![row("a", Some(Target::Dense(vec![0.5, 2.0])))], &[]);
     assert_eq!(shown(&cleaned(&unnamed, serde_json::json!({}), &[]).unwrap()), ["a [0.5, 2.0]"]);
 }

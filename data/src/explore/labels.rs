@@ -2,7 +2,7 @@
 
 use super::meta::Numbers;
 use super::{ExploreConfig, Report, part_name};
-use crate::labels::Kind as Said;
+use crate::labels;
 use crate::row::{Part, Row, Target};
 use crate::source::Collection;
 use serde::Serialize;
@@ -62,30 +62,17 @@ pub(super) enum Kind {
     Values,
 }
 
-impl Kind {
-    /// As the data set says; where it says nothing, as the values look.
-    pub fn of(said: Said, rows: &[Row]) -> Self {
-        let dense = rows.iter().filter(|row| row.part != Part::Test).filter_map(|row| match &row.target {
-            Some(Target::Dense(values)) => Some(values),
-            _ => None,
-        });
-        let (mut any, mut hot, mut soft) = (false, true, true);
-        for values in dense {
-            any = true;
-            hot &= values.iter().all(|v| *v == 0.0 || *v == 1.0 || v.is_nan());
-            soft &= values.iter().all(|v| *v >= 0.0) && (values.iter().sum::<f32>() - 1.0).abs() < 1e-3;
-        }
-        match (said, hot, soft) {
-            _ if !any => Self::Class,
-            (Said::Distribution, ..) => Self::Class,
-            (Said::MultiLabel, true, _) => Self::Labels,
-            (Said::Regression, ..) => Self::Values,
-            (_, true, _) => Self::Labels,
-            (_, false, true) => Self::Class,
-            (_, false, false) => Self::Values,
+impl From<labels::Kind> for Kind {
+    fn from(kind: labels::Kind) -> Self {
+        match kind {
+            labels::Kind::Class | labels::Kind::Ordinal | labels::Kind::Distribution => Self::Class,
+            labels::Kind::MultiLabel => Self::Labels,
+            labels::Kind::Regression => Self::Values,
         }
     }
+}
 
+impl Kind {
     /// The classes or labels of a row.
     pub fn labels(self, row: &Row) -> impl Iterator<Item = usize> {
         let one = if self == Self::Class { row.likeliest() } else { None };
@@ -258,17 +245,7 @@ mod tests {
 
     #[test]
     fn targets_are_told_apart() {
-        let of = |rows: &[Row]| Kind::of(Said::default(), rows);
-        assert_eq!(of(&[row(&[0.0, 1.0]), row(&[f32::NAN, 1.0])]), Kind::Labels);
-        assert_eq!(of(&[row(&[0.25, 0.75]), row(&[0.0, 1.0])]), Kind::Class);
-        assert_eq!(of(&[row(&[5.5])]), Kind::Values);
         let class = Row { target: Some(Target::Class(2)), ..Row::default() };
-        assert_eq!(of(std::slice::from_ref(&class)), Kind::Class);
-        // The same values are what the data set says they are.
-        let hot = [row(&[0.0, 1.0]), row(&[1.0, 0.0])];
-        assert_eq!(Kind::of(Said::Regression, &hot), Kind::Values);
-        assert_eq!(Kind::of(Said::Distribution, &hot), Kind::Class);
-        assert_eq!(Kind::of(Said::MultiLabel, &hot), Kind::Labels);
         assert_eq!(Kind::Class.labels(&class).collect::<Vec<_>>(), [2]);
         assert_eq!(Kind::Labels.labels(&row(&[1.0, f32::NAN, 1.0])).collect::<Vec<_>>(), [0, 2]);
         assert_eq!(Kind::Class.labels(&row(&[0.25, 0.75])).collect::<Vec<_>>(), [1]);

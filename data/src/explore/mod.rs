@@ -151,7 +151,7 @@ pub fn explore(
 ) -> Result<Report> {
     let (files, dataset) = (&collection.files, &collection.dataset);
     let (rows, classes, columns) = (dataset.rows(), dataset.classes(), dataset.columns());
-    let kind = Kind::of(collection.target, rows);
+    let kind = Kind::from(collection.target);
     let mut report = Report { images: files.len(), warnings: collection.warnings.clone(), ..Report::default() };
     report.count_rows(collection, config, kind);
     report.missing_files = collection.missing_files.clone();

@@ -73,10 +73,33 @@ impl Report {
             self.warnings
                 .push(format!("{deep} pictures have more than 8 bits per channel; only the highest 8 are used"));
         }
+        let kinds: Vec<String> =
+            self.channels.iter().map(|(stored, count)| format!("{count} {}", kind(*stored))).collect();
+        let read = match channels {
+            1 => "gray, of colors their brightness",
+            _ => "color, gray in all three channels",
+        };
+        if kinds.len() > 1 && [1, 3].contains(&channels) && seen.iter().all(|look| look.sums.len() == channels) {
+            self.warnings.push(format!(
+                "files differ in what they store: {}; all are read as {read}, what is transparent over white (data.color)",
+                kinds.join(", ")
+            ));
+        }
         let named: Vec<&str> = self.glances.iter().zip(files).filter_map(|(l, f)| misnamed(l.as_ref()?, f)).collect();
         if let Some(first) = named.first() {
             self.warnings.push(format!("{} files have another format than their name says, as '{first}'", named.len()));
         }
+    }
+}
+
+/// What so many stored channels are.
+fn kind(stored: usize) -> String {
+    match stored {
+        1 => "gray".into(),
+        2 => "gray with transparency".into(),
+        3 => "color".into(),
+        4 => "color with transparency or CMYK".into(),
+        other => format!("of {other} channels"),
     }
 }
 
