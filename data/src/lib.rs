@@ -17,7 +17,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`source`] | layouts: class folders, archives, tables, arrays, a file per channel, DICOM and NIfTI, files of many samples, sounds, drawn shapes |
+//! | [`source`] | layouts: class folders, archives, tables, arrays, a file per channel, DICOM and NIfTI, files of many samples, sounds, series, features, traffic, drawn shapes |
 //! | [`decode`](mod@decode) | JPEG, PNG, BMP, TIFF, WebP and PNM to an upright [`Image`] |
 //! | [`explore`](mod@explore) | the data report |
 //! | [`similar`] | equal and nearly equal pictures |

@@ -87,6 +87,15 @@ fn victims() -> Vec<Victim> {
     let columns: String = (0..9).map(|i| format!(",p{i}")).collect();
     let pixels = format!("label{columns}\nx{row}\ny{row}\n");
     let faces = "emotion,pixels,Usage\n0,1 2 3 4,Training\n1,5 6 7 8,PrivateTest\n";
+    let series = "1\t0.5\t1e1\t-3\n2\t7\t8.25\tNaN\n";
+    let gaps = "id,label,a,b,c\nu,x,1,,2.5\nv,y,3,4,5\nw,x,-6,70,8\n";
+    let plot = json!([{"name": "recurrence", "dimension": 2}]);
+    let raster = json!({"raster_size": [6, 5], "history": 1});
+    let boxes = "scene,frame,track,x,y,yaw,length,width\na,7,1,0,0,0,4,2\na,6,1,-1,0.5,1e-1,4,2\na,7,2,3,3,0,1,1\n";
+    let sample = "scene,frame,track,label\na,7,1,x\na,6,1,y\n";
+    let boxed = || vec![("boxes.csv", boxes.as_bytes().to_vec())];
+    let sampled = || vec![("t.csv", sample.as_bytes().to_vec())];
+    let small = json!({"width": 5, "height": 4});
     let votes = format!("1 7{} 1 0 5\n2 8{} 0 2 6\n", " 1".repeat(10), " 23".repeat(10));
     vec![
         victim("idx", limited(), "", "train-images-idx3-ubyte", images.clone(), labels()),
@@ -98,6 +107,18 @@ fn victims() -> Vec<Victim> {
         victim("csv", json!({"group": "group", "meta": ["note"]}), "", "train.csv", table.into(), pictures()),
         victim("pixels", json!({}), "a.csv", "a.csv", pixels.into_bytes(), vec![]),
         victim("pixels", json!({}), "a.csv", "a.csv", faces.into(), vec![]),
+        victim(
+            "series",
+            json!({}),
+            "",
+            "a_TRAIN.tsv",
+            series.into(),
+            vec![("a_TEST.tsv", b"1\t0.5\t2\t-3\n".to_vec())],
+        ),
+        victim("series", json!({"fields": plot, "missing": "interpolate"}), "a.csv", "a.csv", gaps.into(), vec![]),
+        victim("tabular", json!({"deep_insight": small, "missing": "median"}), "a.csv", "a.csv", gaps.into(), vec![]),
+        victim("trajectories", json!({"raster": raster}), "", "boxes.csv", boxes.into(), sampled()),
+        victim("trajectories", json!({"raster": raster}), "", "t.csv", sample.into(), boxed()),
         victim("ava", json!({"meta": ["tag_1"]}), "", "AVA.txt", votes.into_bytes(), photographs()),
     ]
 }
@@ -147,7 +168,7 @@ fn whole_files_open_and_cut_ones_never_panic() {
     for victim in victims() {
         victim.check(&victim.bytes).unwrap_or_else(|why| panic!("{}: {why}", victim.source));
         assert!(victim.check(&[]).is_err(), "{}: nothing opens", victim.harmed);
-        let binary = !["csv", "pixels", "ava"].contains(&victim.source);
+        let binary = !["csv", "pixels", "series", "tabular", "trajectories", "ava"].contains(&victim.source);
         for keep in 0..victim.bytes.len() {
             let opens = victim.check(&victim.bytes[..keep]).is_ok();
             // Behind a whole file of an archive, and within the zeros at its end, nothing is known to be missing.

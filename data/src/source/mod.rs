@@ -26,6 +26,7 @@ mod synthetic;
 mod tabular;
 mod tar;
 mod tfrecord;
+mod trajectories;
 mod webdataset;
 #[cfg(any(feature = "dicom", feature = "nifti"))]
 mod window;
@@ -51,6 +52,7 @@ pub use synthetic::Synthetic;
 pub use tabular::{Empty, Tabular};
 pub use tar::Tar;
 pub use tfrecord::TfRecord;
+pub use trajectories::Trajectories;
 pub use webdataset::WebDataset;
 #[cfg(any(feature = "dicom", feature = "nifti"))]
 pub use window::{Percentiles, Tissue, Window};
@@ -194,6 +196,10 @@ pub const SOURCES: &[Entry] = &[
     Entry::of::<Tabular>("tabular", "A table whose rows are features, which are placed as pixels (DeepInsight)."),
     Entry::of::<Tar>("tar", "Class folders in a .tar, .tar.gz or .tgz, which is never unpacked to disk."),
     Entry::of::<TfRecord>("tfrecord", "TensorFlow's record files of pictures and their features."),
+    Entry::of::<Trajectories>(
+        "trajectories",
+        "Boxes of cars and others as they move, as what one of them sees around it (Lyft).",
+    ),
     Entry::of::<WebDataset>("webdataset", "Tar files of samples: pictures beside the .cls or .json of the same name."),
 ];
 

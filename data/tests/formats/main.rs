@@ -3,6 +3,7 @@
 
 mod archives;
 mod audio;
+mod converted;
 mod folders;
 mod medical;
 mod shards;
