@@ -114,12 +114,11 @@ fn head(path: &Path, names: &[&str]) -> Result<Head> {
     let wrong = |why: String| Error::Table { path: path.into(), why };
     let first = lines.next_line()?.ok_or_else(|| wrong("it is empty; expected a header line".into()))?;
     let mut head = Head::titled(path, first.cells)?;
-    let place = |name: &&str| head.names.iter().position(|own| own == name).ok_or(*name);
-    head.numbers = names
-        .iter()
-        .map(place)
-        .collect::<Result<_, _>>()
-        .map_err(|missing| wrong(format!("column '{missing}' is not in it; expected {}", names.join(", "))))?;
+    let place = |name: &str| head.names.iter().position(|own| own == name);
+    if let Some(missing) = names.iter().find(|name| place(name).is_none()) {
+        return Err(wrong(format!("column '{missing}' is not in it; expected {}", names.join(", "))));
+    }
+    head.numbers = names.iter().filter_map(|name| place(name)).collect();
     Ok(head)
 }
 
