@@ -139,7 +139,7 @@ fn groups_stay_together_without_keys_and_with_others() {
         for near in [0.0, 0.02] {
             set.keys = vec![None; set.rows.len()];
             set.keys.iter_mut().filter(|_| rng.random_bool(near)).for_each(|key| *key = Some("near".into()));
-            for name in ["grouped", "hold_out", "k_fold", "multilabel", "stratified", "stratified_grouped", "triple"] {
+            for name in ["grouped", "hold_out", "k_fold", "multi_label", "stratified", "stratified_grouped", "triple"] {
                 let folds = &set.split(name, json!({}), seed).unwrap()[0];
                 assert!(!leaks(&set, folds), "{name} {seed}");
                 let set = Set { keys: groups.clone(), ..Set::of(set.rows.clone()) };
@@ -203,7 +203,10 @@ fn rare_labels_are_told_from_those_of_few_groups() {
     };
     let mut set = Set::of((0..60).map(|i| hot([true, i < 2, (10..30).contains(&i)])).collect());
     (10..30).for_each(|i| set.rows[i].group = Some(format!("g{}", i % 2)));
-    let folds = &set.split("multilabel", json!({}), 3).unwrap()[0];
+    let why = set.split("stratified", json!({}), 3).unwrap_err().to_string();
+    assert!(why.contains("has several labels") && why.contains("'multi_label'"), "{why}");
+    set.split("hold_out", json!({"stratify": false}), 3).unwrap();
+    let folds = &set.split("multi_label", json!({}), 3).unwrap()[0];
     assert_eq!((&folds.rare[..], &folds.lumped[..]), (&[(1, 2)][..], &[(2, 2)][..]));
 }
 

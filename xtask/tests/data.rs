@@ -422,6 +422,7 @@ fn what_the_data_do_not_have_is_said_before_any_picture_is_looked_at() {
         (&["preprocess.stats={per_group='plat'}"], "unknown column 'plat'"),
         (&["preprocess.stats={per_group='group'}"], "no row has a group"),
         (&["data.split={name='by_time', column='dya'}"], "unknown column 'dya', expected one of day"),
+        (&["data.split={name='stratified', by='plate'}"], "unknown column 'plate', expected one of day"),
         (&["data.clean.remap={drak='bright'}"], "unknown label 'drak'"),
         (&["data.clean.exclude=['999']"], "no row has the id '999'"),
         (&["model.meta=['plate']"], "unknown column 'plate', data.meta has day"),

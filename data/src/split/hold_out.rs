@@ -1,5 +1,6 @@
 //! One share judges.
 
+use super::input::Strata;
 use super::{Folds, Input, Split, at_least, ten};
 use crate::error::{Error, Result};
 use crate::rng::stream;
@@ -41,8 +42,11 @@ impl Default for HoldOut {
 impl Split for HoldOut {
     fn folds(&self, input: &Input<'_>, seed: u64) -> Result<Folds> {
         input.enough(2)?;
-        let strata = input.strata("hold_out", self.by.as_deref(), self.bins, 1)?;
-        let labels = if self.stratify { strata.of } else { vec![0; input.rows.len()] };
+        let strata = match self.stratify {
+            true => input.strata("hold_out", self.by.as_deref(), self.bins, 1)?,
+            false => Strata { of: vec![0; input.rows.len()], names: vec!["all".into()] },
+        };
+        let labels = strata.of;
         let classes = strata.names.len();
         let mut total = vec![0usize; classes];
         labels.iter().for_each(|&c| total[c as usize] += 1);
@@ -89,6 +93,9 @@ impl Split for HoldOut {
         let rare = rare.into_iter().map(|c| (c as u32, total[c])).collect();
         let lumped = lumped.into_iter().map(|c| (c as u32, 0)).collect();
         Ok(Folds { count: 1, of, rare, lumped, strata: strata.names, ..Folds::default() })
+    }
+    fn columns(&self) -> Vec<String> {
+        self.by.iter().cloned().collect()
     }
     fn validate(&self) -> Result<()> {
         at_least("hold_out", "bins", self.bins, 2)?;

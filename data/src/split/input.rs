@@ -80,7 +80,7 @@ impl Input<'_> {
     }
 
     /// Strata of the targets: their classes, for soft labels the likeliest, for one number `bins` ranges of it, fewer where they
-    /// would have less than `least` rows; or of column `by`. Rows where that is not known are a stratum of their own, the last.
+    /// would have less than `least` rows; or of column `by`. Several labels or numbers are an error. Rows where that is not known are a stratum of their own, the last.
     pub(super) fn strata(&self, scheme: &str, by: Option<&str>, bins: usize, least: usize) -> Result<Strata> {
         if let Some(by) = by {
             let (values, column) = self.column(scheme, by)?;
@@ -88,6 +88,13 @@ impl Input<'_> {
                 true => ranges(&values, bins, least),
                 false => named(values.iter().map(|v| (!v.is_nan()).then_some(*v as u32)), &column.categories),
             });
+        }
+        if let Some(row) = self.rows.iter().find(|row| says_several(row)) {
+            return Err(Error::Invalid(format!(
+                "split '{scheme}': row '{}' has several labels or numbers, none of which is its class; use 'multi_label' for labels, \
+                 or say with `by` which column is to be spread evenly",
+                row.id
+            )));
         }
         let number = |row: &&Row| match &row.target {
             Some(Target::Dense(values)) if values.len() == 1 => Some(values[0]),
@@ -98,6 +105,17 @@ impl Input<'_> {
             Some(values) => Ok(ranges(&values, bins, least)),
             None => Ok(named(self.rows.iter().map(|row| row.likeliest()), self.classes)),
         }
+    }
+}
+
+/// Whether a target is of several values that are no shares of one whole.
+fn says_several(row: &Row) -> bool {
+    match &row.target {
+        Some(Target::Dense(values)) if values.len() > 1 => {
+            let known: f32 = values.iter().filter(|value| !value.is_nan()).sum();
+            (known - 1.0).abs() > 1e-3
+        }
+        _ => false,
     }
 }
 

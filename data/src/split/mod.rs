@@ -76,6 +76,11 @@ pub trait Split: Debug + Send + Sync {
         true
     }
 
+    /// All columns that it goes by.
+    fn columns(&self) -> Vec<String> {
+        self.marks()
+    }
+
     /// How often it is done, each time otherwise.
     fn repeats(&self) -> usize {
         1

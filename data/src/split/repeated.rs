@@ -82,6 +82,9 @@ impl Split for Repeated {
             _ => Err(Error::Invalid("split 'repeated': `of` is itself repeated; multiply `repeats` instead".into())),
         }
     }
+    fn columns(&self) -> Vec<String> {
+        self.inner().map(|inner| inner.columns()).unwrap_or_default()
+    }
     fn marks(&self) -> Vec<String> {
         self.inner().map(|inner| inner.marks()).unwrap_or_default()
     }

@@ -34,6 +34,9 @@ impl Split for Stratified {
         let folds = stratified_group_k_fold(&strata.of, input.keys, self.folds, seed)?;
         Ok(Folds { strata: strata.names, ..folds })
     }
+    fn columns(&self) -> Vec<String> {
+        self.by.iter().cloned().collect()
+    }
     fn validate(&self) -> Result<()> {
         at_least("stratified", "bins", self.bins, 2)?;
         at_least("stratified", "folds", self.folds, 2)

@@ -40,6 +40,9 @@ impl Split for StratifiedGrouped {
         input.grouped("stratified_grouped")?;
         self.ungrouped().folds(input, seed)
     }
+    fn columns(&self) -> Vec<String> {
+        self.by.iter().cloned().collect()
+    }
     fn validate(&self) -> Result<()> {
         self.ungrouped().validate()
     }

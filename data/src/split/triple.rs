@@ -93,6 +93,9 @@ impl Split for Triple {
         let of = self.shards(input, seed)?.into_iter().map(|shard| Some(fold[shard])).collect();
         Ok(Folds { count: self.folds, of, ..Folds::default() })
     }
+    fn columns(&self) -> Vec<String> {
+        self.by.iter().cloned().collect()
+    }
     fn validate(&self) -> Result<()> {
         at_least("triple", "bins", self.bins, 2)?;
         at_least("triple", "folds", self.folds, 2)?;

@@ -240,8 +240,8 @@ pub fn check_data(recipe: &Recipe, collection: &Collection) -> Result<()> {
     data::impute::Imputer::fit(&recipe.data.impute, columns, [].iter()).at(recipe, "data.impute")?;
     if let Some(split) = &recipe.data.split {
         let split = data::split::build(&split.name, split.value()).at(recipe, "data.split")?;
-        for mark in split.marks() {
-            data::Key::find(&mark, columns).at(recipe, "data.split")?;
+        for column in split.columns() {
+            data::Key::find(&column, columns).at(recipe, "data.split")?;
         }
     }
     let Spec { name, .. } = &recipe.train.sampler;
