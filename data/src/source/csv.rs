@@ -466,7 +466,7 @@ fn id_column(table: &Table, index: &Index<'_>) -> Option<usize> {
 /// Most contradictions that are named.
 const NAMED: usize = 10;
 
-/// Rows that contradict another one of their id.
+/// Ids whose rows contradict each other.
 #[derive(Default)]
 struct Contradictions {
     count: usize,
@@ -547,19 +547,24 @@ impl Reading {
             labels.iter().chain(&[group]).flatten().chain(&sample).chain(&parts).copied().collect();
         let repeats: Vec<usize> = repeats.into_iter().chain(pictures.iter().copied().filter(|&p| p != id)).collect();
         let mut contradictions = Contradictions::default();
-        let mut seen = HashMap::<&str, usize>::with_capacity(table.len());
+        // The first row of each id, and whether another one contradicts it.
+        let mut seen = HashMap::<&str, (usize, bool)>::with_capacity(table.len());
         for (r, cells) in table.rows().enumerate() {
             let (line, name) = (cells.line, cells.get(id).unwrap_or_default());
             if name.is_empty() {
                 return Err(table.wrong(format!("line {line} has no id in column '{}'", table.header[id])));
             }
-            if let Some(first) = seen.insert(name, r) {
-                let first = table.row(first);
+            let (first, is_refuted) = seen.entry(name).or_insert((r, false));
+            if *first != r {
+                let first = table.row(*first);
                 let differs = |column: &&usize| first[**column] != cells[**column];
                 if let Some(&column) = repeats.iter().find(differs) {
                     let (first, column) = (first.line, &table.header[column]);
-                    contradictions
-                        .add(|| format!("id '{name}' stands on lines {first} and {line} with different '{column}'"));
+                    if !std::mem::replace(is_refuted, true) {
+                        contradictions.add(|| {
+                            format!("id '{name}' stands on lines {first} and {line} with different '{column}'")
+                        });
+                    }
                 } else if let Some(&column) = meta.iter().flatten().find(differs) {
                     let what = || (0, format!("'{name}' in column '{}'", table.header[column]));
                     self.other_meta.get_or_insert_with(what).0 += 1;
