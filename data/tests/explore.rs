@@ -342,7 +342,9 @@ fn figures_are_those_of_pandas() {
     let rows: Vec<Row> = rows.map(|(i, (dose, labels))| Row { meta: vec![dose], ..hot(i, &small(labels)) }).collect();
     let columns = vec![Column { name: "dose".into(), categories: vec![] }];
     let made = Made { rows, classes: names(&["a", "b", "c", "d"]), columns };
-    let report = look(&collection(made, |i| pattern(20 + i % 3, 16, 3, i % 5)));
+    let mut made = collection(made, |i| pattern(20 + i % 3, 16, 3, i % 5));
+    made.target = Kind::MultiLabel;
+    let report = look(&made);
     let near = |name: &str, own: &[f64], wanted: &[f64]| {
         let same = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-9 * b.abs().max(1.0) || (a.is_nan() && b.is_nan());
         assert!(own.len() == wanted.len() && own.iter().zip(wanted).all(same), "{name}: {own:?} {wanted:?}");

@@ -114,6 +114,9 @@ impl Roles {
         self.label = match (label, &free[..]) {
             (Some(label), _) => vec![name(label)],
             (None, &[one]) => vec![name(one)],
+            (None, []) => {
+                return Err(Error::Table { path: path.into(), why: "no column is left that may be the label".into() });
+            }
             (None, several) => {
                 let known: Vec<&str> = several.iter().map(|&column| head.names[column].as_str()).collect();
                 let why = format!("which column is the label? say it with data.label; there are {}", listed(&known));

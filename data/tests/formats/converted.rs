@@ -379,7 +379,7 @@ fn wrong_boxes_and_samples_are_named_with_their_line() {
         "raster: raster_size must be 1 to 4096 and history 0 to 100",
     );
     wrong(one, sample, json!({"memory_mb": 0}), "source 'trajectories': memory_mb must be at least 1");
-    wrong(one, sample, json!({"group": "label"}), "it opens");
+    wrong(one, sample, json!({"group": "label"}), "t.csv': no column is left that may be the label");
     wrong(one, sample, json!({"group": "city"}), "data.group: unknown column 'city', expected one of label");
     let data = folder(&[("t.csv", sample)]);
     assert!(error(open("trajectories", data.path(), json!({}))).contains("no table below it has the columns of boxes"));
