@@ -1,7 +1,8 @@
 //! Pictures that lie anywhere, without labels.
 
 use anyhow::{Context, Result};
-use data::decode::{Color, decode};
+use data::decode::{Color, Decoded, decode};
+use data::source::Reader;
 use data::{Dataset, Image, Part, Row, Samples};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,14 +13,14 @@ pub struct Pictures {
     rows: Vec<Row>,
     paths: Vec<PathBuf>,
     classes: Vec<String>,
-    color: Color,
+    read: Reader,
 }
 
 impl Pictures {
-    /// Pictures to be taken for one of `classes`.
-    pub fn new(paths: Vec<PathBuf>, classes: Vec<String>, color: Color) -> Self {
+    /// Pictures that `read` decodes, to be taken for one of `classes`.
+    pub fn new(paths: Vec<PathBuf>, classes: Vec<String>, read: Reader) -> Self {
         let row = |path: &PathBuf| Row { id: path.display().to_string(), part: Part::Test, ..Row::default() };
-        Self { rows: paths.iter().map(row).collect(), paths, classes, color }
+        Self { rows: paths.iter().map(row).collect(), paths, classes, read }
     }
 
     /// The same where all pictures of a folder are one sample, called as the folder is.
@@ -40,10 +41,25 @@ impl Dataset for Pictures {
         &self.classes
     }
     fn image(&self, index: usize) -> data::Result<Image> {
-        let path = &self.paths[index];
-        let bytes = std::fs::read(path).map_err(|source| data::Error::Read { path: path.clone(), source })?;
-        Ok(decode(&self.rows[index].id, &bytes, self.color)?.image)
+        Ok(file(&self.read, &self.paths[index])?.image)
     }
+}
+
+/// Decodes picture files as they are.
+pub fn as_any(color: Color) -> Reader {
+    Arc::new(move |name| {
+        let bytes = std::fs::read(name).map_err(|source| data::Error::Read { path: name.into(), source })?;
+        decode(name, &bytes, color)
+    })
+}
+
+/// What `read` makes of a file.
+pub fn file(read: &Reader, path: &Path) -> data::Result<Decoded> {
+    let name = path.to_str().ok_or_else(|| {
+        let why = "its name is no UTF-8; rename it".into();
+        data::Error::Decode { name: path.display().to_string(), why }
+    })?;
+    read(name)
 }
 
 /// The files below `folder` whose name, in lower case, is `wanted`, in the order of their paths; hidden ones are left out.

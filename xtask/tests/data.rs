@@ -358,6 +358,13 @@ fn sounds_and_their_speakers_go_through_the_pipeline() {
         assert_eq!(speakers.entry(cells[3]).or_insert(cells[1]), &cells[1], "{line}");
     }
     assert_eq!(speakers.len(), 4);
+    // A sound that is given later is listened to in the same way.
+    let digit = fs::read_dir(&real).unwrap().map(|entry| entry.unwrap().path());
+    let digit = digit.filter(|path| path.extension().is_some_and(|ending| ending == "wav")).min().unwrap();
+    let mut predict = program::sconce(out.path());
+    let said = succeeds(predict.args(["predict", "run"]).arg(&digit));
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert!(said.starts_with("id,0,1,2,") && said.lines().count() == 2, "{said}");
 }
 
 /// A folder `data` of gray pictures, `COUNT` of them, with a table that begins with `header`, then what `line` says of each.

@@ -4,7 +4,7 @@ use super::csv::{Csv, Fit, fits, names, one_or_several};
 use super::files::{LARGEST, Tree, below, ending, file_name};
 use super::folder::class_folders;
 use super::records::{Record, Records};
-use super::{Collection, Reader, Source};
+use super::{Alone, Collection, Reader, Source};
 use crate::convert::audio::{self, SOUNDS, Sound};
 use crate::convert::mel::Mel;
 use crate::convert::spectrogram::{Spectrogram, Stft};
@@ -124,7 +124,7 @@ impl Source for Audio {
             let samples = vec![0.0; 1 + (seconds.clamp(0.0, 60.0) * f64::from(rate)) as usize];
             spectrogram.image(&Sound { samples, rate })?;
         }
-        let read = reader(&tree, spectrogram.clone(), self.color);
+        let read = reader(tree.root.clone(), spectrogram.clone(), self.color);
         self.spectrogram = Some(spectrogram);
         let mut found = self.rows(tree, read)?;
         if let (false, Some(rate), Some(seconds)) = (is_given, rate, seconds) {
@@ -134,6 +134,12 @@ impl Source for Audio {
             found.warnings.push(said);
         }
         Ok(found)
+    }
+
+    fn alone(&self) -> Alone {
+        // One that was opened has found it.
+        let Some(spectrogram) = self.spectrogram.clone() else { return Alone::Nothing };
+        Alone::Read { read: reader(PathBuf::new(), spectrogram, self.color), is_one: Some(is_sound) }
     }
 }
 
@@ -330,9 +336,8 @@ fn sound(root: &Path, path: &str) -> Result<Sound> {
     audio::decode(path, &std::fs::read(&full).map_err(unreadable)?)
 }
 
-/// Draws sounds below the root of `tree`.
-fn reader(tree: &Tree, spectrogram: Spectrogram, color: Option<Color>) -> Reader {
-    let root = tree.root.clone();
+/// Draws sounds below `root`.
+fn reader(root: PathBuf, spectrogram: Spectrogram, color: Option<Color>) -> Reader {
     Arc::new(move |path| {
         let wrong = |error: Error| Error::Decode { name: path.into(), why: error.to_string() };
         let image = spectrogram.image(&sound(&root, path)?).map_err(wrong)?;

@@ -4,7 +4,7 @@ use super::csv::{Csv, names, one_or_several};
 use super::dicom_file::{Coding, Elements, is_dicom, tag};
 use super::files::{LARGEST, Tree, ending, is_litter};
 use super::window::{Voxels, Window, check_spacing, checked};
-use super::{Collection, Found, Source, lossless_jpeg};
+use super::{Alone, Collection, Found, Reader, Source, lossless_jpeg};
 use crate::cache::DiskCached;
 use crate::dataset::Subset;
 use crate::decode::{Color, Decoded, decode, luma};
@@ -136,13 +136,7 @@ impl Source for Dicom {
             tree.pictures.sort();
             tree.pictures.dedup();
         }
-        let (root, config) = (csv.path.clone(), self.clone());
-        let read = Arc::new(move |name: &str| {
-            let full = root.join(name);
-            let decoded = if series { config.volume(&full) } else { config.picture(&full) };
-            decoded.map_err(|why| Error::Decode { name: name.into(), why })
-        });
-        let mut found = csv.open_any(tree, read)?;
+        let mut found = csv.open_any(tree, self.clone().reader(csv.path.clone()))?;
         if series {
             let root = csv.path.clone();
             found.stamp = Arc::new(move |name| DiskCached::stamp_of(&slices(&root.join(name)).ok()?));
@@ -159,6 +153,11 @@ impl Source for Dicom {
             ..
         } = csv;
         Ok(if self.group.is_none() { by_patient(found, &self.path, series) } else { found })
+    }
+
+    fn alone(&self) -> Alone {
+        let is_one: Option<fn(&Path) -> bool> = if self.series == Some(true) { None } else { Some(is_file) };
+        Alone::Read { read: self.clone().reader(PathBuf::new()), is_one }
     }
 }
 
@@ -582,6 +581,15 @@ fn sorted(files: &[PathBuf]) -> Result<Vec<Slice>, String> {
 }
 
 impl Dicom {
+    /// Decodes files, or volumes of series, below `root`.
+    fn reader(self, root: PathBuf) -> Reader {
+        Arc::new(move |name| {
+            let full = root.join(name);
+            let decoded = if self.series == Some(true) { self.volume(&full) } else { self.picture(&full) };
+            decoded.map_err(|why| Error::Decode { name: name.into(), why })
+        })
+    }
+
     /// The picture of one file.
     fn picture(&self, path: &Path) -> Result<Decoded, String> {
         let mut elements = Elements::open(path)?;

@@ -79,6 +79,26 @@ pub trait Source: Serialize + DeserializeOwned {
     /// # Errors
     /// When the place is not laid out like this, naming what is missing.
     fn open(&mut self) -> Result<Collection>;
+
+    /// What a file is by itself, without its data set, to be predicted: a picture as any, if nothing else is said.
+    fn alone(&self) -> Alone {
+        Alone::Picture
+    }
+}
+
+/// What a file of a layout is by itself.
+pub enum Alone {
+    /// A picture file, as [`decode`](crate::decode::decode()) reads it.
+    Picture,
+    /// What `read` decodes, wherever it lies: its path from the working folder, or the whole.
+    Read {
+        /// Decodes it.
+        read: Reader,
+        /// Whether a file is such a one, by its name; `None`: a folder is.
+        is_one: Option<fn(&Path) -> bool>,
+    },
+    /// Nothing: a picture is made of several files, or is a part of one.
+    Nothing,
 }
 
 /// Decodes the picture of a path as it stands in [`Found::path`].
@@ -168,6 +188,7 @@ pub struct Entry {
     pub doc: &'static str,
     open: fn(Value) -> Result<(Collection, Value), OpenError>,
     resolve: fn(Value) -> Result<Value, serde_json::Error>,
+    alone: fn(Value) -> Result<Alone, serde_json::Error>,
 }
 
 enum OpenError {
@@ -187,6 +208,7 @@ impl Entry {
                 Ok((collection, resolved))
             },
             resolve: |params| serde_json::to_value(serde_json::from_value::<S>(params)?),
+            alone: |params| Ok(serde_json::from_value::<S>(params)?.alone()),
         }
     }
 }
@@ -243,6 +265,14 @@ pub fn open(name: &str, params: Value) -> Result<(Collection, Value)> {
 /// Unknown names and parameters.
 pub fn resolve(name: &str, params: Value) -> Result<Value> {
     (find(name)?.resolve)(params).map_err(|source| parameter(name, source))
+}
+
+/// What a file of the source `name`, which was opened with the resolved `params`, is by itself; reads nothing.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn alone(name: &str, params: Value) -> Result<Alone> {
+    (find(name)?.alone)(params).map_err(|source| parameter(name, source))
 }
 
 /// Tells from what lies at `path` which source reads it, and with which parameters.
@@ -329,7 +359,16 @@ pub fn recognize(path: &Path) -> Result<(&'static str, Value)> {
         (Ok(found), _) if found.dataset.classes().len() >= 2 => Ok(("folder", params)),
         (_, Ok(csv::Fit::Perhaps)) => Ok(("csv", params)),
         (_, Err(error)) | (Err(error), _) => Err(error),
-        (Ok(_), Ok(_)) => Ok(("folder", params)),
+        (Ok(_), Ok(_)) => match tree.tables.iter().find(|table| !files::is_sample(table)) {
+            None => Ok(("folder", params)),
+            Some(table) => {
+                let why = format!(
+                    "its pictures lie in one folder, and the table '{table}' does not say by itself what they show; name its columns \
+                     with data.source = \"csv\", data.id and data.label, or say data.source = \"folder\""
+                );
+                Err(Error::Layout { path: path.into(), why })
+            }
+        },
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::csv::{Csv, names, one_or_several};
 use super::files::Tree;
-use super::{Collection, Found, Listing, Reader, Source};
+use super::{Alone, Collection, Found, Listing, Reader, Source};
 use crate::cache::DiskCached;
 use crate::decode::Color;
 use crate::error::{Error, Result};
@@ -170,6 +170,10 @@ impl Source for Multichannel {
             DiskCached::stamp_of(&files.collect::<Vec<_>>())
         });
         Ok(spread(found, &gathered.samples, has_several, read))
+    }
+
+    fn alone(&self) -> Alone {
+        Alone::Nothing
     }
 }
 

@@ -3,7 +3,7 @@
 use super::csv::{Csv, names, one_or_several};
 use super::files::{Tree, first_bytes, is_gzip, is_nifti, read_announced};
 use super::window::{Percentiles, Voxels, Window, check_spacing, checked};
-use super::{Collection, Source};
+use super::{Alone, Collection, Reader, Source};
 use crate::decode::Decoded;
 use crate::error::{Error, Result};
 use crate::labels::Labels;
@@ -108,17 +108,7 @@ impl Source for Nifti {
             let why = "no NIfTI files (.nii, .nii.gz) are below it".into();
             return Err(Error::Layout { path: csv.path, why });
         }
-        let (root, window, spacing) = (csv.path.clone(), self.window, self.spacing);
-        let read = Arc::new(move |name: &str| {
-            let wrong = |why: String| Error::Decode { name: name.into(), why };
-            let (voxels, distances) = volume(&root.join(name), axes).map_err(wrong)?;
-            let voxels = match spacing {
-                Some(spacing) => voxels.resampled(distances, spacing).map_err(wrong)?,
-                None => voxels,
-            };
-            let image = voxels.image(voxels.range(window))?;
-            Ok(Decoded { stored_channels: image.channels(), image, format: "nifti", is_deep: false })
-        });
+        let read = self.reader(csv.path.clone(), axes);
         let found = csv.open_any(tree, read)?;
         Csv {
             path: self.path,
@@ -130,6 +120,30 @@ impl Source for Nifti {
             ..
         } = csv;
         Ok(found)
+    }
+
+    fn alone(&self) -> Alone {
+        match letters(&self.orientation) {
+            Ok(axes) => Alone::Read { read: self.reader(PathBuf::new(), axes), is_one: Some(is_nifti) },
+            Err(_) => Alone::Nothing,
+        }
+    }
+}
+
+impl Nifti {
+    /// Decodes volumes below `root`.
+    fn reader(&self, root: PathBuf, axes: [Axis; 3]) -> Reader {
+        let (window, spacing) = (self.window, self.spacing);
+        Arc::new(move |name| {
+            let wrong = |why: String| Error::Decode { name: name.into(), why };
+            let (voxels, distances) = volume(&root.join(name), axes).map_err(wrong)?;
+            let voxels = match spacing {
+                Some(spacing) => voxels.resampled(distances, spacing).map_err(wrong)?,
+                None => voxels,
+            };
+            let image = voxels.image(voxels.range(window))?;
+            Ok(Decoded { stored_channels: image.channels(), image, format: "nifti", is_deep: false })
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use super::csv::{names, one_or_several};
 use super::files::{Tree, words};
 use super::records::Records;
 use super::sheet::{Head, Roles, Sheets, enter, find_tables, undecoded};
-use super::{Collection, Reader, Source};
+use super::{Alone, Collection, Reader, Source};
 use crate::convert::gaf::{Gaf, Method};
 use crate::convert::paa::paa;
 use crate::convert::{Markov, Recurrence};
@@ -322,6 +322,10 @@ impl Source for Series {
         let found = records.collect(&self.target, &path)?;
         let sample_submission = tree.sample_submission().map(|table| tree.root.join(table));
         Ok(Collection { sample_submission, ..found })
+    }
+
+    fn alone(&self) -> Alone {
+        Alone::Nothing
     }
 }
 

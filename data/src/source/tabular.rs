@@ -4,7 +4,7 @@ use super::csv::{names, one_or_several};
 use super::files::Tree;
 use super::records::Records;
 use super::sheet::{Head, Roles, Sheets, enter, find_tables, undecoded};
-use super::{Collection, Reader, Source, Stamper};
+use super::{Alone, Collection, Reader, Source, Stamper};
 use crate::convert::DeepInsight;
 use crate::decode::{Color, Decoded};
 use crate::error::{Error, Result};
@@ -168,6 +168,10 @@ impl Source for Tabular {
         found.warnings.extend(warning);
         let sample_submission = tree.sample_submission().map(|table| tree.root.join(table));
         Ok(Collection { sample_submission, ..found })
+    }
+
+    fn alone(&self) -> Alone {
+        Alone::Nothing
     }
 }
 

@@ -4,7 +4,7 @@ use super::csv::{names, one_or_several};
 use super::files::{Budget, Tree, is_sample, memory_mb};
 use super::records::Records;
 use super::sheet::{Head, Roles, Sheets, enter, find_tables, undecoded};
-use super::{Collection, Reader, Source, Stamper};
+use super::{Alone, Collection, Reader, Source, Stamper};
 use crate::cache::DiskCached;
 use crate::convert::Raster;
 use crate::convert::raster::Agent;
@@ -256,6 +256,10 @@ impl Source for Trajectories {
         let found = records.collect(&self.target, &path)?;
         let sample_submission = tree.sample_submission().map(|table| tree.root.join(table));
         Ok(Collection { sample_submission, ..found })
+    }
+
+    fn alone(&self) -> Alone {
+        Alone::Nothing
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the cache on disk keeps of every source, and what makes it decode again.
 
-use sconce_data::source::{self, Collection};
+use sconce_data::source::{self, Alone, Collection};
 use sconce_data::{Dataset, DiskCached};
 use serde_json::{Value, json};
 use std::fs::{self, File};
@@ -179,4 +179,36 @@ fn pictures_in_archives_and_arrays() {
 #[test]
 fn what_is_drawn_has_no_stamp() {
     assert!(source::open("synthetic", json!({"len": 3})).unwrap().0.stamps().is_none());
+}
+
+/// What a file says by itself is what it says within its data set, to which the parameters are resolved.
+#[test]
+fn files_alone_are_decoded_as_within_their_set() {
+    let mut sets = vec![("audio", golden("tables/sounds"), json!({}), true)];
+    if cfg!(feature = "dicom") {
+        sets.push(("dicom", golden("medical/pictures"), json!({"label": "target"}), true));
+        sets.push(("dicom", golden("medical/series"), json!({}), false));
+    }
+    if cfg!(feature = "nifti") {
+        sets.push(("nifti", golden("medical/nifti"), json!({}), true));
+    }
+    for (name, data, mut params, are_files) in sets {
+        params["path"] = json!(data.path());
+        let (collection, resolved) = source::open(name, params).unwrap();
+        let Alone::Read { read, is_one } = source::alone(name, resolved).unwrap() else { panic!("{name}") };
+        assert_eq!(is_one.is_some(), are_files, "{name}");
+        let mut tried = 0;
+        for file in &collection.files {
+            let place = data.path().join(&file.path);
+            assert!(is_one.is_none_or(|is_one| is_one(&place)), "{name}: {}", file.path);
+            // Some are broken on purpose.
+            let Ok(wanted) = (collection.read)(&file.path) else { continue };
+            assert_eq!(read(place.to_str().unwrap()).unwrap().image, wanted.image, "{name}: {}", file.path);
+            tried += 1;
+        }
+        assert!(tried > 1, "{name}");
+    }
+    let params = json!({"path": ".", "channels": ["u", "v"], "pattern": "{id}_{channel}.pgm"});
+    assert!(matches!(source::alone("multichannel", params).unwrap(), Alone::Nothing));
+    assert!(matches!(source::alone("folder", json!({"path": "."})).unwrap(), Alone::Picture));
 }

@@ -67,7 +67,7 @@ fn hardest(run: &Run, args: &ExplainArgs, device: &Device, progress: &Progress) 
 /// Pictures from anywhere: what all folds say together, and where the first one looked. Also how many cannot be read.
 fn given(run: &Run, folds: usize, args: &ExplainArgs, device: &Device) -> Result<(Section, usize)> {
     let first = Saved::read(run, 0)?;
-    let (dataset, broken) = pictures(&args.images, &first)?;
+    let (dataset, broken) = pictures(run, &args.images, &first)?;
     let mut said = vec![];
     for fold in 0..folds {
         let Eye { saved, trained, .. } = &Eye::open(run, fold, device)?;

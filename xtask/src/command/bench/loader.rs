@@ -1,7 +1,7 @@
 //! `bench loader`: JPEG files to normalized batches, by the loader that training uses.
 
 use crate::args::LoaderArgs;
-use crate::pictures::{Pictures, below};
+use crate::pictures::{Pictures, as_any, below};
 use crate::{machine, output};
 use anyhow::{Result, bail};
 use augment::{Draw, Pipeline, Transform};
@@ -29,7 +29,7 @@ pub fn run(args: &LoaderArgs) -> Result<()> {
     ]);
     let pipeline: Pipeline = serde_json::from_value(transforms)?;
     let config = LoaderConfig { batch_size: BATCH, ..LoaderConfig::default() };
-    let loader = Loader::new(Arc::new(Pictures::new(files, vec![], Color::Rgb)), Shuffled, config)
+    let loader = Loader::new(Arc::new(Pictures::new(files, vec![], as_any(Color::Rgb))), Shuffled, config)
         .with_transform(move |image, rng| pipeline.apply(image, &mut Draw::of(rng)));
     let mut speeds = vec![];
     for epoch in 0..EPOCHS {
