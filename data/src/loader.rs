@@ -20,7 +20,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::borrow::Cow;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 
@@ -77,8 +77,8 @@ pub struct Loader {
     transform: Transform,
     copies: Option<Transform>,
     features: Option<Tensor>,
-    /// Features of every row's metadata, one row behind the other, and how many each has.
-    meta: Option<(Arc<[f32]>, usize)>,
+    /// What makes features of metadata, and by row what stands in for missing values: neighbors are looked for but once.
+    meta: Option<(Encoder, Arc<BTreeMap<usize, Vec<f32>>>)>,
     normalize: Option<Normalize>,
     device: Device,
     dtype: DType,
@@ -126,13 +126,13 @@ impl Loader {
         self
     }
 
-    /// With metadata features, all of which are made at once.
+    /// With metadata features.
     pub fn with_meta(mut self, encoder: Encoder) -> Self {
-        let encode = |row: &Row| encoder.encode(&row.meta);
-        let width = encoder.width();
-        self.meta = (width > 0).then(|| {
-            let features: Vec<f32> = self.dataset.rows().par_iter().flat_map_iter(encode).collect();
-            (features.into(), width)
+        self.meta = (encoder.width() > 0).then(|| {
+            let fill = |(i, row): (usize, &Row)| Some((i, encoder.fill(&row.meta)?));
+            let filled: BTreeMap<usize, Vec<f32>> =
+                self.dataset.rows().par_iter().enumerate().filter_map(fill).collect();
+            (encoder, Arc::new(filled))
         });
         self
     }
@@ -321,13 +321,12 @@ impl Loader {
             }
         };
         let rows: Vec<&Row> = members.iter().map(|(i, _)| &self.dataset.rows()[*i]).collect();
-        let meta = |(features, width): &(Arc<[f32]>, usize)| -> Result<Tensor> {
-            let of_row = |(row, _): &(usize, u64)| &features[row * width..(row + 1) * width];
-            Ok(Tensor::from_vec(
-                members.iter().flat_map(of_row).copied().collect(),
-                (rows.len(), *width),
-                &self.device,
-            )?)
+        let meta = |(encoder, filled): &(Encoder, Arc<BTreeMap<usize, Vec<f32>>>)| -> Result<Tensor> {
+            let of_row = |((i, _), row): (&(usize, u64), &&Row)| {
+                encoder.encode_filled(&row.meta, filled.get(i).map(Vec::as_slice))
+            };
+            let features: Vec<f32> = members.iter().zip(&rows).flat_map(of_row).collect();
+            Ok(Tensor::from_vec(features, (rows.len(), encoder.width()), &self.device)?)
         };
         meter.time(Stage::Collate, || {
             let images = match views > 1 && self.features.is_none() {

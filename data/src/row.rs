@@ -84,8 +84,13 @@ impl Target {
         }
     }
 
+    /// Whether some of these contradict each other.
+    pub(crate) fn contradict(mut targets: impl Iterator<Item = Self>) -> bool {
+        targets.next().is_some_and(|first| targets.try_fold(first, |all, target| all.and(&target)).is_none())
+    }
+
     /// What both know together; `None` where they contradict each other: a value that one of them does not know contradicts nothing.
-    pub(crate) fn and(mut self, other: &Self) -> Option<Self> {
+    fn and(mut self, other: &Self) -> Option<Self> {
         match (&mut self, other) {
             (Self::Dense(all), Self::Dense(more)) if all.len() == more.len() => {
                 for (all, more) in all.iter_mut().zip(more).filter(|(_, more)| !more.is_nan()) {

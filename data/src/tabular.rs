@@ -78,11 +78,21 @@ impl Encoder {
         self.columns.iter().map(width).sum()
     }
 
+    /// What stands in for missing ones of these raw values; `None` where none is missing, or nothing was said of it.
+    pub(crate) fn fill(&self, meta: &[f32]) -> Option<Vec<f32>> {
+        let is_missing = meta.len() < self.columns.len() || meta.iter().any(|value| !value.is_finite());
+        self.imputer.as_ref().filter(|_| is_missing).map(|imputer| imputer.fill(meta))
+    }
+
     /// `[M]` features of raw values; a value that is not given is missing.
     pub fn encode(&self, meta: &[f32]) -> Vec<f32> {
+        self.encode_filled(meta, self.fill(meta).as_deref())
+    }
+
+    /// The same where it is known already what stands in for missing values.
+    pub(crate) fn encode_filled(&self, meta: &[f32], filled: Option<&[f32]>) -> Vec<f32> {
         let mut features = Vec::with_capacity(self.width());
-        let filled = self.imputer.as_ref().map(|imputer| imputer.fill(meta));
-        let imputed = |i: usize| filled.as_ref()?.get(i).copied().filter(|v| v.is_finite());
+        let imputed = |i: usize| filled?.get(i).copied().filter(|v| v.is_finite());
         for (i, encoding) in self.columns.iter().enumerate() {
             let value = meta.get(i).copied().filter(|v| v.is_finite());
             match encoding {

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 /// Share of the time that may be spent waiting before it is worth a word.
 const LITTLE: f64 = 0.05;
+/// An epoch that is over before this many seconds says nothing.
+const SHORT: f64 = 1.0;
 
 /// What the time of an epoch went into, seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -37,16 +39,17 @@ impl Waits {
         if self.elapsed_s > 0.0 { (self.waited_s / self.elapsed_s).min(1.0) } else { 0.0 }
     }
 
-    /// What limits the loader and what to do about it, where its reader waited for more than a twentieth of the time.
+    /// What limits the loader and what to do about it, where its reader waited for more than a twentieth of the time of an epoch that took a
+    /// second or longer.
     pub fn verdict(&self) -> Option<String> {
-        if self.batches == 0 || self.share() <= LITTLE {
+        if self.batches == 0 || self.elapsed_s < SHORT || self.share() <= LITTLE {
             return None;
         }
         let work = self.decode_s + self.transform_s + self.collate_s;
         let of =
             |seconds: f64, stage: &str| format!("{:.0} % of the loader's work was {stage}", 100.0 * seconds / work);
         let why = if self.idle_s >= self.waited_s {
-            "yet as long there were more than had room, as they are wanted unevenly: raise prefetch".to_string()
+            "at other times it was ahead of training and had no room for more batches: raise prefetch".to_string()
         } else if self.collate_s > (self.decode_s + self.transform_s) / self.threads.max(1) as f64 {
             format!("{}, which one thread does: use smaller pictures or fewer views", of(self.collate_s, "collating"))
         } else if self.decode_s >= self.transform_s {

@@ -21,7 +21,7 @@ pub enum Command {
     Eda(EdaArgs),
     /// A contact sheet of what training will see: pictures as evaluation sees them, then as each epoch does
     Augment(AugmentArgs),
-    /// Noisy student: a teacher, then students that learn from what the one before says of the test part, too
+    /// Noisy student: a teacher, then students that also learn from what the one before says of pictures without a label
     SelfTrain(RunArgs),
     /// Learning without labels, from two views of each picture: weights for model.pretrained
     Pretrain(RunArgs),

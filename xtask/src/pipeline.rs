@@ -7,6 +7,7 @@ use crate::place::{Place, choose, clear, forget, sweep};
 use crate::prepare::{self, Asked, Prepared};
 use crate::pretrained::Start;
 use crate::progress::Progress;
+use crate::pseudo::Pseudo;
 use crate::recipe::Recipe;
 use crate::saved;
 use crate::times::Times;
@@ -42,7 +43,8 @@ pub struct Session {
     times: Times,
     extent: Extent,
     deadline: Option<Instant>,
-    needs_unlabelled: bool,
+    /// What students will believe of what this run says.
+    students: Option<Pseudo>,
 }
 
 /// `pipeline` and `train`.
@@ -108,7 +110,7 @@ impl Session {
         }
         let start = Start::open(&recipe, common.offline, &progress)?;
         let (times, extent, deadline) = (Times::default(), Extent::Whole, None);
-        Ok(Self { recipe, parts, device, progress, start, times, extent, deadline, needs_unlabelled: false })
+        Ok(Self { recipe, parts, device, progress, start, times, extent, deadline, students: None })
     }
 
     /// Goes as far as `extent` says, to the submission otherwise, and is over at `deadline`.
@@ -116,9 +118,9 @@ impl Session {
         Self { extent, deadline, ..self }
     }
 
-    /// Refuses data without anything to ask about before anything is trained.
-    pub fn needing_unlabelled(self) -> Self {
-        Self { needs_unlabelled: true, ..self }
+    /// A teacher: refuses data that its students could not learn from, by these rules, before anything is trained.
+    pub fn of_students(self, rules: Pseudo) -> Self {
+        Self { students: Some(rules), ..self }
     }
 
     /// From the data to results in `folder`, or beside it where finished runs lie there; goes on with an unfinished one when
@@ -205,10 +207,12 @@ impl Session {
             );
             return Err(Usage::new(message).into());
         }
-        let is_asked = |row: &data::Row| !prepare::is_known(row);
-        let asked = self.extent == Extent::Whole && collection.dataset.rows().iter().any(is_asked);
-        let answers = ["predictions.csv", "unlabelled.csv"];
-        if run.has("metrics.json") && (!asked || answers.into_iter().any(|file| run.has(file))) {
+        let rows = collection.dataset.rows();
+        let whole = self.extent == Extent::Whole;
+        let tested = whole && rows.iter().any(|row| row.part == data::Part::Test);
+        let asked = whole && prepare::has_unlabelled(&collection);
+        let said = |asked: bool, file: &str| !asked || run.has(file);
+        if run.has("metrics.json") && said(tested, "predictions.csv") && said(asked, "unlabelled.csv") {
             output::note(&format!("'{}' is finished already", run.folder().display()));
             return Ok(run);
         }
@@ -231,11 +235,22 @@ impl Session {
         for (key, run) in runs.into_iter().filter_map(|(key, run)| Some((key, run?))) {
             prepared.has_folds_of(&Run::open(run)?).context(key)?;
         }
+        if let Some(pseudo) = pseudo {
+            pseudo.check_answers(&prepared)?;
+        }
+        self.check_students(&prepared)?;
         self.start.as_ref().map_or(Ok(()), |start| start.check(&prepared))?;
-        if self.needs_unlabelled && Asked::ALL.into_iter().all(|about| prepared.asked(about).is_empty()) {
+        Ok(prepared)
+    }
+
+    /// Refuses data that students could not learn from, before their teacher is trained.
+    fn check_students(&self, prepared: &Prepared) -> Result<()> {
+        let Some(rules) = &self.students else { return Ok(()) };
+        rules.check_target(prepared.collection.target).context(Usage::recipe(&self.recipe.name))?;
+        if Asked::ALL.into_iter().all(|about| prepared.asked(about).is_empty()) {
             bail!("self-train needs pictures for its students: a test part, or training rows without a label");
         }
-        Ok(prepared)
+        Ok(())
     }
 
     /// From prepared data to results.
@@ -243,8 +258,9 @@ impl Session {
         self.times.write(run)?;
         let interrupted = listen()?;
         let training = self.training(prepared, interrupted)?;
-        let (mut oof, mut asked) = (vec![], BTreeMap::<Asked, Vec<Predictions>>::new());
         let about: &[Asked] = if self.extent == Extent::Whole { &Asked::ALL } else { &[] };
+        let mut asked: BTreeMap<Asked, Vec<Predictions>> = about.iter().map(|about| (*about, vec![])).collect();
+        let mut oof = vec![];
         for number in 0..prepared.trained_folds {
             let answer = match fold::finished(run, number, prepared, about)? {
                 Some(answer) => Some(answer),
@@ -310,6 +326,7 @@ impl Session {
     pub fn aside<T>(mut self, work: impl FnOnce(&Training<'_>) -> Result<T>) -> Result<T> {
         let temporary = tempfile::tempdir()?;
         let prepared = aside(&mut self.recipe, &temporary.path().join("run"), &self.progress)?;
+        self.check_students(&prepared)?;
         // A look at some batches does not pay for the features of all.
         work(&Training { features: false, ..self.training(&prepared, Arc::default())? })
     }

@@ -64,7 +64,9 @@ fn is_leftover(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     match name.as_str() {
         "demo-data" => path.join("planted.json").is_file(),
-        "eda.json" | "eda.html" | "folds.csv" | "excluded.csv" | "decisions.csv" | "environment.json" => path.is_file(),
+        "eda.json" | "eda.html" | "eda.toml" | "folds.csv" | "excluded.csv" | "decisions.csv" | "environment.json" => {
+            path.is_file()
+        }
         name => name.starts_with(".tmp") || name.starts_with(".demo-data"),
     }
 }

@@ -105,9 +105,15 @@ impl Prepared {
     }
     /// Digest of what learns and judges in every fold.
     pub fn folds_fingerprint(&self) -> String {
-        let mut hash = blake3::Hasher::new();
-        for Folds { count, of, unused, .. } in &self.splits {
-            hash.update(format!("{count}\0{of:?}\0{unused:?}\n").as_bytes());
+        let (rows, mut hash) = (self.dataset.rows(), blake3::Hasher::new());
+        for fold in 0..self.splits.iter().map(|folds| folds.count).sum() {
+            let (learn, judge) = self.split(fold);
+            for (what, rows_of) in [("learn", learn), ("judge", judge)] {
+                hash.update(format!("{what} {}\0", rows_of.len()).as_bytes());
+                for row in rows_of {
+                    hash.update(rows[row].id.as_bytes()).update(&[0]);
+                }
+            }
         }
         hash.finalize().to_hex()[..16].to_string()
     }
@@ -221,6 +227,11 @@ pub fn is_known(row: &Row) -> bool {
     row.part != Part::Test && row.target.is_some()
 }
 
+/// Whether training rows have no label; some may be unreadable.
+pub fn has_unlabelled(collection: &Collection) -> bool {
+    collection.dataset.rows().iter().any(|row| row.part == Part::Train && row.target.is_none())
+}
+
 /// Keys of `[data]` that every source has.
 const GENERAL: &[&str] = &["source", "demo", "folds", "split", "clean", "impute", "drop_labels"];
 
@@ -259,7 +270,9 @@ pub fn find(recipe: &mut Recipe, demo: Option<&Path>) -> Result<Collection> {
     }
     let source = &recipe.data.source;
     let fitting = data::source::resolve(source, Value::Object(params.clone())).map_err(|error| general(vec![error]));
-    fitting.map_err(|error| anyhow!("{recognized}{error}")).context(Usage::recipe(&name))?;
+    let is_csv = || data::source::resolve("csv", Value::Object(params.clone())).is_ok();
+    let hint = if fitting.is_err() && is_csv() { "; a table with such columns is data.source = \"csv\"" } else { "" };
+    fitting.map_err(|error| anyhow!("{recognized}{error}{hint}")).context(Usage::recipe(&name))?;
     let (collection, resolved) = data::source::open(source, Value::Object(params)).map_err(|error| match error {
         data::Error::Column { .. } => anyhow::Error::from(error).context(Usage::recipe(&name)),
         error => error.into(),
@@ -413,8 +426,8 @@ pub fn prepare(recipe: &Recipe, collection: &Collection, report: Report, progres
         false => Arc::new(Concat::new(cleaned.dataset, [Arc::new(Subset::new(cleaned.unlabelled, alone)) as _])),
     };
     if dataset.rows().len() > known {
-        let what =
-            "training pictures have no label: nothing is learned from them, they are only predicted (unlabelled.csv)";
+        let what = "training pictures have no label and are of no fold: `pipeline` predicts them, `self-train` and [pseudo] learn from \
+                    them";
         report.warnings.push(format!("{} {what}", dataset.rows().len() - known));
     }
     for warning in &report.warnings {
@@ -428,6 +441,9 @@ pub fn prepare(recipe: &Recipe, collection: &Collection, report: Report, progres
     let color = color.unwrap_or_default();
     let (mut excluded, decisions) = (cleaned.excluded, cleaned.decisions);
     let rows = dataset.rows();
+    // Those are asked about, so that they are not left out.
+    let asked: HashSet<&str> = rows[known..].iter().map(|row| row.id.as_str()).collect();
+    excluded.retain(|(id, _)| !asked.contains(id.as_str()));
     let held = (0..known).filter(|&i| is_known(&rows[i]) && splits.iter().all(|folds| folds.leaves_out(i)));
     excluded.extend(held.map(|i| (rows[i].id.clone(), "the split leaves it out, so that nothing leaks".to_string())));
     let (collection, disk) = (collection.clone(), disk.clone());
@@ -459,6 +475,11 @@ fn sample(path: &Path, recipe: &Recipe, cleaned: &Cleaned) -> Result<eval::submi
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read '{}'", path.display()))?;
     let fitting = eval::submission::Sample::parse(&text).and_then(|sample| {
         sample.layout(cleaned.dataset.classes(), &recipe.submission)?;
+        let test = cleaned.dataset.rows().iter().filter(|row| row.part == Part::Test);
+        let test: Vec<String> = test.map(|row| row.id.clone()).collect();
+        if !test.is_empty() {
+            sample.check(&test)?;
+        }
         Ok(sample)
     });
     fitting.with_context(|| format!("sample submission '{}'", path.display()))

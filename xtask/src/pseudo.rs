@@ -78,6 +78,33 @@ impl Pseudo {
         }
     }
 
+    /// Refuses what has no meaning for targets of `kind`.
+    pub fn check_target(&self, kind: Kind) -> Result<()> {
+        if kind == Kind::MultiLabel && (self.balance || !self.soft) {
+            bail!(
+                "pseudo: a picture of several labels has no class alone; set pseudo.balance = false and pseudo.soft = true"
+            );
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the run has an answer of every fold for what is asked.
+    pub fn check_answers(&self, prepared: &Prepared) -> Result<()> {
+        let run = Run::open(Path::new(&self.run)).context("pseudo.run")?;
+        let asked = Asked::ALL.into_iter().filter(|about| !prepared.asked(*about).is_empty());
+        let mut files =
+            asked.flat_map(|about| (0..prepared.trained_folds).map(move |fold| format!("fold{fold}/{}", about.file())));
+        match files.find(|file| !run.has(file)) {
+            None => Ok(()),
+            Some(file) => {
+                let folder = run.folder().display();
+                bail!(
+                    "pseudo.run: '{folder}' has no {file}; let `pipeline --resume` finish it, which asks all pictures without a label"
+                )
+            }
+        }
+    }
+
     /// The rows `learn` of `pictures` and behind them those without a label that the network of fold `fold` is sure of, some
     /// of them several times; and how many those are.
     pub fn join(
@@ -89,11 +116,6 @@ impl Pseudo {
     ) -> Result<(Subset, Told)> {
         let run = Run::open(Path::new(&self.run)).context("pseudo.run")?;
         prepared.has_folds_of(&run).context("pseudo.run")?;
-        if prepared.collection.target == Kind::MultiLabel && (self.balance || !self.soft) {
-            bail!(
-                "pseudo: a picture of several labels has no class alone; set pseudo.balance = false and pseudo.soft = true"
-            );
-        }
         let (rows, classes) = (pictures.rows(), prepared.classes());
         let mut answers = vec![];
         for about in Asked::ALL {
@@ -179,12 +201,6 @@ impl Pseudo {
 
 /// What a fold of `run` said.
 fn said(run: &Run, name: &str) -> Result<Predictions> {
-    if !run.has(name) {
-        let folder = run.folder().display();
-        bail!(
-            "pseudo.run: '{folder}' has no {name}; let `pipeline` finish it, which asks all pictures without a label"
-        );
-    }
     let text = String::from_utf8(run.read(name)?).with_context(|| format!("'{name}' is no text"))?;
     Predictions::from_csv(&text).with_context(|| format!("'{}'", run.path(name).display()))
 }

@@ -3,7 +3,7 @@
 use crate::assemble::Parts;
 use crate::fold::is_labelled_test;
 use crate::output;
-use crate::prepare::{Asked, Prepared, is_known};
+use crate::prepare::{self, Asked, Prepared, is_known};
 use crate::progress::Progress;
 use crate::recipe::Recipe;
 use crate::report::{self, Material};
@@ -54,9 +54,11 @@ pub fn write(ending: &Ending<'_>, answers: &Answers) -> Result<()> {
         run.write("errors.csv", &analysis::errors_csv(&oof, HARDEST, CONFUSED)?)?;
     }
     let mut metrics = times.of("scores", || metrics(recipe, parts, prepared, &oof, &answers.folds))?;
-    let blend = |about| answers.asked.get(&about).map(|said| ensemble::mean(said)).transpose();
-    let blend = |about| blend(about).context("cannot blend the folds");
-    if let Some(said) = blend(Asked::Unlabelled)? {
+    let said = |about| answers.asked.get(&about).filter(|said| !said.is_empty());
+    let blend = |about| said(about).map(|said| ensemble::mean(said)).transpose().context("cannot blend the folds");
+    if answers.asked.contains_key(&Asked::Unlabelled) && prepare::has_unlabelled(&prepared.collection) {
+        // None may be readable; that is said, too.
+        let said = blend(Asked::Unlabelled)?.unwrap_or_else(|| Predictions::new(prepared.classes()));
         run.write("unlabelled.csv", &said.to_csv()?)?;
     }
     let blend = blend(Asked::Test)?;

@@ -396,7 +396,9 @@ fn rows_without_a_label_are_predicted_and_learned_from() {
     assert!(
         !text("folds.csv").lines().any(|line| line.starts_with("5,")) && !folder.join("run/predictions.csv").exists()
     );
-    assert!(text("eda.json").contains("8 training pictures have no label"));
+    assert!(
+        text("eda.json").contains("8 training pictures have no label") && text("excluded.csv").lines().count() == 1
+    );
     assert_eq!(text("oof.csv").lines().count(), 41);
 
     // A finished run stays finished.
@@ -409,6 +411,21 @@ fn rows_without_a_label_are_predicted_and_learned_from() {
     let own = ["pseudo.confidence=0", "pseudo.balance=false", "self_train.rounds=1"];
     let said = succeeds(&mut with(with(with(student, &small), &sets), &own));
     let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    // A run that has not asked them is no teacher; the data without labels do not change who judges.
+    let mut trained = program::sconce(folder);
+    trained.args(["train", "--data", "data", "--out", "trained"]);
+    succeeds(&mut with(with(trained, &small), &sets));
+    let student = |out: &str, key: &str| {
+        let mut command = program::sconce(folder);
+        command.args(["pipeline", "--data", "data", "--out", out]);
+        with(with(with(command, &small), &sets), &[key])
+    };
+    let why = fails(&mut student("student", "pseudo.run=trained"), 1);
+    assert!(why.contains("has no fold0/unlabelled.csv") && !folder.join("student").exists(), "{why}");
+    let table = String::from_utf8(read(&folder.join("data/train.csv"))).unwrap();
+    let labelled: Vec<&str> = table.lines().filter(|line| !line.contains(",,")).collect();
+    fs::write(folder.join("data/train.csv"), labelled.join("\n")).unwrap();
+    succeeds(&mut student("later", "loss={name='distillation', teacher='trained'}"));
     // Half of the groups judge a fold: their pictures without a label are not learned from there.
     for fold in [1, 2] {
         let line = format!("fold {fold}: 4 pseudo-labels from 4 of the 4 rows to ask about");
@@ -491,6 +508,10 @@ fn the_report_alone_can_be_tried_and_taken_again() {
     fs::write(folder.join("data/train.csv"), "id,label\n0,dark\n").unwrap();
     assert_eq!(eda(&["--resume"]), first);
     assert_eq!(read(&folder.join("report/eda.json")), written);
+    let mut other = program::sconce(folder);
+    other.args(["eda", "data", "--out", "report", "--resume", "--no-decode"]);
+    assert!(fails(&mut other, 2).contains("by another recipe"));
+    assert!(eda(&["--dry-run", "--json"]).starts_with("{\"decoded\":"));
     assert_ne!(eda(&[]), first);
 }
 
@@ -505,6 +526,8 @@ fn pictures_of_several_labels_go_the_whole_road() {
     };
     let why = fails(&mut run(&[]), 2);
     assert!(why.contains("'cross_entropy' tells one class") && why.contains("loss.name = \"bce\""), "{why}");
+    let why = fails(&mut run(&["loss.name=bce", "pseudo.run=none"]), 2);
+    assert!(why.contains("set pseudo.balance = false"), "{why}");
     let why = fails(&mut run(&["loss.name=bce", "eval.metric=kappa"]), 2);
     assert!(why.contains("eval.metric: data.target is 'multi_label'"), "{why}");
     // Probabilities of two classes sum to 1 by chance where a network knows nothing.

@@ -372,9 +372,7 @@ fn reasons(
         let mut usable: Vec<usize> =
             group.iter().copied().filter(|&i| reasons[i].is_none() && rows[i].part != Part::Test).collect();
         usable.sort_by_key(|&i| (!is_kept(&i), rows[i].part != Part::Validation, i));
-        let mut said = usable.iter().filter_map(|&i| relabelling.of(&rows[i]));
-        let first = said.next();
-        let conflict = first.is_some_and(|first| said.try_fold(first, |all, target| all.and(&target)).is_none());
+        let conflict = Target::contradict(usable.iter().filter_map(|&i| relabelling.of(&rows[i])));
         let (first, why) = match conflict {
             true if config.conflicts == Conflicts::Drop => (0, "an equal picture has another label"),
             false if config.duplicates == Duplicates::KeepOne => (1, "it is a copy of another picture"),

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use rayon::prelude::*;
 
 /// Most points: all pairs are kept in memory.
-const MOST: usize = 5000;
+pub(crate) const MOST: usize = 5000;
 /// Steps, by how much attraction is exaggerated, and how much of a step is kept for the next.
 const STAGES: [(usize, f64, f64); 2] = [(250, 12.0, 0.5), (750, 1.0, 0.8)];
 

@@ -1,7 +1,7 @@
 //! What lies on two sides of a wall: copies, contradictions, leaks.
 
 use super::{Report, part_name};
-use crate::row::{Part, Row};
+use crate::row::{Part, Row, Target};
 use crate::similar;
 use crate::source::Found;
 use serde::Serialize;
@@ -51,7 +51,7 @@ impl Report {
             }
         }
         let contradicts =
-            |group: &&Vec<usize>| differ(seen(group).iter().filter_map(|row| row.target.as_ref()), |a, b| a.is(b));
+            |group: &&Vec<usize>| Target::contradict(seen(group).iter().filter_map(|row| row.target.clone()));
         self.label_conflicts = self.equal.iter().filter(contradicts).map(paths).collect();
         self.duplicates = self.equal.iter().map(paths).collect();
         self.near_duplicates = self.near.iter().map(paths).collect();

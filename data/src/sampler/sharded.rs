@@ -48,6 +48,9 @@ impl<S: Sampler> Sampler for Sharded<S> {
     fn bind(&mut self, columns: &[Column]) -> Result<()> {
         self.of.bind(columns)
     }
+    fn by_class(&self) -> bool {
+        self.of.by_class()
+    }
     fn validate(&self) -> Result<()> {
         self.of.validate()
     }

@@ -205,7 +205,7 @@ mod tests {
                 let items: Vec<(u64, f32)> = hashes.iter().enumerate().map(place).collect();
                 let (compared, found) = on_a_line(&items, distance, 2.0);
                 assert_eq!(found, all_pairs(&items, distance, 2.0), "{plain:x} {rare:x} {distance}");
-                assert!(compared <= 700 * 699, "{plain:x} {rare:x} {distance}: {compared}");
+                assert!(compared <= 3 * 700 * 699 / 4, "{plain:x} {rare:x} {distance}: {compared}");
             }
         }
     }

@@ -216,8 +216,7 @@ impl Stack {
 }
 
 /// `stacks` as a data set: `train/00017` is the 18th picture of the stack `train`. Gray is repeated where `color` is
-/// rgb; a stack has no more channels than `color`. The stamps are
-/// the source's to add.
+/// rgb; a stack has no more channels than `color`. The stamps are the source's to add.
 pub(super) fn collect(mut stacks: Vec<Stack>, format: &'static str, color: Color) -> Collection {
     // Files are sorted by path.
     stacks.sort_by_key(|stack| stack.name);

@@ -120,8 +120,8 @@ impl Scan {
         let (mut top, mut restart) = (0, 0);
         for y in 0..height {
             if self.interval > 0 && y > 0 && y * width % self.interval == 0 {
-                bits.restart(restart % 8).ok_or_else(cut)?;
-                (top, restart) = (y, restart + 1);
+                bits.restart(restart).ok_or_else(cut)?;
+                (top, restart) = (y, (restart + 1) % 8);
             }
             for place in y * stride..(y + 1) * stride {
                 let x = place - y * stride;

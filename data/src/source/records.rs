@@ -2,7 +2,7 @@
 
 use super::{Collection, Found, Listing, Reader, Stamper};
 use crate::error::{Error, Result};
-use crate::labels::{Cells, Labels};
+use crate::labels::{Cells, Kind, Labels};
 use crate::row::{Column, Part, Row};
 use rayon::slice::ParallelSliceMut;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -60,9 +60,14 @@ impl Records {
         drop(rows);
         let encoders = categories(&meta, &records);
         let missing_values = missing(&columns, &meta, &records);
-        let warnings = found.strange.map(|(count, first)| {
+        let strange = found.strange.map(|(count, first)| {
             format!("{count} test rows have a label that the training part lacks and count as unlabelled, as '{first}'")
         });
+        // Of a listing of labels, an empty one is a listing; somebody may have meant that it is not known.
+        let is_listed = labels.kind == Kind::MultiLabel && columns.len() == 1;
+        let none = records.iter().filter(|r| is_listed && r.part != Part::Test && r.labels[0].is_none()).count();
+        let none = (none > 0).then(|| format!("{none} rows name no label, which is read as none of them"));
+        let warnings = strange.into_iter().chain(none).collect();
         let (mut rows, mut paths) = (Vec::with_capacity(records.len()), Vec::with_capacity(records.len()));
         for (record, target) in records.drain(..).zip(found.targets) {
             let values = encoders.iter().zip(&record.meta).map(|(column, cell)| column.code(cell.as_deref())).collect();
@@ -89,7 +94,7 @@ impl Records {
             missing_values,
             label: (!columns.is_empty()).then(|| columns.join(", ")),
             sample_submission: None,
-            warnings: warnings.into_iter().collect(),
+            warnings,
             read,
             stamp,
         })

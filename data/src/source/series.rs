@@ -1,7 +1,7 @@
 //! Series of numbers, which become pictures of what their values have to do with one another.
 
 use super::csv::{names, one_or_several};
-use super::files::{Tree, words};
+use super::files::{Tree, file_name, words};
 use super::records::Records;
 use super::sheet::{Head, Roles, Sheets, enter, find_tables, undecoded};
 use super::{Alone, Collection, Reader, Source};
@@ -17,6 +17,7 @@ use crate::table::{Lines, is_missing};
 use csv::StringRecord;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -235,18 +236,26 @@ fn head(path: &Path) -> Result<Head> {
     Ok(Head { names, titled, numbers: vec![] })
 }
 
-/// Whether the table at `path` is the training part of a pair as the UCR archive has them: two tables without a header whose rows
-/// are a whole number, the label, and equally many values, which are no bytes, as those of pictures would be.
+/// Whether the table at `path` is the training part of a pair as the UCR archive has them.
 pub(super) fn fits(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    if !words(name).iter().any(|word| word.starts_with("train")) {
-        return false;
-    }
-    let test = name.to_lowercase().replace("train", "test");
-    let beside = || std::fs::read_dir(path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")));
-    let is_twin = |entry: &std::fs::DirEntry| entry.file_name().to_str().is_some_and(|own| own.to_lowercase() == test);
-    let Some(twin) = beside().ok().and_then(|beside| beside.flatten().find(is_twin)) else { return false };
-    match (width(path), width(&twin.path())) {
+    let Some(wanted) = path.file_name().and_then(|name| twin(name.to_str()?)) else { return false };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Ok(beside) = std::fs::read_dir(folder) else { return false };
+    let is_twin =
+        |entry: &std::fs::DirEntry| entry.file_name().to_str().is_some_and(|own| own.to_lowercase() == wanted);
+    beside.flatten().find(is_twin).is_some_and(|twin| are_pair(path, &twin.path()))
+}
+
+/// The name of the test part's table in small letters, where the training part's is called `train`.
+fn twin(train: &str) -> Option<String> {
+    let is_train = words(train).iter().any(|word| word.starts_with("train"));
+    is_train.then(|| train.to_lowercase().replace("train", "test"))
+}
+
+/// Two tables without a header whose rows are a whole number, the label, and equally many values, which are no bytes, as those of
+/// pictures would be.
+fn are_pair(train: &Path, test: &Path) -> bool {
+    match (width(train), width(test)) {
         (Some((own, true)), Some((other, _))) => own == other,
         _ => false,
     }
@@ -275,7 +284,13 @@ fn width(path: &Path) -> Option<(usize, bool)> {
 
 /// Whether pairs of the UCR archive lie below `tree`.
 pub(super) fn lie_in(tree: &Tree) -> bool {
-    tree.tables.iter().any(|table| fits(&tree.root.join(table)))
+    let known: HashMap<String, &String> = tree.tables.iter().map(|table| (table.to_lowercase(), table)).collect();
+    tree.tables.iter().any(|table| {
+        let name = file_name(table);
+        let folder = &table[..table.len() - name.len()];
+        let test = twin(name).and_then(|test| known.get(&(folder.to_lowercase() + &test)));
+        test.is_some_and(|test| are_pair(&tree.root.join(table), &tree.root.join(test)))
+    })
 }
 
 impl Source for Series {

@@ -69,10 +69,20 @@ impl Head {
 
     /// The column of this name, which field `parameter` asks for.
     pub fn column(&self, path: &Path, parameter: &'static str, name: &str) -> Result<usize> {
-        self.free().find(|&column| self.names[column] == name).ok_or_else(|| {
-            let known: Vec<&str> = self.free().map(|column| self.names[column].as_str()).collect();
-            Error::Column { path: path.into(), parameter, name: name.into(), known: listed(&known) }
-        })
+        let found = self.columns(path, parameter, std::slice::from_ref(&name))?;
+        Ok(found[0])
+    }
+
+    /// The columns of these names.
+    pub fn columns(&self, path: &Path, parameter: &'static str, names: &[impl AsRef<str>]) -> Result<Vec<usize>> {
+        let places: HashMap<&str, usize> = self.free().map(|column| (self.names[column].as_str(), column)).collect();
+        let place = |name: &str| {
+            places.get(name).copied().ok_or_else(|| {
+                let known: Vec<&str> = self.free().map(|column| self.names[column].as_str()).collect();
+                Error::Column { path: path.into(), parameter, name: name.into(), known: listed(&known) }
+            })
+        };
+        names.iter().map(|name| place(name.as_ref())).collect()
     }
 }
 
@@ -242,18 +252,21 @@ impl Sheets {
     ) -> Result<Vec<Record>> {
         let path = root.join(name);
         let wrong = |why: String| Error::Table { path: path.clone(), why };
+        let column = |parameter, name: &String| head.column(&path, parameter, name);
         // A test part may come without them.
-        let column = |parameter, name: &String| match (head.column(&path, parameter, name), part) {
+        let perhaps = |parameter, name: &String| match (column(parameter, name), part) {
             (Err(_), Part::Test) => Ok(None),
             (found, _) => found.map(Some),
         };
-        let columns = |parameter, names: &[String]| {
-            names.iter().map(|name| column(parameter, name)).collect::<Result<Vec<Option<usize>>>>()
+        let all = |parameter, names: &[String]| {
+            names.iter().map(|name| perhaps(parameter, name)).collect::<Result<Vec<Option<usize>>>>()
         };
-        let (labels, meta) = (columns("label", &roles.label)?, columns("meta", &roles.meta)?);
-        let one = |parameter, name: &Option<String>| name.as_ref().map_or(Ok(None), |name| column(parameter, name));
-        let (id, group) = (one("id", &roles.id)?, one("group", &roles.group)?);
-        let parts = if part == Part::Test { None } else { one("part", &roles.part)? };
+        let (labels, meta) = (all("label", &roles.label)?, all("meta", &roles.meta)?);
+        let group = roles.group.as_ref().map_or(Ok(None), |name| perhaps("group", name))?;
+        // Nobody could tell what was predicted by other ids.
+        let id = roles.id.as_ref().map(|name| column("id", name)).transpose()?;
+        let parts = roles.part.as_ref().filter(|_| part != Part::Test);
+        let parts = parts.map(|name| column("part", name)).transpose()?;
         let is_word = matches!(roles.kind, Kind::Class | Kind::Ordinal | Kind::MultiLabel);
 
         let stamp = DiskCached::file_stamp(&path);

@@ -5,10 +5,12 @@ use super::files::Tree;
 use super::records::Records;
 use super::sheet::{Head, Roles, Sheets, enter, find_tables, undecoded};
 use super::{Alone, Collection, Reader, Source, Stamper};
-use crate::convert::DeepInsight;
+use crate::convert::tabular::Reduction;
+use crate::convert::{DeepInsight, tsne};
 use crate::decode::{Color, Decoded};
 use crate::error::{Error, Result};
 use crate::image::Image;
+use crate::impute::median;
 use crate::labels::Labels;
 use crate::row::Part;
 use crate::table::{Lines, is_missing};
@@ -25,7 +27,8 @@ use std::sync::Arc;
 /// the placement has seen the features, not the labels, of rows that later judge, as it has where pyDeepInsight is fitted before
 /// cross-validation. The same table gives the same pictures.
 ///
-/// The training part is held in memory while that is learned; afterwards, what is kept of a row is where it begins.
+/// It is learned from up to 8,192 rows of the training part, evenly spaced ones of more, each time the table is opened: on a machine
+/// of another kind features may lie elsewhere in the last digit. What is kept of a row afterwards is where it begins.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -101,6 +104,9 @@ pub enum Empty {
     Median,
 }
 
+/// Most rows, and most values of all of them, that features are placed and scaled by.
+const LEARNED: usize = 8192;
+const LEARNED_VALUES: usize = 1 << 26;
 /// Rows that are looked at to tell which columns are features.
 const LOOKED: usize = 1000;
 
@@ -117,15 +123,30 @@ impl Source for Tabular {
         let path = self.path.join(&table);
         let wrong = |why: String| Error::Table { path: path.clone(), why };
         let mut own = head(&path)?;
+        own.numbers = own.columns(&path, "features", &self.features)?;
         let roles = self.roles(&path, &own)?;
         let warning = self.find_features(&path, &mut own, &roles)?;
         let (mut sheets, mut learned) = (Sheets::new("tabular"), vec![]);
+        let most = LEARNED.min(LEARNED_VALUES / own.numbers.len().max(1)).max(64);
+        let (mut trained, mut every) = (0usize, 1usize);
         let empty = self.missing;
         let place = (self.path.as_path(), table.as_str());
         let mut records = sheets.read(place, &own, &roles, Part::Train, &mut |record, row| {
             let values = values(row, &own, empty)?;
             if record.part == Part::Train {
-                learned.push(values);
+                if trained % every == 0 {
+                    learned.push(values);
+                }
+                trained += 1;
+                if learned.len() > most {
+                    // Every other one of them: those left are as far apart as those to come.
+                    every *= 2;
+                    let mut nth = 0;
+                    learned.retain(|_| {
+                        nth += 1;
+                        nth % 2 == 1
+                    });
+                }
             }
             Ok(())
         })?;
@@ -140,6 +161,13 @@ impl Source for Tabular {
         }
         if learned.is_empty() {
             return Err(wrong("no row of it is of the training part, from which features are placed".into()));
+        }
+        if self.deep_insight.reduction == Reduction::Tsne && self.features.len() > tsne::MOST {
+            let (count, most) = (self.features.len(), tsne::MOST);
+            return Err(wrong(format!(
+                "t-SNE places at most {most} features, and there are {count}; set data.deep_insight.reduction = \"pca\", or name fewer \
+                 in data.features"
+            )));
         }
         let medians = medians(&mut learned);
         let layout = self.deep_insight.fit(&learned).map_err(|error| wrong(error.to_string()))?;
@@ -199,8 +227,6 @@ impl Tabular {
                     "data.features: '{taken}' is a label, id, part, group or metadata, too"
                 )));
             }
-            let columns = self.features.iter().map(|name| head.column(path, "features", name));
-            head.numbers = columns.collect::<Result<_>>()?;
             return Ok(None);
         }
         let mut is_number = vec![true; head.names.len()];
@@ -264,9 +290,7 @@ fn values(row: &StringRecord, head: &Head, empty: Empty) -> Result<Vec<f32>, Str
 /// The median of every feature, 0 where it has no value, which then stands in for what is missing in `rows`.
 fn medians(rows: &mut [Vec<f32>]) -> Vec<f32> {
     let median = |feature: usize| {
-        let mut known: Vec<f32> = rows.iter().map(|row| row[feature]).filter(|value| !value.is_nan()).collect();
-        let middle = known.len() / 2;
-        if known.is_empty() { 0.0 } else { *known.select_nth_unstable_by(middle, f32::total_cmp).1 }
+        median(rows.iter().map(|row| row[feature]).filter(|value| !value.is_nan()).collect()).unwrap_or(0.0)
     };
     let medians: Vec<f32> = (0..rows.first().map_or(0, Vec::len)).map(median).collect();
     rows.iter_mut().for_each(|row| fill(row, &medians));

@@ -109,6 +109,12 @@ struct Seen {
     agent: Agent,
 }
 
+impl Seen {
+    fn key(&self) -> (u32, i64, u64) {
+        (self.scene, self.frame, self.agent.id)
+    }
+}
+
 /// The columns of the table at `path`, of which `numbers` are those of these names.
 fn head(path: &Path, names: &[&str]) -> Result<Head> {
     let mut lines = Lines::open(path)?;
@@ -169,9 +175,8 @@ impl Boxes {
             };
             seen.push(Seen { scene, frame, agent });
         }
-        seen.sort_by_key(|seen| (seen.scene, seen.frame, seen.agent.id));
-        let key = |seen: &Seen| (seen.scene, seen.frame, seen.agent.id);
-        if let Some(twice) = seen.windows(2).find(|pair| key(&pair[0]) == key(&pair[1])) {
+        seen.sort_by_key(Seen::key);
+        if let Some(twice) = seen.windows(2).find(|pair| pair[0].key() == pair[1].key()) {
             let (frame, track) = (twice[0].frame, twice[0].agent.id);
             let scene = scenes.iter().find(|(_, scene)| **scene == twice[0].scene).map_or("", |(name, _)| name);
             let why = format!("track {track} has two boxes in frame {frame} of scene '{scene}'");
@@ -195,7 +200,7 @@ impl Boxes {
             .scenes
             .get(scene)
             .copied()
-            .filter(|scene| self.frame(*scene, frame).iter().any(|seen| seen.agent.id == track));
+            .filter(|&scene| self.seen.binary_search_by_key(&(scene, frame, track), Seen::key).is_ok());
         let scene = known.ok_or_else(|| {
             format!("track {track} has no box in frame {frame} of scene '{scene}'; add it to data.boxes or leave the row out")
         })?;

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// One fold: a share judges, the rest trains. Tied rows go first, large groups before small ones, to the side where the shares of
 /// their classes among all so far come closer to what is wanted: large and small groups judge alike. Single rows fill up, so
 /// that without ties the size is exact and each class at most one sample off. Every class keeps a row, or one group of tied rows,
-/// to learn from.
+/// to learn from: where most have no more, less judges than asked for.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -43,7 +43,7 @@ impl Split for HoldOut {
     fn folds(&self, input: &Input<'_>, seed: u64) -> Result<Folds> {
         input.enough(2)?;
         let strata = match self.stratify {
-            true => input.strata("hold_out", self.by.as_deref(), self.bins, 1)?,
+            true => input.strata("hold_out", self.by.as_deref(), self.bins, 2)?,
             false => Strata { of: vec![0; input.rows.len()], names: vec!["all".into()] },
         };
         let labels = strata.of;

@@ -80,7 +80,8 @@ impl Input<'_> {
     }
 
     /// Strata of the targets: their classes, for soft labels the likeliest, for one number `bins` ranges of it, fewer where they
-    /// would have less than `least` rows; or of column `by`. Several labels or numbers are an error. Rows where that is not known are a stratum of their own, the last.
+    /// would have less than `least` rows; or of column `by`. Rows where that is not known are a stratum of their own, the last.
+    /// Several labels or numbers are an error.
     pub(super) fn strata(&self, scheme: &str, by: Option<&str>, bins: usize, least: usize) -> Result<Strata> {
         if let Some(by) = by {
             let (values, column) = self.column(scheme, by)?;
@@ -92,7 +93,7 @@ impl Input<'_> {
         if let Some(row) = self.rows.iter().find(|row| says_several(row)) {
             return Err(Error::Invalid(format!(
                 "split '{scheme}': row '{}' has several labels or numbers, none of which is its class; use 'multi_label' for labels, \
-                 or say with `by` which column is to be spread evenly",
+                 'k_fold', or say with `by` which column is to be spread evenly",
                 row.id
             )));
         }
@@ -112,8 +113,8 @@ impl Input<'_> {
 fn says_several(row: &Row) -> bool {
     match &row.target {
         Some(Target::Dense(values)) if values.len() > 1 => {
-            let known: f32 = values.iter().filter(|value| !value.is_nan()).sum();
-            (known - 1.0).abs() > 1e-3
+            let known = values.iter().filter(|value| !value.is_nan());
+            known.clone().count() > 0 && (known.sum::<f32>() - 1.0).abs() > 1e-3
         }
         _ => false,
     }

@@ -97,7 +97,7 @@ pub trait Split: Debug + Send + Sync {
         let repeat = |nth: usize| {
             let seed = if nth == 0 { seed } else { sub_seed(seed, &format!("repeat {nth}")) };
             let folds = self.folds(input, seed)?;
-            folds.check(input)?;
+            folds.check_tied(input)?;
             folds.filled()?;
             Ok(folds)
         };
@@ -166,10 +166,14 @@ impl Folds {
     /// # Errors
     /// The first two that do.
     pub fn check(&self, input: &Input<'_>) -> Result<(), Leak> {
-        let keys = input.tied();
+        self.check_tied(&Input { keys: &input.tied(), ..*input })
+    }
+
+    /// The same where the keys of `input` hold its groups already.
+    fn check_tied(&self, input: &Input<'_>) -> Result<(), Leak> {
         let id = |i: usize| input.rows[i].id.clone();
         let mut members = BTreeMap::<&str, Vec<usize>>::new();
-        for (i, key) in keys.iter().enumerate().take(self.of.len()) {
+        for (i, key) in input.keys.iter().enumerate().take(self.of.len()) {
             if let Some(key) = key {
                 members.entry(key).or_default().push(i);
             }

@@ -97,6 +97,22 @@ fn pictures_of_several_files() {
     assert_kept("multichannel", &written(&files), "", params, ("a/2_v.pgm", 1));
 }
 
+#[test]
+fn rows_of_tables() {
+    let waves = golden("converted/Waves");
+    assert_kept("series", &waves, "", json!({}), ("Waves_TEST.tsv", 2));
+    // Where features lie is learned from the training part's table: all pictures change with it.
+    let measures = golden("converted/measures");
+    assert_kept("tabular", &measures, "", json!({}), ("test.csv", 4));
+    assert_kept("tabular", &measures, "", json!({}), ("train.csv", 14));
+    let boxes = b"scene,frame,track,x,y,yaw,length,width\na,7,1,0,0,0,4,2\na,7,2,9,0,0,4,2\n".to_vec();
+    let samples = b"scene,frame,track,label\na,7,1,x\na,7,2,y\n".to_vec();
+    let traffic = written(&[("boxes.csv", boxes), ("t.csv", samples)]);
+    let params = json!({"raster": {"raster_size": [8, 8], "history": 1}});
+    assert_kept("trajectories", &traffic, "", params.clone(), ("t.csv", 2));
+    assert_kept("trajectories", &traffic, "", params, ("boxes.csv", 2));
+}
+
 #[cfg(feature = "dicom")]
 #[test]
 fn slices_of_series() {

@@ -259,8 +259,8 @@ fn rows_that_are_no_training_rows_place_nothing() {
     let alone = folder(&[("t.csv", &alone)]);
     let (alone, _) = opened("tabular", alone.path(), json!({"deep_insight": small, "missing": "median"}));
     assert!((0..3).all(|index| pixels(&alone, index) == pixels(&collection, index)));
-    // Medians are those of the training part: 2 of 1 to 3, in the middle of the range.
-    let filled = folder(&[("t.csv", &table.replace("\n,90", "\n2,90").replace("3,5,,", "3,5,4,"))]);
+    // Medians are those of the training part: 2 of 1 to 3, and 3 of 2 and 4.
+    let filled = folder(&[("t.csv", &table.replace("\n,90", "\n2,90").replace("3,5,,", "3,5,3,"))]);
     let (filled, _) = opened("tabular", filled.path(), json!({"deep_insight": small}));
     assert!((0..5).all(|index| pixels(&filled, index) == pixels(&collection, index)));
 }
@@ -286,7 +286,9 @@ fn wrong_features_are_named_with_their_line() {
         "t.csv': line 3: column 'b' holds 'u', which is no number",
     );
     wrong("a,label\n1,x\n", json!({"features": "z"}), "data.features: unknown column 'z', expected one of a, label");
-    wrong("a,label\n1,x\n", json!({"features": ["a", "label"]}), "data.features: 'label' is a label, id, part, group");
+    wrong("a,label\n1,x\n", json!({"features": ["a", "label"]}), "no column is left that may be the label");
+    let twice = json!({"features": ["a", "label"], "label": "label"});
+    wrong("a,label\n1,x\n", twice, "data.features: 'label' is a label, id, part, group");
     wrong("a,Usage,label\n1,val,x\n", json!({}), "no row of it is of the training part");
     let narrow = json!({"deep_insight": {"width": 0}});
     wrong("a,label\n1,x\n", narrow, "t.csv': a matrix of 120×0 is no picture");

@@ -1,6 +1,6 @@
 //! A competition's sample submission: which ids, in which order, in which columns.
 
-use super::{Submission, refuse};
+use super::{Submission, matching, refuse};
 use crate::error::{Error, Result};
 use crate::table::{Table, separator};
 use std::collections::{BTreeSet, HashMap};
@@ -69,6 +69,14 @@ impl Sample {
     /// The ids in the sample's order.
     pub fn ids(&self) -> &[String] {
         &self.ids
+    }
+
+    /// Makes sure that predictions with these `ids` have an answer to it; ask before training, so that a run does not fail at its end.
+    ///
+    /// # Errors
+    /// Ids of the sample that fit several of `ids`, and a sample none of whose ids is among them.
+    pub fn check(&self, ids: &[String]) -> Result<()> {
+        matching::find(&self.ids, ids).map(drop)
     }
 
     /// What the columns hold, given the classes; ask before training, so that a run does not fail at its end.

@@ -235,6 +235,7 @@ pub fn check_data(recipe: &Recipe, collection: &Collection) -> Result<()> {
     let wrong = |what: String| Err(anyhow!(what)).context(Usage::recipe(&recipe.name));
     let (rows, columns) = (collection.dataset.rows(), collection.dataset.columns());
     super::check_targets(recipe, collection.target, collection.dataset.classes())?;
+    recipe.pseudo.as_ref().map_or(Ok(()), |pseudo| pseudo.check_target(collection.target)).at(recipe, "pseudo")?;
     super::columns(recipe, columns)?;
     data::clean::check(collection, &recipe.data.clean, &recipe.data.drop_labels).at(recipe, "data.clean")?;
     data::impute::Imputer::fit(&recipe.data.impute, columns, [].iter()).at(recipe, "data.impute")?;

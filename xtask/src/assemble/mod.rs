@@ -211,8 +211,11 @@ pub fn columns(recipe: &Recipe, columns: &[Column]) -> Result<BTreeSet<String>> 
         }
         Meta::Some(names) => {
             if let Some(unknown) = names.iter().find(|name| !all.contains(*name)) {
-                let known = all.into_iter().collect::<Vec<_>>().join(", ");
-                let why = anyhow!("unknown column '{unknown}', data.meta has {known}");
+                let known = match all.is_empty() {
+                    true => "there is none; name it in data.meta".to_string(),
+                    false => format!("data.meta has {}", all.into_iter().collect::<Vec<_>>().join(", ")),
+                };
+                let why = anyhow!("unknown column '{unknown}', {known}");
                 return Err(why).at(recipe, "model.meta");
             }
             all = names.iter().cloned().collect();

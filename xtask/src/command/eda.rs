@@ -10,9 +10,12 @@ use crate::{assemble, machine, output, prepare, report};
 use anyhow::{Context, Result};
 use eval::Run;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
+
+/// What the report in a folder is of.
+const ASKED: &str = "eda.toml";
 
 pub fn run(args: &EdaArgs) -> Result<()> {
     let mut recipe = recipe(args)?;
@@ -27,31 +30,29 @@ pub fn run(args: &EdaArgs) -> Result<()> {
         return Err(Usage::new(message).into());
     }
     if args.dry_run {
-        return try_out(&mut recipe, &progress);
+        return try_out(&mut recipe, &progress, args.common.json);
     }
     // The page is written last.
-    if args.resume && out.join("eda.json").is_file() && out.join("eda.html").is_file() {
-        output::note(&format!("'{}' is finished already", out.display()));
-        let bytes = Run::open(&out)?.read("eda.json")?;
-        let broken = || format!("'{}' is broken; leave --resume away", out.join("eda.json").display());
-        if args.common.json {
-            output::result(&serde_json::from_slice::<Value>(&bytes).with_context(broken)?.to_string());
-            return Ok(());
-        }
-        let Short { images, classes, warnings } = serde_json::from_slice(&bytes).with_context(broken)?;
-        return say(&prepare::headline(images, &classes), &warnings, &out);
+    let is_whole = out.join("eda.json").is_file() && out.join("eda.html").is_file();
+    let draws = recipe.data.demo && !(args.resume && is_whole);
+    if draws {
+        draw(&recipe, &out, &progress)?;
     }
-    let drawn = if recipe.data.demo { Some(draw(&recipe, &out, &progress)?) } else { None };
-    let demo = drawn.as_ref().map(|run| run.path("demo-data"));
+    let demo = recipe.data.demo.then(|| out.join("demo-data"));
     let opened = prepare::find(&mut recipe, demo.as_deref());
     let collection = opened.inspect_err(|_| {
-        if drawn.is_some() {
+        if draws {
             forget(&out)
         }
     })?;
+    let asked = format!("# eda{}\n{}", if args.no_decode { " --no-decode" } else { "" }, recipe.text()?);
+    if args.resume && is_whole {
+        return taken(&out, &asked, args.common.json);
+    }
     let report = prepare::look(&collection, &recipe, !args.no_decode, &progress)?;
     std::fs::create_dir_all(&out).with_context(|| format!("cannot create '{}'", out.display()))?;
     let run = Run::open(&out)?;
+    run.write(ASKED, asked.as_bytes())?;
     run.write("eda.json", &serde_json::to_vec_pretty(&report)?)?;
     run.write("eda.html", report::data_page(&recipe.name, &report, &collection).to_html().as_bytes())?;
     if args.common.json {
@@ -59,6 +60,24 @@ pub fn run(args: &EdaArgs) -> Result<()> {
         return Ok(());
     }
     say(&prepare::headline(report.images, &report.classes), &report.warnings, &out)
+}
+
+/// `--resume`: says again what the report in `out` says, if it is of what is `asked` now.
+fn taken(out: &Path, asked: &str, json: bool) -> Result<()> {
+    if std::fs::read_to_string(out.join(ASKED)).is_ok_and(|then| then != asked) {
+        let message =
+            format!("'{}' is a report of other data, or by another recipe; leave --resume away", out.display());
+        return Err(Usage::new(message).into());
+    }
+    output::note(&format!("'{}' is finished already", out.display()));
+    let bytes = Run::open(out)?.read("eda.json")?;
+    let broken = || format!("'{}' is broken; leave --resume away", out.join("eda.json").display());
+    if json {
+        output::result(&serde_json::from_slice::<Value>(&bytes).with_context(broken)?.to_string());
+        return Ok(());
+    }
+    let Short { images, classes, warnings } = serde_json::from_slice(&bytes).with_context(broken)?;
+    say(&prepare::headline(images, &classes), &warnings, out)
 }
 
 /// What is printed of a report.
@@ -77,19 +96,20 @@ fn say(headline: &str, warnings: &[String], out: &Path) -> Result<()> {
 }
 
 /// `--dry-run`: the data are opened and some pictures decoded; nothing stays on disk.
-fn try_out(recipe: &mut Recipe, progress: &Progress) -> Result<()> {
+fn try_out(recipe: &mut Recipe, progress: &Progress, json: bool) -> Result<()> {
     let temporary = tempfile::tempdir()?;
     let drawn = if recipe.data.demo { Some(draw(recipe, &temporary.path().join("run"), progress)?) } else { None };
     let collection = prepare::find(recipe, drawn.as_ref().map(|run| run.path("demo-data")).as_deref())?;
     let some = collection.files.iter().take(32).map(|file| (collection.read)(&file.path));
     let (good, broken): (Vec<_>, Vec<_>) = some.partition(Result::is_ok);
-    output::result(&format!(
-        "{} rows, {} files; of the first {} files {} can be decoded; nothing was written",
-        collection.dataset.rows().len(),
-        collection.files.len(),
-        good.len() + broken.len(),
-        good.len()
-    ));
+    let (rows, files, tried) = (collection.dataset.rows().len(), collection.files.len(), good.len() + broken.len());
+    output::result(&match json {
+        true => json!({"rows": rows, "files": files, "tried": tried, "decoded": good.len()}).to_string(),
+        false => format!(
+            "{rows} rows, {files} files; of the first {tried} files {} can be decoded; nothing was written",
+            good.len()
+        ),
+    });
     Ok(())
 }
 

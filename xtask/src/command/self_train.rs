@@ -41,7 +41,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
         let rules = recipe.pseudo.take().unwrap_or_default();
         if number > 0 {
             let run = round(number - 1).display().to_string();
-            recipe.pseudo = Some(Pseudo { run, ..rules });
+            recipe.pseudo = Some(Pseudo { run, ..rules.clone() });
         }
         // Rounds that are left share the time that is left.
         let share = deadline.map(|end| {
@@ -55,7 +55,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
         };
         let session = Session::new(recipe, common, started)?
             .within(Extent::Whole, share.map(pipeline::deadline))
-            .needing_unlabelled();
+            .of_students(rules);
         if args.dry_run {
             return session.try_out(common.json);
         }

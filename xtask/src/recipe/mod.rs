@@ -121,7 +121,7 @@ pub struct Recipe {
     pub eval: Eval,
     /// The form of the answer where no sample submission gives one.
     pub submission: eval::Submission,
-    /// Rows of the test part to learn from, labelled by a finished run.
+    /// Rows without a label, those of the test part among them, to learn from: a finished run labels them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pseudo: Option<Pseudo>,
     /// What `pretrain` puts behind the network.
@@ -454,7 +454,7 @@ impl Default for Pretrain {
     }
 }
 
-/// `[self_train]`: a teacher, then students that learn from what the one before says of the test part, too.
+/// `[self_train]`: a teacher, then students that also learn from what the one before says of pictures without a label.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SelfTrain {
