@@ -391,7 +391,7 @@ mod tests {
     #[test]
     fn a_few_rows_that_are_not_one_hot_are_named() {
         let of = |odd: &[&'static str], odds: usize, test: &[&str]| {
-            let mut table = vec![&["1", "0", "0"][..], &["0", "1", "0"], &["", "", ""]].repeat(10);
+            let mut table = [&["1", "0", "0"][..], &["0", "1", "0"], &["", "", ""]].repeat(10);
             table[..odds].fill(odd);
             read(&Labels::default(), &["a", "b", "c"], &[&table[..], &[test]].concat())
         };

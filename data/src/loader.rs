@@ -77,8 +77,10 @@ pub struct Loader {
     transform: Transform,
     copies: Option<Transform>,
     features: Option<Tensor>,
-    /// What makes features of metadata, and by row what stands in for missing values: neighbors are looked for but once.
-    meta: Option<(Encoder, Arc<BTreeMap<usize, Vec<f32>>>)>,
+    /// What makes features of metadata.
+    meta: Option<Encoder>,
+    /// What stands in for missing values of rows: neighbors are looked for but once.
+    filled: Arc<BTreeMap<usize, Vec<f32>>>,
     normalize: Option<Normalize>,
     device: Device,
     dtype: DType,
@@ -100,6 +102,7 @@ impl Loader {
             copies: None,
             features: None,
             meta: None,
+            filled: Arc::default(),
             normalize: None,
             device: Device::Cpu,
             dtype: DType::F32,
@@ -128,12 +131,9 @@ impl Loader {
 
     /// With metadata features.
     pub fn with_meta(mut self, encoder: Encoder) -> Self {
-        self.meta = (encoder.width() > 0).then(|| {
-            let fill = |(i, row): (usize, &Row)| Some((i, encoder.fill(&row.meta)?));
-            let filled: BTreeMap<usize, Vec<f32>> =
-                self.dataset.rows().par_iter().enumerate().filter_map(fill).collect();
-            (encoder, Arc::new(filled))
-        });
+        let fill = |(i, row): (usize, &Row)| Some((i, encoder.fill(&row.meta)?));
+        self.filled = Arc::new(self.dataset.rows().par_iter().enumerate().filter_map(fill).collect());
+        self.meta = Some(encoder).filter(|encoder| encoder.width() > 0);
         self
     }
 
@@ -321,9 +321,9 @@ impl Loader {
             }
         };
         let rows: Vec<&Row> = members.iter().map(|(i, _)| &self.dataset.rows()[*i]).collect();
-        let meta = |(encoder, filled): &(Encoder, Arc<BTreeMap<usize, Vec<f32>>>)| -> Result<Tensor> {
+        let meta = |encoder: &Encoder| -> Result<Tensor> {
             let of_row = |((i, _), row): (&(usize, u64), &&Row)| {
-                encoder.encode_filled(&row.meta, filled.get(i).map(Vec::as_slice))
+                encoder.encode_filled(&row.meta, self.filled.get(i).map(Vec::as_slice))
             };
             let features: Vec<f32> = members.iter().zip(&rows).flat_map(of_row).collect();
             Ok(Tensor::from_vec(features, (rows.len(), encoder.width()), &self.device)?)

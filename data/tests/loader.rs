@@ -339,7 +339,8 @@ fn metadata_and_own_statistics_are_those_of_each_row() {
             let (row, image) = (&dataset.0[id.parse::<usize>().unwrap()], dataset.image(id.parse().unwrap()).unwrap());
             assert_eq!(meta[n], encoder.encode(&row.meta));
             let alone = own.of(row, &image).unwrap();
-            let alone = sconce_data::batch::stack(&[image.clone()], &alone, &candle_core::Device::Cpu).unwrap();
+            let alone =
+                sconce_data::batch::stack(std::slice::from_ref(&image), &alone, &candle_core::Device::Cpu).unwrap();
             let bits = |t: candle_core::Tensor| {
                 t.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits)
             };

@@ -197,10 +197,7 @@ fn folds_without_rows_are_refused() {
 
 #[test]
 fn rare_labels_are_told_from_those_of_few_groups() {
-    let hot = |labels: [bool; 3]| Row {
-        target: Some(Target::Dense(labels.map(|label| f32::from(label)).to_vec())),
-        ..Row::default()
-    };
+    let hot = |labels: [bool; 3]| Row { target: Some(Target::Dense(labels.map(f32::from).to_vec())), ..Row::default() };
     let mut set = Set::of((0..60).map(|i| hot([true, i < 2, (10..30).contains(&i)])).collect());
     (10..30).for_each(|i| set.rows[i].group = Some(format!("g{}", i % 2)));
     let why = set.split("stratified", json!({}), 3).unwrap_err().to_string();

@@ -526,8 +526,11 @@ fn pictures_of_several_labels_go_the_whole_road() {
     };
     let why = fails(&mut run(&[]), 2);
     assert!(why.contains("'cross_entropy' tells one class") && why.contains("loss.name = \"bce\""), "{why}");
-    let why = fails(&mut run(&["loss.name=bce", "pseudo.run=none"]), 2);
-    assert!(why.contains("set pseudo.balance = false"), "{why}");
+    let mut students = program::sconce(folder);
+    students.args(["self-train", "--data", "data", "--quiet", "--out", "noisy"]);
+    let labels = ["data.target=multi_label", "loss.name=bce", "eval.metric=f_score", "preprocess.size=16"];
+    let why = fails(&mut with(students, &labels), 2);
+    assert!(why.contains("set pseudo.balance = false") && !folder.join("noisy").exists(), "{why}");
     let why = fails(&mut run(&["loss.name=bce", "eval.metric=kappa"]), 2);
     assert!(why.contains("eval.metric: data.target is 'multi_label'"), "{why}");
     // Probabilities of two classes sum to 1 by chance where a network knows nothing.

@@ -103,7 +103,7 @@ impl Scan {
         if !(1..=7).contains(&predictor) || shift >= self.bits {
             return unread("has an unknown predictor");
         }
-        if self.interval % width.max(1) != 0 {
+        if !self.interval.is_multiple_of(width.max(1)) {
             return unread("restarts amid a line");
         }
         let table = |[_, table]: &[u8; 2]| self.tables.get(usize::from(table >> 4))?.as_ref();

@@ -187,7 +187,7 @@ fn picture(fields: &[Field], size: usize, series: &[f32]) -> Result<Image> {
 /// The values of a row.
 fn values(row: &StringRecord, head: &Head, missing: Gaps) -> Result<Vec<f32>, String> {
     let cells = || head.numbers.iter().map(|&column| (column, row.get(column).unwrap_or_default()));
-    let length = cells().enumerate().filter(|(_, (_, cell))| !is_missing(cell)).last().map_or(0, |(last, _)| last + 1);
+    let length = cells().enumerate().rfind(|(_, (_, cell))| !is_missing(cell)).map_or(0, |(last, _)| last + 1);
     if length == 0 {
         return Err("its series has no values; leave the row out".into());
     }

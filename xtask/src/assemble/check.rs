@@ -250,9 +250,8 @@ pub fn check_data(recipe: &Recipe, collection: &Collection) -> Result<()> {
     let (size, together) = (recipe.train.batch_size, sampler.together() * recipe.train.repeat);
     let grouped = rows.iter().any(|row| row.group.is_some());
     let by_group = matches!(&recipe.preprocess.stats, StatsChoice::Grouped { per_group } if per_group == "group");
-    match &recipe.preprocess.stats {
-        StatsChoice::Grouped { per_group } => drop(data::Key::find(per_group, columns).at(recipe, "preprocess.stats")?),
-        _ => {}
+    if let StatsChoice::Grouped { per_group } = &recipe.preprocess.stats {
+        data::Key::find(per_group, columns).at(recipe, "preprocess.stats")?;
     }
     match () {
         _ if sampler.together() > 1 && !size.is_multiple_of(together) => wrong(format!(
