@@ -76,3 +76,8 @@ pub use row::{Column, Part, Row, Target};
 pub use sampler::{Balanced, Sampler, Sequential, Shuffled};
 pub use samples::{Samples, spread};
 pub use waits::{Meter, Waits};
+
+/// The examples of the README are run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

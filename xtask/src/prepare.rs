@@ -495,7 +495,11 @@ fn split(recipe: &Recipe, target: Kind, cleaned: &Cleaned, warnings: &mut Vec<St
     // Each class is to be spread evenly, or each of several labels.
     let by_itself = || {
         let name = if target == Kind::MultiLabel { "multi_label" } else { "stratified" };
-        Spec::new(name).with(json!({"folds": if recipe.data.folds > 1 { recipe.data.folds } else { 5 }}))
+        // Of four speakers none can judge a fifth fold.
+        let apart =
+            keys.iter().flatten().collect::<HashSet<_>>().len() + keys.iter().filter(|key| key.is_none()).count();
+        let folds = if recipe.data.folds > 1 { recipe.data.folds } else { apart.clamp(2, 5) };
+        Spec::new(name).with(json!({"folds": folds}))
     };
     let seen: Vec<&Row> = known.iter().map(|&i| &rows[i]).collect();
     let (columns, classes) = (cleaned.dataset.columns(), cleaned.dataset.classes());
@@ -522,7 +526,9 @@ fn split(recipe: &Recipe, target: Kind, cleaned: &Cleaned, warnings: &mut Vec<St
         }
         scheme => {
             let scheme = scheme.clone().unwrap_or_else(by_itself);
-            let splits = data::split::build(&scheme.name, scheme.value())?.split(&input, seed).context("data.split")?;
+            let splits = data::split::build(&scheme.name, scheme.value())?
+                .split(&input, seed)
+                .context("data.split, data.folds")?;
             let all = splits.iter().map(|folds| folds.count).sum();
             (splits, if recipe.data.folds == 1 { 1 } else { all })
         }

@@ -4,17 +4,13 @@ mod audio;
 mod ava;
 mod bson;
 mod csv;
-#[cfg(feature = "dicom")]
 mod dicom;
-#[cfg(feature = "dicom")]
 mod dicom_file;
 mod files;
 mod folder;
 mod idx;
-#[cfg(feature = "dicom")]
 mod lossless_jpeg;
 mod multichannel;
-#[cfg(feature = "nifti")]
 mod nifti;
 mod npz;
 #[cfg(feature = "parquet")]
@@ -30,20 +26,17 @@ mod tar;
 mod tfrecord;
 mod trajectories;
 mod webdataset;
-#[cfg(any(feature = "dicom", feature = "nifti"))]
 mod window;
 
 pub use audio::Audio;
 pub use ava::{Ava, Grouping};
 pub use bson::Bson;
 pub use csv::Csv;
-#[cfg(feature = "dicom")]
 pub use dicom::Dicom;
 pub use files::PICTURES;
 pub use folder::{Folder, Unit};
 pub use idx::Idx;
 pub use multichannel::Multichannel;
-#[cfg(feature = "nifti")]
 pub use nifti::Nifti;
 pub use npz::Npz;
 #[cfg(feature = "parquet")]
@@ -56,7 +49,6 @@ pub use tar::Tar;
 pub use tfrecord::TfRecord;
 pub use trajectories::Trajectories;
 pub use webdataset::WebDataset;
-#[cfg(any(feature = "dicom", feature = "nifti"))]
 pub use window::{Percentiles, Tissue, Window};
 
 use crate::convert::audio::SOUNDS;
@@ -219,12 +211,10 @@ pub const SOURCES: &[Entry] = &[
     Entry::of::<Ava>("ava", "AVA's photographs with two hundred votes each, from 1 to 10."),
     Entry::of::<Bson>("bson", "BSON documents of a product's pictures, as Cdiscount's competition comes."),
     Entry::of::<Csv>("csv", "A table with id and label columns beside a folder of pictures."),
-    #[cfg(feature = "dicom")]
     Entry::of::<Dicom>("dicom", "DICOM files: X-rays and other pictures, or series of slices as volumes."),
     Entry::of::<Folder>("folder", "A folder of pictures per class, with or without train, val and test folders above."),
     Entry::of::<Idx>("idx", "MNIST's four files, gzipped or not: pictures and their classes as bytes."),
     Entry::of::<Multichannel>("multichannel", "Pictures whose channels are a file each, as microscopes store them."),
-    #[cfg(feature = "nifti")]
     Entry::of::<Nifti>("nifti", "NIfTI volumes (.nii, .nii.gz) with a table or in class folders."),
     Entry::of::<Npz>("npz", "NumPy's arrays of pictures or volumes with their classes, as MedMNIST comes."),
     #[cfg(feature = "parquet")]
@@ -325,18 +315,16 @@ pub fn recognize(path: &Path) -> Result<(&'static str, Value)> {
         if audio::lie_in(path)? {
             return Ok(("audio", params));
         }
-        let is_dicom = |name: &&String| ["dcm", "dicom", "ima"].contains(&files::ending(Path::new(name)).as_str());
-        let is_nifti = |name: &&String| files::is_nifti(Path::new(name));
-        let medical = [("dicom", tree.foreign.iter().find(is_dicom)), ("nifti", tree.foreign.iter().find(is_nifti))];
-        if let Some((source, Some(file))) = medical.into_iter().find(|(_, file)| file.is_some()) {
-            return match find(source) {
-                Ok(_) => Ok((source, params)),
-                Err(_) => {
-                    let why =
-                        format!("'{file}' is below it, but this program was built without the feature '{source}'");
-                    Err(Error::Layout { path: path.into(), why })
-                }
-            };
+        let has = |is_one: &dyn Fn(&Path) -> bool| tree.foreign.iter().any(|name| is_one(Path::new(name)));
+        if has(&|file| ["dcm", "dicom", "ima"].contains(&files::ending(file).as_str())) {
+            return Ok(("dicom", params));
+        }
+        if has(&files::is_nifti) {
+            return Ok(("nifti", params));
+        }
+        let arrays: Vec<&String> = tree.foreign.iter().filter(|name| files::ending(Path::new(name)) == "npz").collect();
+        if let [one] = arrays[..] {
+            return Ok(("npz", json!({"path": path.join(one)})));
         }
         let is_samples = |kind: &str, shard: &str| kind != "webdataset" || webdataset::is_webdataset(&path.join(shard));
         let mut shards = tree.shards.iter().filter_map(|shard| Some((shards::kind(Path::new(shard))?, shard)));
@@ -345,7 +333,11 @@ pub fn recognize(path: &Path) -> Result<(&'static str, Value)> {
         {
             return Ok((source, params));
         }
-        let why = format!("no pictures ({}) are below it", PICTURES.join(", "));
+        let mut why = format!("no pictures ({}) are below it", PICTURES.join(", "));
+        if !tree.tables.is_empty() {
+            let sources = ["series", "tabular", "trajectories", "pixels"];
+            why += &format!("; if its tables are of numbers, say which: data.source = {}", sources.join(", "));
+        }
         return Err(Error::Layout { path: path.into(), why });
     }
     let table = csv::fits(&tree);

@@ -357,6 +357,8 @@ fn arrays_of_pictures_open() {
             ("test_images", npy("'|u1'", "(1, 2, 2, 3)", &pixels[24..])),
         ]),
     )]);
+    // A folder with nothing else is as good.
+    assert_eq!(source::recognize(data.path()).unwrap(), source::recognize(&data.path().join("set.npz")).unwrap());
     let (collection, params) = open(&data.path().join("set.npz"), json!({})).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(params["color"], "rgb");
     assert_eq!(

@@ -113,7 +113,6 @@ fn rows_of_tables() {
     assert_kept("trajectories", &traffic, "", params, ("boxes.csv", 2));
 }
 
-#[cfg(feature = "dicom")]
 #[test]
 fn slices_of_series() {
     let data = golden("medical/series");
@@ -126,7 +125,6 @@ fn slices_of_series() {
     assert_eq!(epoch(cache.path(), "dicom", data.path(), &json!({})), (1, 1));
 }
 
-#[cfg(feature = "nifti")]
 #[test]
 fn volumes() {
     assert_kept("nifti", &golden("medical/nifti"), "", json!({}), ("i1.nii", 1));
@@ -200,14 +198,12 @@ fn what_is_drawn_has_no_stamp() {
 /// What a file says by itself is what it says within its data set, to which the parameters are resolved.
 #[test]
 fn files_alone_are_decoded_as_within_their_set() {
-    let mut sets = vec![("audio", golden("tables/sounds"), json!({}), true)];
-    if cfg!(feature = "dicom") {
-        sets.push(("dicom", golden("medical/pictures"), json!({"label": "target"}), true));
-        sets.push(("dicom", golden("medical/series"), json!({}), false));
-    }
-    if cfg!(feature = "nifti") {
-        sets.push(("nifti", golden("medical/nifti"), json!({}), true));
-    }
+    let sets = [
+        ("audio", golden("tables/sounds"), json!({}), true),
+        ("dicom", golden("medical/pictures"), json!({"label": "target"}), true),
+        ("dicom", golden("medical/series"), json!({}), false),
+        ("nifti", golden("medical/nifti"), json!({}), true),
+    ];
     for (name, data, mut params, are_files) in sets {
         params["path"] = json!(data.path());
         let (collection, resolved) = source::open(name, params).unwrap();
