@@ -322,8 +322,8 @@ pub fn recognize(path: &Path) -> Result<(&'static str, Value)> {
         if has(&files::is_nifti) {
             return Ok(("nifti", params));
         }
-        let arrays: Vec<&String> = tree.foreign.iter().filter(|name| files::ending(Path::new(name)) == "npz").collect();
-        if let [one] = arrays[..] {
+        let arrays = files::Tree::walk_for(path, |file| files::ending(file) == "npz")?;
+        if let [one] = &arrays.pictures[..] {
             return Ok(("npz", json!({"path": path.join(one)})));
         }
         let is_samples = |kind: &str, shard: &str| kind != "webdataset" || webdataset::is_webdataset(&path.join(shard));
