@@ -262,8 +262,9 @@ pub fn find(recipe: &mut Recipe, demo: Option<&Path>) -> Result<Collection> {
         let (source, found) = data::source::recognize(Path::new(&path))?;
         recognized = format!("'{path}' looks like source '{source}' (data.source can say otherwise); ");
         if let Value::Object(found) = found {
-            // What the recipe says wins over what was recognized.
-            let said = std::mem::replace(&mut params, found);
+            // What the recipe says wins over what was recognized, but for the place: a file in a folder may be all there is.
+            let mut said = std::mem::replace(&mut params, found);
+            said.remove("path");
             params.extend(said);
         }
         recipe.data.source = source.into();

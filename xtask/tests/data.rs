@@ -168,6 +168,12 @@ fn volumes_are_given_whole_or_slice_by_slice() {
         let model = read(&folder.join(name).join("fold0/model.json"));
         serde_json::from_slice::<serde_json::Value>(&model).unwrap()["network"].clone()
     };
+    // A folder with nothing but the file is as good, and three slices of a volume are a picture of three channels.
+    fs::create_dir(folder.join("set")).unwrap();
+    fs::copy(&volumes, folder.join("set/v.npz")).unwrap();
+    let steps = "preprocess.steps=['projection']";
+    succeeds(&mut run("projected", "set", &[steps, "model={name='baseline', widths=[8]}"]));
+    assert_eq!((&network("projected")["views"], &network("projected")["channels"]), (&1.into(), &3.into()));
     let slices = "model={name='baseline', widths=[8], join='attention'}";
     succeeds(&mut run("slices", &volumes, &[slices]));
     assert_eq!((&network("slices")["views"], &network("slices")["join"]["name"]), (&6.into(), &"attention".into()));
