@@ -522,6 +522,25 @@ fn the_report_alone_can_be_tried_and_taken_again() {
     assert_ne!(eda(&[]), first);
 }
 
+/// A test part of one class, a label of which is not known, has some of the scores.
+#[test]
+fn what_a_test_part_leaves_open_ends_no_run() {
+    let out = tempfile::tempdir().unwrap();
+    let folder = out.path();
+    tabled(folder, "id,u,v", |i| format!("{i},{},{}", i % 2, i / 2 % 2));
+    let table = String::from_utf8(read(&folder.join("data/train.csv"))).unwrap();
+    let (train, test) = table.split_at(table.find("\n40,").unwrap() + 1);
+    fs::write(folder.join("data/train.csv"), train).unwrap();
+    let test: Vec<String> =
+        test.lines().map(|line| format!("{},1,{}", &line[..2], if &line[..2] == "41" { "" } else { "0" })).collect();
+    fs::write(folder.join("data/test.csv"), format!("id,u,v\n{}\n", test.join("\n"))).unwrap();
+    let sets =
+        ["data.source=csv", "data.label=['u', 'v']", "data.target=multi_label", "loss.name=bce", "eval.metric=f_score"];
+    succeeds(&mut pipeline(folder, "data", &[&sets[..], &["eval.bootstrap=0", "eval.also=['auc']"]].concat()));
+    let metrics: serde_json::Value = serde_json::from_slice(&read(&folder.join("run/metrics.json"))).unwrap();
+    assert!(metrics["test"]["f_score"].is_f64() && metrics["test"]["auc"].is_null(), "{metrics}");
+}
+
 #[test]
 fn pictures_of_several_labels_go_the_whole_road() {
     let out = tempfile::tempdir().unwrap();

@@ -145,7 +145,8 @@ pub fn scores(of: &Material<'_>) -> Result<Section> {
     let all = of.metrics["all"].as_object().into_iter().flatten();
     let rows = all.map(|(key, value)| {
         let mut cells = vec![key.clone(), number(value), interval(key)];
-        cells.extend(test.map(|test| number(&test[key])));
+        // Some scores are undefined on a part that lacks a class.
+        cells.extend(test.map(|test| number(test.get(key).unwrap_or(&Value::Null))));
         cells
     });
     let blocks = vec![Block::Charts(vec![chart]), Block::Table(Table { columns, rows: rows.collect() })];
